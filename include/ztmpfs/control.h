@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * control.h - what ztmpfsctl asks of a mounted ztmpfs, by ioctl on any of its directories or files.
+ */
+#ifndef ZTMPFS_CONTROL_H
+#define ZTMPFS_CONTROL_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#define ZTMPFS_STAT_VERSION 1u
+
+/*
+ * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where it counts pages
+ * these are pages of 4096 bytes.
+ */
+struct ztmpfs_stat {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	char compress[32]; /* algorithm */
+	char degraded[96]; /* why managed streams are off though asked for; empty otherwise */
+	/* zram's mm_stat */
+	uint64_t orig_data_size; /* bytes of file content stored, same-filled pages included */
+	uint64_t compr_data_size; /* bytes of the objects */
+	uint64_t mem_used_total; /* bytes of memory the arena holds: objects, fragmentation, metadata */
+	uint64_t mem_limit; /* bytes, 0: none */
+	uint64_t mem_used_max;
+	uint64_t same_pages;
+	uint64_t pages_compacted;
+	uint64_t huge_pages; /* pages stored incompressible now */
+	uint64_t huge_pages_since; /* pages ever stored incompressible */
+	/* limits and inodes */
+	uint64_t size_limit; /* size=, bytes; 0: none */
+	uint64_t inodes_used, inodes_limit; /* limit 0: none */
+	uint64_t heap_used; /* bytes the daemon's allocator holds besides the arena */
+	/* streams */
+	uint64_t streams; /* per-thread */
+	uint64_t managed; /* 1: managed streams are on */
+	uint64_t compress_calls, compress_in, compress_out;
+	uint64_t managed_calls, managed_in, managed_out;
+	uint64_t decompress_calls, decompress_in, decompress_out;
+	uint64_t fallback_no_stream, fallback_busy, fallback_error;
+	uint64_t queued_now, queued_max;
+	/* clusters */
+	uint64_t cluster_size; /* bytes, of new files */
+	uint64_t folds;
+	uint64_t overwrites_in_place;
+	uint64_t reserved[16];
+};
+
+#define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)
+
+#endif

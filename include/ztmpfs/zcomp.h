@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zcomp.h - what a compression backend sees of ztmpfs, and nothing else.
+ *
+ * This is the user-space form of struct zcomp_ops of the zram series "Allow zcomps to manage their
+ * own streams". It is under a permissive licence so that anyone may write a codec.
+ *
+ * Three lifetimes, three types; what may run at the same time follows from the type:
+ *   zcomp_params  one per backend in use; immutable after setup_params(), shared by all threads
+ *   zcomp_strm    a context and its buffers; used by one caller at a time
+ *   zcomp_req     one call
+ *
+ * Life cycle:
+ *   setup_params()
+ *     create_ctx() for each of the core's own (per-thread) streams
+ *       compress() / decompress() with those contexts, from many threads
+ *       get_stream() -> compress() or submit() -> put_stream()      (managed streams, if reported)
+ *     destroy_ctx()
+ *   release_params()      joins every thread of the backend before it returns
+ *
+ * Errors are 0 or -errno. A backend does its own locking: the core takes no lock around these calls.
+ */
+#ifndef ZTMPFS_ZCOMP_H
+#define ZTMPFS_ZCOMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when a member changes its meaning; new members only come at the end of a struct. */
+#define ZCOMP_ABI_VERSION 1u
+
+/* The largest unit of compression: 128 KiB. */
+#define ZCOMP_MAX_UNIT (128u * 1024u)
+
+/* level when the user named none. */
+#define ZCOMP_LEVEL_DEFAULT INT32_MIN
+
+struct zcomp_ops;
+
+/* What the host lends to a backend, so that a module imports nothing from the daemon. */
+struct zcomp_host {
+	uint32_t struct_size;
+	/* One line for the log of the daemon, without a newline. Any thread. */
+	void (*log)(const char *line);
+};
+
+/* Parameters of the accelerator; other backends ignore them. 0 stands for the default. */
+struct zcomp_accel_params {
+	uint32_t engines; /* worker threads */
+	uint32_t depth; /* requests queued at most; independent of CPUs and threads */
+};
+
+/*
+ * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend may
+ * hang its own shared state into drv_data there. Nobody changes anything until release_params().
+ */
+struct zcomp_params {
+	int32_t level; /* in the backend's own scale, or ZCOMP_LEVEL_DEFAULT */
+	uint32_t unit; /* no request is larger than this many bytes uncompressed; 4096..ZCOMP_MAX_UNIT */
+	const void *dict; /* dictionary, or NULL; outlives the backend */
+	size_t dict_size;
+	const struct zcomp_host *host;
+	/* For backends that drive another algorithm (the accelerator): its table, and a place for its params. */
+	const struct zcomp_ops *inner_ops;
+	struct zcomp_accel_params accel;
+	void *drv_data; /* the backend's own */
+};
+
+/* What setup_params() reports. The core clears it first and decides afterwards what it uses. */
+struct zcomp_caps {
+	bool zstrm_mgmt; /* get_stream() and put_stream() work */
+	const char *degraded; /* why zstrm_mgmt is false though the backend can do it; static text or NULL */
+};
+
+/* Scratch of one stream: changed by every call, so never shared. */
+struct zcomp_ctx {
+	void *context; /* the backend's own */
+};
+
+/*
+ * One plain stream. The core wraps it as a per-thread stream (with a lock), a backend as a managed
+ * one (without). buffer takes compressed output and may be used by nobody else while the stream is
+ * held: buffer_size >= 2 * unit. local_copy holds the input when it must outlive the caller's buffer, or staged
+ * data: local_copy_size >= unit. The core checks both whenever it hands a stream out.
+ */
+struct zcomp_strm {
+	void *buffer;
+	size_t buffer_size;
+	void *local_copy;
+	size_t local_copy_size;
+	struct zcomp_ctx ctx;
+};
+
+/* One call. */
+struct zcomp_req {
+	const void *src;
+	size_t src_len; /* bytes to read */
+	void *dst;
+	size_t dst_cap; /* room at dst */
+	size_t dst_len; /* out: bytes written, on success only */
+};
+
+/*
+ * Delivered exactly once per accepted submit(), from a thread of the backend. @error is 0 (req->dst_len is set)
+ * or -errno. May not block, and may not call get_stream(); may call put_stream() for its own stream.
+ */
+typedef void (*zcomp_done_fn)(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error);
+
+struct zcomp_ops {
+	uint32_t abi_version; /* ZCOMP_ABI_VERSION */
+	uint32_t struct_size; /* sizeof(struct zcomp_ops) as the backend was compiled */
+	const char *name;
+
+	/*
+	 * Check the parameters and prepare what all streams share.
+	 * Return: 0, -EINVAL for a level or dictionary out of range, -ENOMEM. An accelerator that cannot start its
+	 * engines returns 0 with zstrm_mgmt false and a reason in degraded.
+	 */
+	int (*setup_params)(struct zcomp_params *params, struct zcomp_caps *caps);
+	/* Called once if and only if setup_params() succeeded, after all contexts are gone. */
+	void (*release_params)(struct zcomp_params *params);
+
+	/* Context of one stream of the core. Return: 0 or -ENOMEM (then ctx is left alone). */
+	int (*create_ctx)(const struct zcomp_params *params, struct zcomp_ctx *ctx);
+	void (*destroy_ctx)(const struct zcomp_params *params, struct zcomp_ctx *ctx);
+
+	/*
+	 * Both work on any stream, synchronously. The output of compress() on any stream of a backend is
+	 * decoded by decompress() on any other one.
+	 *
+	 * compress:   0; -ENOSPC when the output does not fit dst_cap (the data then counts as incompressible);
+	 *             other errors make the caller fall back.
+	 * decompress: src is exactly what compress() wrote. 0, or -EBADMSG for damaged input: never reads
+	 *             outside src, never writes outside dst.
+	 */
+	int (*compress)(const struct zcomp_params *params, struct zcomp_strm *strm,
+			struct zcomp_req *req);
+	int (*decompress)(const struct zcomp_params *params, struct zcomp_strm *strm,
+			  struct zcomp_req *req);
+
+	/*
+	 * Managed streams; both or none. get_stream() neither allocates nor blocks; NULL is a normal answer. It
+	 * prepares strm->ctx. put_stream() never fails.
+	 */
+	struct zcomp_strm *(*get_stream)(const struct zcomp_params *params);
+	void (*put_stream)(const struct zcomp_params *params, struct zcomp_strm *strm);
+
+	/*
+	 * Optional, for managed streams only: queue a compression and return at once. req and what it points to stay untouched
+	 * by the caller until done() is called. 0: accepted, done() will come exactly once. -EBUSY (queue full)
+	 * or another error: not accepted, done() will not come, the caller falls back.
+	 */
+	int (*submit)(const struct zcomp_params *params, struct zcomp_strm *strm,
+		      struct zcomp_req *req, zcomp_done_fn done, void *arg);
+
+	/* Levels the backend takes, for messages and checks; all 0 when it has none. */
+	int32_t level_min;
+	int32_t level_max;
+	int32_t level_default;
+
+	/* Optional counters of a backend with managed streams: depth in use now and at most, requests done. */
+	void (*get_stat)(const struct zcomp_params *params, uint64_t *out_queued_now,
+			 uint64_t *out_queued_max, uint64_t *out_completed);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * arena.h - the one memory region that holds everything a mount must remember.
+ *
+ * The arena is one memfd, mapped shared once at a reserved address range. It hands out page runs:
+ * consecutive pages of the range. A run costs nothing until its pages are populated, and populated
+ * pages go back to the system with a hole punch, so that what the arena says it holds equals what
+ * the memfd holds (fstat().st_blocks).
+ *
+ * Canonical state (what survives in the memfd): the superblock in page 0, the page map behind it
+ * (one word per page that says which run it belongs to), and what the users of runs store in them.
+ * It holds no pointers and no locks: places are refs. Volatile state (on the heap, rebuilt from the
+ * page map): the free runs and the counters.
+ *
+ * The range is plentiful (a run is placed at a power of two and may waste addresses, never memory).
+ *
+ * Lock order: arena.lock is the innermost lock of the program; nothing is called under it.
+ */
+#ifndef ZT_ARENA_ARENA_H
+#define ZT_ARENA_ARENA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/compiler.h"
+#include "util/sizes.h"
+
+/*
+ * A ref is a place in the arena: its offset in units of 16 bytes. 0 is the superblock and thus means
+ * "nothing" everywhere else. The range is at most 4 TiB, so 38 bits hold every ref.
+ */
+typedef uint64_t ref_t;
+#define ARENA_REF_SHIFT 4
+#define ARENA_REF_BITS  38
+
+/* The longest run, in pages: 4 MiB. */
+#define ARENA_RUN_MAX_PAGES 1024u
+
+/* What a run is used for; a rebuild finds the runs of each user by it. 12 bits are the user's own. */
+enum arena_run_type {
+	ARENA_RUN_NONE = 0, /* free */
+	ARENA_RUN_ARENA = 1, /* superblock and page map */
+	ARENA_RUN_ZSPAGE = 2, /* a zspage; the user's bits name pool and class */
+};
+
+struct arena; /* one per mount */
+
+enum arena_backing { ARENA_MEMFD };
+
+struct arena_params {
+	enum arena_backing backing;
+	uint64_t reserve; /* bytes of address range; 0: as much as the design asks for and the machine gives */
+	uint64_t limit; /* most bytes of memory to hold, all told; 0: no limit */
+};
+
+struct arena_stat {
+	uint64_t resident; /* bytes populated now, superblock and page map included */
+	uint64_t resident_max; /* the most that ever was */
+	uint64_t limit; /* bytes, 0: none */
+	uint64_t run_bytes; /* bytes of address range that runs cover */
+};
+
+/** A run as the page map has it. */
+struct arena_run {
+	ref_t ref; /* its first page */
+	uint32_t nr_pages;
+	enum arena_run_type type;
+	uint32_t user; /* the user's 12 bits */
+};
+
+/**
+ * arena_create() - make an empty arena
+ * @params: copied
+ * @out_arena: set on success; the caller ends it with arena_destroy()
+ *
+ * Return: 0, -ENOMEM, -ENOSPC (limit too small for the arena's own first pages), -EINVAL, or what
+ *         memfd_create() and mmap() say.
+ */
+int arena_create(const struct arena_params *params, struct arena **out_arena) ZT_MUST_CHECK;
+
+/** arena_destroy() - give everything back; NULL is allowed. No other thread may use the arena. */
+void arena_destroy(struct arena *arena);
+
+/* The base address never changes while the arena lives; it is the first member for arena_ptr(). */
+struct arena_head {
+	char *base;
+};
+
+/** arena_ptr() - the address of @ref; valid as long as what was allocated there. Lock-free. */
+static inline void *arena_ptr(const struct arena *arena, ref_t ref)
+{
+	return ((const struct arena_head *)arena)->base + (ref << ARENA_REF_SHIFT);
+}
+
+/** arena_ref() - the ref of an address inside the arena that is 16-byte aligned. Lock-free. */
+static inline ref_t arena_ref(const struct arena *arena, const void *ptr)
+{
+	return (ref_t)((const char *)ptr - ((const struct arena_head *)arena)->base) >>
+	       ARENA_REF_SHIFT;
+}
+
+/**
+ * arena_run_alloc() - take a run of pages, unpopulated
+ * @nr_pages: 1..ARENA_RUN_MAX_PAGES
+ * @type: not NONE
+ * @user: 12 bits for the user
+ *
+ * The run's pages read as zero once populated. Touching an unpopulated page populates it behind the
+ * arena's back: the user must not.
+ *
+ * Context: any thread; takes arena.lock; may populate a page of the page map.
+ * Return:  0, -ENOSPC (range used up, or the limit forbids a page of the page map), -ENOMEM.
+ */
+int arena_run_alloc(struct arena *arena, uint32_t nr_pages, enum arena_run_type type, uint32_t user,
+		    ref_t *out_ref) ZT_MUST_CHECK;
+
+/**
+ * arena_run_free() - give a run back
+ * @ref: as arena_run_alloc() gave it
+ *
+ * The user has punched all pages that it populated.
+ */
+void arena_run_free(struct arena *arena, ref_t ref);
+
+/**
+ * arena_run_find() - the run that a place belongs to
+ * Lock-free; the run must be live. Return: false when no run covers @ref (also for wild refs).
+ */
+bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_run);
+
+/**
+ * arena_populate() - back pages with memory
+ * @page: ref of a page (page aligned)
+ * @nr_pages: that many pages, all of one run
+ * @nr_new: how many of them were not populated yet; they are charged against the limit
+ *
+ * Memory is allocated and zeroed by the kernel now, in one call, so that writing to it later cannot
+ * fail. Pages that hold data already are left alone; several threads may populate the same page,
+ * as long as it is charged once.
+ *
+ * Context: any thread; takes no lock across the system call.
+ * Return:  0; -ENOSPC over the limit; -ENOMEM the machine has no memory. On error nothing is charged.
+ */
+int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages, uint32_t nr_new) ZT_MUST_CHECK;
+
+/**
+ * arena_punch() - give the memory of pages back to the system
+ * All @nr_pages are populated and charged. They read as zero afterwards and are not populated. Cannot fail.
+ */
+void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages);
+
+/** arena_set_limit() - change the limit; below what is held it only forbids growth */
+void arena_set_limit(struct arena *arena, uint64_t limit);
+
+/** arena_stat() - counters at this moment, without a lock */
+void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);
+
+/**
+ * arena_memfd_bytes() - what the kernel says the memfd holds (st_blocks), for checks
+ */
+uint64_t arena_memfd_bytes(const struct arena *arena);
+
+/**
+ * arena_run_next() - walk all live runs in order of their place
+ * @inout_cursor: 0 at first
+ *
+ * Context: for rebuild and walkers; nobody may allocate or free runs meanwhile.
+ * Return: false at the end.
+ */
+bool arena_run_next(const struct arena *arena, uint64_t *inout_cursor, struct arena_run *out_run);
+
+/**
+ * arena_resident_pages() - which pages of a run are populated, as the kernel has it
+ * @bitmap: out: one bit per page, (nr_pages + 63) / 64 words
+ * Return: 0 or what mincore() says.
+ */
+int arena_resident_pages(const struct arena *arena, ref_t page, uint32_t nr_pages,
+			 uint64_t *bitmap) ZT_MUST_CHECK;
+
+/**
+ * arena_super() - 2 KiB in page 0 that belong to the arena's user (the fs layer's super record)
+ * Zero at first.
+ */
+#define ARENA_SUPER_SIZE 2048u
+void *arena_super(const struct arena *arena);
+
+/**
+ * arena_check() - the walker: rebuild the volatile state from the page map and compare
+ *
+ * Context: nobody else uses the arena meanwhile.
+ * Return: 0, or -EUCLEAN after a line on the log that says what differs.
+ */
+int arena_check(struct arena *arena) ZT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * blkmap.h - the content of files: clusters, their slots, and the way between bytes and objects.
+ *
+ * The only place where codecs (zcomp) and the pool (zsmalloc) meet. A file's content is an array of clusters of
+ * 2^order pages; each has one 8-byte slot in the file's tree. See slot.h for what a slot says.
+ *
+ * Calls come with the file held: shared for reading and writing (many at a time), exclusive for
+ * growing, punching and truncating. "Held" is the fs layer's inode lock.
+ *
+ * Lock order: inode lock (fs) -> slot lock (one of a hashed table, by the slot's place) -> class->lock
+ * -> arena.lock. A zcomp stream's lock is taken with no slot lock held for writing; a reader
+ * decompresses under the shared slot lock. Nothing is compressed under a slot lock.
+ */
+#ifndef ZT_BLKMAP_BLKMAP_H
+#define ZT_BLKMAP_BLKMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "arena/arena.h"
+#include "blkmap/tree.h"
+#include "util/compiler.h"
+#include "zcomp/zcomp.h"
+#include "zsmalloc/pool.h"
+
+struct blkmap; /* one per mount */
+
+/* Clusters are 2^0 to 2^5 pages. */
+#define BLKMAP_MAX_ORDER 5u
+
+enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
+
+struct blkmap_params {
+	struct arena *arena;
+	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
+	uint64_t max_pages; /* size=, in pages; 0: no limit */
+	const char *compress; /* algorithm's name */
+	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
+	uint32_t nr_streams; /* per-thread streams, 0: default */
+	enum blkmap_accel accel;
+	uint32_t accel_engines, accel_depth; /* 0: default */
+	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
+};
+
+/* A view of one file: fields of its inode record, and what is constant for it. Made by the fs layer per call. */
+struct blkmap_file {
+	struct tree tree; /* of slots */
+	uint64_t *nr_pages; /* pages that hold data, as st_blocks counts; atomic */
+	unsigned order; /* clusters are 2^order pages */
+};
+
+struct blkmap_stat {
+	uint64_t nr_pages; /* pages that hold data, over all files: orig_data_size in pages */
+	uint64_t max_pages;
+	uint64_t same_pages, huge_pages, huge_pages_since; /* zram's meanings, in pages */
+	uint64_t folds; /* cluster maps folded into one object */
+	uint64_t overwrites_in_place; /* at the limit, new bytes were put into the old object's room */
+	struct zs_pool_stat data; /* the data pool */
+	struct zcomp_stat zcomp;
+};
+
+int blkmap_create(const struct blkmap_params *params, char error_text[256],
+		  struct blkmap **out_map) ZT_MUST_CHECK;
+void blkmap_destroy(struct blkmap *map);
+
+/** blkmap_zcomp_name() - the algorithm in use */
+const char *blkmap_zcomp_name(const struct blkmap *map);
+
+/**
+ * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read as zero
+ * Context: file held shared. Return: 0, -EIO when an object is damaged.
+ */
+int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		void *buf, size_t len) ZT_MUST_CHECK;
+
+/** blkmap_covers() - whether the tree's shape covers @len bytes at @off, so that blkmap_write() may run shared */
+bool blkmap_covers(const struct blkmap_file *file, uint64_t off, size_t len);
+
+/** blkmap_grow() - make it so; file held exclusive. Return: 0, -ENOSPC, -ENOMEM. */
+int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		size_t len) ZT_MUST_CHECK;
+
+/**
+ * blkmap_write() - store @len bytes at @off
+ * @size: the file's size before the write: old bytes beyond it don't matter
+ * @pref: ZSTRM_PREFER_MGMT for delayed writes
+ * @out_done: bytes stored from the front; all of them on success, maybe fewer on error
+ *
+ * Context: file held shared; blkmap_covers() holds.
+ * Return:  0, -ENOSPC (size= or memory), -ENOMEM, -EIO. What was not stored still reads as before.
+ */
+int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
+		 uint64_t off, const void *buf, size_t len, enum zstrm_pref pref,
+		 size_t *out_done) ZT_MUST_CHECK;
+
+/**
+ * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory back
+ *
+ * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM when a partial page could not be rewritten (at the
+ * edges; whole pages are always freed).
+ */
+int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		 uint64_t len) ZT_MUST_CHECK;
+
+/**
+ * blkmap_truncate() - drop everything at and beyond @size; cannot fail: the last cluster's slot is only shortened, or its
+ * page is cut in place
+ * Context: file held exclusive.
+ */
+int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t size) ZT_MUST_CHECK;
+
+/**
+ * blkmap_allocate() - fallocate: holes in the range become zero pages that count as data
+ * Context: file held shared; blkmap_covers() holds. Return: 0, -ENOSPC, -ENOMEM.
+ */
+int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		    uint64_t len) ZT_MUST_CHECK;
+
+/**
+ * blkmap_seek() - the next data or hole at or after @off, exact to the page
+ * @size: the file's size
+ * @whence: SEEK_DATA or SEEK_HOLE
+ * Context: file held shared. Return: 0, -ENXIO.
+ */
+int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
+		uint64_t off, int whence, uint64_t *out_off) ZT_MUST_CHECK;
+
+/** blkmap_trim() - give cached memory back, fold and compact now; bytes returned */
+uint64_t blkmap_trim(struct blkmap *map);
+
+void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
+
+/**
+ * blkmap_check_file() - walker over one file: every slot's object is live, owned by it, decodes, and the page
+ *                       counts add up
+ * Context: nobody else uses the mount meanwhile. @inout_objects counts the objects seen.
+ * Return: 0 or -EUCLEAN after a line on the log.
+ */
+int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file,
+		      uint64_t *inout_objects) ZT_MUST_CHECK;
+
+/** blkmap_check() - after all files were checked: the data pool holds @objects objects and its walker agrees */
+int blkmap_check(struct blkmap *map, uint64_t objects) ZT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tree.h - a sparse array of 8-byte words in the arena, indexed from 0.
+ *
+ * A file keeps its cluster slots in one, a directory the refs of its blocks. 0 is the empty word.
+ * One word costs nothing beyond the tree's own 8 bytes (a small file), few words a small leaf, many
+ * a radix tree of 64-way nodes:
+ *
+ *     shape 0: the word itself           shape 1, 2, 3: one leaf of 4, 16, 64 words
+ *     shape 3 + k: k levels of 64-way nodes over leaves of 64 words
+ *
+ * Words stand still except when tree_grow() leaves shapes 0 to 2.
+ *
+ * Concurrency: lookups and tree_slot_alloc() may run side by side (nodes are published by
+ * compare-and-swap); tree_grow(), tree_prune() and tree_clear() need the tree alone. The
+ * caller's inode lock, shared or exclusive, says so.
+ */
+#ifndef ZT_BLKMAP_TREE_H
+#define ZT_BLKMAP_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena/arena.h"
+#include "util/compiler.h"
+#include "zsmalloc/pool.h"
+
+/*
+ * A view of one tree: its two canonical fields stand in an inode record. Both zero: an empty tree.
+ * Passed by pointer, kept by nobody.
+ */
+struct tree {
+	uint64_t *word; /* shape 0: the word of index 0; otherwise the ref of the root node */
+	uint8_t *shape;
+};
+
+#define TREE_SHAPE_MAX 12u /* 64^10 words and more: every cluster of 8 EiB */
+
+/** tree_capacity() - how many indexes @shape covers (UINT64_MAX when all) */
+uint64_t tree_capacity(uint8_t shape);
+
+/**
+ * tree_slot() - the place of the word @idx
+ * Return: NULL when its leaf does not exist (the word is 0). Valid while the tree is held.
+ */
+uint64_t *tree_slot(const struct arena *arena, const struct tree *tree, uint64_t idx);
+
+/**
+ * tree_slot_alloc() - the place of the word @idx, its nodes made if need be
+ * @pool: metadata pool
+ * Return: 0; -EFBIG when the shape does not cover @idx (tree_grow() first); errors of zs_malloc().
+ */
+int tree_slot_alloc(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t idx,
+		    uint64_t **out_slot) ZT_MUST_CHECK;
+
+/**
+ * tree_move_fn - a word is about to move: copy it from @from to @to and clear @from
+ * Called for every non-zero word; NULL stands for a plain copy.
+ */
+typedef void (*tree_move_fn)(void *arg, uint64_t *from, uint64_t *to);
+
+/**
+ * tree_grow() - make the shape cover @idx; exclusive
+ * Return: 0 or an error of zs_malloc(); on error nothing has changed.
+ */
+int tree_grow(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t idx,
+	      tree_move_fn move, void *arg) ZT_MUST_CHECK;
+
+/**
+ * tree_next() - the first non-zero word at or behind @inout_idx
+ * Return: its place and its index in @inout_idx, or NULL when there is none.
+ */
+uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t *inout_idx);
+
+/**
+ * tree_prune() - free nodes without words in the range @first..@last; exclusive
+ * Nodes that the range touches only in part stay unless they are empty. An empty tree becomes shape 0.
+ */
+void tree_prune(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t first,
+		uint64_t last);
+
+/** tree_clear() - free all nodes of a tree whose words are all 0 or no longer matter; exclusive */
+void tree_clear(struct arena *arena, struct zs_pool *pool, const struct tree *tree);
+
+/** tree_nr_nodes() - for walkers: nodes the tree owns; @visit, if any, is called with each one's ref */
+uint64_t tree_nr_nodes(const struct arena *arena, const struct tree *tree,
+		       void (*visit)(void *arg, ref_t node), void *arg);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * super.h - one mount: its arena and pools, its limits, its counters.
+ */
+#ifndef ZT_FS_SUPER_H
+#define ZT_FS_SUPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include "blkmap/blkmap.h"
+#include "util/compiler.h"
+#include "ztmpfs/control.h"
+
+struct super; /* opaque outside fs; see fs/super_i.h */
+
+struct super_params {
+	uint64_t size; /* size=: logical bytes, rounded up to pages; 0: no limit, as tmpfs */
+	uint64_t nr_inodes; /* 0: no limit */
+	uint64_t mem_limit; /* bytes of memory, 0: none */
+	mode_t mode; /* of the root directory, permission bits with sticky */
+	uid_t uid;
+	gid_t gid;
+	unsigned cluster_order; /* new files' cluster: 2^order pages */
+	const char *compress;
+	int32_t level;
+	uint32_t nr_streams;
+	enum blkmap_accel accel;
+	uint32_t accel_engines, accel_depth;
+	bool background;
+};
+
+int super_create(const struct super_params *params, char error_text[256],
+		 struct super **out_sb) ZT_MUST_CHECK;
+
+/** super_destroy() - end threads, free everything; NULL is allowed. No request is running. */
+void super_destroy(struct super *sb);
+
+/** super_statfs() - f_bsize 4096; never promises more than incompressible data could fill */
+void super_statfs(struct super *sb, struct statvfs *out);
+
+void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
+
+/**
+ * super_check() - all walkers: tree of names, link counts, inodes, dirs' indexes, files, pools, arena
+ * Context: nobody else uses the mount. Return: 0 or -EUCLEAN after a line on the log.
+ */
+int super_check(struct super *sb) ZT_MUST_CHECK;
+
+#endif

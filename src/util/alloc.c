@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * alloc.c - the heap, with a seam for tests that make allocations fail.
+ */
+#include "util/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* 0: no failure is asked for. Relaxed: it orders nothing, it only counts. */
+static atomic_long fault_countdown;
+
+void zt_fault_set(long n)
+{
+	atomic_store_explicit(&fault_countdown, n, memory_order_relaxed);
+}
+
+bool zt_fault_pending(void)
+{
+	return atomic_load_explicit(&fault_countdown, memory_order_relaxed) > 0;
+}
+
+bool zt_fault_hit(void)
+{
+	if (likely(atomic_load_explicit(&fault_countdown, memory_order_relaxed) <= 0))
+		return false;
+	return atomic_fetch_sub_explicit(&fault_countdown, 1, memory_order_relaxed) == 1;
+}
+
+void *zt_zalloc(size_t size)
+{
+	if (zt_fault_hit())
+		return NULL;
+	return calloc(1, size);
+}
+
+void *zt_alloc_aligned(size_t align, size_t size)
+{
+	void *ptr;
+
+	if (zt_fault_hit() || posix_memalign(&ptr, align, size) != 0)
+		return NULL;
+	return ptr;
+}
+
+void zt_free(void *ptr)
+{
+	free(ptr);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * alloc.h - the heap, with a seam for tests that make allocations fail.
+ *
+ * Every layer allocates through these, so that "the n-th allocation fails" can be tried for every n
+ * over whole operations (tests/fs). The counters also tell `stat` what the daemon's heap holds.
+ */
+#ifndef ZT_UTIL_ALLOC_H
+#define ZT_UTIL_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/compiler.h"
+
+/**
+ * zt_zalloc() - zeroed memory from the heap
+ * Return: memory that zt_free() takes, or NULL.
+ */
+void *zt_zalloc(size_t size) __attribute__((malloc));
+
+/**
+ * zt_alloc_aligned() - memory aligned to @align, a power of two; not zeroed
+ * Return: memory that zt_free() takes, or NULL.
+ */
+void *zt_alloc_aligned(size_t align, size_t size) __attribute__((malloc));
+
+/** zt_free() - give memory back; NULL is allowed */
+void zt_free(void *ptr);
+
+/**
+ * zt_fault_set() - make an allocation fail
+ * @n: 1: the next one fails, 2: the one after it ...; 0: none fails
+ *
+ * Counts heap allocations and growth of the arena (arena_populate()) together, over all threads, and
+ * fails exactly one. For tests.
+ */
+void zt_fault_set(long n);
+
+/** zt_fault_pending() - true while the failure that zt_fault_set() asked for has not happened yet */
+bool zt_fault_pending(void);
+
+/** zt_fault_hit() - to be asked once by everything that may fail for want of memory */
+bool zt_fault_hit(void);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * zcomp.h - the codec front end: a backend, its streams, and who gets which.
+ *
+ * Two kinds of streams (the hybrid model of the seed series): per-thread streams always exist and are
+ * synchronous; a backend may manage streams of its own. A caller states a preference, never a demand.
+ *
+ * Locks: a per-thread stream's own mutex, held from get to put; no other lock is taken under it by this layer. A
+ * thread holds at most one per-thread stream of one zcomp at a time. Managed streams have no lock.
+ */
+#ifndef ZT_ZCOMP_ZCOMP_H
+#define ZT_ZCOMP_ZCOMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/compiler.h"
+#include "ztmpfs/zcomp.h"
+
+struct zcomp; /* one backend set up with one set of parameters */
+
+enum zstrm_pref {
+	ZSTRM_DEFAULT, /* always a per-thread stream */
+	ZSTRM_PREFER_MGMT, /* try a managed stream, fall back to a per-thread one */
+};
+
+struct zcomp_config {
+	const char *name; /* "lz4", "lz4hc", "zstd", "null" */
+	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
+	uint32_t unit; /* largest request, bytes */
+	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
+	bool accel; /* drive the algorithm by the pseudo-accelerator */
+	struct zcomp_accel_params accel_params;
+};
+
+struct zcomp_stat {
+	uint64_t compress_calls, compress_in, compress_out; /* calls and bytes, per-thread streams */
+	uint64_t mgmt_calls, mgmt_in, mgmt_out; /* the same by managed streams */
+	uint64_t decompress_calls, decompress_in, decompress_out;
+	uint64_t fallback_no_stream; /* managed was preferred, get_stream() said NULL */
+	uint64_t fallback_busy; /* submit() refused */
+	uint64_t fallback_error; /* a managed compression ended with an error other than -ENOSPC */
+	uint64_t queued_now, queued_max; /* accelerator's queue */
+	uint32_t nr_streams; /* per-thread streams */
+	bool managed; /* the core uses managed streams */
+	const char *degraded; /* why not, though asked for; NULL otherwise */
+};
+
+/**
+ * zcomp_create() - set a backend up
+ * @config: copied
+ * @error_text: out on error: one sentence naming what was wrong and what is allowed; static or per-call buffer of
+ *              at least 256 bytes given by the caller
+ * Return: 0, -ENOENT no such algorithm, -EINVAL level or unit out of range, -ENOMEM.
+ */
+int zcomp_create(const struct zcomp_config *config, char error_text[256],
+		 struct zcomp **out_comp) ZT_MUST_CHECK;
+
+/** zcomp_destroy() - end the backend's threads and free all; NULL is allowed; all streams are put */
+void zcomp_destroy(struct zcomp *comp);
+
+/** zcomp_name() - the algorithm's name, also when the accelerator drives it */
+const char *zcomp_name(const struct zcomp *comp);
+
+/**
+ * zcomp_stream_get() - a stream for the caller alone
+ * Never fails: a per-thread stream is waited for if need be.
+ */
+struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref);
+
+/**
+ * zcomp_stream_get_managed() - a managed stream or NULL (counted as fallback_no_stream when managed streams are on)
+ */
+struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp);
+
+/** zcomp_stream_put() - give it back to whoever owns it; any thread for managed ones, the getter for others */
+void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm);
+
+/** zcomp_stream_is_managed() */
+bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *strm);
+
+/**
+ * zcomp_compress() - compress @src into the stream's own buffer
+ * @src_len: 1..unit
+ * @dst_cap: most bytes worth having, up to the stream's buffer_size
+ * @out_len: bytes at strm->buffer, on success
+ *
+ * Return: 0; -ENOSPC does not fit @dst_cap; another error of the backend.
+ */
+int zcomp_compress(struct zcomp *comp, struct zcomp_strm *strm, const void *src, size_t src_len,
+		   size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
+
+/**
+ * zcomp_decompress() - expand exactly what zcomp_compress() produced, on a per-thread stream
+ * @dst_cap: bytes at @dst
+ * @out_len: bytes written, on success; at most @dst_cap
+ * Return: 0 or -EBADMSG.
+ */
+int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *src, size_t src_len,
+		     void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
+
+/**
+ * zcomp_submit() - compress by a managed stream, without waiting
+ * @req: filled by the caller (dst inside strm->buffer); untouched by the caller until @done
+ * Return: 0: @done will be called exactly once, from another thread. Otherwise it will not; -EBUSY is counted as
+ *         fallback_busy.
+ */
+int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
+		 zcomp_done_fn done, void *arg) ZT_MUST_CHECK;
+
+/** zcomp_managed() - whether managed streams are on */
+bool zcomp_managed(const struct zcomp *comp);
+
+void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat);
+
+#endif

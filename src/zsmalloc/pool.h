@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pool.h - objects in the arena, packed as zsmalloc packs them.
+ *
+ * An object is 1 byte to ZS_MAX_SIZE bytes. Its room is a slot of its size class; the slots of a class
+ * stand side by side in zspages, runs of arena pages. Unlike the kernel's, a zspage is contiguous, so an object
+ * may cross pages and may be larger than one, and a zspage is populated page by page as
+ * its objects come: a half-empty zspage of large objects costs what its objects cost.
+ *
+ * Every object begins with one 8-byte header word (zs_hdr below), zero while the room is free: with it
+ * and the arena's page map all volatile state (bitmaps, fullness groups, counters) can be rebuilt.
+ *
+ * Objects are named by refs, without handles. So that compaction can move an object, the
+ * header says where its ref is stored (the owner: a word of the arena), and the pool's creator passes
+ * a callback that stores the new ref there. An object without owner is pinned.
+ *
+ * Several pools share one arena: one for data, one for metadata, one for inodes.
+ *
+ * Lock order: a caller's locks -> class->lock -> arena.lock. Compaction holds class->lock and calls
+ * relocate(), which may only trylock.
+ */
+#ifndef ZT_ZSMALLOC_POOL_H
+#define ZT_ZSMALLOC_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena/arena.h"
+#include "util/compiler.h"
+
+/* Most bytes of one object: a raw cluster of 128 KiB and 16 bytes for its keeper. */
+#define ZS_MAX_SIZE (128u * 1024u + 16u)
+
+/* Room of the smallest class, header included, as zsmalloc has it. */
+#define ZS_MIN_ROOM 32u
+
+/*
+ * The header word: owner (39 bits, in units of 8 bytes from the arena's start, so 4 TiB) | length - 1
+ * (18 bits) | index (6 bits: for the owner's keeper) | live (1 bit). Changed only by the pool and by
+ * zs_set_owner(), read by anyone, always as one aligned 8-byte atomic.
+ */
+#define ZS_HDR_SIZE 8u
+
+struct zs_pool;
+
+struct zs_owner {
+	uint64_t word; /* place of the 8-byte word that holds the ref, in units of 8 bytes; 0: pinned */
+	uint32_t index; /* 0..63: free for the keeper of the word */
+};
+
+/**
+ * zs_relocate_fn - compaction asks the keeper of an owner word to let an object move
+ * @old_ref: where the object is; @new_ref: where a copy of it stands already
+ *
+ * The keeper must not wait for any lock (trylock only). When it can prove under its own lock that
+ * the word still holds @old_ref, it stores @new_ref there and returns true: from then on nobody
+ * reads the old place. Otherwise it returns false and nothing has changed.
+ */
+typedef bool (*zs_relocate_fn)(void *arg, struct zs_owner owner, ref_t old_ref, ref_t new_ref);
+
+struct zs_pool_params {
+	const char *name; /* for messages; not copied, must outlive the pool */
+	uint32_t id; /* 0..3, unique within the arena */
+	uint32_t fixed_size; /* one class only, for objects of exactly this size; 0: all classes */
+	zs_relocate_fn relocate; /* NULL: all objects are pinned */
+	void *relocate_arg;
+};
+
+struct zs_pool_stat {
+	uint64_t objects; /* live objects */
+	uint64_t object_bytes; /* sum of their lengths, without headers */
+	uint64_t resident; /* bytes of populated pages in the pool's zspages */
+	uint64_t cached; /* of these, bytes that no object uses and zs_trim() would return */
+	uint64_t zspages;
+	uint64_t pages_compacted; /* pages that compaction has freed, as zram counts them */
+};
+
+struct zs_class_stat {
+	uint32_t room; /* bytes of a slot, header included */
+	uint32_t pages_per_zspage;
+	uint32_t objs_per_zspage;
+	uint64_t objects;
+	uint64_t zspages;
+	uint64_t resident_pages;
+};
+
+/**
+ * zs_pool_create() - make an empty pool in @arena
+ * @params: copied but for the name
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int zs_pool_create(struct arena *arena, const struct zs_pool_params *params,
+		   struct zs_pool **out_pool) ZT_MUST_CHECK;
+
+/** zs_pool_destroy() - free all zspages, objects included, and the pool; NULL is allowed */
+void zs_pool_destroy(struct zs_pool *pool);
+
+/**
+ * zs_malloc() - reserve room for one object
+ * @size: bytes, 1..ZS_MAX_SIZE (exactly fixed_size in a fixed pool)
+ * @out_ref: set on success only; names the object until zs_free() or until it is moved.
+ *
+ * The object is pinned (no owner) until zs_set_owner(). Its bytes are undefined, except in
+ * a fixed_size pool, where they are zero.
+ *
+ * Context: any thread; takes class->lock; populates arena pages outside it.
+ * Return:  0, -EINVAL, -ENOSPC (the arena's limit or range), -ENOMEM.
+ */
+int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref) ZT_MUST_CHECK;
+
+/** zs_free() - free an object; cannot fail. Memory that is no longer covered by any object goes back
+ *  to the system: at once when much is cached, otherwise by zs_trim(). */
+void zs_free(struct zs_pool *pool, ref_t ref);
+
+/** zs_data() - the bytes of an object (behind its header); 8-byte aligned. Lock-free. */
+static inline void *zs_data(const struct arena *arena, ref_t ref)
+{
+	return (char *)arena_ptr(arena, ref) + ZS_HDR_SIZE;
+}
+
+/** zs_size() - the length of a live object as given to zs_malloc(). Lock-free. */
+uint32_t zs_size(const struct arena *arena, ref_t ref);
+
+/** zs_get_owner() - the owner of a live object */
+struct zs_owner zs_get_owner(const struct arena *arena, ref_t ref);
+
+/**
+ * zs_set_owner() - say which word holds the ref of an object, or moves with it
+ *
+ * The caller holds its own lock that relocate() would try for this owner, and stores the ref in the owner word before
+ * it releases it.
+ */
+void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner);
+
+/**
+ * zs_resize() - shorten or lengthen an object within the room it has
+ * Return: true and the new length is set, or false when @size belongs to a larger class. Keeps the owner.
+ * The caller keeps compaction away (pinned object, or its own lock on the owner).
+ */
+bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size);
+
+/** zs_room() - most bytes an object of @size could grow to by zs_resize() */
+uint32_t zs_room(const struct zs_pool *pool, uint32_t size);
+
+/** zs_is_live() - whether @ref names a live object of this pool; any value of @ref is allowed. For
+ *  file handles and walkers; meaningful only while the caller knows the object can't be freed. */
+bool zs_is_live(const struct zs_pool *pool, ref_t ref);
+
+/**
+ * zs_trim() - punch pages that no object covers, and free empty zspages
+ * @keep: bytes that may stay cached
+ * Return: bytes given back.
+ */
+uint64_t zs_trim(struct zs_pool *pool, uint64_t keep);
+
+/**
+ * zs_compact() - move objects out of the emptiest zspages of each class into its fuller ones, when that frees
+ *                pages, and punch what becomes free
+ * @max_bytes: stop after about that many bytes copied; 0: no bound
+ * Context: any thread, concurrently with everything else.
+ * Return: bytes of memory given back.
+ */
+uint64_t zs_compact(struct zs_pool *pool, uint64_t max_bytes);
+
+void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat);
+
+/** zs_nr_classes() and zs_class_get_stat() - for tables and tests */
+uint32_t zs_nr_classes(const struct zs_pool *pool);
+void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class_stat *out_stat);
+
+/**
+ * zs_object_next() - walk the live objects
+ * @inout_cursor: 0 at first
+ * Context: nobody else uses the pool meanwhile. Return: false at the end.
+ */
+bool zs_object_next(struct zs_pool *pool, uint64_t *inout_cursor, ref_t *out_ref);
+
+/**
+ * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map and headers; compare
+ * Context: nobody else uses the pool meanwhile.
+ * Return: 0, or -EUCLEAN after a line on the log that says what differs.
+ */
+int zs_check(struct zs_pool *pool) ZT_MUST_CHECK;
+
+#endif

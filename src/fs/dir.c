@@ -5,12 +5,14 @@
 #include "fs/dir.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "blkmap/tree.h"
 #include "fs/dirblock.h"
 #include "fs/dirindex.h"
 #include "fs/namei.h"
+#include "util/log.h"
 
 int dir_open(struct super *sb, ino_nr ino, struct dir *out_dir)
 {
@@ -375,4 +377,88 @@ void dir_replace(const struct dir *dir, uint64_t pos, ino_nr ino, unsigned type)
 	uint64_t *block = block_at(dir, block_ref(dir, pos / DIR_POS_BLOCK));
 
 	dirblock_replace(block, pos % DIR_POS_BLOCK, ino, type);
+}
+
+/* Checking --------------------------------------------------------------- */
+
+static int dir_bad(const struct dir *dir, const char *what)
+{
+	zt_log(ZT_LOG_ERR, "fs: directory %" PRIu64 ": %s", dir->ino, what);
+	return -EUCLEAN;
+}
+
+struct dir_checker {
+	const struct dir *dir;
+	uint64_t nr_entries;
+	bool twice; /* some name is found at two positions */
+};
+
+static bool check_name(void *arg, const struct dir_entry *entry, const char *text, unsigned len,
+		       uint64_t next_pos)
+{
+	struct dir_checker *check = arg;
+	struct fs_name name = { .text = text, .len = len };
+	struct dir_entry found;
+
+	(void)next_pos;
+	name.hash = (uint32_t)namehash(&check->dir->sb->hash_key, text, len);
+	check->nr_entries++;
+	if (dir_find(check->dir, &name, &found) != 0 || found.pos != entry->pos)
+		check->twice = true;
+	return !check->twice;
+}
+
+/* Block @idx by itself, and what the index says of it. */
+static int check_block(const struct dir *dir, const struct dirindex *index, uint64_t idx, ref_t ref)
+{
+	struct dirblock_room room, known;
+	unsigned units;
+
+	if (!zs_is_live(dir->sb->meta, ref))
+		return dir_bad(dir, "a block is no live object");
+	units = block_units(dir, ref);
+	if (!dirblock_check(block_at(dir, ref), units))
+		return dir_bad(dir, "a block is malformed");
+	dirblock_scan(block_at(dir, ref), units, &room);
+	if (room.free == units)
+		return dir_bad(dir, "an empty block was kept");
+	if (units != DIRBLOCK_UNITS && !dir_is_small(dir))
+		return dir_bad(dir, "a block beside others is not full-grown");
+	if (index == NULL)
+		return 0;
+	known = dirindex_get_room(index, (uint32_t)idx);
+	if (known.free != room.free || known.gap != room.gap ||
+	    dirent_units(block_at(dir, ref)[room.gap_at]) < room.gap)
+		return dir_bad(dir, "the index is wrong about a block's room");
+	return 0;
+}
+
+int dir_check(const struct dir *dir, uint64_t *inout_objects)
+{
+	struct dir_checker check = { .dir = dir };
+	struct arena *arena = dir->sb->arena;
+	struct tree tree = dir_tree(dir);
+	const struct dirindex *index;
+	const uint64_t *slot;
+	int err = dir_make_index(dir);
+
+	if (err)
+		return err;
+	index = dirindex_get(dir->sb, dir->ino);
+	if (index != NULL && dir_is_small(dir))
+		return dir_bad(dir, "has an index with one block");
+	for (uint64_t idx = 0; !err && (slot = tree_next(arena, &tree, &idx)) != NULL; idx++) {
+		err = check_block(dir, index, idx, *slot);
+		(*inout_objects)++;
+	}
+	if (err)
+		return err;
+	*inout_objects += tree_nr_nodes(arena, &tree, NULL, NULL);
+	dir_walk(dir, 0, check_name, &check);
+	if (check.twice)
+		return dir_bad(dir, "a name stands twice or is not found");
+	if (check.nr_entries != dir_nr_entries(dir) ||
+	    (index != NULL && check.nr_entries != dirindex_nr_names(index)))
+		return dir_bad(dir, "the number of names is wrong");
+	return 0;
 }

@@ -96,12 +96,31 @@ static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t 
 	return err;
 }
 
+/*
+ * A write that stopped in the middle may have stored more than it says. Within the file that is as good as
+ * not stored; beyond its end nothing may stand.
+ */
+static void file_cut_tail(struct super *sb, ino_nr ino)
+{
+	struct blkmap_file file;
+	struct inode_rec *rec;
+
+	inode_lock(sb, ino);
+	if (file_open(sb, ino, &rec) == 0) {
+		file = inode_file(rec);
+		/* The write's own error, or its shortness, is what the caller hears. */
+		(void)blkmap_truncate(sb->map, &file, rec->size);
+	}
+	inode_unlock(sb, ino);
+}
+
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off, const void *buf,
 	     size_t len, unsigned flags, size_t *out_len)
 {
 	bool delayed = flags & FS_WRITE_DELAYED;
 	struct blkmap_file file;
 	struct inode_rec *rec;
+	bool failed;
 	size_t done = 0;
 	int err;
 
@@ -114,8 +133,9 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		return err;
 	file = inode_file(rec);
 	if (len > 0)
-		err = blkmap_write(sb->map, &file, rec_load(&rec->size), off, buf, len,
+		err = blkmap_write(sb->map, &file, off, buf, len,
 				   delayed ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT, &done);
+	failed = err != 0;
 	if (done > 0) {
 		err = 0;
 		size_raise(rec, off + done);
@@ -124,9 +144,11 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		if (!delayed && cred->uid != 0)
 			inode_clear_setid(rec);
 	}
+	inode_unlock(sb, ino);
+	if (failed)
+		file_cut_tail(sb, ino);
 	if (!err)
 		*out_len = done;
-	inode_unlock(sb, ino);
 	return err;
 }
 

@@ -26,10 +26,8 @@ static bool emit_dots(const struct listing *list, const struct dir *dir, uint64_
 	static const char dots[] = "..";
 	bool is_parent = cookie == COOKIE_DOTDOT;
 	ino_nr ino = is_parent ? rec_load(&dir->rec->aux) : dir->ino;
-	struct fs_entry entry = { .attr = { .st_ino = ino, .st_mode = S_IFDIR } };
 
-	return list->emit(list->arg, dots, is_parent ? 2 : 1, ino, S_IFDIR, cookie + 1,
-			  list->plus ? &entry : NULL);
+	return list->emit(list->arg, dots, is_parent ? 2 : 1, ino, S_IFDIR, cookie + 1, NULL);
 }
 
 static bool emit_name(void *arg, const struct dir_entry *found, const char *name, unsigned name_len,

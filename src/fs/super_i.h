@@ -19,8 +19,8 @@
 
 struct dirindex;
 
-/* Pools share the arena, each with a number of its own; 0 is the data pool of blkmap. */
-enum { SUPER_POOL_META = 1, SUPER_POOL_INODE = 2 };
+/* Pools share the arena, each with a number of its own; 1 is the data pool of blkmap. */
+enum { SUPER_POOL_META = 2, SUPER_POOL_INODE = 3 };
 
 #define SUPER_MAGIC   UINT64_C(0x31307366706d747a) /* "ztmpfs01" */
 #define SUPER_VERSION 1u
@@ -52,8 +52,6 @@ struct super {
 	struct zs_pool *meta; /* tree nodes, directory blocks, link targets, attributes */
 	struct blkmap *map;
 	struct super_record *rec;
-	uint64_t size_pages; /* size=, 0: no limit */
-	uint64_t mem_limit; /* 0: no limit */
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
 	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */

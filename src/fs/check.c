@@ -134,10 +134,28 @@ static int check_links(const struct seen *seen, const struct inode_rec *rec)
 	return 0;
 }
 
+/* What stands behind the end in its page must be zero, or it would be seen when the file grows. */
+static int check_tail(struct super *sb, ino_nr ino, struct inode_rec *rec)
+{
+	struct blkmap_file file = inode_file(rec);
+	unsigned char tail[ZT_PAGE_SIZE];
+	size_t len = (size_t)(round_up_u64(rec->size, ZT_PAGE_SIZE) - rec->size);
+	int err;
+
+	if (len == 0 || inode_tail_is_dirty(rec))
+		return 0;
+	err = blkmap_read(sb->map, &file, rec->size, tail, len);
+	for (size_t i = 0; !err && i < len; i++)
+		if (tail[i] != 0)
+			err = ino_bad(ino, "bytes behind its end are not zero");
+	return err;
+}
+
 static int check_content(struct checker *check, ino_nr ino, struct inode_rec *rec)
 {
 	struct super *sb = check->sb;
 	struct blkmap_file file = inode_file(rec);
+	int err;
 
 	if (rec->xattr != 0) {
 		if (!zs_is_live(sb->meta, rec->xattr))
@@ -155,7 +173,8 @@ static int check_content(struct checker *check, ino_nr ino, struct inode_rec *re
 	if (rec->size > ZT_MAX_FILE_SIZE)
 		return ino_bad(ino, "is too large");
 	check->meta_objects += tree_nr_nodes(sb->arena, &file.tree, NULL, NULL);
-	return blkmap_check_file(sb->map, &file, &check->data_objects);
+	err = blkmap_check_file(sb->map, &file, &check->data_objects);
+	return err ? err : check_tail(sb, ino, rec);
 }
 
 static int check_inodes(struct checker *check)

@@ -62,6 +62,15 @@ static void size_raise(struct inode_rec *rec, uint64_t size)
 			return;
 }
 
+/* Under the exclusive lock: make it ready for a write or an allocation in the range. */
+static int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
+{
+	struct blkmap_file file = inode_file(rec);
+	int err = inode_tail_is_dirty(rec) ? inode_cut(sb, rec, rec->size) : 0;
+
+	return err ? err : blkmap_grow(sb->map, &file, off, len);
+}
+
 /*
  * Hold @ino shared, with a tree that covers the range. Growing needs it exclusive, and whatever comes in
  * between may cut the tree again, so look again each time. On error nothing is held.
@@ -78,16 +87,14 @@ static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t 
 		if (err)
 			break;
 		file = inode_file(*out_rec);
-		if (blkmap_covers(&file, off, len))
+		if (blkmap_covers(&file, off, len) && !inode_tail_is_dirty(*out_rec))
 			return 0;
 		inode_unlock(sb, ino);
 
 		inode_lock(sb, ino);
 		err = file_open(sb, ino, out_rec);
-		if (!err) {
-			file = inode_file(*out_rec);
-			err = blkmap_grow(sb->map, &file, off, len);
-		}
+		if (!err)
+			err = file_prepare(sb, *out_rec, off, len);
 		if (err)
 			break;
 		inode_unlock(sb, ino);
@@ -96,21 +103,25 @@ static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t 
 	return err;
 }
 
+/* After an error: nothing stands beyond the end. Under the exclusive lock. */
+static void cut_tail(struct super *sb, struct inode_rec *rec)
+{
+	int err = inode_cut(sb, rec, rec->size);
+
+	(void)err; /* the first error is what the caller hears, and inode_cut() remembers */
+}
+
 /*
  * A write that stopped in the middle may have stored more than it says. Within the file that is as good as
- * not stored; beyond its end nothing may stand.
+ * not stored; beyond its end it would be seen one day.
  */
 static void file_cut_tail(struct super *sb, ino_nr ino)
 {
-	struct blkmap_file file;
 	struct inode_rec *rec;
 
 	inode_lock(sb, ino);
-	if (file_open(sb, ino, &rec) == 0) {
-		file = inode_file(rec);
-		/* The write's own error, or its shortness, is what the caller hears. */
-		(void)blkmap_truncate(sb->map, &file, rec->size);
-	}
+	if (file_open(sb, ino, &rec) == 0)
+		cut_tail(sb, rec);
 	inode_unlock(sb, ino);
 }
 
@@ -162,12 +173,15 @@ static int fallocate_locked(struct super *sb, struct inode_rec *rec, int mode, u
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		err = blkmap_punch(sb->map, &file, off, len);
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE)) {
-		err = blkmap_grow(sb->map, &file, off, len);
+		err = file_prepare(sb, rec, off, len);
 		if (!err)
 			err = blkmap_allocate(sb->map, &file, off, len);
 		if (!err && !(mode & FALLOC_FL_KEEP_SIZE))
 			size_raise(rec, off + len);
 	}
+	/* What a failed allocation got so far must not keep the filesystem full, unseen. */
+	if (err == -ENOSPC || err == -ENOMEM)
+		cut_tail(sb, rec);
 	return err;
 }
 

@@ -3,7 +3,6 @@
  * inode.c - inode records: their locks, their life, their attributes.
  *
  * A record is freed under its exclusive lock, so whoever holds the lock and found the record live keeps it.
- * A record whose mode is 0 is not (yet, or any more) an inode.
  */
 #include "fs/inode_i.h"
 
@@ -61,16 +60,9 @@ void inode_unlock_set(struct inode_lock_set *set)
 
 struct inode_rec *inode_get(struct super *sb, ino_nr ino)
 {
-	struct inode_rec *rec;
-	ref_t ref = ino;
-
 	if (ino == FS_ROOT_INO)
-		ref = sb->rec->root;
-	else if (ino == sb->rec->root || !zs_is_live(sb->inodes, ino))
-		return NULL;
-	rec = zs_data(sb->arena, ref);
-	/* Pairs with the release in inode_alloc(): whoever sees the mode sees the rest. */
-	return __atomic_load_n(&rec->mode, __ATOMIC_ACQUIRE) != 0 ? rec : NULL;
+		return zs_data(sb->arena, sb->rec->root);
+	return inodeset_has(&sb->live, ino) ? zs_data(sb->arena, ino) : NULL;
 }
 
 static int inode_count(struct super *sb)
@@ -88,6 +80,7 @@ static void inode_fill(struct super *sb, const struct inode_init *init, struct i
 	bool is_dir = S_ISDIR(init->mode);
 
 	inode_touch(rec, INODE_ATIME | INODE_MTIME | INODE_CTIME | INODE_BTIME);
+	rec_store(&rec->mode, init->mode);
 	rec_store(&rec->uid, init->uid);
 	rec_store(&rec->gid, init->gid);
 	rec_store(&rec->nlink, is_dir ? 2 : 1);
@@ -108,6 +101,9 @@ int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino
 	err = zs_malloc(sb->inodes, sizeof(struct inode_rec), &ref);
 	if (err)
 		goto err_count;
+	err = inodeset_reserve(&sb->live, ref);
+	if (err)
+		goto err_record;
 	rec = zs_data(sb->arena, ref);
 	inode_fill(sb, init, rec);
 	if (init->target != NULL) {
@@ -115,7 +111,7 @@ int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino
 		if (err)
 			goto err_record;
 	}
-	__atomic_store_n(&rec->mode, (uint32_t)init->mode, __ATOMIC_RELEASE);
+	inodeset_add(&sb->live, ref);
 	*out_ino = ref;
 	*out_rec = rec;
 	return 0;
@@ -127,14 +123,27 @@ err_count:
 	return err;
 }
 
-void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
+int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size)
 {
 	struct blkmap_file file = inode_file(rec);
+	uint16_t flags = rec->flags & (uint16_t)~INODE_TAIL_DIRTY;
+	int err = blkmap_truncate(sb->map, &file, size);
+
+	if (err)
+		flags |= INODE_TAIL_DIRTY;
+	rec_store(&rec->flags, flags);
+	return err;
+}
+
+void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
+{
+	int err;
 
 	switch (rec->mode & S_IFMT) {
 	case S_IFREG:
-		/* The contract says that it cannot fail, and nobody is left to tell. */
-		(void)blkmap_truncate(sb->map, &file, 0);
+		err = inode_cut(sb, rec, 0);
+		ZT_ASSERT(err == 0); /* with nothing left to shorten */
+		(void)err;
 		break;
 	case S_IFLNK:
 		symlink_free(sb, rec);
@@ -142,7 +151,7 @@ void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
 	}
 	if (rec->xattr != 0)
 		zs_free(sb->meta, rec->xattr);
-	rec_store(&rec->mode, 0);
+	inodeset_remove(&sb->live, ino);
 	zs_free(sb->inodes, ino);
 	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
 }
@@ -237,13 +246,17 @@ void inode_clear_setid(struct inode_rec *rec)
 
 static int setattr_size(struct super *sb, struct inode_rec *rec, uint64_t size)
 {
-	struct blkmap_file file = inode_file(rec);
+	int err;
 
-	if (size < rec->size) {
-		int err = blkmap_truncate(sb->map, &file, size);
-
+	if (size > rec->size && inode_tail_is_dirty(rec)) {
+		err = inode_cut(sb, rec, rec->size);
 		if (err)
 			return err;
+	}
+	/* Cut first: nobody may read the old bytes when the file grows again. */
+	if (size < rec->size) {
+		err = inode_cut(sb, rec, size);
+		(void)err; /* remembered there */
 	}
 	rec_store(&rec->size, size);
 	return 0;

@@ -126,6 +126,20 @@ static inline void inode_add_lookup(struct inode_rec *rec)
 	__atomic_fetch_add(&rec->nlookup, 1, __ATOMIC_RELAXED);
 }
 
+/**
+ * inode_cut() - drop what a regular file holds at @size and behind it; its lock is held exclusive
+ * That can need memory (see blkmap_truncate()), and a full filesystem must let files be cut all the same. So when it
+ * fails, the inode remembers that its end wants cutting, and whatever would let these bytes be seen does that first.
+ * Return: 0, or why the end stays as it is for now.
+ */
+int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size);
+
+/** inode_tail_is_dirty() - whether inode_cut() has to come before the file may grow */
+static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
+{
+	return rec_load(&rec->flags) & INODE_TAIL_DIRTY;
+}
+
 /** inode_clear_setid() - what a change by somebody who is not root does to mode; lock shared or exclusive */
 void inode_clear_setid(struct inode_rec *rec);
 

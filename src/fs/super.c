@@ -81,6 +81,8 @@ static int create_root(struct super *sb, const struct super_params *params, char
 			 err == -ENOSPC ? "the memory limit is too small" : strerror(-err));
 		return err;
 	}
+	/* It answers to its fixed number only. */
+	inodeset_remove(&sb->live, ino);
 	sb->rec->root = ino;
 	sb->rec->magic = SUPER_MAGIC;
 	return 0;
@@ -96,7 +98,7 @@ int super_create(const struct super_params *params, char error_text[256], struct
 			 (ZT_PAGE_SIZE << BLKMAP_MAX_ORDER) / 1024);
 		return -EINVAL;
 	}
-	sb = zt_alloc_aligned(alignof(struct super), sizeof(*sb));
+	sb = zt_alloc_aligned(_Alignof(struct super), sizeof(*sb));
 	if (sb == NULL) {
 		snprintf(error_text, 256, "no memory");
 		return -ENOMEM;
@@ -134,6 +136,7 @@ void super_destroy(struct super *sb)
 	zs_pool_destroy(sb->inodes);
 	zs_pool_destroy(sb->meta);
 	arena_destroy(sb->arena);
+	inodeset_exit(&sb->live);
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
 	mutex_exit(&sb->rename_lock);

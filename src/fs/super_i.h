@@ -13,6 +13,7 @@
 
 #include "arena/arena.h"
 #include "blkmap/blkmap.h"
+#include "fs/inodeset.h"
 #include "fs/namehash.h"
 #include "fs/super.h"
 #include "zsmalloc/pool.h"
@@ -52,6 +53,7 @@ struct super {
 	struct zs_pool *meta; /* tree nodes, directory blocks, link targets, attributes */
 	struct blkmap *map;
 	struct super_record *rec;
+	struct inodeset live; /* numbers of all inodes; the root's is FS_ROOT_INO, not its ref */
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
 	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */

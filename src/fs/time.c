@@ -17,10 +17,9 @@ fs_time fs_time_encode(struct timespec ts)
 
 	if (sec < TIME_SEC_BASE)
 		return 0;
-	sec -= TIME_SEC_BASE;
-	if (sec > TIME_SEC_MAX)
+	if (sec > TIME_SEC_MAX + TIME_SEC_BASE)
 		return (fs_time)TIME_SEC_MAX << TIME_NSEC_BITS | 999999999;
-	return (fs_time)sec << TIME_NSEC_BITS | (fs_time)ts.tv_nsec;
+	return (fs_time)(sec - TIME_SEC_BASE) << TIME_NSEC_BITS | (fs_time)ts.tv_nsec;
 }
 
 struct timespec fs_time_decode(fs_time t)

@@ -19,8 +19,8 @@
 /* Bytes copied before class->lock is offered to others: some 30 us. */
 #define BATCH_BYTES (256 * KIB)
 
-/* Pages too many that are left alone: two and one in 32. */
-#define EXCESS_MIN   2u
+/* Pages too many that are left alone: one and one in 32. */
+#define EXCESS_MIN   1u
 #define EXCESS_SHARE 32u
 
 /* One zs_compact(): guarded by compact_lock. */

@@ -21,10 +21,10 @@
 
 /*
  * Small zspages lose more at their tails, large ones more address range and thus page map in pools
- * that have little in many classes. So a larger one must save 4 in 1000 of the room. Measured over all rooms:
+ * that have little in many classes. So a larger one must save 2 in 1000 of the room. Measured over all rooms:
  * 0.3 % lost on average, 1.2 % at most; one zspage of each class spans 130 MiB in all.
  */
-#define LARGER_MUST_SAVE    4u /* in 1000 */
+#define LARGER_MUST_SAVE    2u /* in 1000 */
 #define MAX_PAGES_SMALL	    128u
 #define MAX_PAGES_FROM_ROOM (32u * 1024u) /* from here on ZSPAGE_MAX_PAGES */
 

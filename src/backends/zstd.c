@@ -22,6 +22,12 @@
 
 #define ZSTD_DICT_MAX (1024u * 1024u)
 
+/* Our frames: no content size, no checksum, no dictionary id, so one byte for the window follows. */
+#define FRAME_DESCRIPTOR  0
+#define FRAME_HEADER_SIZE 2
+#define BLOCK_HEADER_SIZE 3
+#define BLOCK_RLE	  1
+
 struct zstd_shared {
 	ZSTD_CDict *cdict; /* NULL without a dictionary */
 	ZSTD_DDict *ddict;
@@ -195,6 +201,37 @@ static int zstd_compress(const struct zcomp_params *params, struct zcomp_strm *s
 	return 0;
 }
 
+/*
+ * Whether the frame that begins here is one of ours and ends exactly at the end (RFC 8878, 3.1.1): a descriptor that
+ * announces nothing, the window's size, and blocks with 3-byte headers up to the one marked as the last.
+ *
+ * The library would take trailing bytes for another frame and read 4 of them even when there are fewer, if there
+ * is no magic number to look for (seen in 1.5.4). And a damaged descriptor could make it a frame of
+ * another kind.
+ */
+static bool is_whole_frame(const uint8_t *src, size_t len)
+{
+	size_t at = FRAME_HEADER_SIZE;
+	bool last = false;
+
+	if (len < FRAME_HEADER_SIZE || src[0] != FRAME_DESCRIPTOR)
+		return false;
+	while (!last) {
+		uint32_t header, size;
+
+		if (len - at < BLOCK_HEADER_SIZE)
+			return false;
+		header = src[at] | (uint32_t)src[at + 1] << 8 | (uint32_t)src[at + 2] << 16;
+		last = header & 1;
+		size = (header >> 1 & 3) == BLOCK_RLE ? 1 : header >> 3;
+		at += BLOCK_HEADER_SIZE;
+		if (size > len - at)
+			return false;
+		at += size;
+	}
+	return at == len;
+}
+
 static int zstd_decompress(const struct zcomp_params *params, struct zcomp_strm *strm,
 			   struct zcomp_req *req)
 {
@@ -202,6 +239,8 @@ static int zstd_decompress(const struct zcomp_params *params, struct zcomp_strm 
 	size_t ret;
 
 	(void)params;
+	if (!is_whole_frame(req->src, req->src_len))
+		return -EBADMSG;
 	ret = ZSTD_decompressDCtx(zctx->dctx, req->dst, req->dst_cap, req->src, req->src_len);
 	if (ZSTD_isError(ret))
 		return -EBADMSG;

@@ -8,7 +8,7 @@
 #include <signal.h>
 
 #include "backends/accel.h"
-#include "tests/zcomp/fixture.h"
+#include "tests/zcomp/fake.h"
 #include "util/alloc.h"
 
 enum { UNIT = 4096, DEPTH = 4, ENGINES = 2, NR_STREAMS = DEPTH + ENGINES };
@@ -413,6 +413,36 @@ START_TEST(test_level_and_dictionary_reach_the_algorithm_inside)
 }
 END_TEST
 
+/* Its own claim of managed streams is not asked for; the rest of its life is that of any backend. */
+START_TEST(test_algorithm_inside_is_set_up_and_released_once)
+{
+	struct zcomp_config config = config_of(NULL, UNIT);
+	struct zcomp_ops ops = fake_ops();
+	struct zcomp *comp;
+
+	config.accel = true;
+	config.accel_params = (struct zcomp_accel_params){ .engines = 3, .depth = 1 };
+	comp = must_create_ops(&ops, &config);
+	ck_assert_str_eq(fake.calls, "Sccccc"); /* three engines and two streams */
+	ck_assert_ptr_null(fake.params.inner_ops);
+	ck_assert_int_eq(fake.params.level, 5);
+	ck_assert_ptr_ne(zcomp_stream_get_managed(comp), &fake.strm);
+	zcomp_destroy(comp);
+	ck_assert_str_eq(fake.calls, "ScccccdddsddR");
+	ck_assert_int_eq(fake.nr_ctx, 0);
+	ops = fake_ops();
+	fake.ctx_error_at = 1;
+	comp = must_create_ops(&ops, &config);
+	ck_assert_str_eq(stat_of(comp).degraded, "no engine of the accelerator could be started");
+	zcomp_destroy(comp);
+	ck_assert_str_eq(fake.calls, "SccccsddR");
+	ops = fake_ops();
+	fake.setup_error = -EINVAL;
+	ck_assert_int_eq(zcomp_create_ops(&ops, &config, (char[ZCOMP_ERROR_TEXT]){ 0 }, &comp), -EINVAL);
+	ck_assert_str_eq(fake.calls, "S");
+}
+END_TEST
+
 /* Set-up ---------------------------------------------------------------------- */
 
 static int threads_left;
@@ -514,6 +544,7 @@ int main(void)
 	tcase_add_test(tc, test_after_stop_managed_streams_are_refused_and_the_rest_works);
 	tcase_add_test(tc, test_managed_streams_compress_only);
 	tcase_add_test(tc, test_level_and_dictionary_reach_the_algorithm_inside);
+	tcase_add_test(tc, test_algorithm_inside_is_set_up_and_released_once);
 	tcase_add_test(tc, test_no_thread_for_any_engine_degrades_with_a_reason);
 	tcase_add_test(tc, test_fewer_threads_than_wanted_go_on_with_a_warning);
 	tcase_add_test(tc, test_no_memory_for_the_device_degrades_with_a_reason);

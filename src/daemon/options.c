@@ -347,14 +347,15 @@ void options_help(FILE *out, const struct options_env *env)
 			fprintf(out, " (default: %s)", desc->preset);
 		fputc('\n', out);
 	}
-	fprintf(out, "\nSizes take the suffixes k, m, g, t, p, e (powers of 1024) or %% of RAM, "
-		     "here %" PRIu64 " MiB.\n"
-		     "Taken for mount(8) and fstab(5), without effect:\n ",
+	fprintf(out,
+		"\nSizes take the suffixes k, m, g, t, p, e (powers of 1024) or %% of RAM, here %" PRIu64
+		" MiB.\nTaken for mount(8) and fstab(5), without effect:",
 		env->ram / MIB);
 	for (size_t i = 0; (word = option_ignored_at(i)) != NULL; i++) {
 		const char last = word[strlen(word) - 1];
 
-		fprintf(out, " %s%s", word, last == '=' || last == '-' ? "..." : "");
+		fprintf(out, "%s%s%s", i % 8 == 0 ? "\n  " : " ", word,
+			last == '=' || last == '-' ? "..." : "");
 	}
 	fputc('\n', out);
 }

@@ -119,7 +119,7 @@ START_TEST(test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent)
 END_TEST
 
 /* Runs @argv with the error output caught. */
-static int run(char *const argv[], char *text, size_t room)
+static int run(const char *argv[], char *text, size_t room)
 {
 	FILE *file = tmpfile();
 	const int saved = dup(STDERR_FILENO);
@@ -141,11 +141,11 @@ static int run(char *const argv[], char *text, size_t room)
 	return status;
 }
 
-#define RUN(text, ...) run((char *[]){ "ztmpfsctl", __VA_ARGS__ }, text, sizeof(text))
+#define RUN(text, ...) run((const char *[]){ "ztmpfsctl", __VA_ARGS__ }, text, sizeof(text))
 
 START_TEST(test_wrong_use_is_told_in_one_line)
 {
-	static char *const wrong[][4] = { { NULL },
+	static const char *const wrong[][4] = { { NULL },
 					  { "nope", NULL },
 					  { "stat", NULL },
 					  { "stat", "--jason", "/", NULL },

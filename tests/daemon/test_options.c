@@ -7,6 +7,7 @@
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/registry.h"
 
 static const struct options_env env = {
 	.ram = 1000 * MIB, .nr_cpus = 6, .uid = 1000, .gid = 100, .root = false
@@ -14,23 +15,24 @@ static const struct options_env env = {
 static const struct options_env root_env = { .ram = GIB, .nr_cpus = 1, .root = true };
 
 static int parse(const struct options_env *e, struct options *options, struct options_error *error,
-		 char *const argv[])
+		 const char *argv[])
 {
 	int argc = 0;
 
 	while (argv[argc])
 		argc++;
-	return options_parse(argc, argv, e, options, error);
+	/* getopt changes the order, no text. */
+	return options_parse(argc, (char **)argv, e, options, error);
 }
 
 #define PARSE(e, options, error, ...)                                                              \
-	parse(e, options, error, (char *[]){ __VA_ARGS__, NULL })
+	parse(e, options, error, (const char *[]){ __VA_ARGS__, NULL })
 
 /* Options of one -o list that must be right. */
 static void good(const char *list, struct options *o)
 {
 	struct options_error error;
-	int res = PARSE(&env, o, &error, "ztmpfs", "-o", (char *)list, "/mnt");
+	int res = PARSE(&env, o, &error, "ztmpfs", "-o", list, "/mnt");
 
 	ck_assert_msg(res == 0, "%s: %s", list, res ? error.text : "");
 }
@@ -300,7 +302,7 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct options o;
 		struct options_error error;
-		char *list = (char *)cases[i].list;
+		const char *list = cases[i].list;
 
 		ck_assert_msg(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt") == -EINVAL,
 			      "%s is taken", list);
@@ -358,7 +360,7 @@ static char *mount_opts(const struct options_env *e, const char *list)
 	struct options_error error;
 	char *text;
 
-	ck_assert_int_eq(PARSE(e, &o, &error, "ztmpfs", "-o", (char *)list, "src", "/mnt"), 0);
+	ck_assert_int_eq(PARSE(e, &o, &error, "ztmpfs", "-o", list, "src", "/mnt"), 0);
 	ck_assert_int_eq(options_mount_opts(&o, &text), 0);
 	options_free(&o);
 	return text;

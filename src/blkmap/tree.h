@@ -34,7 +34,7 @@ struct tree {
 	uint8_t *shape;
 };
 
-#define TREE_SHAPE_MAX 12u /* 64^10 words and more: every cluster of 8 EiB */
+#define TREE_SHAPE_MAX 12u /* 2^60 words: every 4 KiB cluster of 8 EiB */
 
 /** tree_capacity() - how many indexes @shape covers (UINT64_MAX when all) */
 uint64_t tree_capacity(uint8_t shape);

@@ -88,7 +88,7 @@ cleanup()
       umount -l "$m"
     else
       fusermount3 -uz "$m"
-    fi
+    fi 2>/dev/null # the daemon may just have done it
   done
   if [ -n "${PID:-}" ]; then
     wait_gone "$PID" 50 || kill -9 "$PID" 2>/dev/null

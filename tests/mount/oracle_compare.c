@@ -121,8 +121,8 @@ static void check_ino(struct oracle *o, int dir, const char *path, const struct 
 {
 	struct stat st;
 
-	if (!strcmp(entry->d_name, "..") && !path[0])
-		return; /* the root of a mount: what is above it is not ours */
+	if (!strcmp(entry->d_name, ".."))
+		return; /* the kernel keeps listings, and does not look at ".." when a folder moves */
 	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		oracle_die(o, "%s/%s: listed, but lstat says %s", path, entry->d_name,
 			   strerror(errno));

@@ -160,8 +160,8 @@ static void accel_release_params(struct zcomp_params *params)
 {
 	struct accel *accel = params->drv_data;
 
-	accel_stop(params);
 	if (accel->streams) {
+		accel_engines_stop(accel); /* not yet, when creating the core's streams failed */
 		accel_queue_exit(accel);
 		pthread_mutex_destroy(&accel->idle_lock);
 		free_device(accel);

@@ -176,7 +176,7 @@ START_TEST(test_text_gets_smaller_unless_null)
 	if (strcmp(zcomp_name(c.comp), "null") == 0)
 		ck_assert_uint_eq(len, c.unit);
 	else
-		ck_assert_uint_lt(len, c.unit * 3 / 4);
+		ck_assert_uint_lt(len, c.unit / 10 * 9);
 	contract_exit(&c);
 }
 END_TEST

@@ -55,7 +55,7 @@ static size_t round_up_line(size_t size)
  */
 static size_t cctx_size(const struct zcomp_params *params)
 {
-	const size_t sizes[] = { 4096, 16384, params->unit };
+	const size_t sizes[] = { params->unit < 16384 ? params->unit : 16384, params->unit };
 	size_t most = 0;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {

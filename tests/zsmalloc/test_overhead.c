@@ -11,12 +11,7 @@
 #include "tests/zsmalloc/keeper.h"
 #include "util/sizes.h"
 
-/* Sanitizers make a page cost several: less of everything. */
-#ifdef ZT_SANITIZERS
-#define TOTAL (48 * MIB)
-#else
-#define TOTAL (256 * MIB)
-#endif
+#define TOTAL	    (256 * MIB)
 #define MAX_OBJECTS 400000u
 
 static struct arena *arena;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arena/arena.h"
 #include "tests/lib/zt_check.h"
@@ -220,6 +221,20 @@ START_TEST(test_populate_fails_with_enomem_when_told_to)
 }
 END_TEST
 
+START_TEST(test_populate_that_fails_midway_leaves_nothing_behind)
+{
+	ref_t run = run_alloc(8);
+	uint64_t before = resident();
+
+	/* Without address range behind a page the kernel cannot populate it. */
+	ck_assert_int_eq(munmap(arena_ptr(arena, page_of(run, 5)), ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(arena_populate(arena, run, 8), -ENOMEM);
+	ck_assert_uint_eq(resident(), before);
+	ck_assert_int_eq(arena_populate(arena, run, 5), 0);
+	ck_assert_uint_eq(resident(), before + 5 * ZT_PAGE_SIZE);
+}
+END_TEST
+
 START_TEST(test_create_survives_the_failure_of_every_allocation)
 {
 	struct arena_params params = { .reserve = 64 * MIB };
@@ -324,6 +339,7 @@ int main(void)
 	Suite *suite = suite_create("arena");
 	TCase *tc = tcase_create("memory");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_empty_arena_holds_one_page);
 	tcase_add_test(tc, test_default_reserve_is_at_least_a_gibibyte);
@@ -336,6 +352,7 @@ int main(void)
 	tcase_add_test(tc, test_limit_too_small_for_the_superblock_is_refused);
 	tcase_add_test(tc, test_limit_forbids_a_page_of_the_page_map_too);
 	tcase_add_test(tc, test_populate_fails_with_enomem_when_told_to);
+	tcase_add_test(tc, test_populate_that_fails_midway_leaves_nothing_behind);
 	tcase_add_test(tc, test_create_survives_the_failure_of_every_allocation);
 	tcase_add_test(tc, test_super_area_is_zero_and_keeps_what_is_stored);
 	tcase_add_test(tc, test_resident_max_remembers_the_peak);

@@ -134,6 +134,7 @@ int main(void)
 	Suite *suite = suite_create("run");
 	TCase *tc = tcase_create("run");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_run_is_found_from_any_ref_inside);
 	tcase_add_test(tc, test_wild_refs_belong_to_no_run_and_touch_nothing);

@@ -450,6 +450,7 @@ int main(void)
 	Suite *suite = suite_create("pool");
 	TCase *tc = tcase_create("pool");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_edges_of_every_class_hold_their_bytes);
 	tcase_add_test(tc, test_sizes_out_of_range_are_refused);

@@ -69,7 +69,7 @@ END_TEST
 
 START_TEST(test_reserve_out_of_range_is_refused)
 {
-	static const uint64_t bad[] = { 1, ZT_PAGE_SIZE, 8 * MIB - 1, (UINT64_C(4) << 40) + 4 * MIB };
+	static const uint64_t bad[] = { 1, ZT_PAGE_SIZE, 8 * MIB - 1, 4096 * GIB + 4 * MIB };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct arena_params params = { .reserve = bad[i] };
@@ -143,7 +143,8 @@ START_TEST(test_resident_pages_are_exactly_the_populated_ones)
 	for (size_t i = 0; i < ARRAY_SIZE(bitmap); i++)
 		ck_assert_uint_eq(bitmap[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		ck_assert_int_eq(arena_populate(arena, page_of(run, parts[i].first), parts[i].nr), 0);
+		ck_assert_int_eq(arena_populate(arena, page_of(run, parts[i].first), parts[i].nr),
+				 0);
 	ck_assert_int_eq(arena_resident_pages(arena, run, 200, bitmap), 0);
 	ck_assert_uint_eq(bitmap[0], UINT64_C(1) | UINT64_C(1) << 63);
 	ck_assert_uint_eq(bitmap[1], UINT64_C(1) | UINT64_C(0xfffffff) << 36);

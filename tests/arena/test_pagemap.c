@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_pagemap.c - the page map finds each run from each of its pages, and nothing where none is. */
+/*
+ * test_pagemap.c - the page map finds each run from each of its pages, and nothing where none is.
+ */
 #include <string.h>
 
 #include "arena/pagemap.h"

@@ -66,7 +66,7 @@ START_TEST(test_range_used_up_is_enospc_and_comes_back)
 	ref_t refs[16], ref;
 	int nr = 0, error;
 
-	while ((error = arena_run_alloc(arena, ARENA_RUN_MAX_PAGES, ARENA_RUN_ZSPAGE, 0, &ref)) == 0) {
+	while ((error = arena_run_alloc(arena, 1024, ARENA_RUN_ZSPAGE, 0, &ref)) == 0) {
 		ck_assert_int_lt(nr, 16);
 		refs[nr++] = ref;
 	}
@@ -93,7 +93,8 @@ START_TEST(test_walk_sees_every_live_run_once_in_order)
 
 	for (uint32_t i = 0; i < 400; i++) {
 		lengths[i] = 1 + (uint32_t)(zt_random(&state) % 20);
-		ck_assert_int_eq(arena_run_alloc(arena, lengths[i], ARENA_RUN_ZSPAGE, i, &refs[i]), 0);
+		ck_assert_int_eq(arena_run_alloc(arena, lengths[i], ARENA_RUN_ZSPAGE, i, &refs[i]),
+				 0);
 	}
 	for (uint32_t i = 0; i < 400; i += 3)
 		arena_run_free(arena, refs[i]);

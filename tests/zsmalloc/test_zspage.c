@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_zspage.c - which slot is given, which pages exist, and what happens while they come and go. */
+/*
+ * test_zspage.c - which slot is given, which pages exist, and what happens while they come and go.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -252,7 +254,9 @@ START_TEST(test_last_slot_with_memory_is_found_at_the_limit)
 	struct zspage *zspage;
 	uint32_t nr;
 
-	/* Two to a page. The fuller zspage has lost page 0, the other one has every second slot free. */
+	/*
+	 * Two to a page. The fuller zspage has lost page 0, of the other every second slot is free.
+	 */
 	zs_class_get_stat(pool, class_of(ref, &zspage)->idx, &cs);
 	nr = cs.objs_per_zspage;
 	ck_assert_uint_eq(cs.room, 2048);

@@ -15,10 +15,12 @@
  *     create_ctx() for each of the core's own (per-thread) streams
  *       compress() / decompress() with those contexts, from many threads
  *       get_stream() -> compress() or submit() -> put_stream()      (managed streams, if reported)
+ *     stop()              refuses new submissions, delivers every done() still owed
  *     destroy_ctx()
  *   release_params()      joins every thread of the backend before it returns
  *
- * Errors are 0 or -errno. A backend does its own locking: the core takes no lock around these calls.
+ * Errors are 0 or -errno. A backend does its own locking: the core takes no lock around these
+ * calls.
  */
 #ifndef ZTMPFS_ZCOMP_H
 #define ZTMPFS_ZCOMP_H
@@ -34,19 +36,31 @@ extern "C" {
 /* Raised when a member changes its meaning; new members only come at the end of a struct. */
 #define ZCOMP_ABI_VERSION 1u
 
-/* The largest unit of compression: 128 KiB. */
+/* The unit of compression: the largest request of a mount; a multiple of 4 KiB. */
+#define ZCOMP_MIN_UNIT 4096u
 #define ZCOMP_MAX_UNIT (128u * 1024u)
 
-/* level when the user named none. */
+/* The level of a user who named none. The core replaces it, so that a backend never sees it. */
 #define ZCOMP_LEVEL_DEFAULT INT32_MIN
 
+struct zcomp;
 struct zcomp_ops;
+struct zcomp_strm;
 
-/* What the host lends to a backend, so that a module imports nothing from the daemon. */
+/*
+ * What the host lends to a backend, so that a module imports nothing from the daemon, and so that
+ * tests of the host can make any of its allocations fail. All of it may be called from any thread.
+ */
 struct zcomp_host {
 	uint32_t struct_size;
-	/* One line for the log of the daemon, without a newline. Any thread. */
+	/* One line for the log of the daemon, without a newline. */
 	void (*log)(const char *line);
+	/* Zeroed memory, aligned as malloc() aligns it; or NULL. */
+	void *(*alloc)(size_t size);
+	void (*free)(void *ptr); /* NULL is allowed */
+	/* Zeroed whole pages that cost no memory until they are touched; or NULL. For buffers. */
+	void *(*map)(size_t size);
+	void (*unmap)(void *ptr, size_t size); /* the size that was mapped; NULL is allowed */
 };
 
 /* Parameters of the accelerator; other backends ignore them. 0 stands for the default. */
@@ -55,17 +69,22 @@ struct zcomp_accel_params {
 	uint32_t depth; /* requests queued at most; independent of CPUs and threads */
 };
 
+/* The most a user may ask of an accelerator. */
+#define ZCOMP_ACCEL_MAX_ENGINES 64u
+#define ZCOMP_ACCEL_MAX_DEPTH 4096u
+
 /*
- * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend may
- * hang its own shared state into drv_data there. Nobody changes anything until release_params().
+ * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend
+ * may hang its own shared state into drv_data there. Nobody changes anything until
+ * release_params().
  */
 struct zcomp_params {
-	int32_t level; /* in the backend's own scale, or ZCOMP_LEVEL_DEFAULT */
-	uint32_t unit; /* no request is larger than this many bytes uncompressed; 4096..ZCOMP_MAX_UNIT */
+	int32_t level; /* in the backend's own scale, level_min..level_max; 0 when it has none */
+	uint32_t unit; /* no request is larger than this many bytes uncompressed */
 	const void *dict; /* dictionary, or NULL; outlives the backend */
-	size_t dict_size;
-	const struct zcomp_host *host;
-	/* For backends that drive another algorithm (the accelerator): its table, and a place for its params. */
+	size_t dict_size; /* 1..ops->dict_max with a dictionary, else 0 */
+	const struct zcomp_host *host; /* never NULL */
+	/* The table of the algorithm that the accelerator drives; NULL for other backends. */
 	const struct zcomp_ops *inner_ops;
 	struct zcomp_accel_params accel;
 	void *drv_data; /* the backend's own */
@@ -74,7 +93,7 @@ struct zcomp_params {
 /* What setup_params() reports. The core clears it first and decides afterwards what it uses. */
 struct zcomp_caps {
 	bool zstrm_mgmt; /* get_stream() and put_stream() work */
-	const char *degraded; /* why zstrm_mgmt is false though the backend can do it; static text or NULL */
+	const char *degraded; /* why not, though the backend can do it; static text or NULL */
 };
 
 /* Scratch of one stream: changed by every call, so never shared. */
@@ -82,11 +101,36 @@ struct zcomp_ctx {
 	void *context; /* the backend's own */
 };
 
+/* One call. */
+struct zcomp_req {
+	const void *src;
+	size_t src_len; /* bytes to read; at least 1 */
+	void *dst;
+	size_t dst_cap; /* room at dst */
+	size_t dst_len; /* out: bytes written, on success only */
+};
+
+/*
+ * Delivered exactly once per accepted submit(), from a thread of the backend. @error is 0
+ * (req->dst_len is set) or -errno. May not wait for another done(), and may not call get_stream();
+ * may call put_stream() for its own stream.
+ */
+typedef void (*zcomp_done_fn)(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error);
+
+/* The core's part of a stream: whose request is in flight. A backend never looks inside. */
+struct zcomp_pending {
+	struct zcomp_req req; /* what the backend works on */
+	struct zcomp_req *caller_req;
+	zcomp_done_fn done;
+	void *arg;
+};
+
 /*
  * One plain stream. The core wraps it as a per-thread stream (with a lock), a backend as a managed
  * one (without). buffer takes compressed output and may be used by nobody else while the stream is
- * held: buffer_size >= 2 * unit. local_copy holds the input when it must outlive the caller's buffer, or staged
- * data: local_copy_size >= unit. The core checks both whenever it hands a stream out.
+ * held: buffer_size >= 2 * unit. local_copy holds the input when it must outlive the caller's
+ * buffer, or staged data: local_copy_size >= unit. The core checks both whenever it hands a stream
+ * out.
  */
 struct zcomp_strm {
 	void *buffer;
@@ -94,32 +138,31 @@ struct zcomp_strm {
 	void *local_copy;
 	size_t local_copy_size;
 	struct zcomp_ctx ctx;
+	/*
+	 * The core's, written when the stream is handed out and on submit: put is routed by the
+	 * stream itself. A backend zeroes them once, when it makes the stream.
+	 */
+	bool zcomp_managed;
+	struct zcomp *comp;
+	struct zcomp_pending pending;
 };
-
-/* One call. */
-struct zcomp_req {
-	const void *src;
-	size_t src_len; /* bytes to read */
-	void *dst;
-	size_t dst_cap; /* room at dst */
-	size_t dst_len; /* out: bytes written, on success only */
-};
-
-/*
- * Delivered exactly once per accepted submit(), from a thread of the backend. @error is 0 (req->dst_len is set)
- * or -errno. May not block, and may not call get_stream(); may call put_stream() for its own stream.
- */
-typedef void (*zcomp_done_fn)(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error);
 
 struct zcomp_ops {
 	uint32_t abi_version; /* ZCOMP_ABI_VERSION */
 	uint32_t struct_size; /* sizeof(struct zcomp_ops) as the backend was compiled */
 	const char *name;
 
+	/* The core refuses other levels and fills in the default. All 0: there are none. */
+	int32_t level_min;
+	int32_t level_max;
+	int32_t level_default;
+	uint32_t reserved; /* 0 */
+	size_t dict_max; /* largest dictionary in bytes, 0: it takes none */
+
 	/*
 	 * Check the parameters and prepare what all streams share.
-	 * Return: 0, -EINVAL for a level or dictionary out of range, -ENOMEM. An accelerator that cannot start its
-	 * engines returns 0 with zstrm_mgmt false and a reason in degraded.
+	 * Return: 0, -EINVAL for a level or dictionary that does not work, -ENOMEM. An accelerator
+	 * that cannot start its engines returns 0 with zstrm_mgmt false and a reason in degraded.
 	 */
 	int (*setup_params)(struct zcomp_params *params, struct zcomp_caps *caps);
 	/* Called once if and only if setup_params() succeeded, after all contexts are gone. */
@@ -130,13 +173,14 @@ struct zcomp_ops {
 	void (*destroy_ctx)(const struct zcomp_params *params, struct zcomp_ctx *ctx);
 
 	/*
-	 * Both work on any stream, synchronously. The output of compress() on any stream of a backend is
-	 * decoded by decompress() on any other one.
+	 * Both work on any stream, synchronously. The output of compress() on any stream of a
+	 * backend is decoded by decompress() on any other one. dst need not lie in strm->buffer.
 	 *
-	 * compress:   0; -ENOSPC when the output does not fit dst_cap (the data then counts as incompressible);
-	 *             other errors make the caller fall back.
-	 * decompress: src is exactly what compress() wrote. 0, or -EBADMSG for damaged input: never reads
-	 *             outside src, never writes outside dst.
+	 * compress:   0; -ENOSPC when the output does not fit dst_cap (the data then counts as
+	 *             incompressible); other errors make the caller fall back.
+	 * decompress: src is exactly what compress() wrote. 0, or -EBADMSG for damaged input:
+	 *             never reads outside src, never writes outside dst. A managed stream of a
+	 *             device that only compresses may say -EOPNOTSUPP.
 	 */
 	int (*compress)(const struct zcomp_params *params, struct zcomp_strm *strm,
 			struct zcomp_req *req);
@@ -144,26 +188,29 @@ struct zcomp_ops {
 			  struct zcomp_req *req);
 
 	/*
-	 * Managed streams; both or none. get_stream() neither allocates nor blocks; NULL is a normal answer. It
-	 * prepares strm->ctx. put_stream() never fails.
+	 * Managed streams; both or none. get_stream() neither allocates nor blocks; NULL is a
+	 * normal answer. It prepares strm->ctx. put_stream() never fails.
 	 */
 	struct zcomp_strm *(*get_stream)(const struct zcomp_params *params);
 	void (*put_stream)(const struct zcomp_params *params, struct zcomp_strm *strm);
 
 	/*
-	 * Optional, for managed streams only: queue a compression and return at once. req and what it points to stay untouched
-	 * by the caller until done() is called. 0: accepted, done() will come exactly once. -EBUSY (queue full)
-	 * or another error: not accepted, done() will not come, the caller falls back.
+	 * Optional, for managed streams only: queue a compression and return at once. req and what
+	 * it points to stay untouched by the caller until done() is called. 0: accepted, done()
+	 * will come exactly once. -EBUSY (queue full, or stopping) or another error: not accepted,
+	 * done() will not come, the caller falls back.
 	 */
 	int (*submit)(const struct zcomp_params *params, struct zcomp_strm *strm,
 		      struct zcomp_req *req, zcomp_done_fn done, void *arg);
 
-	/* Levels the backend takes, for messages and checks; all 0 when it has none. */
-	int32_t level_min;
-	int32_t level_max;
-	int32_t level_default;
+	/*
+	 * Needed by a backend that has submit(): from now on get_stream() says NULL and submit()
+	 * -EBUSY; returns when every done() owed has returned. Contexts still exist, so done() may
+	 * use synchronous streams. May be called twice.
+	 */
+	void (*stop)(const struct zcomp_params *params);
 
-	/* Optional counters of a backend with managed streams: depth in use now and at most, requests done. */
+	/* Optional, for managed streams: requests in the device now and at most, and ended. */
 	void (*get_stat)(const struct zcomp_params *params, uint64_t *out_queued_now,
 			 uint64_t *out_queued_max, uint64_t *out_completed);
 };

@@ -84,30 +84,31 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 
 /**
  * blkmap_write() - store @len bytes at @off
- * @size: the file's size before the write: old bytes beyond it don't matter
  * @pref: ZSTRM_PREFER_MGMT for delayed writes
  * @out_done: bytes stored from the front; all of them on success, maybe fewer on error
  *
  * Context: file held shared; blkmap_covers() holds.
- * Return:  0, -ENOSPC (size= or memory), -ENOMEM, -EIO. What was not stored still reads as before.
+ * Return:  0, -ENOSPC (size= or memory), -ENOMEM, -EIO. After an error some clusters behind @out_done may have been
+ *          stored too: the caller truncates to the file's size, so that nothing stands beyond its end.
  */
-int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
-		 uint64_t off, const void *buf, size_t len, enum zstrm_pref pref,
+int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		 const void *buf, size_t len, enum zstrm_pref pref,
 		 size_t *out_done) ZT_MUST_CHECK;
 
 /**
  * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory back
  *
- * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM when a partial page could not be rewritten (at the
- * edges; whole pages are always freed).
+ * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM when a cluster that is punched in part could not be
+ * rewritten (whole clusters are always freed); -EIO.
  */
 int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		 uint64_t len) ZT_MUST_CHECK;
 
 /**
- * blkmap_truncate() - drop everything at and beyond @size; cannot fail: the last cluster's slot is only shortened, or its
- * page is cut in place
- * Context: file held exclusive.
+ * blkmap_truncate() - drop everything at and beyond @size
+ * Needs no memory: the last object is only declared shorter. The exception is a cluster of one repeated value that is
+ * not zero, cut in the middle.
+ * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM in that case (all later clusters are gone then).
  */
 int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t size) ZT_MUST_CHECK;
 
@@ -127,7 +128,7 @@ int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t
 int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
 		uint64_t off, int whence, uint64_t *out_off) ZT_MUST_CHECK;
 
-/** blkmap_trim() - give cached memory back, fold and compact now; bytes returned */
+/** blkmap_trim() - fold all cluster maps, compact, and give cached memory back, now. Return: bytes given back. */
 uint64_t blkmap_trim(struct blkmap *map);
 
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);

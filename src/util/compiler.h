@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The result carries an error: dropping it needs a (void) cast and a reason. */
+/* The result carries an error: who drops it takes it into a variable and says why. */
 #define ZT_MUST_CHECK __attribute__((warn_unused_result))
 #define ZT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ZT_NORETURN __attribute__((noreturn))

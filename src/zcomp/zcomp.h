@@ -2,11 +2,13 @@
 /*
  * zcomp.h - the codec front end: a backend, its streams, and who gets which.
  *
- * Two kinds of streams (the hybrid model of the seed series): per-thread streams always exist and are
- * synchronous; a backend may manage streams of its own. A caller states a preference, never a demand.
+ * Two kinds of streams (the hybrid model of the zram series): per-thread streams always exist and
+ * are synchronous; a backend may manage streams of its own. A caller states a preference, never a
+ * demand.
  *
- * Locks: a per-thread stream's own mutex, held from get to put; no other lock is taken under it by this layer. A
- * thread holds at most one per-thread stream of one zcomp at a time. Managed streams have no lock.
+ * Locks: a per-thread stream's own mutex, held from get to put; no other lock is taken under it by
+ * this layer. A thread holds at most one per-thread stream of one zcomp at a time. Managed streams
+ * have no lock.
  */
 #ifndef ZT_ZCOMP_ZCOMP_H
 #define ZT_ZCOMP_ZCOMP_H
@@ -17,50 +19,80 @@
 #include "util/compiler.h"
 #include "ztmpfs/zcomp.h"
 
-struct zcomp; /* one backend set up with one set of parameters */
-
 enum zstrm_pref {
 	ZSTRM_DEFAULT, /* always a per-thread stream */
 	ZSTRM_PREFER_MGMT, /* try a managed stream, fall back to a per-thread one */
 };
 
+/* Bytes of the buffer that takes an error's sentence. */
+#define ZCOMP_ERROR_TEXT 256
+
 struct zcomp_config {
 	const char *name; /* "lz4", "lz4hc", "zstd", "null" */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
-	uint32_t unit; /* largest request, bytes */
+	uint32_t unit; /* largest request in bytes; ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT by 4096 */
 	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
 	bool accel; /* drive the algorithm by the pseudo-accelerator */
 	struct zcomp_accel_params accel_params;
+	const void *dict; /* dictionary or NULL; the caller keeps it until zcomp_destroy() */
+	size_t dict_size;
 };
 
 struct zcomp_stat {
-	uint64_t compress_calls, compress_in, compress_out; /* calls and bytes, per-thread streams */
+	/* Calls and bytes in and out, of per-thread streams. */
+	uint64_t compress_calls, compress_in, compress_out;
 	uint64_t mgmt_calls, mgmt_in, mgmt_out; /* the same by managed streams */
 	uint64_t decompress_calls, decompress_in, decompress_out;
 	uint64_t fallback_no_stream; /* managed was preferred, get_stream() said NULL */
+	uint64_t fallback_bad_stream; /* a managed stream had too small buffers and was put back */
 	uint64_t fallback_busy; /* submit() refused */
 	uint64_t fallback_error; /* a managed compression ended with an error other than -ENOSPC */
 	uint64_t queued_now, queued_max; /* accelerator's queue */
+	uint64_t completed; /* requests that the accelerator ended, in whatever way */
 	uint32_t nr_streams; /* per-thread streams */
 	bool managed; /* the core uses managed streams */
-	const char *degraded; /* why not, though asked for; NULL otherwise */
+	const char *degraded; /* why not, though asked for or claimed; NULL otherwise */
 };
 
 /**
  * zcomp_create() - set a backend up
- * @config: copied
- * @error_text: out on error: one sentence naming what was wrong and what is allowed; static or per-call buffer of
- *              at least 256 bytes given by the caller
- * Return: 0, -ENOENT no such algorithm, -EINVAL level or unit out of range, -ENOMEM.
+ * @config: copied, but for the dictionary
+ * @error_text: out on error: one sentence naming what was wrong and what is allowed
+ *
+ * An accelerator that cannot be set up is no error: managed streams are then off, a line goes to
+ * the log and zcomp_stat.degraded says why.
+ *
+ * Return: 0, -ENOENT no such algorithm, -EINVAL a parameter out of range, -ENOMEM.
  */
-int zcomp_create(const struct zcomp_config *config, char error_text[256],
+int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_TEXT],
 		 struct zcomp **out_comp) ZT_MUST_CHECK;
 
-/** zcomp_destroy() - end the backend's threads and free all; NULL is allowed; all streams are put */
+/**
+ * zcomp_create_ops() - the same with a table of the caller's; config->name is not looked at
+ * @ops: lives until zcomp_destroy()
+ * Return: as zcomp_create(), and -EINVAL for a table that zcomp_check_ops() refuses.
+ */
+int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *config,
+		     char error_text[ZCOMP_ERROR_TEXT], struct zcomp **out_comp) ZT_MUST_CHECK;
+
+/**
+ * zcomp_stop() - end managed streams for good, and wait until every done() owed has returned
+ *
+ * Per-thread streams go on working, so that done() may use them. For owners that must know that no
+ * done() comes any more before they take themselves apart; zcomp_destroy() does it too.
+ *
+ * Context: not from done(); one thread at a time. May be called again.
+ */
+void zcomp_stop(struct zcomp *comp);
+
+/** zcomp_destroy() - stop and free all; NULL is allowed; nobody holds a stream any more */
 void zcomp_destroy(struct zcomp *comp);
 
 /** zcomp_name() - the algorithm's name, also when the accelerator drives it */
 const char *zcomp_name(const struct zcomp *comp);
+
+/** zcomp_get_params() - what the backend was set up with; for the hooks of backends/accel.h */
+const struct zcomp_params *zcomp_get_params(const struct zcomp *comp);
 
 /**
  * zcomp_stream_get() - a stream for the caller alone
@@ -69,11 +101,16 @@ const char *zcomp_name(const struct zcomp *comp);
 struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref);
 
 /**
- * zcomp_stream_get_managed() - a managed stream or NULL (counted as fallback_no_stream when managed streams are on)
+ * zcomp_stream_get_managed() - a managed stream, or NULL
+ * NULL is counted as fallback_no_stream when managed streams are on.
+ * Context: any thread, but not from done(); neither blocks nor allocates.
  */
 struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp);
 
-/** zcomp_stream_put() - give it back to whoever owns it; any thread for managed ones, the getter for others */
+/**
+ * zcomp_stream_put() - give it back to whoever owns it
+ * Context: any thread for managed streams, the one that got it for others.
+ */
 void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm);
 
 /** zcomp_stream_is_managed() */
@@ -84,6 +121,10 @@ bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *
  * @src_len: 1..unit
  * @dst_cap: most bytes worth having, up to the stream's buffer_size
  * @out_len: bytes at strm->buffer, on success
+ *
+ * On a managed stream it waits for the accelerator; when that refuses or fails, a per-thread stream
+ * does the work into the same buffer, and only the counters tell. So the caller must not hold a
+ * per-thread stream then.
  *
  * Return: 0; -ENOSPC does not fit @dst_cap; another error of the backend.
  */
@@ -101,9 +142,15 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 
 /**
  * zcomp_submit() - compress by a managed stream, without waiting
- * @req: filled by the caller (dst inside strm->buffer); untouched by the caller until @done
- * Return: 0: @done will be called exactly once, from another thread. Otherwise it will not; -EBUSY is counted as
- *         fallback_busy.
+ * @req: filled by the caller (dst inside strm->buffer); lives, and is untouched by the caller,
+ *       until @done, which is given it back with dst_len set
+ *
+ * The source stays readable and unchanged until @done: strm->local_copy is there for sources that
+ * don't.
+ *
+ * Return: 0: @done will be called exactly once, from another thread, maybe before this returns.
+ *         Otherwise it will not: -EBUSY queue full or stopping (counted as fallback_busy),
+ *         -EOPNOTSUPP the backend has no submit, or another error of it (fallback_error).
  */
 int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
 		 zcomp_done_fn done, void *arg) ZT_MUST_CHECK;
@@ -111,6 +158,7 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 /** zcomp_managed() - whether managed streams are on */
 bool zcomp_managed(const struct zcomp *comp);
 
+/** zcomp_get_stat() - counters; while calls run, one may be ahead of another */
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat);
 
 #endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * blkmap.c - life cycle and counters of a mount's block map.
+ */
+#include "blkmap/blkmap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blkmap/blkmap_i.h"
+#include "util/alloc.h"
+
+static void thread_vars_init(struct blkmap *map)
+{
+	pthread_condattr_t attr;
+
+	mutex_init(&map->thread_lock);
+	zt_lock_check(pthread_condattr_init(&attr));
+	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	zt_lock_check(pthread_cond_init(&map->thread_cond, &attr));
+	zt_lock_check(pthread_condattr_destroy(&attr));
+}
+
+/* With one CPU an engine could only take turns with the thread that waits for it. */
+static bool wants_accel(const struct blkmap_params *params, unsigned nr_cpus)
+{
+	return params->accel == BLKMAP_ACCEL_ON ||
+	       (params->accel == BLKMAP_ACCEL_AUTO && nr_cpus > 1);
+}
+
+/* The writing thread compresses too: one engine fewer than CPUs keeps all of them busy. */
+static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
+{
+	if (params->accel_engines)
+		return params->accel_engines;
+	return nr_cpus > 1 ? nr_cpus - 1 : 1;
+}
+
+int blkmap_create(const struct blkmap_params *params, char error_text[256],
+		  struct blkmap **out_map)
+{
+	struct blkmap *map = zt_zalloc(sizeof(*map));
+	struct zcomp_config config = {
+		.name = params->compress,
+		.level = params->level,
+		.unit = ZCOMP_MAX_UNIT,
+		.nr_streams = params->nr_streams,
+	};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int error = -ENOMEM;
+
+	snprintf(error_text, 256, "no memory");
+	if (!map)
+		return error;
+	map->arena = params->arena;
+	map->meta = params->meta;
+	map->accel = params->accel;
+	map->max_pages = params->max_pages;
+	map->nr_cpus = cpus > 0 ? (unsigned)cpus : 1;
+	config.accel = wants_accel(params, map->nr_cpus);
+	config.accel_params.engines = nr_engines(params, map->nr_cpus);
+	config.accel_params.depth = params->accel_depth;
+	thread_vars_init(map);
+
+	error = slots_init(map);
+	if (error)
+		goto err_free;
+	error = zcomp_create(&config, error_text, &map->comp);
+	if (error)
+		goto err_slots;
+	if (params->background) {
+		error = maintain_start(map);
+		if (error) {
+			snprintf(error_text, 256, "cannot start the maintenance thread: %s",
+				 strerror(-error));
+			goto err_comp;
+		}
+	}
+	*out_map = map;
+	return 0;
+
+err_comp:
+	zcomp_destroy(map->comp);
+err_slots:
+	slots_exit(map);
+err_free:
+	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
+	mutex_exit(&map->thread_lock);
+	zt_free(map);
+	return error;
+}
+
+void blkmap_destroy(struct blkmap *map)
+{
+	if (!map)
+		return;
+	maintain_stop(map);
+	zcomp_destroy(map->comp);
+	slots_exit(map);
+	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
+	mutex_exit(&map->thread_lock);
+	zt_free(map);
+}
+
+const char *blkmap_zcomp_name(const struct blkmap *map)
+{
+	return zcomp_name(map->comp);
+}
+
+static uint64_t counter(const atomic_uint_fast64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
+{
+	*out_stat = (struct blkmap_stat){
+		.nr_pages = counter(&map->nr_pages),
+		.max_pages = map->max_pages,
+		.same_pages = counter(&map->same_pages),
+		.huge_pages = counter(&map->huge_pages),
+		.huge_pages_since = counter(&map->huge_pages_since),
+		.folds = counter(&map->folds),
+		.overwrites_in_place = counter(&map->overwrites_in_place),
+	};
+	zs_pool_get_stat(map->data, &out_stat->data);
+	zcomp_get_stat(map->comp, &out_stat->zcomp);
+}

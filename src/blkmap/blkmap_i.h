@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * blkmap_i.h - what the files of this folder share.
+ *
+ * Lock order inside the folder: zcomp stream -> slot lock -> (pool's and arena's locks). A thread
+ * holds one stream and one slot lock at most.
+ */
+#ifndef ZT_BLKMAP_BLKMAP_I_H
+#define ZT_BLKMAP_BLKMAP_I_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "blkmap/blkmap.h"
+#include "blkmap/slot.h"
+#include "util/lock.h"
+
+#define BLKMAP_MAX_PAGES (1u << BLKMAP_MAX_ORDER)
+
+/*
+ * Canonical: the map of a cluster that was overwritten in part. A page's word, when it is not a
+ * hole, stands over what base has there. base is any word but MAP.
+ */
+struct cluster_map {
+	uint64_t base;
+	uint64_t place; /* of the slot that names this map, in units of 8 bytes */
+	uint64_t pages[]; /* 2^order */
+};
+
+/* Owner indexes: how a relocated object finds its keeper's lock. */
+#define OWNER_SLOT    0u /* owned by a slot in a file's tree */
+#define OWNER_BASE    1u /* by cluster_map.base */
+#define OWNER_PAGE(p) (2u + (p)) /* by cluster_map.pages[p] */
+
+/* Volatile: one per cluster map that exists, so that maintenance finds them. Guarded by the slot lock. */
+struct live_map {
+	struct live_map *next;
+	uint64_t place; /* of the slot */
+	uint64_t touched; /* seconds, monotonic clock: last change */
+	unsigned order;
+};
+
+#define SLOT_LOCKS 1024u
+
+/*
+ * One of the hashed slot locks. Held shared while objects are read, exclusive while words change.
+ * seq counts changes, so that who prepared something without the lock knows whether it still holds.
+ */
+struct slot_lock {
+	pthread_rwlock_t lock;
+	uint64_t seq; /* guarded by lock */
+	struct live_map *maps; /* guarded by lock */
+} __attribute__((aligned(64)));
+
+struct blkmap {
+	struct arena *arena; /* not owned */
+	struct zs_pool *meta; /* not owned */
+	struct zs_pool *data;
+	struct zcomp *comp;
+	enum blkmap_accel accel;
+	unsigned nr_cpus;
+	uint64_t max_pages;
+
+	struct slot_lock *locks; /* SLOT_LOCKS */
+
+	/* Counters; relaxed: each stands for itself. */
+	atomic_uint_fast64_t nr_pages;
+	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since;
+	atomic_uint_fast64_t folds, overwrites_in_place;
+	atomic_uint active_writes; /* blkmap_write() calls now running */
+
+	/* When room was last looked for without finding any: seconds. */
+	atomic_uint_fast64_t no_room_until;
+
+	/* Maintenance thread "zt-maint", joined by blkmap_destroy(). */
+	bool has_thread;
+	pthread_t thread;
+	pthread_mutex_t thread_lock;
+	pthread_cond_t thread_cond;
+	bool stop; /* guarded by thread_lock */
+};
+
+static inline uint32_t cluster_size(unsigned order)
+{
+	return ZT_PAGE_SIZE << order;
+}
+
+static inline uint64_t word_get(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void word_set(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+uint64_t blkmap_now(void); /* seconds of the monotonic clock */
+
+/* ---- slots.c: locks, publishing, freeing ---- */
+
+static inline uint64_t slot_place(const struct blkmap *map, const uint64_t *slot)
+{
+	return (uint64_t)((const char *)slot - (const char *)arena_ptr(map->arena, 0)) / 8;
+}
+
+static inline uint64_t *slot_at(const struct blkmap *map, uint64_t place)
+{
+	return (uint64_t *)arena_ptr(map->arena, 0) + place;
+}
+
+static inline struct slot_lock *slot_lock_at(const struct blkmap *map, uint64_t place)
+{
+	return &map->locks[(place * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+}
+static_assert(SLOT_LOCKS == 1u << (64 - 54), "the hash gives 10 bits");
+
+static inline struct slot_lock *slot_lock(const struct blkmap *map, const uint64_t *slot)
+{
+	return slot_lock_at(map, slot_place(map, slot));
+}
+
+int slots_init(struct blkmap *map) ZT_MUST_CHECK;
+void slots_exit(struct blkmap *map);
+
+struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word);
+
+/* Pages that a word says are present. Slot lock held. */
+uint32_t slot_present(const struct blkmap *map, uint64_t word, unsigned order);
+
+/* Bytes from the front that may differ from zero. Slot lock held. */
+uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order);
+
+/*
+ * slot_publish() - put a new word into a slot; slot lock held exclusive.
+ * The object of an OBJ word gets its owner. Pages are charged to the file and the mount; -ENOSPC when
+ * size= forbids it (nothing has changed then). *out_old is for slot_release() after the lock is gone.
+ */
+int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot, uint64_t word,
+		 uint64_t *out_old) ZT_MUST_CHECK;
+
+/* Free what a word that is no longer in any slot stands for. No slot lock held. */
+void slot_release(struct blkmap *map, uint64_t word, unsigned order);
+
+/* Charge (or, negative, give back) pages. -ENOSPC. */
+int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t delta) ZT_MUST_CHECK;
+
+/* Count a word in same_pages and huge_pages, or take it out again. */
+void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign);
+
+void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, unsigned index);
+
+struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
+void live_map_remove(struct slot_lock *lock, uint64_t place);
+
+/* tree_move_fn: a slot moves to another place in its file's tree. */
+void slot_move(void *arg, uint64_t *from, uint64_t *to);
+
+/* ---- cluster_io.c: between bytes and objects ---- */
+
+/* What a stretch of bytes becomes. */
+struct encoded {
+	uint64_t word; /* complete for HOLE, ZERO and SAME; without ref for OBJ */
+	const void *data; /* OBJ: bytes to store; valid as long as source and stream's buffer */
+	uint32_t len;
+	uint32_t mask; /* pages present */
+};
+
+/*
+ * encode() - same-filled test, compression, incompressible test
+ * @full: bytes that a SAME word would stand for (cluster or page)
+ * @mask: pages present; those below @len that are not set are holes (zero in @src)
+ * A codec that fails makes the data raw.
+ */
+void encode(struct blkmap *map, struct zcomp_strm *strm, const void *src, uint32_t len,
+	    uint32_t full, uint32_t mask, struct encoded *out);
+
+/* The two halves of encode() for those who compress elsewhere: the test before (true: done), and what to make of the result. */
+bool encode_same(const void *src, uint32_t len, uint32_t full, uint32_t mask, struct encoded *out);
+void encode_result(const void *src, uint32_t len, uint32_t mask, const void *data, size_t data_len,
+		   struct encoded *out);
+size_t encode_cap(uint32_t len);
+
+/* encoded_place() - store in a new, still unowned object (if it needs one). 0, -ENOSPC, -ENOMEM. */
+int encoded_place(struct blkmap *map, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
+
+/* The same, and when there is no room, tries to make some and then once more. */
+int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
+
+/*
+ * encoded_overwrite() - at the limit: put it into the room of the object that *slot has now
+ * Slot lock held exclusive. True: the slot's new word is set and counted.
+ */
+bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		       const struct encoded *enc);
+
+/*
+ * cluster_load() - bytes [from, to) of a cluster
+ * Slot lock held, stream held (its buffer's upper half is scratch). 0 or -EIO.
+ */
+int cluster_load(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
+		 uint32_t to, char *dst) ZT_MUST_CHECK;
+
+/* Where cluster_load() unpacks what it needs only in part. */
+static inline char *strm_scratch(const struct zcomp_strm *strm)
+{
+	return (char *)strm->buffer + ZCOMP_MAX_UNIT;
+}
+
+/* ---- cluster_write.c: one cluster, one writer ---- */
+
+/* What to do to a cluster: bytes [from, to) become src. */
+struct cluster_op {
+	uint32_t from, to; /* from == to: no bytes */
+	const char *src;
+	uint32_t add_pages; /* pages that become present whatever was there (fallocate) */
+	uint32_t drop_pages; /* pages that become holes */
+	uint32_t cut; /* bytes from here on are gone; 0: none */
+	bool fold; /* only while the slot still names a cluster map (maintenance holds no inode) */
+};
+
+/*
+ * cluster_commit() - place what was encoded and publish it
+ * @seq: NULL, or what the slot lock's seq was when the bytes were prepared
+ * @locked: the slot lock is held exclusive, and stays so
+ * Return: 0; -EAGAIN the slot has changed since @seq; -ENOSPC, -ENOMEM.
+ */
+int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		   const struct encoded *enc, const uint64_t *seq, bool locked) ZT_MUST_CHECK;
+
+/* Write bytes into any part of a cluster, by the cheapest way. Stream held. */
+int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		  struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
+
+/* Rewrite a cluster as one object, its old and new parts together. Stream held. */
+int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		  struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
+
+/* ---- overlay.c: pages over a cluster ---- */
+
+/*
+ * cluster_overlay() - keep the pages that an op writes as objects of their own over the cluster
+ * Stream held. 0; -EAGAIN others kept changing the slot; -ENOSPC, -ENOMEM, -EIO.
+ */
+int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		    struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
+
+/* ---- batch.c: the whole clusters of one request ---- */
+
+/* Store @nr whole clusters from @src, slots[i] each, by the accelerator's engines and this thread side by side. */
+int batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t **slots, unsigned nr,
+		const char *src, struct zcomp_strm *strm, enum zstrm_pref pref,
+		unsigned *out_done) ZT_MUST_CHECK;
+
+/* ---- maintain.c ---- */
+
+/* Fold cluster maps not touched for @idle seconds. No stream held. Return: maps looked at. */
+uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
+
+/* Give cached memory back and compact. A stream may be held. Return: bytes. */
+uint64_t blkmap_make_room(struct blkmap *map);
+
+int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
+void maintain_stop(struct blkmap *map);
+
+#endif

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * check.c - the walker: is every slot backed by exactly what it says?
+ *
+ * Runs alone on the mount.
+ */
+#include "blkmap/blkmap_i.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "util/log.h"
+
+struct check {
+	struct blkmap *map;
+	struct zcomp_strm *strm;
+	unsigned order;
+	uint64_t objects, pages;
+};
+
+static int bad(uint64_t idx, const char *what)
+{
+	zt_log(ZT_LOG_ERR, "blkmap: cluster %" PRIu64 ": %s", idx, what);
+	return -EUCLEAN;
+}
+
+/* One word that is no map: @place holds it, @index is the owner index that its object must have. */
+static int check_word(struct check *check, uint64_t idx, const uint64_t *place, unsigned index,
+		      unsigned order)
+{
+	struct blkmap *map = check->map;
+	uint64_t word = word_get(place);
+	struct zs_owner owner;
+
+	if (slot_kind(word) > SLOT_OBJ)
+		return bad(idx, "a word of an unknown kind");
+	if (slot_kind(word) != SLOT_OBJ)
+		return 0;
+	if (!zs_is_live(map->data, slot_ref(word)))
+		return bad(idx, "names no live object");
+	owner = zs_get_owner(map->arena, slot_ref(word));
+	if (owner.word != slot_place(map, place) || owner.index != index)
+		return bad(idx, "names an object of another owner");
+	if (slot_length(word) > cluster_size(order))
+		return bad(idx, "is longer than its cluster");
+	check->objects++;
+	return 0;
+}
+
+static int check_map(struct check *check, uint64_t idx, uint64_t *slot)
+{
+	struct blkmap *map = check->map;
+	struct cluster_map *cmap;
+	int error;
+
+	if (!zs_is_live(map->meta, slot_ref(word_get(slot))))
+		return bad(idx, "names no live cluster map");
+	cmap = cluster_map_at(map, word_get(slot));
+	if (cmap->place != slot_place(map, slot))
+		return bad(idx, "its cluster map belongs to another slot");
+	if (!live_map_find(slot_lock(map, slot), slot_place(map, slot)))
+		return bad(idx, "its cluster map is not listed");
+	error = check_word(check, idx, &cmap->base, OWNER_BASE, check->order);
+	for (unsigned p = 0; p < 1u << check->order && !error; p++)
+		error = check_word(check, idx, &cmap->pages[p], OWNER_PAGE(p), 0);
+	return error;
+}
+
+static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
+{
+	struct blkmap *map = check->map;
+	struct slot_lock *lock = slot_lock(map, slot);
+	int error;
+
+	read_lock(&lock->lock);
+	if (slot_kind(word_get(slot)) == SLOT_MAP)
+		error = check_map(check, idx, slot);
+	else
+		error = check_word(check, idx, slot, OWNER_SLOT, check->order);
+	if (!error) {
+		uint32_t present = slot_present(map, word_get(slot), check->order);
+
+		check->pages += (unsigned)__builtin_popcount(present);
+		if (cluster_load(map, check->strm, word_get(slot), 0, cluster_size(check->order),
+				 check->strm->local_copy))
+			error = bad(idx, "cannot be read");
+	}
+	rw_unlock(&lock->lock);
+	return error;
+}
+
+int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file, uint64_t *inout_objects)
+{
+	struct check check = {
+		.map = map,
+		.strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT),
+		.order = file->order,
+	};
+	uint64_t *slot;
+	int error = 0;
+
+	for (uint64_t idx = 0; !error && (slot = tree_next(map->arena, &file->tree, &idx)); idx++)
+		error = check_cluster(&check, idx, slot);
+	zcomp_stream_put(map->comp, check.strm);
+	if (!error && check.pages != *file->nr_pages) {
+		zt_log(ZT_LOG_ERR, "blkmap: a file counts %" PRIu64 " pages and has %" PRIu64,
+		       *file->nr_pages, check.pages);
+		error = -EUCLEAN;
+	}
+	*inout_objects += check.objects;
+	return error;
+}
+
+int blkmap_check(struct blkmap *map, uint64_t objects)
+{
+	struct zs_pool_stat stat;
+
+	zs_pool_get_stat(map->data, &stat);
+	if (stat.objects != objects) {
+		zt_log(ZT_LOG_ERR,
+		       "blkmap: the data pool has %" PRIu64 " objects, files name %" PRIu64,
+		       stat.objects, objects);
+		return -EUCLEAN;
+	}
+	return zs_check(map->data);
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * cluster_write.c - how bytes get into one cluster.
+ *
+ * Compression runs without the slot lock. Who needs old content takes it under the shared lock,
+ * remembers the lock's seq, prepares the new word, and publishes under the exclusive lock only if
+ * seq has not moved; otherwise it starts again. After a few rounds it keeps the lock throughout, so
+ * that progress is certain.
+ */
+#include "blkmap/blkmap_i.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define OPTIMISTIC_ROUNDS 4u
+
+int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		   const struct encoded *enc, const uint64_t *seq, bool locked)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint64_t word = 0, old = 0;
+	int error;
+
+	/* Making room tries other slots' locks: never under one. */
+	error = locked ? encoded_place(map, enc, &word) : encoded_place_hard(map, enc, &word);
+	if (!locked)
+		write_lock(&lock->lock);
+	if (seq && *seq != lock->seq) {
+		old = word;
+		error = -EAGAIN;
+	} else if (!error) {
+		error = slot_publish(map, file, slot, word, &old);
+		if (error)
+			old = word;
+	} else if (encoded_overwrite(map, file, slot, enc)) {
+		error = 0;
+	}
+	if (!locked)
+		rw_unlock(&lock->lock);
+	slot_release(map, old, file->order);
+	return error;
+}
+
+static uint32_t pages_touched(const struct cluster_op *op)
+{
+	if (op->from >= op->to)
+		return 0;
+	return pages_mask(op->to) & ~((1u << (op->from >> ZT_PAGE_SHIFT)) - 1);
+}
+
+static void apply_op(char *bytes, uint32_t len, const struct cluster_op *op)
+{
+	if (op->from < op->to)
+		memcpy(bytes + op->from, op->src, op->to - op->from);
+	for (uint32_t p = 0; p << ZT_PAGE_SHIFT < len; p++) {
+		uint32_t start = p << ZT_PAGE_SHIFT;
+
+		if (op->drop_pages & 1u << p)
+			memset(bytes + start, 0, min_u64(ZT_PAGE_SIZE, len - start));
+	}
+}
+
+/* One round of a merge. The slot lock is held (shared, or exclusive when @locked) and given back unless @locked. */
+static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		      struct zcomp_strm *strm, const struct cluster_op *op, bool locked)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint64_t word = word_get(slot), seq = lock->seq;
+	uint32_t full = cluster_size(file->order);
+	uint32_t extent = slot_extent(map, word, file->order);
+	uint32_t mask = slot_present(map, word, file->order);
+	char *bytes = strm->local_copy;
+	struct encoded enc;
+	uint32_t len;
+	int error;
+
+	mask = (mask | pages_touched(op) | op->add_pages) & ~op->drop_pages;
+	len = (uint32_t)max_u64(extent, op->to);
+	if (op->add_pages)
+		len = full;
+	if (op->cut)
+		len = (uint32_t)min_u64(len, op->cut);
+	if (mask == 0)
+		len = 0;
+	else
+		len = (uint32_t)min_u64(len, (32u - (uint32_t)__builtin_clz(mask)) << ZT_PAGE_SHIFT);
+	error = cluster_load(map, strm, word, 0, len, bytes);
+	if (!locked)
+		rw_unlock(&lock->lock);
+	if (error)
+		return error;
+	apply_op(bytes, len, op);
+	encode(map, strm, bytes, len, full, mask, &enc);
+	return cluster_commit(map, file, slot, &enc, &seq, locked);
+}
+
+int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		  struct zcomp_strm *strm, const struct cluster_op *op)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+
+	for (unsigned round = 0;; round++) {
+		bool locked = round >= OPTIMISTIC_ROUNDS;
+		int error;
+
+		if (locked)
+			write_lock(&lock->lock);
+		else
+			read_lock(&lock->lock);
+		if (op->fold && !live_map_find(lock, slot_place(map, slot))) {
+			rw_unlock(&lock->lock);
+			return 0;
+		}
+		error = merge_once(map, file, slot, strm, op, locked);
+		if (locked)
+			rw_unlock(&lock->lock);
+		if (error != -EAGAIN)
+			return error;
+	}
+}
+
+/* What to do with a partial write, by what the slot holds now. */
+enum plan {
+	PLAN_REPLACE, /* the new bytes cover all that there is */
+	PLAN_MERGE, /* one object of old and new */
+	PLAN_OVERLAY, /* pages over the old */
+};
+
+/*
+ * A merge compresses the whole cluster to change a part. It is worth it when the part is at least
+ * half of the cluster's data, and when so many pages stand over a cluster already that the
+ * object below is mostly dead weight.
+ */
+static enum plan plan_write(struct blkmap *map, const struct blkmap_file *file, uint64_t word,
+			    const struct cluster_op *op)
+{
+	uint32_t touched = pages_touched(op), over = touched;
+	uint32_t present = slot_present(map, word, file->order) | touched;
+	unsigned nr_present = (unsigned)__builtin_popcount(present);
+
+	if (op->from == 0 && op->to >= slot_extent(map, word, file->order))
+		return PLAN_REPLACE;
+	if (file->order == 0 || (unsigned)__builtin_popcount(touched) * 2 >= nr_present)
+		return PLAN_MERGE;
+	if (slot_kind(word) == SLOT_MAP) {
+		const struct cluster_map *cmap = cluster_map_at(map, word);
+
+		for (unsigned p = 0; p < 1u << file->order; p++)
+			if (word_get(&cmap->pages[p]))
+				over |= 1u << p;
+	}
+	if ((unsigned)__builtin_popcount(over) * 4 >= nr_present * 3)
+		return PLAN_MERGE;
+	return PLAN_OVERLAY;
+}
+
+int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		  struct zcomp_strm *strm, const struct cluster_op *op)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint32_t full = cluster_size(file->order);
+	struct encoded enc;
+	uint64_t seq;
+	enum plan plan;
+	int error;
+
+	for (unsigned round = 0; round < OPTIMISTIC_ROUNDS; round++) {
+		read_lock(&lock->lock);
+		plan = plan_write(map, file, word_get(slot), op);
+		seq = lock->seq;
+		rw_unlock(&lock->lock);
+		if (plan == PLAN_MERGE)
+			break;
+		if (plan == PLAN_REPLACE) {
+			bool whole = op->to == full;
+
+			encode(map, strm, op->src, op->to, full, pages_mask(op->to), &enc);
+			error = cluster_commit(map, file, slot, &enc, whole ? NULL : &seq, false);
+		} else {
+			error = cluster_overlay(map, file, slot, strm, op);
+			/* No room for more objects: one that replaces all may fit where the old one is. */
+			if (error == -ENOSPC)
+				break;
+		}
+		if (error != -EAGAIN)
+			return error;
+	}
+	return cluster_merge(map, file, slot, strm, op);
+}

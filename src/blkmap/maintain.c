@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * maintain.c - what is done behind the requests: fold idle cluster maps, compact, give memory back.
+ *
+ * One thread, "zt-maint", owned by the blkmap. It holds no inode: a cluster map that is alive (in its
+ * slot lock's list) proves that its slot is.
+ */
+#include "blkmap/blkmap_i.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* A cluster map left alone for so long is folded: seconds. */
+#define FOLD_IDLE 2u
+/* Maps taken from one slot lock at a time. */
+#define FOLD_BATCH 16u
+/* Compaction is worth a try when this many bytes more are resident than objects need. */
+#define COMPACT_SLACK(bytes) ((bytes) / 16 + MIB)
+/* Most bytes that compaction copies in one round, so that it never runs long. */
+#define COMPACT_ROUND (32 * MIB)
+
+uint64_t blkmap_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec;
+}
+
+static void fold_one(struct blkmap *map, uint64_t place, unsigned order)
+{
+	struct blkmap_file file = { .order = order };
+	struct cluster_op op = { .fold = true };
+	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+
+	/* No room or no memory: the map works on as it is, and is looked at again. */
+	if (cluster_merge(map, &file, slot_at(map, place), strm, &op) == 0)
+		atomic_fetch_add_explicit(&map->folds, 1, memory_order_relaxed);
+	zcomp_stream_put(map->comp, strm);
+}
+
+uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
+{
+	uint64_t now = blkmap_now(), nr_maps = 0;
+
+	for (unsigned i = 0; i < SLOT_LOCKS; i++) {
+		struct slot_lock *lock = &map->locks[i];
+		struct live_map found[FOLD_BATCH];
+		unsigned nr = 0;
+
+		read_lock(&lock->lock);
+		for (struct live_map *live = lock->maps; live && nr < FOLD_BATCH; live = live->next)
+			if (live->touched + idle <= now)
+				found[nr++] = *live;
+		rw_unlock(&lock->lock);
+		for (unsigned j = 0; j < nr; j++)
+			fold_one(map, found[j].place, found[j].order);
+		nr_maps += nr;
+	}
+	return nr_maps;
+}
+
+static uint64_t compact_if_worth(struct blkmap *map)
+{
+	struct zs_pool_stat stat;
+
+	zs_pool_get_stat(map->data, &stat);
+	if (stat.resident - stat.cached <= stat.object_bytes + COMPACT_SLACK(stat.object_bytes))
+		return 0;
+	return zs_compact(map->data, COMPACT_ROUND);
+}
+
+uint64_t blkmap_make_room(struct blkmap *map)
+{
+	uint64_t now = blkmap_now(), freed;
+
+	if (now < atomic_load_explicit(&map->no_room_until, memory_order_relaxed))
+		return 0;
+	freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
+	freed += zs_compact(map->data, COMPACT_ROUND);
+	if (freed == 0)
+		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
+	return freed;
+}
+
+uint64_t blkmap_trim(struct blkmap *map)
+{
+	uint64_t freed;
+
+	blkmap_fold_idle(map, 0);
+	freed = zs_compact(map->data, 0);
+	return freed + zs_trim(map->data, 0) + zs_trim(map->meta, 0);
+}
+
+/* Sleeps one second or until it is told to stop; true: go on. */
+static bool maintain_wait(struct blkmap *map)
+{
+	struct timespec until;
+	bool go_on;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec++;
+	mutex_lock(&map->thread_lock);
+	while (!map->stop) {
+		int error = pthread_cond_timedwait(&map->thread_cond, &map->thread_lock, &until);
+
+		if (error == ETIMEDOUT)
+			break;
+		zt_lock_check(error);
+	}
+	go_on = !map->stop;
+	mutex_unlock(&map->thread_lock);
+	return go_on;
+}
+
+static void *maintain_thread(void *arg)
+{
+	struct blkmap *map = arg;
+
+	while (maintain_wait(map)) {
+		blkmap_fold_idle(map, FOLD_IDLE);
+		compact_if_worth(map);
+		zs_trim(map->data, 0);
+		zs_trim(map->meta, 0);
+	}
+	return NULL;
+}
+
+int maintain_start(struct blkmap *map)
+{
+	int error = pthread_create(&map->thread, NULL, maintain_thread, map);
+
+	if (error)
+		return -error;
+	pthread_setname_np(map->thread, "zt-maint");
+	map->has_thread = true;
+	return 0;
+}
+
+void maintain_stop(struct blkmap *map)
+{
+	if (!map->has_thread)
+		return;
+	mutex_lock(&map->thread_lock);
+	map->stop = true;
+	zt_lock_check(pthread_cond_signal(&map->thread_cond));
+	mutex_unlock(&map->thread_lock);
+	zt_lock_check(pthread_join(map->thread, NULL));
+	map->has_thread = false;
+}

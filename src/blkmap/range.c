@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * range.c - ranges without bytes: truncate, punch, allocate, and where data is.
+ */
+#include "blkmap/blkmap_i.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static int slot_clear(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint64_t old = 0;
+	int error;
+
+	write_lock(&lock->lock);
+	error = slot_publish(map, file, slot, 0, &old);
+	rw_unlock(&lock->lock);
+	slot_release(map, old, file->order);
+	return error; /* pages are only given back: cannot fail */
+}
+
+/* Clusters first..last become holes. */
+static int clear_clusters(struct blkmap *map, const struct blkmap_file *file, uint64_t first,
+			  uint64_t last)
+{
+	uint64_t *slot;
+	int error = 0;
+
+	for (uint64_t idx = first; idx <= last && !error; idx++) {
+		slot = tree_next(map->arena, &file->tree, &idx);
+		if (!slot || idx > last)
+			break;
+		error = slot_clear(map, file, slot);
+	}
+	tree_prune(map->arena, map->meta, &file->tree, first, last);
+	return error;
+}
+
+/*
+ * The word that a word becomes when only its first @end bytes stay; false when a new object is
+ * needed (a repeated value that is not zero). No room is needed otherwise.
+ */
+static bool word_cut(uint64_t word, uint32_t end, unsigned order, uint64_t *out_word)
+{
+	if (end == 0) {
+		*out_word = 0;
+		return true;
+	}
+	switch (slot_kind(word)) {
+	case SLOT_ZERO:
+		*out_word = slot_make_zero(slot_zero_mask(word) & pages_mask(end));
+		return true;
+	case SLOT_OBJ:
+		*out_word = slot_length(word) > end ? slot_with_length(word, end) | SLOT_CUT : word;
+		return true;
+	case SLOT_SAME:
+		*out_word = word;
+		return end >= cluster_size(order);
+	default:
+		*out_word = word;
+		return true;
+	}
+}
+
+/* Exchange a word for its cut form; what it no longer needs goes to *out_old. */
+static void word_replace(struct blkmap *map, uint64_t *place, uint64_t word, unsigned order,
+			 uint64_t *out_old)
+{
+	uint64_t old = word_get(place);
+
+	slot_count(map, old, order, -1);
+	slot_count(map, word, order, 1);
+	/* The same object, only shorter: it stays. */
+	*out_old = slot_kind(word) == SLOT_OBJ ? 0 : old;
+	word_set(place, word);
+}
+
+/* Cut a cluster map: base and pages each. False: it needs a rewrite, nothing has changed. */
+static bool map_cut(struct blkmap *map, struct cluster_map *cmap, uint32_t end, unsigned order,
+		    uint64_t *old)
+{
+	uint64_t base, pages[BLKMAP_MAX_PAGES];
+
+	if (!word_cut(word_get(&cmap->base), end, order, &base))
+		return false;
+	for (uint32_t p = 0; p < 1u << order; p++) {
+		uint32_t start = p << ZT_PAGE_SHIFT;
+		uint32_t page_end = end <= start ? 0 : (uint32_t)min_u64(end - start, ZT_PAGE_SIZE);
+
+		if (!word_cut(word_get(&cmap->pages[p]), page_end, 0, &pages[p]))
+			return false;
+	}
+	word_replace(map, &cmap->base, base, order, &old[0]);
+	for (uint32_t p = 0; p < 1u << order; p++)
+		word_replace(map, &cmap->pages[p], pages[p], 0, &old[1 + p]);
+	return true;
+}
+
+/* Bytes from @end on are gone. Without room it can fail only for a repeated value that is not zero. */
+static int cluster_cut(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		       uint32_t end)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint64_t old[1 + BLKMAP_MAX_PAGES] = { 0 };
+	uint32_t before, after;
+	uint64_t word, cut;
+	bool done;
+	int error;
+
+	write_lock(&lock->lock);
+	word = word_get(slot);
+	before = slot_present(map, word, file->order);
+	if (!(before & pages_mask(end))) {
+		rw_unlock(&lock->lock);
+		return slot_clear(map, file, slot);
+	}
+	if (slot_kind(word) == SLOT_MAP) {
+		done = map_cut(map, cluster_map_at(map, word), end, file->order, old);
+	} else {
+		done = word_cut(word, end, file->order, &cut);
+		if (done)
+			word_replace(map, slot, cut, file->order, &old[0]);
+	}
+	after = slot_present(map, word_get(slot), file->order);
+	lock->seq++;
+	rw_unlock(&lock->lock);
+	slot_release(map, old[0], file->order);
+	for (unsigned p = 0; p < BLKMAP_MAX_PAGES; p++)
+		slot_release(map, old[1 + p], 0);
+	error = pages_charge(map, file,
+			     __builtin_popcount(after) - (int64_t)__builtin_popcount(before));
+	if (!error && !done) {
+		/* One byte is left of a whole value at least: rewrite its head. */
+		struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+		struct cluster_op op = { .drop_pages = ~pages_mask(end), .cut = end };
+
+		error = cluster_merge(map, file, slot, strm, &op);
+		zcomp_stream_put(map->comp, strm);
+	}
+	return error;
+}
+
+int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t size)
+{
+	uint32_t csize = cluster_size(file->order);
+	uint64_t first = div_round_up_u64(size, csize);
+	uint64_t *slot;
+	int error;
+
+	error = clear_clusters(map, file, first, UINT64_MAX - 1);
+	if (error || size % csize == 0)
+		return error;
+	slot = tree_slot(map->arena, &file->tree, size / csize);
+	return slot && word_get(slot) ? cluster_cut(map, file, slot, size % csize) : 0;
+}
+
+/* [from, to) of one cluster becomes zero; whole pages become holes. */
+static int cluster_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t idx,
+			 uint32_t from, uint32_t to)
+{
+	static const char zeros[ZT_PAGE_SIZE];
+	uint64_t *slot = tree_slot(map->arena, &file->tree, idx);
+	uint32_t first = (from + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT, last = to >> ZT_PAGE_SHIFT;
+	struct slot_lock *lock;
+	struct zcomp_strm *strm;
+	uint32_t present, extent;
+	int error = 0;
+
+	if (!slot || !word_get(slot))
+		return 0;
+	lock = slot_lock(map, slot);
+	read_lock(&lock->lock);
+	present = slot_present(map, word_get(slot), file->order);
+	extent = slot_extent(map, word_get(slot), file->order);
+	rw_unlock(&lock->lock);
+	strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+	if (first < last) {
+		uint32_t drop = pages_mask(last << ZT_PAGE_SHIFT) & ~((1u << first) - 1);
+		struct cluster_op op = { .drop_pages = drop };
+
+		/* A present cluster that loses its last pages loses all. */
+		if (!(present & ~drop))
+			error = slot_clear(map, file, slot);
+		else if (present & drop)
+			error = cluster_merge(map, file, slot, strm, &op);
+	}
+	/* Parts of pages at the edges are written, if there is data. */
+	for (unsigned edge = 0; edge < 2 && !error; edge++) {
+		uint32_t page = edge == 0 ? from >> ZT_PAGE_SHIFT : to >> ZT_PAGE_SHIFT;
+		uint32_t start = page << ZT_PAGE_SHIFT;
+		struct cluster_op op = {
+			.from = (uint32_t)max_u64(from, start),
+			.to = (uint32_t)min_u64(min_u64(to, start + ZT_PAGE_SIZE), extent),
+			.src = zeros,
+		};
+
+		if (edge == 1 && page == from >> ZT_PAGE_SHIFT)
+			break;
+		if (op.from >= op.to || op.to - op.from == ZT_PAGE_SIZE || !(present & 1u << page) ||
+		    (page >= first && page < last))
+			continue;
+		error = cluster_write(map, file, slot, strm, &op);
+	}
+	zcomp_stream_put(map->comp, strm);
+	return error;
+}
+
+int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
+{
+	uint32_t csize = cluster_size(file->order);
+	uint64_t end = off + len;
+	uint64_t first = div_round_up_u64(off, csize), last = end / csize; /* whole: [first, last) */
+	int error = 0, edge_error = 0;
+
+	if (first < last)
+		error = clear_clusters(map, file, first, last - 1);
+	if (!error && off % csize)
+		error = cluster_punch(map, file, off / csize, off % csize,
+				      (uint32_t)min_u64(csize, off % csize + len));
+	if (end % csize && (end / csize != off / csize || off % csize == 0))
+		edge_error = cluster_punch(map, file, end / csize,
+					   end / csize == off / csize ? off % csize : 0,
+					   end % csize);
+	return error ? error : edge_error;
+}
+
+int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
+{
+	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+	uint32_t csize = cluster_size(file->order);
+	uint64_t end = off + len;
+	int error = 0;
+
+	while (off < end && !error) {
+		uint32_t from = off % csize, to = (uint32_t)min_u64(csize, from + (end - off));
+		uint32_t want = pages_mask(to) & ~((1u << (from >> ZT_PAGE_SHIFT)) - 1);
+		struct cluster_op op = { .add_pages = want };
+		uint64_t *slot;
+
+		error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / csize, &slot);
+		if (!error) {
+			struct slot_lock *lock = slot_lock(map, slot);
+			uint32_t present;
+
+			read_lock(&lock->lock);
+			present = slot_present(map, word_get(slot), file->order);
+			rw_unlock(&lock->lock);
+			if (want & ~present)
+				error = cluster_merge(map, file, slot, strm, &op);
+		}
+		off += to - from;
+	}
+	zcomp_stream_put(map->comp, strm);
+	return error;
+}
+
+/* Pages of cluster @idx that are present. */
+static uint32_t present_at(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint32_t present;
+
+	read_lock(&lock->lock);
+	present = slot_present(map, word_get(slot), file->order);
+	rw_unlock(&lock->lock);
+	return present;
+}
+
+static int seek_data(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		     uint64_t *out_off)
+{
+	unsigned shift = ZT_PAGE_SHIFT + file->order;
+	uint64_t first = off >> shift;
+	uint64_t *slot;
+
+	for (uint64_t idx = first; (slot = tree_next(map->arena, &file->tree, &idx)); idx++) {
+		uint32_t present = present_at(map, file, slot);
+		uint32_t page = (uint32_t)(off >> ZT_PAGE_SHIFT) & ((1u << file->order) - 1);
+
+		if (idx == first)
+			present &= ~((1u << page) - 1);
+		if (present) {
+			uint64_t found = (idx << shift) +
+					 ((uint64_t)__builtin_ctz(present) << ZT_PAGE_SHIFT);
+
+			*out_off = max_u64(found, off);
+			return 0;
+		}
+	}
+	return -ENXIO;
+}
+
+static uint64_t seek_hole(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
+			  uint64_t off)
+{
+	unsigned shift = ZT_PAGE_SHIFT + file->order;
+	uint64_t first = off >> shift;
+
+	for (uint64_t idx = first; idx << shift < size; idx++) {
+		uint64_t *slot = tree_slot(map->arena, &file->tree, idx);
+		uint32_t absent = ~(slot ? present_at(map, file, slot) : 0) &
+				  pages_mask(cluster_size(file->order));
+		uint32_t page = (uint32_t)(off >> ZT_PAGE_SHIFT) & ((1u << file->order) - 1);
+
+		if (idx == first)
+			absent &= ~((1u << page) - 1);
+		if (absent) {
+			uint64_t found = (idx << shift) +
+					 ((uint64_t)__builtin_ctz(absent) << ZT_PAGE_SHIFT);
+
+			return min_u64(max_u64(found, off), size);
+		}
+	}
+	return size;
+}
+
+int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size, uint64_t off,
+		int whence, uint64_t *out_off)
+{
+	if (off >= size)
+		return -ENXIO;
+	if (whence == SEEK_HOLE) {
+		*out_off = seek_hole(map, file, size, off);
+		return 0;
+	}
+	if (seek_data(map, file, off, out_off) || *out_off >= size)
+		return -ENXIO;
+	return 0;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * slot.h - the 8-byte state word of one cluster (and of one page inside a cluster map).
+ *
+ *   kind       bits 0..2
+ *   HOLE       the whole word is 0: never written, or punched
+ *   SAME       the value of one repeated 8-byte word, sign-extended from bits 3..63; every byte of the
+ *              cluster (page) is present
+ *   ZERO       pages that are present and all zero; bits 3..34: one bit per page
+ *   OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two flags
+ *   MAP        a cluster map in the metadata pool: ref (38 bits)
+ *
+ * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
+ * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that
+ * some pages below length are holes: the object begins with 4 bytes, one bit per present page.
+ * codec 0 is "stored raw" (zram: huge).
+ */
+#ifndef ZT_BLKMAP_SLOT_H
+#define ZT_BLKMAP_SLOT_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena/arena.h"
+#include "util/sizes.h"
+#include "ztmpfs/zcomp.h"
+
+enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP };
+
+#define SLOT_KIND_BITS	  3u
+#define SLOT_CODEC_SHIFT  (SLOT_KIND_BITS + ARENA_REF_BITS)
+#define SLOT_CODEC_BITS	  4u
+#define SLOT_LENGTH_SHIFT (SLOT_CODEC_SHIFT + SLOT_CODEC_BITS)
+#define SLOT_LENGTH_BITS  17u
+#define SLOT_SPARSE	  (UINT64_C(1) << 62)
+#define SLOT_CUT	  (UINT64_C(1) << 63)
+static_assert(SLOT_LENGTH_SHIFT + SLOT_LENGTH_BITS == 62, "a slot is 64 bits");
+static_assert(ZCOMP_MAX_UNIT == 1u << SLOT_LENGTH_BITS, "a length fits a slot");
+
+#define SLOT_CODEC_RAW 0u
+#define SLOT_CODEC_MAIN 1u /* the mount's compress= */
+
+#define SLOT_REF_MASK	 (((UINT64_C(1) << ARENA_REF_BITS) - 1) << SLOT_KIND_BITS)
+#define SLOT_LENGTH_MASK (((UINT64_C(1) << SLOT_LENGTH_BITS) - 1) << SLOT_LENGTH_SHIFT)
+
+/* Bytes in front of a sparse object's data: its page mask. */
+#define SLOT_SPARSE_PREFIX 4u
+
+static inline enum slot_kind slot_kind(uint64_t word)
+{
+	return (enum slot_kind)(word & ((1u << SLOT_KIND_BITS) - 1));
+}
+
+static inline ref_t slot_ref(uint64_t word)
+{
+	return (word & SLOT_REF_MASK) >> SLOT_KIND_BITS;
+}
+
+static inline uint64_t slot_with_ref(uint64_t word, ref_t ref)
+{
+	return (word & ~SLOT_REF_MASK) | ref << SLOT_KIND_BITS;
+}
+
+static inline unsigned slot_codec(uint64_t word)
+{
+	return (word >> SLOT_CODEC_SHIFT) & ((1u << SLOT_CODEC_BITS) - 1);
+}
+
+static inline uint32_t slot_length(uint64_t word)
+{
+	return (uint32_t)((word & SLOT_LENGTH_MASK) >> SLOT_LENGTH_SHIFT) + 1;
+}
+
+static inline uint64_t slot_with_length(uint64_t word, uint32_t length)
+{
+	return (word & ~SLOT_LENGTH_MASK) | (uint64_t)(length - 1) << SLOT_LENGTH_SHIFT;
+}
+
+static inline uint64_t slot_make_obj(unsigned codec, uint32_t length, bool sparse)
+{
+	return SLOT_OBJ | (uint64_t)codec << SLOT_CODEC_SHIFT |
+	       (uint64_t)(length - 1) << SLOT_LENGTH_SHIFT | (sparse ? SLOT_SPARSE : 0);
+}
+
+static inline uint64_t slot_make_map(ref_t ref)
+{
+	return SLOT_MAP | ref << SLOT_KIND_BITS;
+}
+
+static inline uint64_t slot_make_zero(uint32_t mask)
+{
+	return mask ? SLOT_ZERO | (uint64_t)mask << SLOT_KIND_BITS : 0;
+}
+
+static inline uint32_t slot_zero_mask(uint64_t word)
+{
+	return (uint32_t)(word >> SLOT_KIND_BITS);
+}
+
+/* Whether a repeated word fits a slot: 61 bits, sign-extended. */
+static inline bool slot_same_fits(uint64_t value)
+{
+	return (uint64_t)((int64_t)(value << SLOT_KIND_BITS) >> SLOT_KIND_BITS) == value;
+}
+
+static inline uint64_t slot_make_same(uint64_t value)
+{
+	return SLOT_SAME | value << SLOT_KIND_BITS;
+}
+
+static inline uint64_t slot_same_value(uint64_t word)
+{
+	return (uint64_t)((int64_t)word >> SLOT_KIND_BITS);
+}
+
+/* Mask of the pages that @length bytes from the front touch. */
+static inline uint32_t pages_mask(uint32_t length)
+{
+	uint32_t nr_pages = (length + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
+
+	return nr_pages >= 32 ? UINT32_MAX : (1u << nr_pages) - 1;
+}
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ctl.c - the table of subcommands, and the way to a mount.
+ */
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct ctl_command *const commands[] = {
+	&ctl_stat,
+};
+
+const struct ctl_command *ctl_command_at(size_t idx)
+{
+	return idx < ARRAY_SIZE(commands) ? commands[idx] : NULL;
+}
+
+int ctl_usage(const struct ctl_command *command)
+{
+	fprintf(stderr, "usage: ztmpfsctl %s %s\n", command->name, command->synopsis);
+	return CTL_EXIT_USAGE;
+}
+
+int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
+{
+	struct ztmpfs_stat stat;
+	int error = 0;
+	/* A fifo must not be waited for. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	memset(&stat, 0, sizeof(stat));
+	if (ioctl(fd, ZTMPFS_IOC_STAT, &stat) != 0)
+		error = -errno;
+	/* Other filesystems have other words for "unknown"; a neighbour may even take the number for its own. */
+	else if (stat.version != ZTMPFS_STAT_VERSION || stat.struct_size != sizeof(stat))
+		error = -ENOTTY;
+	if (error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
+		error = -ENOTTY;
+	close(fd);
+	if (!error)
+		*out_stat = stat;
+	return error;
+}
+
+static void help(FILE *out)
+{
+	const struct ctl_command *command;
+
+	fprintf(out, "Usage: ztmpfsctl COMMAND [ARGUMENT...]\n"
+		     "\n"
+		     "Ask a mounted ztmpfs.\n"
+		     "\n"
+		     "Commands:\n");
+	for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++)
+		fprintf(out, "  %s %s\n      %s\n", command->name, command->synopsis, command->help);
+	fprintf(out, "\n"
+		     "  -h, --help     print this and end\n"
+		     "  -V, --version  print the version and end\n");
+}
+
+int ctl_main(int argc, char *argv[])
+{
+	const struct ctl_command *command;
+
+	if (argc < 2) {
+		fprintf(stderr, "ztmpfsctl: no command; see ztmpfsctl --help\n");
+		return CTL_EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		printf("ztmpfsctl %s\n", PACKAGE_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++)
+		if (strcmp(command->name, argv[1]) == 0)
+			return command->run(argc - 1, argv + 1);
+	fprintf(stderr, "ztmpfsctl: %s: no such command; see ztmpfsctl --help\n", argv[1]);
+	return CTL_EXIT_USAGE;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ctl.h - ztmpfsctl: the table of subcommands, and what they share.
+ */
+#ifndef ZT_CTL_CTL_H
+#define ZT_CTL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "util/compiler.h"
+#include "ztmpfs/control.h"
+
+enum { CTL_EXIT_FAILED = 1, CTL_EXIT_USAGE = 2 };
+
+/* One subcommand; it has a file of its own. */
+struct ctl_command {
+	const char *name;
+	const char *synopsis; /* arguments, as in the usage line */
+	const char *help; /* one sentence */
+	/* @argv[0] is the subcommand's name. Return: exit status; the command has printed why. */
+	int (*run)(int argc, char *argv[]);
+};
+
+/** ctl_command_at() - the @idx-th subcommand, NULL at the end */
+const struct ctl_command *ctl_command_at(size_t idx);
+
+/** ctl_main() - find and run a subcommand. Return: exit status. */
+int ctl_main(int argc, char *argv[]);
+
+/** ctl_usage() - a line on the error output about wrong use of @command. Return: CTL_EXIT_USAGE. */
+int ctl_usage(const struct ctl_command *command);
+
+/**
+ * ctl_get_stat() - ask a mount
+ * @path: the mount point, or anything in it
+ * Return: 0 or -errno: -ENOTTY where there is no ztmpfs, else what open(2) said.
+ */
+int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
+
+/** ctl_print_stat() - as an aligned table, or as one JSON object */
+void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);
+
+extern const struct ctl_command ctl_stat;
+
+#endif

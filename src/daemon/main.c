@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * main.c - ztmpfs and mount.ztmpfs: from a command line to a daemon.
+ *
+ * The process forks before anything has a thread. The child does everything and reports through a pipe once the mount is
+ * usable; until then its messages go to the caller's error output, afterwards to syslog.
+ *
+ * Exit status, as mount(8) has it: 0 mounted, 1 wrong usage, 2 the system refused a process, 32 mount failed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "daemon/option_table.h"
+#include "daemon/options.h"
+#include "daemon/session.h"
+#include "util/log.h"
+
+enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
+
+static void log_stderr(enum zt_log_level level, const char *line)
+{
+	(void)level;
+	fprintf(stderr, "ztmpfs: %s\n", line);
+}
+
+static void log_syslog(enum zt_log_level level, const char *line)
+{
+	static const int priorities[] = {
+		[ZT_LOG_ERR] = LOG_ERR,
+		[ZT_LOG_WARN] = LOG_WARNING,
+		[ZT_LOG_INFO] = LOG_INFO,
+	};
+
+	syslog(priorities[level], "%s", line);
+}
+
+static void libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	vsyslog((int)level, fmt, ap);
+}
+
+/* Leave the caller's folder, input and output; -1 tells that this failed. */
+static int detach(void)
+{
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int res;
+
+	if (null < 0 || chdir("/") != 0)
+		return -1;
+	openlog("ztmpfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	fuse_set_log_func(libfuse_log);
+	zt_log_set_sink(log_syslog);
+	res = dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+			      dup2(null, STDERR_FILENO) < 0 ?
+		      -1 :
+		      0;
+	if (null > STDERR_FILENO)
+		close(null);
+	return res;
+}
+
+/* @report: where the caller waits for one byte; -1: stay in the foreground. */
+static int serve(const struct options *options, int report)
+{
+	struct options_error error;
+	struct session *session;
+	int failed;
+
+	if (session_create(options, &error, &session) != 0) {
+		log_stderr(ZT_LOG_ERR, error.text);
+		return EXIT_MOUNT;
+	}
+	if (report >= 0) {
+		if (detach() != 0 || write(report, "", 1) != 1) {
+			log_stderr(ZT_LOG_ERR, "cannot become a daemon");
+			session_destroy(session);
+			return EXIT_SYSTEM;
+		}
+		close(report);
+	}
+	failed = session_serve(session);
+	session_destroy(session);
+	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
+}
+
+/* The caller's side: the child's byte, or its exit status. */
+static int wait_for_daemon(pid_t child, int report)
+{
+	ssize_t got;
+	char byte;
+	int status;
+
+	do {
+		got = read(report, &byte, 1);
+	} while (got < 0 && errno == EINTR);
+	if (got == 1)
+		return EXIT_SUCCESS;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		return WEXITSTATUS(status);
+	fprintf(stderr, "ztmpfs: the daemon ended before the mount was usable\n");
+	return EXIT_MOUNT;
+}
+
+static int serve_in_background(const struct options *options)
+{
+	int report[2];
+	pid_t child;
+	int status;
+
+	if (pipe2(report, O_CLOEXEC) != 0) {
+		perror("ztmpfs: pipe");
+		return EXIT_SYSTEM;
+	}
+	child = fork();
+	if (child < 0) {
+		perror("ztmpfs: fork");
+		close(report[0]);
+		close(report[1]);
+		return EXIT_SYSTEM;
+	}
+	if (child == 0) {
+		close(report[0]);
+		(void)setsid(); /* a new child leads no group yet */
+		return serve(options, report[1]);
+	}
+	close(report[1]);
+	status = wait_for_daemon(child, report[0]);
+	close(report[0]);
+	return status;
+}
+
+static int enter_namespace(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int res = -1;
+
+	if (fd >= 0) {
+		res = setns(fd, CLONE_NEWNS);
+		close(fd);
+	}
+	if (res != 0)
+		fprintf(stderr, "ztmpfs: mount namespace %s: %s\n", path, strerror(errno));
+	return res;
+}
+
+/* The daemon leaves its folder, so the mount point must be absolute. /dev/fd/N is an open channel, not a place. */
+static int resolve_mountpoint(struct options *options)
+{
+	struct stat st;
+	char *path;
+	int error = 0;
+
+	if (strncmp(options->mountpoint, "/dev/fd/", 8) == 0)
+		return 0;
+	path = realpath(options->mountpoint, NULL);
+	if (!path || stat(path, &st) != 0)
+		error = errno;
+	else if (!S_ISDIR(st.st_mode))
+		error = ENOTDIR;
+	else
+		error = -option_text_set(&options->mountpoint, path);
+	free(path);
+	if (error)
+		fprintf(stderr, "ztmpfs: %s: %s\n", options->mountpoint, strerror(error));
+	return error ? -1 : 0;
+}
+
+static int mount_as_asked(struct options *options)
+{
+	int status;
+
+	if (options->namespace && enter_namespace(options->namespace) != 0)
+		return EXIT_MOUNT;
+	if (resolve_mountpoint(options) != 0)
+		return EXIT_MOUNT;
+	if (options->fake)
+		return EXIT_SUCCESS;
+	if (options->foreground)
+		return serve(options, -1);
+	status = serve_in_background(options);
+	if (status == EXIT_SUCCESS && options->verbose)
+		printf("ztmpfs: %s mounted on %s\n", options->fsname, options->mountpoint);
+	return status;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options_env env;
+	struct options options;
+	struct options_error error;
+	int status = EXIT_SUCCESS;
+
+	zt_log_set_sink(log_stderr);
+	options_env_get(&env);
+	if (options_parse(argc, argv, &env, &options, &error) != 0) {
+		log_stderr(ZT_LOG_ERR, error.text);
+		return EXIT_USAGE;
+	}
+	if (options.help)
+		options_help(stdout, &env);
+	else if (options.version)
+		printf("ztmpfs %s, libfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
+	else
+		status = mount_as_asked(&options);
+	options_free(&options);
+	return status;
+}

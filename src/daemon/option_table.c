@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * option_table.c - the mount options: one line each, and how each one's value is read.
+ *
+ * Locks: none. It prints nothing.
+ */
+#include "daemon/option_table.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/alloc.h"
+#include "util/sizes.h"
+#include "zcomp/registry.h"
+
+/* The table's refusals name these. */
+#define MAX_THREADS_LIMIT 1000
+#define ACCEL_ENGINES_MAX 256
+#define ACCEL_DEPTH_MAX	  65536
+
+#define PARSE_ARGS                                                                                 \
+	struct options *options, const struct option_desc *desc, const struct options_env *env,    \
+		const char *value, struct options_error *error
+
+/* Most readers need only some of their arguments. */
+#define UNUSED_ARGS ((void)options, (void)desc, (void)env, (void)value, (void)error)
+
+int option_text_set(char **inout_text, const char *text)
+{
+	const size_t len = strlen(text);
+	char *copy = zt_zalloc(len + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, text, len);
+	zt_free(*inout_text);
+	*inout_text = copy;
+	return 0;
+}
+
+/* Decimal digits and nothing else, min..max. */
+static int parse_number(const char *text, unsigned long min, unsigned long max, unsigned long *out)
+{
+	uint64_t value = 0;
+
+	if (*text == '\0')
+		return -EINVAL;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		value = value * 10 + (uint64_t)(*text - '0');
+		if (value > max)
+			return -EINVAL;
+	}
+	if (value < min)
+		return -EINVAL;
+	*out = (unsigned long)value;
+	return 0;
+}
+
+static int parse_size(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return size_parse(value, env->ram, &options->super.size) ? -EINVAL : 0;
+}
+
+static int parse_mem_limit(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return size_parse(value, env->ram, &options->super.mem_limit) ? -EINVAL : 0;
+}
+
+static int parse_nr_inodes(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return size_parse(value, 0, &options->super.nr_inodes) ? -EINVAL : 0;
+}
+
+static int parse_mode(PARSE_ARGS)
+{
+	unsigned long mode = 0;
+
+	UNUSED_ARGS;
+	if (*value == '\0')
+		return -EINVAL;
+	for (; *value != '\0'; value++) {
+		if (*value < '0' || *value > '7')
+			return -EINVAL;
+		mode = mode * 8 + (unsigned long)(*value - '0');
+		if (mode > 07777)
+			return -EINVAL;
+	}
+	options->super.mode = (mode_t)mode;
+	return 0;
+}
+
+static int parse_uid(PARSE_ARGS)
+{
+	const struct passwd *pw;
+	unsigned long number;
+
+	UNUSED_ARGS;
+	if (parse_number(value, 0, UINT32_MAX - 1, &number) == 0) {
+		options->super.uid = (uid_t)number;
+		return 0;
+	}
+	pw = getpwnam(value);
+	if (!pw)
+		return -EINVAL;
+	options->super.uid = pw->pw_uid;
+	return 0;
+}
+
+static int parse_gid(PARSE_ARGS)
+{
+	const struct group *gr;
+	unsigned long number;
+
+	UNUSED_ARGS;
+	if (parse_number(value, 0, UINT32_MAX - 1, &number) == 0) {
+		options->super.gid = (gid_t)number;
+		return 0;
+	}
+	gr = getgrnam(value);
+	if (!gr)
+		return -EINVAL;
+	options->super.gid = gr->gr_gid;
+	return 0;
+}
+
+/* "compress=x: allowed are lz4[:1..12], ..." from what is built in. */
+static int refuse_compress(const char *value, struct options_error *error)
+{
+	const struct zcomp_ops *ops;
+	char *text = error->text;
+	const size_t room = sizeof(error->text);
+	size_t used;
+
+	used = (size_t)snprintf(text, room, "option compress=%.64s: allowed are", value);
+	for (size_t i = 0; (ops = zcomp_ops_at(i)) != NULL && used < room; i++) {
+		used += (size_t)snprintf(text + used, room - used, "%s %s", i ? "," : "",
+					 ops->name);
+		if (ops->level_min != ops->level_max && used < room)
+			used += (size_t)snprintf(text + used, room - used, "[:%d..%d]",
+						 (int)ops->level_min, (int)ops->level_max);
+	}
+	return -EINVAL;
+}
+
+static int parse_compress(PARSE_ARGS)
+{
+	const char *colon = strchr(value, ':');
+	const size_t len = colon ? (size_t)(colon - value) : strlen(value);
+	int32_t level = ZCOMP_LEVEL_DEFAULT;
+	char name[sizeof(options->compress_name)];
+	const struct zcomp_ops *ops;
+
+	UNUSED_ARGS;
+	if (len >= sizeof(name))
+		return refuse_compress(value, error);
+	memcpy(name, value, len);
+	name[len] = '\0';
+	ops = zcomp_find_ops(name);
+	if (!ops)
+		return refuse_compress(value, error);
+	if (colon) {
+		char *end;
+		long number;
+
+		errno = 0;
+		number = strtol(colon + 1, &end, 10);
+		if (errno || end == colon + 1 || *end != '\0' || number < ops->level_min ||
+		    number > ops->level_max || ops->level_min == ops->level_max)
+			return refuse_compress(value, error);
+		level = (int32_t)number;
+	}
+	memcpy(options->compress_name, name, len + 1);
+	options->super.level = level;
+	return 0;
+}
+
+static int parse_cluster(PARSE_ARGS)
+{
+	uint64_t size;
+
+	UNUSED_ARGS;
+	if (size_parse(value, 0, &size) != 0)
+		return -EINVAL;
+	for (unsigned order = 0; order <= BLKMAP_MAX_ORDER; order++) {
+		if (size == (uint64_t)ZT_PAGE_SIZE << order) {
+			options->super.cluster_order = order;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* off, auto or on; the latter two with :engines=N and :depth=N in any order. */
+static int parse_accel(PARSE_ARGS)
+{
+	static const struct {
+		const char *word;
+		enum blkmap_accel accel;
+	} words[] = {
+		{ "off", BLKMAP_ACCEL_OFF },
+		{ "auto", BLKMAP_ACCEL_AUTO },
+		{ "on", BLKMAP_ACCEL_ON },
+	};
+	unsigned long engines = 0, depth = 0;
+	char copy[64], *rest = copy, *word;
+	size_t idx;
+
+	UNUSED_ARGS;
+	if (strlen(value) >= sizeof(copy))
+		return -EINVAL;
+	strcpy(copy, value);
+	word = strsep(&rest, ":");
+	for (idx = 0; idx < ARRAY_SIZE(words) && strcmp(word, words[idx].word) != 0; idx++)
+		;
+	if (idx == ARRAY_SIZE(words) || (rest && words[idx].accel == BLKMAP_ACCEL_OFF))
+		return -EINVAL;
+	while ((word = strsep(&rest, ":")) != NULL) {
+		int error_code;
+
+		if (strncmp(word, "engines=", 8) == 0)
+			error_code = parse_number(word + 8, 1, ACCEL_ENGINES_MAX, &engines);
+		else if (strncmp(word, "depth=", 6) == 0)
+			error_code = parse_number(word + 6, 1, ACCEL_DEPTH_MAX, &depth);
+		else
+			error_code = -EINVAL;
+		if (error_code)
+			return error_code;
+	}
+	options->super.accel = words[idx].accel;
+	options->super.accel_engines = (uint32_t)engines;
+	options->super.accel_depth = (uint32_t)depth;
+	return 0;
+}
+
+static int parse_cache(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	if (strcmp(value, "writeback") == 0)
+		options->cache = ZTFUSE_CACHE_WRITEBACK;
+	else if (strcmp(value, "through") == 0)
+		options->cache = ZTFUSE_CACHE_THROUGH;
+	else if (strcmp(value, "never") == 0)
+		options->cache = ZTFUSE_CACHE_NEVER;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_max_threads(PARSE_ARGS)
+{
+	unsigned long number;
+
+	UNUSED_ARGS;
+	if (parse_number(value, 1, MAX_THREADS_LIMIT, &number) != 0)
+		return -EINVAL;
+	options->max_threads = (unsigned)number;
+	return 0;
+}
+
+static int parse_clone_fd(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->clone_fd = true;
+	return 0;
+}
+
+static int parse_allow_other(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->allow_other = desc->flag_value;
+	return 0;
+}
+
+/* Always on: the fs layer checks no permissions. */
+static int parse_default_permissions(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return 0;
+}
+
+static int parse_fsname(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return *value == '\0' ? -EINVAL : option_text_set(&options->fsname, value);
+}
+
+static int parse_subtype(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return option_text_set(&options->subtype, value);
+}
+
+static int parse_flag(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->mount_flags[desc->flag] = desc->flag_value;
+	return 0;
+}
+
+static const struct option_desc table[] = {
+	{ "size", "SIZE", "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit",
+	  "50%", "Most bytes of file content, counted uncompressed; 0: no limit", parse_size, 0, 0 },
+	{ "nr_inodes", "N", "a number, with suffix k, m, g, t, p or e; 0: no limit",
+	  "one for every 8 KiB of RAM", "Most files, directories and other inodes; 0: no limit",
+	  parse_nr_inodes, 0, 0 },
+	{ "mem_limit", "SIZE",
+	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit", "0",
+	  "Most bytes of memory for compressed data and all that belongs to it; 0: no limit",
+	  parse_mem_limit, 0, 0 },
+	{ "mode", "OCTAL", "octal permissions from 0 to 7777", "1777",
+	  "Permissions of the root directory", parse_mode, 0, 0 },
+	{ "uid", "USER", "a user's number or name", "the caller's", "Owner of the root directory",
+	  parse_uid, 0, 0 },
+	{ "gid", "GROUP", "a group's number or name", "the caller's", "Group of the root directory",
+	  parse_gid, 0, 0 },
+	{ "compress", "ALG[:LEVEL]", NULL, "lz4",
+	  "Compression algorithm, with a level in its own scale", parse_compress, 0, 0 },
+	{ "cluster", "SIZE", "4k, 8k, 16k, 32k, 64k, 128k", "64k",
+	  "Bytes of a new file that are compressed together, a power of two", parse_cluster, 0, 0 },
+	{ "accel", "WHEN[:engines=N][:depth=N]",
+	  "off, auto, on; the latter two with :engines=1..256 and :depth=1..65536",
+	  "auto", "Compress delayed and large writes by engine threads with a queue of their own",
+	  parse_accel, 0, 0 },
+	{ "cache", "MODE", "writeback, through, never", "writeback",
+	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0, 0 },
+	{ "max_threads", "N", "a number from 1 to 1000", "two for each CPU, at least 4",
+	  "Most threads that serve requests", parse_max_threads, 0, 0 },
+	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
+	  parse_clone_fd, 0, 0 },
+	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",
+	  parse_allow_other, 0, 1 },
+	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other, 0, 0 },
+	{ "default_permissions", NULL, NULL, "always", "Let the kernel check permissions",
+	  parse_default_permissions, 0, 0 },
+	{ "fsname", "NAME", "a name that is not empty", "SOURCE, or ztmpfs",
+	  "First word of the mount's line in /proc/mounts", parse_fsname, 0, 0 },
+	{ "subtype", "NAME", NULL, "ztmpfs",
+	  "Show the type as fuse.NAME; empty: as fuse", parse_subtype, 0, 0 },
+	{ "ro", NULL, NULL, NULL, "Mount for reading only", parse_flag, MOUNT_RO, 1 },
+	{ "rw", NULL, NULL, "on", "Mount for reading and writing", parse_flag, MOUNT_RO, 0 },
+	{ "suid", NULL, NULL, "for root only", "Let set-user-ID and set-group-ID bits act", parse_flag,
+	  MOUNT_SUID, 1 },
+	{ "nosuid", NULL, NULL, "but for root", "Do not let them act", parse_flag, MOUNT_SUID, 0 },
+	{ "dev", NULL, NULL, "for root only", "Let device nodes work", parse_flag, MOUNT_DEV, 1 },
+	{ "nodev", NULL, NULL, "but for root", "Do not let them work", parse_flag, MOUNT_DEV, 0 },
+	{ "exec", NULL, NULL, "on", "Let programs be executed", parse_flag, MOUNT_EXEC, 1 },
+	{ "noexec", NULL, NULL, NULL, "Do not let them be executed", parse_flag, MOUNT_EXEC, 0 },
+	{ "sync", NULL, NULL, NULL, "Write everything at once", parse_flag, MOUNT_SYNC, 1 },
+	{ "async", NULL, NULL, "on", "Write as cache= says", parse_flag, MOUNT_SYNC, 0 },
+	{ "dirsync", NULL, NULL, NULL, "Change directories at once", parse_flag, MOUNT_DIRSYNC, 1 },
+	{ "atime", NULL, NULL, "on", "Do not forbid access times", parse_flag, MOUNT_ATIME, 1 },
+	{ "noatime", NULL, NULL, NULL, "Forbid changes of access times", parse_flag, MOUNT_ATIME, 0 },
+};
+
+/*
+ * Words for mount(8) and fstab(5). relatime and nodiratime say what is so anyway. One that ends in = or - is
+ * followed by anything.
+ */
+static const char *const ignored[] = {
+	"defaults", "auto",	"noauto",   "user", "user=", "nouser", "users",	   "owner",   "group",
+	"nofail",   "relatime", "nodiratime", "_netdev", "x-", "X-",	 "comment=", "helper=", "uhelper=",
+};
+
+const struct option_desc *option_at(size_t idx)
+{
+	return idx < ARRAY_SIZE(table) ? &table[idx] : NULL;
+}
+
+const struct option_desc *option_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+bool option_is_ignored(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++) {
+		const size_t len = strlen(ignored[i]);
+		const bool prefix = ignored[i][len - 1] == '=' || ignored[i][len - 1] == '-';
+
+		if (strncmp(word, ignored[i], len) == 0 && (prefix || word[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+const char *option_ignored_at(size_t idx)
+{
+	return idx < ARRAY_SIZE(ignored) ? ignored[idx] : NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * option_table.h - the table of mount options; for options.c and its tests.
+ */
+#ifndef ZT_DAEMON_OPTION_TABLE_H
+#define ZT_DAEMON_OPTION_TABLE_H
+
+#include "daemon/options.h"
+
+struct option_desc {
+	const char *name; /* without "=" */
+	const char *arg; /* word for its argument in --help, NULL: takes none */
+	const char *allowed; /* what a refusal says, NULL: takes no argument or says it itself */
+	const char *preset; /* default in words, NULL: none worth a word */
+	const char *help; /* one sentence, with the unit */
+	/* Return: 0, -EINVAL (the text may be left empty: then @allowed is the answer), -ENOMEM. */
+	int (*parse)(struct options *options, const struct option_desc *desc,
+		     const struct options_env *env, const char *value, struct options_error *error);
+	enum mount_flag flag; /* for parse_flag() */
+	int8_t flag_value;
+};
+
+/** option_at() - the @idx-th option, NULL at the end */
+const struct option_desc *option_at(size_t idx);
+
+/** option_find() - by name, NULL: no such option */
+const struct option_desc *option_find(const char *name);
+
+/** option_is_ignored() - a word that only mount(8) or fstab(5) needs */
+bool option_is_ignored(const char *word);
+
+/** option_ignored_at() - the @idx-th such word, NULL at the end; one that ends in = or - is followed by anything */
+const char *option_ignored_at(size_t idx);
+
+/** option_text_set() - replace a string by a copy of @text. Return: 0 or -ENOMEM. */
+int option_text_set(char **inout_text, const char *text) ZT_MUST_CHECK;
+
+#endif

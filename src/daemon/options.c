@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * options.c - the command line of ztmpfs, and mount(8)'s helper interface of mount.ztmpfs.
+ *
+ * Locks: none. Nothing is mounted, started or printed here, but for options_help().
+ */
+#include "daemon/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "daemon/option_table.h"
+#include "util/alloc.h"
+#include "util/sizes.h"
+#include "ztmpfs/zcomp.h"
+
+/* tmpfs's defaults: half of RAM, and an inode for every page of that half. */
+#define DEFAULT_SHARE 2
+#define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
+
+#define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
+
+void options_env_get(struct options_env *out_env)
+{
+	struct sysinfo info;
+	cpu_set_t cpus;
+
+	/* Neither fails with valid arguments; a machine of more CPUs than cpu_set_t holds still has that many. */
+	out_env->ram = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : GIB;
+	out_env->nr_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ?
+				   (unsigned)CPU_COUNT(&cpus) :
+				   CPU_SETSIZE;
+	out_env->uid = getuid();
+	out_env->gid = getgid();
+	out_env->root = geteuid() == 0;
+}
+
+static int set_defaults(struct options *options, const struct options_env *env)
+{
+	*options = (struct options){
+		.cache = ZTFUSE_CACHE_WRITEBACK,
+		.max_threads = (unsigned)max_u64(4, (uint64_t)env->nr_cpus * 2),
+		.allow_other = env->root,
+		.super = {
+			.size = env->ram / DEFAULT_SHARE,
+			.nr_inodes = env->ram / DEFAULT_SHARE / ZT_PAGE_SIZE,
+			.mode = 01777,
+			.uid = env->uid,
+			.gid = env->gid,
+			.cluster_order = DEFAULT_CLUSTER_ORDER,
+			.level = ZCOMP_LEVEL_DEFAULT,
+			.accel = BLKMAP_ACCEL_AUTO,
+			.background = true,
+		},
+	};
+	strcpy(options->compress_name, "lz4");
+	memset(options->mount_flags, -1, sizeof(options->mount_flags));
+	/* mount(8) takes these two words away before it calls a helper, and libfuse alone forbids both. */
+	if (env->root) {
+		options->mount_flags[MOUNT_SUID] = 1;
+		options->mount_flags[MOUNT_DEV] = 1;
+	}
+	return option_text_set(&options->subtype, "ztmpfs");
+}
+
+static int refuse_unknown(const char *word, struct options_error *error)
+{
+	const struct option_desc *desc;
+	const size_t room = sizeof(error->text);
+	size_t used;
+
+	used = (size_t)snprintf(error->text, room, "option %.64s: unknown; allowed are", word);
+	for (size_t i = 0; (desc = option_at(i)) != NULL && used < room; i++)
+		used += (size_t)snprintf(error->text + used, room - used, "%s %s%s", i ? "," : "",
+					 desc->name, desc->arg ? "=" : "");
+	return -EINVAL;
+}
+
+/* One option; @word is changed. */
+static int parse_word(struct options *options, const struct options_env *env, char *word,
+		      struct options_error *error)
+{
+	const struct option_desc *desc;
+	char *value = strchr(word, '=');
+	int error_code;
+
+	if (*word == '\0' || option_is_ignored(word))
+		return 0;
+	if (value)
+		*value++ = '\0';
+	desc = option_find(word);
+	if (!desc)
+		return options->sloppy ? 0 : refuse_unknown(word, error);
+	if (value && !desc->arg) {
+		ERR_PRINTF(error, "option %s=%.64s: allowed is %s without a value", word, value,
+			   word);
+		return -EINVAL;
+	}
+	if (!value && desc->arg) {
+		ERR_PRINTF(error, "option %s: needs a value: %s=%s", word, word, desc->arg);
+		return -EINVAL;
+	}
+	error->text[0] = '\0';
+	error_code = desc->parse(options, desc, env, value, error);
+	if (error_code == -EINVAL && error->text[0] == '\0')
+		ERR_PRINTF(error, "option %s=%.64s: allowed: %s", word, value, desc->allowed);
+	return error_code;
+}
+
+/* The argument of -o: words between commas; a backslash makes the next character an ordinary one. */
+static int parse_list(struct options *options, const struct options_env *env, const char *list,
+		      struct options_error *error)
+{
+	char *word = zt_zalloc(strlen(list) + 1);
+	int error_code = 0;
+
+	if (!word)
+		return -ENOMEM;
+	while (*list != '\0' && !error_code) {
+		size_t len = 0;
+
+		for (; *list != '\0' && *list != ','; list++) {
+			if (*list == '\\' && list[1] != '\0')
+				list++;
+			word[len++] = *list;
+		}
+		word[len] = '\0';
+		if (*list == ',')
+			list++;
+		error_code = parse_word(options, env, word, error);
+	}
+	zt_free(word);
+	return error_code;
+}
+
+static int parse_switch(struct options *options, const struct options_env *env, int letter,
+			struct options_error *error)
+{
+	switch (letter) {
+	case 'o':
+		return parse_list(options, env, optarg, error);
+	case 'h':
+		options->help = true;
+		return 0;
+	case 'V':
+		options->version = true;
+		return 0;
+	case 'd':
+		options->debug = true;
+		options->foreground = true;
+		return 0;
+	case 'f':
+		if (options->helper)
+			options->fake = true;
+		else
+			options->foreground = true;
+		return 0;
+	case 's':
+		options->sloppy = true;
+		return 0;
+	case 'v':
+		options->verbose = true;
+		return 0;
+	case 'r':
+		options->mount_flags[MOUNT_RO] = 1;
+		return 0;
+	case 'n': /* there is no mtab to write */
+	case 't': /* the type by which mount(8) found this helper */
+		return 0;
+	case 'N':
+		return option_text_set(&options->namespace, optarg);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_switches(struct options *options, int argc, char *const argv[],
+			  const struct options_env *env, struct options_error *error)
+{
+	static const struct option words[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *letters = options->helper ? ":hVo:sfnvrN:t:" : ":hVo:fd";
+	int letter, error_code;
+
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, letters, words, NULL)) != -1) {
+		if (letter == ':' || letter == '?') {
+			ERR_PRINTF(error, "%.64s: %s; see --help", argv[optind - 1],
+				   letter == ':' ? "needs a value" : "unknown switch");
+			return -EINVAL;
+		}
+		error_code = parse_switch(options, env, letter, error);
+		if (error_code || options->help || options->version)
+			return error_code;
+	}
+	return 0;
+}
+
+/* [SOURCE] MOUNTPOINT; a helper is always given both. */
+static int parse_places(struct options *options, int nr, char *const places[],
+			struct options_error *error)
+{
+	int error_code = 0;
+
+	if (nr > 2 || nr < (options->helper ? 2 : 1)) {
+		ERR_PRINTF(error, "%s; see --help",
+			   nr > 2 ? "more than a source and a mount point" :
+			   nr < 1 ? "no mount point" :
+				    "no source");
+		return -EINVAL;
+	}
+	if (nr == 2)
+		error_code = option_text_set(&options->source, places[0]);
+	if (!error_code)
+		error_code = option_text_set(&options->mountpoint, places[nr - 1]);
+	if (!error_code && !options->fsname)
+		error_code = option_text_set(&options->fsname,
+					     nr == 2 && *places[0] != '\0' ? places[0] : "ztmpfs");
+	return error_code;
+}
+
+static bool is_helper(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strncmp(slash ? slash + 1 : program, "mount.", 6) == 0;
+}
+
+int options_parse(int argc, char *const argv[], const struct options_env *env,
+		  struct options *out_options, struct options_error *out_error)
+{
+	struct options options;
+	int error;
+
+	error = set_defaults(&options, env);
+	if (error)
+		goto err_text;
+	options.helper = argc > 0 && is_helper(argv[0]);
+	error = parse_switches(&options, argc, argv, env, out_error);
+	if (!error && !options.help && !options.version)
+		error = parse_places(&options, argc - optind, argv + optind, out_error);
+	if (error)
+		goto err_text;
+	*out_options = options;
+	out_options->super.compress = out_options->compress_name;
+	return 0;
+
+err_text:
+	if (error == -ENOMEM)
+		ERR_PRINTF(out_error, "%s", strerror(ENOMEM));
+	options_free(&options);
+	return error;
+}
+
+void options_free(struct options *options)
+{
+	zt_free(options->namespace);
+	zt_free(options->source);
+	zt_free(options->mountpoint);
+	zt_free(options->fsname);
+	zt_free(options->subtype);
+}
+
+/* Append "word" or "word=value" to a list, with commas and backslashes of the value escaped. */
+static void append_word(char **inout_pos, const char *word, const char *value)
+{
+	char *pos = *inout_pos;
+
+	pos = stpcpy(pos, word);
+	if (value) {
+		*pos++ = '=';
+		for (; *value != '\0'; value++) {
+			if (*value == ',' || *value == '\\')
+				*pos++ = '\\';
+			*pos++ = *value;
+		}
+	}
+	*pos++ = ',';
+	*inout_pos = pos;
+}
+
+int options_mount_opts(const struct options *options, char **out_text)
+{
+	static const struct {
+		const char *off, *on;
+	} flags[MOUNT_NR_FLAGS] = {
+		[MOUNT_RO] = { "rw", "ro" },	    [MOUNT_SUID] = { "nosuid", "suid" },
+		[MOUNT_DEV] = { "nodev", "dev" },   [MOUNT_EXEC] = { "noexec", "exec" },
+		[MOUNT_SYNC] = { "async", "sync" }, [MOUNT_DIRSYNC] = { NULL, "dirsync" },
+		[MOUNT_ATIME] = { "noatime", "atime" },
+	};
+	const size_t room = 256 + 2 * (strlen(options->fsname) + strlen(options->subtype));
+	char *text = zt_zalloc(room);
+	char *pos = text;
+
+	if (!text)
+		return -ENOMEM;
+	append_word(&pos, "fsname", options->fsname);
+	if (*options->subtype != '\0')
+		append_word(&pos, "subtype", options->subtype);
+	if (options->allow_other)
+		append_word(&pos, "allow_other", NULL);
+	for (size_t i = 0; i < MOUNT_NR_FLAGS; i++)
+		if (options->mount_flags[i] >= 0)
+			append_word(&pos, options->mount_flags[i] ? flags[i].on : flags[i].off,
+				    NULL);
+	pos[-1] = '\0';
+	*out_text = text;
+	return 0;
+}
+
+void options_help(FILE *out, const struct options_env *env)
+{
+	const struct option_desc *desc;
+	const char *word;
+
+	fprintf(out,
+		"Usage: ztmpfs [-o OPTIONS] [-f] [-d] [SOURCE] MOUNTPOINT\n"
+		"       mount -t ztmpfs [-o OPTIONS] SOURCE MOUNTPOINT\n"
+		"\n"
+		"Mount a temporary filesystem whose files stay compressed in memory.\n"
+		"\n"
+		"  -f                     stay in the foreground\n"
+		"  -d                     the same, and print every request\n"
+		"  -h, --help             print this and end\n"
+		"  -V, --version          print the version and end\n"
+		"\n"
+		"Options, separated by commas:\n");
+	for (size_t i = 0; (desc = option_at(i)) != NULL; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s%s%s", desc->name, desc->arg ? "=" : "",
+			 desc->arg ? desc->arg : "");
+		fprintf(out, "  -o %-20s%s%s", name, strlen(name) < 20 ? "" : "\n                         ",
+			desc->help);
+		if (desc->preset)
+			fprintf(out, " (default: %s)", desc->preset);
+		fputc('\n', out);
+	}
+	fprintf(out,
+		"\nSizes take the suffixes k, m, g, t, p, e (powers of 1024) or %% of RAM, here %" PRIu64
+		" MiB.\nTaken for mount(8) and fstab(5), without effect:",
+		env->ram / MIB);
+	for (size_t i = 0; (word = option_ignored_at(i)) != NULL; i++) {
+		const char last = word[strlen(word) - 1];
+
+		fprintf(out, "%s%s%s", i % 8 == 0 ? "\n  " : " ", word,
+			last == '=' || last == '-' ? "..." : "");
+	}
+	fputc('\n', out);
+}

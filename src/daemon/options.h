@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * options.h - the command line of ztmpfs and mount.ztmpfs.
+ *
+ * Every mount option is one line of one table: parsing and --help read it, and so do the tests
+ * of the manual page. What is parsed acts; words that only mount(8) and fstab(5) need are a list of their own.
+ */
+#ifndef ZT_DAEMON_OPTIONS_H
+#define ZT_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "fs/super.h"
+#include "fuse/fuse_ops.h"
+#include "util/compiler.h"
+
+/* What defaults and percentages depend on. */
+struct options_env {
+	uint64_t ram; /* bytes */
+	unsigned nr_cpus;
+	uid_t uid;
+	gid_t gid;
+	bool root; /* may mount without help */
+};
+
+/* One line for a person about what is wrong. */
+struct options_error {
+	char text[1024];
+};
+
+/* The flags of mount(2) that can be asked for both ways. */
+enum mount_flag {
+	MOUNT_RO,
+	MOUNT_SUID,
+	MOUNT_DEV,
+	MOUNT_EXEC,
+	MOUNT_SYNC,
+	MOUNT_DIRSYNC,
+	MOUNT_ATIME,
+	MOUNT_NR_FLAGS
+};
+
+/* A parsed command line. Strings belong to it, but for super.compress, which points into it. */
+struct options {
+	bool help, version; /* print and end; the rest is not checked */
+	bool helper; /* called as mount.ztmpfs */
+	bool foreground, debug;
+	bool fake, verbose, sloppy; /* helper: -f, -v, -s */
+	char *namespace; /* helper: -N, a file of a mount namespace, or NULL */
+	char *source; /* or NULL */
+	char *mountpoint;
+
+	struct super_params super;
+	char compress_name[32];
+	enum ztfuse_cache cache;
+	bool clone_fd;
+	unsigned max_threads;
+
+	bool allow_other;
+	char *fsname; /* never NULL after parsing */
+	char *subtype; /* "": none */
+	int8_t mount_flags[MOUNT_NR_FLAGS]; /* 1 on, 0 off, -1 as the mount comes */
+};
+
+/** options_env_get() - of this machine and this process */
+void options_env_get(struct options_env *out_env);
+
+/**
+ * options_parse() - read a command line
+ * @out_options: filled on success; free it with options_free()
+ * @out_error: on error only, one line without a newline and without the program's name
+ *
+ * Context: one thread (getopt has global state).
+ * Return:  0, -EINVAL, -ENOMEM.
+ */
+int options_parse(int argc, char *const argv[], const struct options_env *env,
+		  struct options *out_options, struct options_error *out_error) ZT_MUST_CHECK;
+
+void options_free(struct options *options);
+
+/**
+ * options_mount_opts() - what libfuse needs to mount: names, allow_other and flags
+ * Return: 0 or -ENOMEM; *out_text is freed by zt_free().
+ */
+int options_mount_opts(const struct options *options, char **out_text) ZT_MUST_CHECK;
+
+/** options_help() - print the usage and the table */
+void options_help(FILE *out, const struct options_env *env);
+
+#endif

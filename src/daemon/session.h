@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * session.h - one mount from its making to its end.
+ */
+#ifndef ZT_DAEMON_SESSION_H
+#define ZT_DAEMON_SESSION_H
+
+#include "daemon/options.h"
+#include "util/compiler.h"
+
+struct session; /* one per process */
+
+/**
+ * session_create() - make the filesystem, mount it, agree with the kernel: afterwards the mount is usable
+ * @options: outlives the session; its mountpoint is absolute, or /dev/fd/N
+ * @out_error: on error, one line that says what failed and why
+ *
+ * Starts threads (the filesystem's own): fork before. SIGTERM, SIGINT and SIGHUP stay blocked afterwards, for
+ * session_serve().
+ *
+ * Return: 0 or -errno; on error nothing is mounted.
+ */
+int session_create(const struct options *options, struct options_error *out_error,
+		   struct session **out_session) ZT_MUST_CHECK;
+
+/**
+ * session_serve() - answer requests until the filesystem is unmounted or one of those signals comes
+ * Return: 0 or -errno when the kernel's channel failed.
+ */
+int session_serve(struct session *session) ZT_MUST_CHECK;
+
+/** session_destroy() - unmount if still mounted, free everything; NULL is allowed */
+void session_destroy(struct session *session);
+
+#endif

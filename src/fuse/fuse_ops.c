@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fuse_ops.c - the table of requests, and what is agreed with the kernel before the first one.
+ *
+ * What the table leaves out is as much part of it: no access (default_permissions), no flush, fsync, release
+ * (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by itself, and better: waiters stay
+ * killable), no xattrs, no copy_file_range (the kernel copies through its pages).
+ */
+#include "fuse/fuse_ops.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fuse/ops.h"
+#include "util/alloc.h"
+
+/*
+ * Requests that the kernel may have under way for its own sake: readahead, writeback, async direct I/O. The
+ * kernel's default is 12, fewer than two cores of compressors with 1 MiB requests keep busy.
+ */
+#define MAX_BACKGROUND 256
+
+/* Capability bits moved to 64 bits in libfuse 3.17, which sets them by function. */
+static bool cap_available(const struct fuse_conn_info *conn, uint64_t cap)
+{
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+	return (conn->capable_ext & cap) != 0;
+#else
+	return (conn->capable & cap) != 0;
+#endif
+}
+
+static void cap_set(struct fuse_conn_info *conn, uint64_t cap, bool wanted)
+{
+	if (!cap_available(conn, cap))
+		return;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+	if (wanted)
+		(void)fuse_set_feature_flag(conn, cap); /* it is available, see above */
+	else
+		fuse_unset_feature_flag(conn, cap);
+#else
+	if (wanted)
+		conn->want |= (unsigned)cap;
+	else
+		conn->want &= ~(unsigned)cap;
+#endif
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct ztfuse *front = userdata;
+
+	cap_set(conn, FUSE_CAP_WRITEBACK_CACHE, front->cache == ZTFUSE_CACHE_WRITEBACK);
+	cap_set(conn, FUSE_CAP_ASYNC_READ, true);
+	cap_set(conn, FUSE_CAP_ASYNC_DIO, true);
+	cap_set(conn, FUSE_CAP_PARALLEL_DIROPS, true);
+	cap_set(conn, FUSE_CAP_READDIRPLUS, true);
+	cap_set(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
+	cap_set(conn, FUSE_CAP_CACHE_SYMLINKS, true);
+	cap_set(conn, FUSE_CAP_EXPORT_SUPPORT, true);
+	cap_set(conn, FUSE_CAP_IOCTL_DIR, true);
+	/* O_TRUNC would come with OPEN, which is never sent: the kernel must truncate by SETATTR. */
+	cap_set(conn, FUSE_CAP_ATOMIC_O_TRUNC, false);
+	/* Nothing changes behind the kernel; with it, mtime steps drop pages that others have just read. */
+	cap_set(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
+	/*
+	 * Without it the kernel clears set-ID bits when write(2) is called, by SETATTR. A delayed write could do
+	 * it only later. Chown and truncation are the fs layer's.
+	 */
+	cap_set(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
+	/* The umask is applied by the kernel. */
+	cap_set(conn, FUSE_CAP_DONT_MASK, false);
+	/* The bytes are touched anyway: a pipe between would be a copy more. */
+	cap_set(conn, FUSE_CAP_SPLICE_READ, false);
+	cap_set(conn, FUSE_CAP_SPLICE_WRITE, false);
+	cap_set(conn, FUSE_CAP_SPLICE_MOVE, false);
+
+	if (conn->max_write > ZTFUSE_IO_MAX)
+		conn->max_write = ZTFUSE_IO_MAX;
+	conn->max_read = ZTFUSE_IO_MAX;
+	if (conn->max_readahead > ZTFUSE_IO_MAX)
+		conn->max_readahead = ZTFUSE_IO_MAX;
+	conn->max_background = MAX_BACKGROUND;
+	conn->congestion_threshold = MAX_BACKGROUND / 4 * 3;
+	front->initialised = true;
+}
+
+static const struct fuse_lowlevel_ops table = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.create = op_create,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.fallocate = op_fallocate,
+	.lseek = op_lseek,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.statfs = op_statfs,
+	.ioctl = op_ioctl,
+};
+
+int ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
+{
+	front->sb = sb;
+	front->cache = cache;
+	front->initialised = false;
+	return -pthread_key_create(&front->read_buffer, zt_free);
+}
+
+void ztfuse_exit(struct ztfuse *front)
+{
+	zt_free(pthread_getspecific(front->read_buffer));
+	/* Fails only for a key that does not exist. */
+	(void)pthread_key_delete(front->read_buffer);
+}
+
+int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params *params,
+		       struct fuse_session **out_se)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *se = NULL;
+	char max_read[32];
+
+	/* READ's size is agreed on twice: here for mount(2), and in op_init(). */
+	snprintf(max_read, sizeof(max_read), "-omax_read=%u", ZTFUSE_IO_MAX);
+	if (fuse_opt_add_arg(&args, "ztmpfs") != 0 || fuse_opt_add_arg(&args, max_read) != 0 ||
+	    fuse_opt_add_arg(&args, "-odefault_permissions") != 0)
+		goto out;
+	if (params->debug && fuse_opt_add_arg(&args, "-odebug") != 0)
+		goto out;
+	if (params->mount_opts && *params->mount_opts &&
+	    (fuse_opt_add_arg(&args, "-o") != 0 ||
+	     fuse_opt_add_arg(&args, params->mount_opts) != 0))
+		goto out;
+	se = fuse_session_new(&args, &table, sizeof(table), front);
+out:
+	fuse_opt_free_args(&args);
+	if (!se)
+		return -EINVAL;
+	*out_se = se;
+	return 0;
+}

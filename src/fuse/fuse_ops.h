@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fuse_ops.h - the one table of FUSE requests, and what a session around it needs.
+ *
+ * Only this folder and the daemon know libfuse. A handler turns one request into one call of the fs layer and
+ * one reply; it holds no lock and keeps nothing between requests.
+ */
+#ifndef ZT_FUSE_FUSE_OPS_H
+#define ZT_FUSE_FUSE_OPS_H
+
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "fs/super.h"
+#include "util/compiler.h"
+
+/* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
+#define ZTFUSE_IO_MAX (1024u * 1024u)
+
+enum ztfuse_cache {
+	ZTFUSE_CACHE_WRITEBACK, /* the kernel keeps pages and writes them later */
+	ZTFUSE_CACHE_THROUGH, /* the kernel keeps pages, every write(2) is a request */
+	ZTFUSE_CACHE_NEVER, /* no pages in the kernel: every read and write is a request */
+};
+
+/*
+ * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are served, but
+ * for initialised, which the thread that serves INIT sets before any other thread exists.
+ */
+struct ztfuse {
+	struct super *sb;
+	enum ztfuse_cache cache;
+	bool initialised; /* INIT was negotiated */
+	pthread_key_t read_buffer; /* one page-aligned buffer of ZTFUSE_IO_MAX bytes per thread */
+};
+
+/* What ztfuse_session_new() hands to libfuse. */
+struct ztfuse_session_params {
+	const char *mount_opts; /* libfuse's mount options, escaped as fuse_opt has it; NULL or "": none */
+	bool debug; /* print every request */
+};
+
+/** ztfuse_init() - set up @front, whose sb and cache are filled. Return: 0, -EAGAIN or -ENOMEM. */
+int ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache) ZT_MUST_CHECK;
+
+/** ztfuse_exit() - give back what the calling thread holds; all other threads have ended, the session is gone */
+void ztfuse_exit(struct ztfuse *front);
+
+/**
+ * ztfuse_session_new() - a session around the table of requests
+ * Return: 0 or -EINVAL; libfuse has logged why.
+ */
+int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params *params,
+		       struct fuse_session **out_se) ZT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * op_file.c - requests about the content of regular files. The data path enters here.
+ *
+ * Locks: none here. A file has no state of its own per open: OPEN is answered with ENOSYS, which the kernel takes
+ * for "always yes" and never asks again; CREATE likewise, so that a new file costs one MKNOD. Only cache=never opens
+ * files, since direct I/O is a mark on each open.
+ *
+ * FLUSH, FSYNC and RELEASE have no handler: there is nothing to do that the kernel has not done before (it writes
+ * its dirty pages, and reports what that gave). libfuse then says ENOSYS, which the kernel remembers as success.
+ */
+#include "fs/file.h"
+
+#include <errno.h>
+
+#include "fs/namei.h"
+#include "fuse/ops.h"
+#include "fuse/reply.h"
+#include "util/alloc.h"
+#include "util/sizes.h"
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	if (req_front(req)->cache != ZTFUSE_CACHE_NEVER) {
+		reply_error(req, -ENOSYS);
+		return;
+	}
+	fi->direct_io = 1;
+	(void)fuse_reply_open(req, fi);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	const struct fs_cred cred = req_cred(req);
+	struct fs_entry entry;
+	int error;
+
+	if (req_front(req)->cache != ZTFUSE_CACHE_NEVER) {
+		reply_error(req, -ENOSYS);
+		return;
+	}
+	fi->direct_io = 1;
+	error = fs_mknod(req_super(req), &cred, parent, name, S_IFREG | (mode & 07777), 0, &entry);
+	reply_create(req, error, &entry, fi);
+}
+
+/*
+ * The calling thread's buffer for reads, made at its first one and freed at its end (the key's destructor). One
+ * copy less than building it per request, and always the same warm pages.
+ */
+static void *read_buffer(struct ztfuse *front)
+{
+	void *buf = pthread_getspecific(front->read_buffer);
+
+	if (buf)
+		return buf;
+	buf = zt_alloc_aligned(ZT_PAGE_SIZE, ZTFUSE_IO_MAX);
+	if (buf && pthread_setspecific(front->read_buffer, buf) != 0) {
+		zt_free(buf);
+		buf = NULL;
+	}
+	return buf;
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	void *buf;
+	size_t done;
+	int error;
+
+	(void)fi;
+	/* No kernel sends these; they must not reach beyond the buffer. */
+	if (size > ZTFUSE_IO_MAX || off < 0) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	buf = read_buffer(req_front(req));
+	if (!buf) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	error = fs_read(req_super(req), ino, (uint64_t)off, buf, size, &done);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_buf(req, buf, done);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	      struct fuse_file_info *fi)
+{
+	const struct fs_cred cred = req_cred(req);
+	const unsigned flags = fi->writepage ? FS_WRITE_DELAYED : 0;
+	size_t done;
+	int error;
+
+	/* No kernel sends these; libfuse's buffer ends there. */
+	if (size > ZTFUSE_IO_MAX || off < 0) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
+	/* For a delayed write the kernel looks at the error alone: a short count would lose the rest in silence. */
+	if (!error && done < size && fi->writepage)
+		error = -ENOSPC;
+	reply_write(req, error, done);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		  struct fuse_file_info *fi)
+{
+	const struct fs_cred cred = req_cred(req);
+
+	(void)fi;
+	if (off < 0 || len <= 0) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	reply_error(req, fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off,
+				      (uint64_t)len));
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	uint64_t result;
+	int error;
+
+	(void)fi;
+	if (off < 0) {
+		reply_error(req, -ENXIO);
+		return;
+	}
+	error = fs_lseek(req_super(req), ino, (uint64_t)off, whence, &result);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_lseek(req, (off_t)result);
+}

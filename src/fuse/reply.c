@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * reply.c - from 0 or -errno to exactly one reply.
+ *
+ * A reply fails when its request was interrupted or the connection has gone. Nobody is left to tell, so most
+ * results are dropped; but a reference that was to be given goes back.
+ */
+#include "fuse/reply.h"
+
+#include <errno.h>
+#include <string.h>
+
+void reply_error(fuse_req_t req, int error)
+{
+	(void)fuse_reply_err(req, -error);
+}
+
+void entry_param(const struct fs_entry *entry, struct fuse_entry_param *out_param)
+{
+	memset(out_param, 0, sizeof(*out_param));
+	out_param->ino = entry->ino;
+	out_param->generation = entry->generation;
+	out_param->attr = entry->attr;
+	out_param->attr_timeout = ZTFUSE_FOREVER;
+	out_param->entry_timeout = ZTFUSE_FOREVER;
+}
+
+void reply_entry(fuse_req_t req, int error, const struct fs_entry *entry)
+{
+	struct super *sb = req_super(req);
+	struct fuse_entry_param param;
+
+	if (error) {
+		reply_error(req, error);
+		return;
+	}
+	entry_param(entry, &param);
+	if (fuse_reply_entry(req, &param) != 0)
+		fs_forget(sb, entry->ino, 1);
+}
+
+void reply_lookup(fuse_req_t req, int error, const struct fs_entry *entry)
+{
+	struct fuse_entry_param absent;
+
+	if (error != -ENOENT) {
+		reply_entry(req, error, entry);
+		return;
+	}
+	memset(&absent, 0, sizeof(absent));
+	absent.entry_timeout = ZTFUSE_FOREVER;
+	(void)fuse_reply_entry(req, &absent);
+}
+
+void reply_create(fuse_req_t req, int error, const struct fs_entry *entry,
+		  const struct fuse_file_info *fi)
+{
+	struct super *sb = req_super(req);
+	struct fuse_entry_param param;
+
+	if (error) {
+		reply_error(req, error);
+		return;
+	}
+	entry_param(entry, &param);
+	if (fuse_reply_create(req, &param, fi) != 0)
+		fs_forget(sb, entry->ino, 1);
+}
+
+void reply_attr(fuse_req_t req, int error, const struct stat *attr)
+{
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_attr(req, attr, ZTFUSE_FOREVER);
+}
+
+void reply_write(fuse_req_t req, int error, size_t done)
+{
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_write(req, done);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * reply.h - from 0 or -errno to exactly one reply.
+ *
+ * The only place that turns an error's sign around. References that a reply would have given to the kernel are
+ * taken back when the reply does not arrive.
+ */
+#ifndef ZT_FUSE_REPLY_H
+#define ZT_FUSE_REPLY_H
+
+#include "fs/inode.h"
+#include "fuse/fuse_ops.h"
+
+/*
+ * Life time of attributes, names and absent names in the kernel, in seconds: without end. Everything that changes
+ * them comes through the kernel. 2^30 s are 34 years, and fit every type on the way to jiffies.
+ */
+#define ZTFUSE_FOREVER 1073741824.0
+
+/** reply_error() - @error: 0 or -errno */
+void reply_error(fuse_req_t req, int error);
+
+/** reply_entry() - an object with one reference, or -errno; -ENOENT too is an error here */
+void reply_entry(fuse_req_t req, int error, const struct fs_entry *entry);
+
+/** reply_lookup() - as reply_entry(), but -ENOENT is an answer the kernel keeps */
+void reply_lookup(fuse_req_t req, int error, const struct fs_entry *entry);
+
+/** reply_create() - as reply_entry(), with an open file */
+void reply_create(fuse_req_t req, int error, const struct fs_entry *entry,
+		  const struct fuse_file_info *fi);
+
+void reply_attr(fuse_req_t req, int error, const struct stat *attr);
+
+/** reply_write() - @done bytes were stored, or -errno */
+void reply_write(fuse_req_t req, int error, size_t done);
+
+/** entry_param() - libfuse's form of an entry */
+void entry_param(const struct fs_entry *entry, struct fuse_entry_param *out_param);
+
+static inline struct ztfuse *req_front(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline struct super *req_super(fuse_req_t req)
+{
+	return req_front(req)->sb;
+}
+
+static inline struct fs_cred req_cred(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct fs_cred){ .uid = ctx->uid, .gid = ctx->gid };
+}
+
+#endif

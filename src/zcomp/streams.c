@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * streams.c - who gets which stream: the core's own per-thread ones, or those a backend manages.
+ *
+ * A per-thread stream's mutex is held from get to put, over one compression or decompression and
+ * whatever its holder does with the result; no other lock is taken under it here. Managed streams
+ * have no lock of the core's. Neither path allocates.
+ */
+#include "zcomp/streams.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "util/alloc.h"
+#include "util/lock.h"
+#include "util/log.h"
+
+static void host_log(const char *line)
+{
+	zt_log(ZT_LOG_WARN, "%s", line);
+}
+
+/*
+ * Pages straight from the system: zeroed, and free of charge until touched, which the heap does not
+ * promise. Transparent huge pages would undo that: the first byte of a buffer would cost 2 MiB.
+ */
+static void *host_map(size_t size)
+{
+	void *ptr;
+
+	if (zt_fault_hit())
+		return NULL;
+	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
+	if (ptr == MAP_FAILED)
+		return NULL;
+	/* A hint; kernels without huge pages refuse it. */
+	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
+	return ptr;
+}
+
+static void host_unmap(void *ptr, size_t size)
+{
+	if (ptr)
+		(void)munmap(ptr, size); /* fails for a wrong range only */
+}
+
+const struct zcomp_host zcomp_host = {
+	.struct_size = sizeof(struct zcomp_host),
+	.log = host_log,
+	.alloc = zt_zalloc,
+	.free = zt_free,
+	.map = host_map,
+	.unmap = host_unmap,
+};
+
+/* Threads are numbered as they first come here; the number outlives nothing and may wrap. */
+static uint32_t thread_number(void)
+{
+	static atomic_uint next_number;
+	static _Thread_local uint32_t number; /* 0: none yet */
+
+	if (unlikely(number == 0)) {
+		do {
+			number = atomic_fetch_add_explicit(&next_number, 1, memory_order_relaxed);
+		} while (number == 0);
+	}
+	return number;
+}
+
+void zcomp_count(struct zcomp *comp, enum zcomp_counter which, uint64_t add)
+{
+	struct thread_strm *thread = &comp->threads[thread_number() % comp->nr_streams];
+
+	atomic_fetch_add_explicit(&thread->count[which], add, memory_order_relaxed);
+}
+
+uint64_t zcomp_counter_sum(const struct zcomp *comp, enum zcomp_counter which)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < comp->nr_streams; i++)
+		sum += atomic_load_explicit(&comp->threads[i].count[which], memory_order_relaxed);
+	return sum;
+}
+
+/* Output may be larger than input, and staged input needs a place: callers count on both. */
+static bool strm_fits(const struct zcomp *comp, const struct zcomp_strm *strm)
+{
+	return strm->buffer && strm->buffer_size >= 2 * (size_t)comp->params.unit &&
+	       strm->local_copy && strm->local_copy_size >= comp->params.unit;
+}
+
+static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
+{
+	uint32_t first = thread_number() % comp->nr_streams;
+	struct thread_strm *thread;
+
+	for (uint32_t i = 0; i < comp->nr_streams; i++) {
+		thread = &comp->threads[(first + i) % comp->nr_streams];
+		if (mutex_trylock(&thread->lock))
+			goto found;
+	}
+	thread = &comp->threads[first];
+	mutex_lock(&thread->lock);
+found:
+	ZT_ASSERT(strm_fits(comp, &thread->strm));
+	return &thread->strm;
+}
+
+struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp)
+{
+	struct zcomp_strm *strm;
+
+	if (!comp->managed)
+		return NULL;
+	strm = comp->ops->get_stream(&comp->params);
+	if (!strm) {
+		zcomp_count(comp, COUNT_NO_STREAM, 1);
+		return NULL;
+	}
+	if (unlikely(!strm_fits(comp, strm))) {
+		comp->ops->put_stream(&comp->params, strm);
+		zcomp_count(comp, COUNT_BAD_STREAM, 1);
+		if (!atomic_exchange_explicit(&comp->warned_bad_stream, true, memory_order_relaxed))
+			zt_log(ZT_LOG_WARN,
+			       "compress=%s: a managed stream of backend %s has too small buffers "
+			       "and is not used",
+			       comp->algorithm->name, comp->ops->name);
+		return NULL;
+	}
+	strm->zcomp_managed = true;
+	strm->comp = comp;
+	return strm;
+}
+
+struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref)
+{
+	struct zcomp_strm *strm = NULL;
+
+	if (pref == ZSTRM_PREFER_MGMT)
+		strm = zcomp_stream_get_managed(comp);
+	return strm ? strm : thread_stream_get(comp);
+}
+
+void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm)
+{
+	ZT_ASSERT(strm->comp == comp);
+	if (strm->zcomp_managed)
+		comp->ops->put_stream(&comp->params, strm);
+	else
+		mutex_unlock(&container_of(strm, struct thread_strm, strm)->lock);
+}
+
+bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *strm)
+{
+	ZT_ASSERT(strm->comp == comp);
+	return strm->zcomp_managed;
+}
+
+/* Buffers first, then the streams one by one; nr_streams counts those whose context exists. */
+int streams_init(struct zcomp *comp, uint32_t nr_streams)
+{
+	size_t unit = comp->params.unit;
+	size_t each = 3 * unit;
+	int error;
+
+	comp->threads = zt_alloc_aligned(ZCOMP_CACHE_LINE, nr_streams * sizeof(*comp->threads));
+	if (!comp->threads)
+		return -ENOMEM;
+	memset(comp->threads, 0, nr_streams * sizeof(*comp->threads));
+	comp->buffers_size = nr_streams * each;
+	comp->buffers = host_map(comp->buffers_size);
+	if (!comp->buffers) {
+		error = -ENOMEM;
+		goto err_streams;
+	}
+	for (uint32_t i = 0; i < nr_streams; i++) {
+		struct thread_strm *thread = &comp->threads[i];
+		struct zcomp_strm *strm = &thread->strm;
+
+		strm->buffer = comp->buffers + i * each;
+		strm->buffer_size = 2 * unit;
+		strm->local_copy = comp->buffers + i * each + 2 * unit;
+		strm->local_copy_size = unit;
+		strm->comp = comp;
+		error = comp->ops->create_ctx(&comp->params, &strm->ctx);
+		if (error)
+			goto err_streams;
+		mutex_init(&thread->lock);
+		comp->nr_streams++;
+	}
+	return 0;
+
+err_streams:
+	streams_exit(comp);
+	return error;
+}
+
+void streams_exit(struct zcomp *comp)
+{
+	while (comp->nr_streams > 0) {
+		struct thread_strm *thread = &comp->threads[--comp->nr_streams];
+
+		comp->ops->destroy_ctx(&comp->params, &thread->strm.ctx);
+		mutex_exit(&thread->lock);
+	}
+	host_unmap(comp->buffers, comp->buffers_size);
+	comp->buffers = NULL;
+	zt_free(comp->threads);
+	comp->threads = NULL;
+}

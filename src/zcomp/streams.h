@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * streams.h - the inside of a zcomp: its per-thread streams and counters.
+ */
+#ifndef ZT_ZCOMP_STREAMS_H
+#define ZT_ZCOMP_STREAMS_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "zcomp/zcomp.h"
+
+#define ZCOMP_CACHE_LINE 64
+
+/* In the order of struct zcomp_stat. */
+enum zcomp_counter {
+	COUNT_COMPRESS_CALLS,
+	COUNT_COMPRESS_IN,
+	COUNT_COMPRESS_OUT,
+	COUNT_MGMT_CALLS,
+	COUNT_MGMT_IN,
+	COUNT_MGMT_OUT,
+	COUNT_DECOMPRESS_CALLS,
+	COUNT_DECOMPRESS_IN,
+	COUNT_DECOMPRESS_OUT,
+	COUNT_NO_STREAM,
+	COUNT_BAD_STREAM,
+	COUNT_BUSY,
+	COUNT_ERROR,
+	NR_ZCOMP_COUNTERS,
+};
+
+/*
+ * A per-thread stream: always there, synchronous. Nothing binds it to a thread: a thread begins its
+ * search at the one that its number names, so that as many threads as there are streams don't meet.
+ *
+ * The counters are not the stream's but of the threads with its number, held stream or not: they
+ * are relaxed atomics, since nothing is ordered by them, and apart from the lock so that counting
+ * and waiting don't meet either.
+ */
+struct thread_strm {
+	alignas(ZCOMP_CACHE_LINE) pthread_mutex_t lock; /* from get to put */
+	struct zcomp_strm strm;
+	alignas(ZCOMP_CACHE_LINE) atomic_uint_fast64_t count[NR_ZCOMP_COUNTERS];
+};
+
+/* A backend set up with its parameters; all but streams and counters is immutable from then on. */
+struct zcomp {
+	const struct zcomp_ops *algorithm;
+	const struct zcomp_ops *ops; /* to call: the algorithm's, or the accelerator's around it */
+	struct zcomp_params params;
+	bool managed; /* the core's decision, after what the backend reported */
+	const char *degraded;
+	struct thread_strm *threads; /* nr_streams */
+	uint32_t nr_streams;
+	char *buffers; /* of all of them, one mapping */
+	size_t buffers_size;
+	atomic_bool warned_bad_stream;
+};
+
+/** zcomp_host - memory and log for backends; what it allocates counts for zt_fault_set() */
+extern const struct zcomp_host zcomp_host;
+
+/**
+ * streams_init() - make the per-thread streams of @comp, whose backend is set up
+ * Return: 0, -ENOMEM, or what create_ctx() says.
+ */
+int streams_init(struct zcomp *comp, uint32_t nr_streams) ZT_MUST_CHECK;
+void streams_exit(struct zcomp *comp);
+
+/** zcomp_count() - add to the counters of the calling thread's number */
+void zcomp_count(struct zcomp *comp, enum zcomp_counter which, uint64_t add);
+
+/** zcomp_counter_sum() - over all threads */
+uint64_t zcomp_counter_sum(const struct zcomp *comp, enum zcomp_counter which);
+
+#endif

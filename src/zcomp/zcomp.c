@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * zcomp.c - a backend set up with its parameters, and the calls into it.
+ *
+ * The core clears the capabilities, the backend reports them, the core decides; parameters are
+ * immutable from then on. No lock of its own: streams.c hands streams out, backends lock for
+ * themselves. Nothing that an accelerator refuses or fails becomes an error of zcomp_compress().
+ */
+#include "zcomp/zcomp.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/alloc.h"
+#include "util/log.h"
+#include "zcomp/registry.h"
+#include "zcomp/streams.h"
+
+/* Per-thread streams a user may ask for; more would only cost memory. */
+#define MAX_STREAMS 1024u
+
+static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
+	ZT_PRINTF(3, 4);
+
+static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error_text, ZCOMP_ERROR_TEXT, fmt, ap);
+	va_end(ap);
+	return error;
+}
+
+static int check_level(const struct zcomp_ops *ops, int32_t level,
+		       char error_text[ZCOMP_ERROR_TEXT])
+{
+	if (level == ZCOMP_LEVEL_DEFAULT)
+		return 0;
+	if (ops->level_min == 0 && ops->level_max == 0)
+		return refuse(error_text, -EINVAL, "compress=%s:%d: %s has no levels", ops->name,
+			      level, ops->name);
+	if (level < ops->level_min || level > ops->level_max)
+		return refuse(error_text, -EINVAL, "compress=%s:%d: level out of range %d..%d",
+			      ops->name, level, ops->level_min, ops->level_max);
+	return 0;
+}
+
+static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *config,
+			char error_text[ZCOMP_ERROR_TEXT])
+{
+	const struct zcomp_accel_params *accel = &config->accel_params;
+
+	if (config->unit < ZCOMP_MIN_UNIT || config->unit > ZCOMP_MAX_UNIT ||
+	    config->unit % ZCOMP_MIN_UNIT != 0)
+		return refuse(error_text, -EINVAL,
+			      "unit of %u bytes: allowed: a multiple of %u, %u..%u", config->unit,
+			      ZCOMP_MIN_UNIT, ZCOMP_MIN_UNIT, ZCOMP_MAX_UNIT);
+	if (config->nr_streams > MAX_STREAMS)
+		return refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u",
+			      config->nr_streams, MAX_STREAMS);
+	if (config->accel && accel->engines > ZCOMP_ACCEL_MAX_ENGINES)
+		return refuse(error_text, -EINVAL, "accel: engines=%u: out of range 1..%u",
+			      accel->engines, ZCOMP_ACCEL_MAX_ENGINES);
+	if (config->accel && accel->depth > ZCOMP_ACCEL_MAX_DEPTH)
+		return refuse(error_text, -EINVAL, "accel: depth=%u: out of range 1..%u",
+			      accel->depth, ZCOMP_ACCEL_MAX_DEPTH);
+	if (config->dict && ops->dict_max == 0)
+		return refuse(error_text, -EINVAL, "compress=%s: takes no dictionary", ops->name);
+	if (config->dict && (config->dict_size == 0 || config->dict_size > ops->dict_max))
+		return refuse(error_text, -EINVAL,
+			      "compress=%s: dictionary of %zu bytes: out of range 1..%zu",
+			      ops->name, config->dict_size, ops->dict_max);
+	return check_level(ops, config->level, error_text);
+}
+
+static void fill_params(struct zcomp *comp, const struct zcomp_config *config)
+{
+	struct zcomp_params *params = &comp->params;
+
+	params->level = config->level == ZCOMP_LEVEL_DEFAULT ? comp->algorithm->level_default
+							     : config->level;
+	params->unit = config->unit;
+	params->dict = config->dict;
+	params->dict_size = config->dict ? config->dict_size : 0;
+	params->host = &zcomp_host;
+	params->accel = config->accel_params;
+	if (config->accel)
+		params->inner_ops = comp->algorithm;
+}
+
+/* What the backend reported is a claim: both stream operations must be there. */
+static void decide_managed(struct zcomp *comp, const struct zcomp_caps *caps)
+{
+	const char *name = comp->algorithm->name;
+
+	comp->managed = caps->zstrm_mgmt;
+	comp->degraded = caps->degraded;
+	if (comp->managed && !(comp->ops->get_stream && comp->ops->put_stream)) {
+		comp->managed = false;
+		comp->degraded =
+			"the backend claims managed streams but lacks get_stream or put_stream";
+	}
+	if (comp->managed)
+		comp->degraded = NULL;
+	else if (comp->degraded)
+		zt_log(ZT_LOG_WARN, "compress=%s: managed streams are off: %s", name,
+		       comp->degraded);
+}
+
+static uint32_t default_streams(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (uint32_t)(cpus < 1 ? 1 : cpus > MAX_STREAMS - 2 ? MAX_STREAMS - 2 : cpus) + 2;
+}
+
+static int setup_error(const struct zcomp *comp, int error, char error_text[ZCOMP_ERROR_TEXT])
+{
+	const char *name = comp->algorithm->name;
+
+	if (error == -ENOMEM)
+		return refuse(error_text, error, "compress=%s: out of memory", name);
+	return refuse(error_text, error,
+		      "compress=%s: the backend refuses level %d or its dictionary: %s", name,
+		      comp->params.level, strerror(-error));
+}
+
+int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *config,
+		     char error_text[ZCOMP_ERROR_TEXT], struct zcomp **out_comp)
+{
+	struct zcomp_caps caps = { .zstrm_mgmt = false };
+	struct zcomp *comp;
+	int error;
+
+	error = zcomp_check_ops(ops, error_text);
+	if (!error)
+		error = check_config(ops, config, error_text);
+	if (error)
+		return error;
+	comp = zt_zalloc(sizeof(*comp));
+	if (!comp)
+		return refuse(error_text, -ENOMEM, "compress=%s: out of memory", ops->name);
+	comp->algorithm = ops;
+	comp->ops = config->accel ? zcomp_accel_ops() : ops;
+	fill_params(comp, config);
+	error = comp->ops->setup_params(&comp->params, &caps);
+	if (error) {
+		setup_error(comp, error, error_text);
+		goto err_comp;
+	}
+	decide_managed(comp, &caps);
+	error = streams_init(comp, config->nr_streams ? config->nr_streams : default_streams());
+	if (error) {
+		setup_error(comp, error, error_text);
+		goto err_params;
+	}
+	*out_comp = comp;
+	return 0;
+
+err_params:
+	comp->ops->release_params(&comp->params);
+err_comp:
+	zt_free(comp);
+	return error;
+}
+
+int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_TEXT],
+		 struct zcomp **out_comp)
+{
+	const struct zcomp_ops *ops = zcomp_find_ops(config->name);
+	char list[128];
+
+	if (!ops)
+		return refuse(error_text, -ENOENT, "compress=%.64s: unknown algorithm; allowed: %s",
+			      config->name, zcomp_ops_list(list, sizeof(list)));
+	return zcomp_create_ops(ops, config, error_text, out_comp);
+}
+
+void zcomp_stop(struct zcomp *comp)
+{
+	if (comp->ops->stop)
+		comp->ops->stop(&comp->params);
+}
+
+void zcomp_destroy(struct zcomp *comp)
+{
+	if (!comp)
+		return;
+	zcomp_stop(comp);
+	streams_exit(comp);
+	comp->ops->release_params(&comp->params);
+	zt_free(comp);
+}
+
+const char *zcomp_name(const struct zcomp *comp)
+{
+	return comp->algorithm->name;
+}
+
+const struct zcomp_params *zcomp_get_params(const struct zcomp *comp)
+{
+	return &comp->params;
+}
+
+bool zcomp_managed(const struct zcomp *comp)
+{
+	return comp->managed;
+}
+
+static void count_compressed(struct zcomp *comp, bool managed, const struct zcomp_req *req,
+			     int error)
+{
+	enum zcomp_counter first = managed ? COUNT_MGMT_CALLS : COUNT_COMPRESS_CALLS;
+
+	zcomp_count(comp, first, 1);
+	zcomp_count(comp, first + 1, req->src_len);
+	if (!error)
+		zcomp_count(comp, first + 2, req->dst_len);
+}
+
+/* An accelerator's result counts as its work; a failure counts as a reason to fall back. */
+static void count_managed(struct zcomp *comp, const struct zcomp_req *req, int error)
+{
+	if (!error || error == -ENOSPC)
+		count_compressed(comp, true, req, error);
+	else
+		zcomp_count(comp, error == -EBUSY ? COUNT_BUSY : COUNT_ERROR, 1);
+}
+
+static int compress_sync(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
+{
+	int error = comp->ops->compress(&comp->params, strm, req);
+
+	count_compressed(comp, false, req, error);
+	return error;
+}
+
+static int compress_managed(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
+{
+	int error = comp->ops->compress(&comp->params, strm, req);
+	struct zcomp_strm *own;
+
+	count_managed(comp, req, error);
+	if (!error || error == -ENOSPC)
+		return error;
+	own = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+	error = compress_sync(comp, own, req);
+	zcomp_stream_put(comp, own);
+	return error;
+}
+
+int zcomp_compress(struct zcomp *comp, struct zcomp_strm *strm, const void *src, size_t src_len,
+		   size_t dst_cap, size_t *out_len)
+{
+	struct zcomp_req req = {
+		.src = src,
+		.src_len = src_len,
+		.dst = strm->buffer,
+		.dst_cap = dst_cap,
+	};
+	int error;
+
+	ZT_ASSERT(src_len > 0 && src_len <= comp->params.unit);
+	ZT_ASSERT(dst_cap <= strm->buffer_size);
+	if (strm->zcomp_managed)
+		error = compress_managed(comp, strm, &req);
+	else
+		error = compress_sync(comp, strm, &req);
+	if (!error)
+		*out_len = req.dst_len;
+	return error;
+}
+
+int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *src, size_t src_len,
+		     void *dst, size_t dst_cap, size_t *out_len)
+{
+	struct zcomp_req req = {
+		.src = src,
+		.src_len = src_len,
+		.dst = dst,
+		.dst_cap = dst_cap,
+	};
+	int error;
+
+	ZT_ASSERT(!strm->zcomp_managed);
+	if (src_len == 0)
+		return -EBADMSG;
+	error = comp->ops->decompress(&comp->params, strm, &req);
+	zcomp_count(comp, COUNT_DECOMPRESS_CALLS, 1);
+	zcomp_count(comp, COUNT_DECOMPRESS_IN, src_len);
+	if (error)
+		return error;
+	zcomp_count(comp, COUNT_DECOMPRESS_OUT, req.dst_len);
+	*out_len = req.dst_len;
+	return 0;
+}
+
+/* All is read from the stream first: done() may put it, and somebody else may have it then. */
+static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
+{
+	struct zcomp_pending pending = strm->pending;
+
+	count_managed(arg, req, error);
+	if (!error)
+		pending.caller_req->dst_len = req->dst_len;
+	pending.done(pending.arg, strm, pending.caller_req, error);
+}
+
+int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
+		 zcomp_done_fn done, void *arg)
+{
+	int error;
+
+	ZT_ASSERT(strm->zcomp_managed && strm->comp == comp);
+	ZT_ASSERT(req->src_len > 0 && req->src_len <= comp->params.unit);
+	if (!comp->ops->submit)
+		return -EOPNOTSUPP;
+	strm->pending.req = *req;
+	strm->pending.caller_req = req;
+	strm->pending.done = done;
+	strm->pending.arg = arg;
+	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, comp);
+	if (error)
+		zcomp_count(comp, error == -EBUSY ? COUNT_BUSY : COUNT_ERROR, 1);
+	return error;
+}
+
+void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)
+{
+	struct zcomp_stat stat = {
+		.compress_calls = zcomp_counter_sum(comp, COUNT_COMPRESS_CALLS),
+		.compress_in = zcomp_counter_sum(comp, COUNT_COMPRESS_IN),
+		.compress_out = zcomp_counter_sum(comp, COUNT_COMPRESS_OUT),
+		.mgmt_calls = zcomp_counter_sum(comp, COUNT_MGMT_CALLS),
+		.mgmt_in = zcomp_counter_sum(comp, COUNT_MGMT_IN),
+		.mgmt_out = zcomp_counter_sum(comp, COUNT_MGMT_OUT),
+		.decompress_calls = zcomp_counter_sum(comp, COUNT_DECOMPRESS_CALLS),
+		.decompress_in = zcomp_counter_sum(comp, COUNT_DECOMPRESS_IN),
+		.decompress_out = zcomp_counter_sum(comp, COUNT_DECOMPRESS_OUT),
+		.fallback_no_stream = zcomp_counter_sum(comp, COUNT_NO_STREAM),
+		.fallback_bad_stream = zcomp_counter_sum(comp, COUNT_BAD_STREAM),
+		.fallback_busy = zcomp_counter_sum(comp, COUNT_BUSY),
+		.fallback_error = zcomp_counter_sum(comp, COUNT_ERROR),
+		.nr_streams = comp->nr_streams,
+		.managed = comp->managed,
+		.degraded = comp->degraded,
+	};
+
+	if (comp->managed && comp->ops->get_stat)
+		comp->ops->get_stat(&comp->params, &stat.queued_now, &stat.queued_max,
+				    &stat.completed);
+	*out_stat = stat;
+}

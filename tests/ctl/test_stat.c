@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_stat.c - what ztmpfsctl stat prints. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "tests/lib/zt_check.h"
+
+static void print(const struct ztmpfs_stat *stat, bool json, char *text, size_t room)
+{
+	FILE *file = fmemopen(text, room, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ctl_print_stat(file, stat, json);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static struct ztmpfs_stat sample(void)
+{
+	struct ztmpfs_stat stat = {
+		.version = ZTMPFS_STAT_VERSION,
+		.struct_size = sizeof(stat),
+		.compress = "zstd",
+		.orig_data_size = 30000000,
+		.compr_data_size = 9000000,
+		.mem_used_total = 9500000,
+		.mem_used_max = 9999999,
+		.heap_used = 500000,
+		.same_pages = 12,
+		.fallback_busy = 7,
+		.inodes_used = 1,
+	};
+
+	return stat;
+}
+
+START_TEST(test_table_starts_with_zrams_names_in_zrams_order)
+{
+	static const char *const names[] = { "orig_data_size", "compr_data_size", "mem_used_total",
+					     "mem_limit",      "mem_used_max",	  "same_pages",
+					     "pages_compacted", "huge_pages", "huge_pages_since" };
+	const struct ztmpfs_stat stat = sample();
+	char text[8192];
+	char *line;
+
+	print(&stat, false, text, sizeof(text));
+	line = strtok(text, "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++, line = strtok(NULL, "\n")) {
+		ck_assert_ptr_nonnull(line);
+		ck_assert_msg(strncmp(line, names[i], strlen(names[i])) == 0 &&
+				      line[strlen(names[i])] == ' ',
+			      "%s", line);
+	}
+}
+END_TEST
+
+START_TEST(test_table_groups_digits_and_names_units)
+{
+	const struct ztmpfs_stat stat = sample();
+	char text[8192];
+
+	print(&stat, false, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, " 30,000,000 bytes\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 500,000 bytes\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 12 pages\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 3.000\n"));
+	/* No reason, no line. */
+	ck_assert_ptr_null(strstr(text, "degraded"));
+}
+END_TEST
+
+START_TEST(test_json_is_one_object_with_plain_numbers)
+{
+	struct ztmpfs_stat stat = sample();
+	char text[8192];
+
+	strcpy(stat.degraded, "no \"threads\" \\ \n");
+	print(&stat, true, text, sizeof(text));
+	ck_assert_int_eq(strncmp(text, "{\n", 2), 0);
+	ck_assert_str_eq(text + strlen(text) - 3, "\n}\n");
+	ck_assert_ptr_nonnull(strstr(text, "\"orig_data_size\": 30000000,\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"compress\": \"zstd\",\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"degraded\": \"no \\\"threads\\\" \\\\ \\u000a\",\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"fallback_busy\": 7,\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"ratio\": 3.0000\n"));
+}
+END_TEST
+
+START_TEST(test_text_without_an_end_is_cut)
+{
+	struct ztmpfs_stat stat = sample();
+	char text[8192];
+
+	memset(stat.compress, 'a', sizeof(stat.compress));
+	print(&stat, true, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "\"compress\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\n"));
+}
+END_TEST
+
+START_TEST(test_empty_mount_has_ratio_zero)
+{
+	struct ztmpfs_stat stat = { 0 };
+	char text[8192];
+
+	print(&stat, true, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "\"ratio\": 0.0000\n"));
+}
+END_TEST
+
+START_TEST(test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent)
+{
+	struct ztmpfs_stat stat;
+
+	ck_assert_int_eq(ctl_get_stat("/", &stat), -ENOTTY);
+	ck_assert_int_eq(ctl_get_stat("/proc", &stat), -ENOTTY);
+	ck_assert_int_eq(ctl_get_stat("/no/such/directory", &stat), -ENOENT);
+}
+END_TEST
+
+/* Runs @argv with the error output caught. */
+static int run(const char *argv[], char *text, size_t room)
+{
+	FILE *file = tmpfile();
+	const int saved = dup(STDERR_FILENO);
+	size_t len;
+	int argc = 0, status;
+
+	while (argv[argc])
+		argc++;
+	fflush(stderr);
+	dup2(fileno(file), STDERR_FILENO);
+	status = ctl_main(argc, (char **)argv);
+	fflush(stderr);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	len = fread(text, 1, room - 1, file);
+	text[len] = '\0';
+	fclose(file);
+	return status;
+}
+
+#define RUN(text, ...) run((const char *[]){ "ztmpfsctl", __VA_ARGS__ }, text, sizeof(text))
+
+START_TEST(test_wrong_use_is_told_in_one_line)
+{
+	static const char *const wrong[][4] = { { NULL },
+					  { "nope", NULL },
+					  { "stat", NULL },
+					  { "stat", "--jason", "/", NULL },
+					  { "stat", "/", "/", NULL } };
+	char text[1024];
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		ck_assert_int_eq(RUN(text, wrong[i][0], wrong[i][1], wrong[i][2], NULL),
+				 CTL_EXIT_USAGE);
+		ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
+	}
+	ck_assert_int_eq(RUN(text, "stat", "/", NULL), CTL_EXIT_FAILED);
+	ck_assert_str_eq(text, "ztmpfsctl: /: not a ztmpfs\n");
+	ck_assert_int_eq(RUN(text, "stat", "--json", "/no/such", NULL), CTL_EXIT_FAILED);
+	ck_assert_str_eq(text, "ztmpfsctl: /no/such: No such file or directory\n");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ctl stat");
+	TCase *tc = tcase_create("ctl stat");
+
+	tcase_add_test(tc, test_table_starts_with_zrams_names_in_zrams_order);
+	tcase_add_test(tc, test_table_groups_digits_and_names_units);
+	tcase_add_test(tc, test_json_is_one_object_with_plain_numbers);
+	tcase_add_test(tc, test_text_without_an_end_is_cut);
+	tcase_add_test(tc, test_empty_mount_has_ratio_zero);
+	tcase_add_test(tc, test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent);
+	tcase_add_test(tc, test_wrong_use_is_told_in_one_line);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_options.c - the command line: every option right, wrong and at its edges. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/option_table.h"
+#include "tests/lib/zt_check.h"
+#include "util/alloc.h"
+#include "util/sizes.h"
+#include "zcomp/registry.h"
+
+static const struct options_env env = {
+	.ram = 1000 * MIB, .nr_cpus = 6, .uid = 1000, .gid = 100, .root = false
+};
+static const struct options_env root_env = { .ram = GIB, .nr_cpus = 1, .root = true };
+
+static int parse(const struct options_env *e, struct options *options, struct options_error *error,
+		 const char *argv[])
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	/* getopt changes the order, no text. */
+	return options_parse(argc, (char **)argv, e, options, error);
+}
+
+#define PARSE(e, options, error, ...)                                                              \
+	parse(e, options, error, (const char *[]){ __VA_ARGS__, NULL })
+
+/* Options of one -o list that must be right. */
+static void good(const char *list, struct options *o)
+{
+	struct options_error error;
+	int res = PARSE(&env, o, &error, "ztmpfs", "-o", list, "/mnt");
+
+	ck_assert_msg(res == 0, "%s: %s", list, res ? error.text : "");
+}
+
+START_TEST(test_defaults_are_tmpfs_like)
+{
+	struct options o;
+
+	good("", &o);
+	ck_assert_uint_eq(o.super.size, 500 * MIB);
+	ck_assert_uint_eq(o.super.nr_inodes, 500 * MIB / 4096);
+	ck_assert_uint_eq(o.super.mem_limit, 0);
+	ck_assert_uint_eq(o.super.mode, 01777);
+	ck_assert_uint_eq(o.super.uid, 1000);
+	ck_assert_uint_eq(o.super.gid, 100);
+	ck_assert_uint_eq(o.super.cluster_order, 4);
+	ck_assert_str_eq(o.super.compress, "lz4");
+	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
+	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_AUTO);
+	ck_assert(o.super.background);
+	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
+	ck_assert_uint_eq(o.max_threads, 12);
+	ck_assert(!o.clone_fd && !o.allow_other && !o.foreground && !o.debug);
+	ck_assert_str_eq(o.fsname, "ztmpfs");
+	ck_assert_str_eq(o.subtype, "ztmpfs");
+	ck_assert_str_eq(o.mountpoint, "/mnt");
+	ck_assert_ptr_null(o.source);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_sizes_take_suffixes_and_percent)
+{
+	static const struct {
+		const char *list;
+		uint64_t size, nr_inodes, mem_limit;
+	} cases[] = {
+		{ "size=0,nr_inodes=0,mem_limit=0", 0, 0, 0 },
+		{ "size=1,nr_inodes=1,mem_limit=1", 1, 1, 1 },
+		{ "size=4096,nr_inodes=10k,mem_limit=64m", 4096, 10240, 64 * MIB },
+		{ "size=2G,nr_inodes=3M,mem_limit=50%", 2 * GIB, 3 * MIB, 500 * MIB },
+		{ "size=150%,nr_inodes=1g,mem_limit=100%", 1500 * MIB, GIB, 1000 * MIB },
+		{ "size=8e,nr_inodes=18446744073709551615,mem_limit=1t", UINT64_C(1) << 63,
+		  UINT64_MAX, 1024 * GIB },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.size == cases[i].size, "%s", cases[i].list);
+		ck_assert_msg(o.super.nr_inodes == cases[i].nr_inodes, "%s", cases[i].list);
+		ck_assert_msg(o.super.mem_limit == cases[i].mem_limit, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_root_directory_is_as_asked)
+{
+	struct options o;
+
+	good("mode=0,uid=0,gid=4294967294", &o);
+	ck_assert_uint_eq(o.super.mode, 0);
+	ck_assert_uint_eq(o.super.uid, 0);
+	ck_assert_uint_eq(o.super.gid, 4294967294u);
+	options_free(&o);
+	good("mode=07777,uid=root,gid=root", &o);
+	ck_assert_uint_eq(o.super.mode, 07777);
+	ck_assert_uint_eq(o.super.uid, 0);
+	ck_assert_uint_eq(o.super.gid, 0);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_compression_and_level_are_taken)
+{
+	static const struct {
+		const char *list, *name;
+		int32_t level;
+	} cases[] = {
+		{ "compress=lz4", "lz4", ZCOMP_LEVEL_DEFAULT },
+		{ "compress=lz4hc", "lz4hc", ZCOMP_LEVEL_DEFAULT },
+		{ "compress=zstd", "zstd", ZCOMP_LEVEL_DEFAULT },
+		{ "compress=null", "null", ZCOMP_LEVEL_DEFAULT },
+		{ "compress=zstd:3", "zstd", 3 },
+		{ "compress=zstd:3,compress=lz4", "lz4", ZCOMP_LEVEL_DEFAULT },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_str_eq(o.super.compress, cases[i].name);
+		ck_assert_msg(o.super.level == cases[i].level, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_levels_at_both_edges_are_taken_and_beyond_refused)
+{
+	const struct zcomp_ops *ops;
+
+	for (size_t i = 0; (ops = zcomp_ops_at(i)) != NULL; i++) {
+		struct options o;
+		struct options_error error;
+		char list[64];
+
+		if (ops->level_min == ops->level_max)
+			continue;
+		snprintf(list, sizeof(list), "compress=%s:%d", ops->name, (int)ops->level_min);
+		good(list, &o);
+		ck_assert_int_eq(o.super.level, ops->level_min);
+		options_free(&o);
+		snprintf(list, sizeof(list), "compress=%s:%d", ops->name, (int)ops->level_max);
+		good(list, &o);
+		ck_assert_int_eq(o.super.level, ops->level_max);
+		options_free(&o);
+		snprintf(list, sizeof(list), "compress=%s:%d", ops->name, (int)ops->level_max + 1);
+		ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt"), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(error.text, list));
+	}
+}
+END_TEST
+
+START_TEST(test_every_cluster_size_is_a_power_of_two_of_pages)
+{
+	static const char *const lists[] = { "cluster=4k",  "cluster=8192", "cluster=16k",
+					     "cluster=32K", "cluster=64k",  "cluster=128k" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct options o;
+
+		good(lists[i], &o);
+		ck_assert_uint_eq(o.super.cluster_order, i);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_accelerator_takes_engines_and_depth)
+{
+	static const struct {
+		const char *list;
+		enum blkmap_accel accel;
+		uint32_t engines, depth;
+	} cases[] = {
+		{ "accel=off", BLKMAP_ACCEL_OFF, 0, 0 },
+		{ "accel=auto", BLKMAP_ACCEL_AUTO, 0, 0 },
+		{ "accel=on", BLKMAP_ACCEL_ON, 0, 0 },
+		{ "accel=on:engines=1", BLKMAP_ACCEL_ON, 1, 0 },
+		{ "accel=on:depth=65536", BLKMAP_ACCEL_ON, 0, 65536 },
+		{ "accel=on:depth=8:engines=256", BLKMAP_ACCEL_ON, 256, 8 },
+		{ "accel=auto:engines=2:depth=16", BLKMAP_ACCEL_AUTO, 2, 16 },
+		{ "accel=on:engines=4,accel=on", BLKMAP_ACCEL_ON, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.accel == cases[i].accel, "%s", cases[i].list);
+		ck_assert_msg(o.super.accel_engines == cases[i].engines, "%s", cases[i].list);
+		ck_assert_msg(o.super.accel_depth == cases[i].depth, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_cache_and_threads_are_taken)
+{
+	struct options o;
+
+	good("cache=through,max_threads=1", &o);
+	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_THROUGH);
+	ck_assert_uint_eq(o.max_threads, 1);
+	options_free(&o);
+	good("cache=never,max_threads=1000,clone_fd", &o);
+	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_NEVER);
+	ck_assert_uint_eq(o.max_threads, 1000);
+	ck_assert(o.clone_fd);
+	options_free(&o);
+	good("cache=never,cache=writeback", &o);
+	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_words_for_mount_8_are_taken_in_silence)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = option_ignored_at(i)) != NULL; i++) {
+		char list[64];
+		struct options o;
+
+		snprintf(list, sizeof(list), "%s%s,,size=7", word,
+			 strchr("=-", word[strlen(word) - 1]) ? "anything" : "");
+		good(list, &o);
+		ck_assert_uint_eq(o.super.size, 7);
+		options_free(&o);
+	}
+	options_free(&(struct options){ 0 });
+}
+END_TEST
+
+/* Each is one wrong option, and a word that its refusal must contain beside the option itself. */
+START_TEST(test_wrong_option_is_named_with_the_allowed_values)
+{
+	static const struct {
+		const char *list, *allowed;
+	} cases[] = {
+		{ "size=", "suffix k, m, g" },
+		{ "size=-1", "% of RAM" },
+		{ "size=1x", "suffix k, m, g" },
+		{ "size=1 g", "suffix k, m, g" },
+		{ "size=16e", "suffix k, m, g" },
+		{ "nr_inodes=10%", "suffix k, m, g" },
+		{ "nr_inodes=x", "0: no limit" },
+		{ "mem_limit=5z", "0: no limit" },
+		{ "mode=", "octal" },
+		{ "mode=8", "octal" },
+		{ "mode=10000", "7777" },
+		{ "mode=-1", "octal" },
+		{ "uid=4294967295", "number or name" },
+		{ "uid=no-such-user-here", "number or name" },
+		{ "uid=", "number or name" },
+		{ "gid=-1", "number or name" },
+		{ "gid=no-such-group-here", "number or name" },
+		{ "compress=lzo", "lz4" },
+		{ "compress=lzo", "zstd" },
+		{ "compress=", "lz4hc" },
+		{ "compress=zstd:", "zstd" },
+		{ "compress=zstd:x", "zstd" },
+		{ "compress=zstd:1x", "zstd" },
+		{ "compress=zstd:99999999999999999999", "zstd" },
+		{ "compress=null:1", "null" },
+		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
+		{ "cluster=2k", "4k, 8k" },
+		{ "cluster=256k", "128k" },
+		{ "cluster=5000", "4k, 8k" },
+		{ "cluster=0", "4k, 8k" },
+		{ "cluster=50%", "4k, 8k" },
+		{ "accel=", "off, auto, on" },
+		{ "accel=maybe", "off, auto, on" },
+		{ "accel=off:engines=1", "off, auto, on" },
+		{ "accel=on:engines=0", "engines=1..256" },
+		{ "accel=on:engines=257", "engines=1..256" },
+		{ "accel=on:depth=0", "depth=1..65536" },
+		{ "accel=on:depth=65537", "depth=1..65536" },
+		{ "accel=on:", "off, auto, on" },
+		{ "accel=on:speed=1", "engines=1..256" },
+		{ "cache=", "writeback, through, never" },
+		{ "cache=always", "writeback, through, never" },
+		{ "max_threads=0", "1 to 1000" },
+		{ "max_threads=1001", "1 to 1000" },
+		{ "max_threads=x", "1 to 1000" },
+		{ "max_threads=", "1 to 1000" },
+		{ "fsname=", "not empty" },
+		{ "ro=1", "without a value" },
+		{ "allow_other=yes", "without a value" },
+		{ "size", "size=SIZE" },
+		{ "compress", "compress=ALG" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+		struct options_error error;
+		const char *list = cases[i].list;
+
+		ck_assert_msg(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt") == -EINVAL,
+			      "%s is taken", list);
+		ck_assert_msg(strstr(error.text, list) != NULL, "%s: %s", list, error.text);
+		ck_assert_msg(strstr(error.text, cases[i].allowed) != NULL, "%s: %s", list,
+			      error.text);
+		ck_assert_ptr_null(strchr(error.text, '\n'));
+	}
+}
+END_TEST
+
+START_TEST(test_unknown_option_is_named_with_all_others)
+{
+	struct options o;
+	struct options_error error;
+	const struct option_desc *desc;
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "ro,sise=1g", "/mnt"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "option sise:"));
+	for (size_t i = 0; (desc = option_at(i)) != NULL; i++)
+		ck_assert_msg(strstr(error.text, desc->name) != NULL, "%s", desc->name);
+}
+END_TEST
+
+/* The table says of itself what the manual page and --help repeat. */
+START_TEST(test_table_is_complete_and_help_shows_all_of_it)
+{
+	const struct option_desc *desc;
+	char help[16384] = "";
+	FILE *file = fmemopen(help, sizeof(help) - 1, "w");
+
+	options_help(file, &env);
+	fclose(file);
+	for (size_t i = 0; (desc = option_at(i)) != NULL; i++) {
+		char line[64];
+
+		ck_assert_ptr_eq(option_find(desc->name), desc);
+		ck_assert_ptr_nonnull(desc->help);
+		ck_assert_ptr_nonnull(desc->parse);
+		ck_assert_msg(!option_is_ignored(desc->name), "%s", desc->name);
+		snprintf(line, sizeof(line), "  -o %s%s%s", desc->name, desc->arg ? "=" : "",
+			 desc->arg ? desc->arg : "");
+		ck_assert_msg(strstr(help, line) != NULL, "%s", line);
+		ck_assert_msg(strstr(help, desc->help) != NULL, "%s", desc->name);
+	}
+	for (char *line = strtok(help, "\n"); line; line = strtok(NULL, "\n"))
+		ck_assert_msg(strlen(line) < 140, "%s", line);
+}
+END_TEST
+
+/* What libfuse is told, from a list. */
+static char *mount_opts(const struct options_env *e, const char *list)
+{
+	struct options o;
+	struct options_error error;
+	char *text;
+
+	ck_assert_int_eq(PARSE(e, &o, &error, "ztmpfs", "-o", list, "src", "/mnt"), 0);
+	ck_assert_int_eq(options_mount_opts(&o, &text), 0);
+	options_free(&o);
+	return text;
+}
+
+START_TEST(test_mount_options_reach_libfuse)
+{
+	static const struct {
+		bool root;
+		const char *list, *opts;
+	} cases[] = {
+		{ false, "", "fsname=src,subtype=ztmpfs" },
+		{ true, "", "fsname=src,subtype=ztmpfs,allow_other,suid,dev" },
+		{ true, "nosuid,nodev,no_allow_other", "fsname=src,subtype=ztmpfs,nosuid,nodev" },
+		{ true, "nosuid,suid", "fsname=src,subtype=ztmpfs,allow_other,suid,dev" },
+		{ false, "allow_other,default_permissions",
+		  "fsname=src,subtype=ztmpfs,allow_other" },
+		{ false, "ro,noexec,sync,dirsync,noatime",
+		  "fsname=src,subtype=ztmpfs,ro,noexec,sync,dirsync,noatime" },
+		{ false, "ro,rw,noexec,exec,sync,async,noatime,atime",
+		  "fsname=src,subtype=ztmpfs,rw,exec,async,atime" },
+		{ false, "subtype=", "fsname=src" },
+		{ false, "subtype=x,fsname=y", "fsname=y,subtype=x" },
+		{ false, "fsname=a\\,b\\\\c", "fsname=a\\,b\\\\c,subtype=ztmpfs" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text = mount_opts(cases[i].root ? &root_env : &env, cases[i].list);
+
+		ck_assert_str_eq(text, cases[i].opts);
+		zt_free(text);
+	}
+}
+END_TEST
+
+START_TEST(test_switches_come_before_and_behind_the_places)
+{
+	struct options o;
+	struct options_error error;
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-fo", "size=1m", "src", "/m", "-o",
+			       "ro,size=2m"),
+			 0);
+	ck_assert(o.foreground && !o.debug && !o.fake);
+	ck_assert_uint_eq(o.super.size, 2 * MIB);
+	ck_assert_int_eq(o.mount_flags[MOUNT_RO], 1);
+	ck_assert_str_eq(o.source, "src");
+	ck_assert_str_eq(o.fsname, "src");
+	ck_assert_str_eq(o.mountpoint, "/m");
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-d", "/m"), 0);
+	ck_assert(o.foreground && o.debug);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "/m", "--help", "--no-such"), 0);
+	ck_assert(o.help);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-V"), 0);
+	ck_assert(o.version);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_helper_takes_what_mount_8_hands_over)
+{
+	struct options o;
+	struct options_error error;
+
+	ck_assert_int_eq(PARSE(&root_env, &o, &error, "/sbin/mount.ztmpfs", "none", "/mnt", "-s",
+			       "-f", "-n", "-v", "-r", "-o", "rw,size=2G,unheard_of=1", "-t", "ztmpfs",
+			       "-N", "/proc/1/ns/mnt"),
+			 0);
+	ck_assert(o.helper && o.fake && o.verbose && o.sloppy && !o.foreground);
+	ck_assert_uint_eq(o.super.size, 2 * GIB);
+	ck_assert_int_eq(o.mount_flags[MOUNT_RO], 0);
+	ck_assert_int_eq(o.mount_flags[MOUNT_SUID], 1);
+	ck_assert_str_eq(o.namespace, "/proc/1/ns/mnt");
+	ck_assert_str_eq(o.fsname, "none");
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&root_env, &o, &error, "mount.ztmpfs", "none", "/mnt", "-o", "x=1"),
+			 -EINVAL);
+	ck_assert_int_eq(PARSE(&root_env, &o, &error, "mount.ztmpfs", "/mnt"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "no source"));
+}
+END_TEST
+
+START_TEST(test_wrong_usage_is_told_in_one_line)
+{
+	struct options o;
+	struct options_error error;
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "no mount point"));
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "a", "b", "c"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "more than"));
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-x", "/m"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "-x"));
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "--nope", "/m"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "--nope"));
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "/m", "-o"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "-o"));
+}
+END_TEST
+
+START_TEST(test_no_memory_at_any_point_is_an_error_and_leaks_nothing)
+{
+	for (long n = 1;; n++) {
+		struct options o;
+		struct options_error error;
+		int res;
+
+		zt_fault_set(n);
+		res = PARSE(&env, &o, &error, "ztmpfs", "-o", "fsname=x,subtype=y", "src", "/m");
+		if (zt_fault_pending()) {
+			zt_fault_set(0);
+			ck_assert_int_eq(res, 0);
+			options_free(&o);
+			ck_assert_int_gt(n, 4);
+			break;
+		}
+		ck_assert_int_eq(res, -ENOMEM);
+		ck_assert_ptr_nonnull(strstr(error.text, "memory"));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("options");
+	TCase *tc = tcase_create("options");
+
+	tcase_add_test(tc, test_defaults_are_tmpfs_like);
+	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
+	tcase_add_test(tc, test_root_directory_is_as_asked);
+	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
+	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
+	tcase_add_test(tc, test_accelerator_takes_engines_and_depth);
+	tcase_add_test(tc, test_cache_and_threads_are_taken);
+	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
+	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);
+	tcase_add_test(tc, test_unknown_option_is_named_with_all_others);
+	tcase_add_test(tc, test_table_is_complete_and_help_shows_all_of_it);
+	tcase_add_test(tc, test_mount_options_reach_libfuse);
+	tcase_add_test(tc, test_switches_come_before_and_behind_the_places);
+	tcase_add_test(tc, test_helper_takes_what_mount_8_hands_over);
+	tcase_add_test(tc, test_wrong_usage_is_told_in_one_line);
+	tcase_add_test(tc, test_no_memory_at_any_point_is_an_error_and_leaks_nothing);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fixture.h - a small filesystem behind a wire, for the request tests. Its walker runs at the end of each case.
+ */
+#ifndef ZT_TESTS_FUSE_FIXTURE_H
+#define ZT_TESTS_FUSE_FIXTURE_H
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/lib/wire.h"
+#include "tests/lib/zt_check.h"
+#include "util/sizes.h"
+
+#define FIXTURE_SIZE   (16 * MIB)
+#define FIXTURE_INODES 200
+#define ROOT	       ((uint64_t)FUSE_ROOT_ID)
+
+static struct super *sb;
+static struct ztfuse front;
+static struct wire wire;
+
+static void fixture_start(enum ztfuse_cache cache)
+{
+	const struct super_params params = {
+		.size = FIXTURE_SIZE,
+		.nr_inodes = FIXTURE_INODES,
+		.mode = 01777,
+		.cluster_order = 4,
+		.compress = "lz4",
+		.level = ZCOMP_LEVEL_DEFAULT,
+		.nr_streams = 2,
+		.accel = BLKMAP_ACCEL_OFF,
+	};
+	char text[256] = "";
+
+	ck_assert_msg(super_create(&params, text, &sb) == 0, "%s", text);
+	ck_assert_int_eq(ztfuse_init(&front, sb, cache), 0);
+	wire_start(&wire, &front);
+}
+
+static inline void setup(void)
+{
+	fixture_start(ZTFUSE_CACHE_WRITEBACK);
+}
+
+static inline void setup_never(void)
+{
+	fixture_start(ZTFUSE_CACHE_NEVER);
+}
+
+static inline void teardown(void)
+{
+	wire_stop(&wire);
+	ck_assert_int_eq(super_check(sb), 0);
+	ztfuse_exit(&front);
+	super_destroy(sb);
+}
+
+/* inodes_used() - as the limit counts them: a reference that is never given back shows here */
+static inline uint64_t inodes_used(void)
+{
+	struct ztmpfs_stat stat;
+
+	super_get_stat(sb, &stat);
+	return stat.inodes_used;
+}
+
+/* make_file() - an empty regular file; its number */
+static inline uint64_t make_file(uint64_t parent, const char *name)
+{
+	struct fuse_entry_out entry;
+
+	ck_assert_int_eq(wire_mknod(&wire, parent, name, S_IFREG | 0644, &entry), 0);
+	return entry.nodeid;
+}
+
+static inline uint64_t make_dir(uint64_t parent, const char *name)
+{
+	struct fuse_entry_out entry;
+
+	ck_assert_int_eq(wire_mkdir(&wire, parent, name, 0755, &entry), 0);
+	return entry.nodeid;
+}
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_bad_requests.c - requests that no kernel sends: cut short, out of range, at random.
+ *
+ * Each gets exactly one answer, within the errors that the kernel takes, and afterwards the walker finds the
+ * filesystem whole. Left out are those whose damage would meet libfuse alone: counts of BATCH_FORGET, INTERRUPT and
+ * NOTIFY_REPLY.
+ */
+#include "tests/fuse/fixture.h"
+
+#define NR_RANDOM 6000
+
+/* Every request with its fixed part's size. */
+static const struct form {
+	uint32_t opcode;
+	size_t fixed_len;
+	unsigned nr_names;
+} forms[] = {
+	{ FUSE_LOOKUP, 0, 1 },
+	{ FUSE_FORGET, sizeof(struct fuse_forget_in), 0 },
+	{ FUSE_GETATTR, sizeof(struct fuse_getattr_in), 0 },
+	{ FUSE_SETATTR, sizeof(struct fuse_setattr_in), 0 },
+	{ FUSE_READLINK, 0, 0 },
+	{ FUSE_SYMLINK, 0, 2 },
+	{ FUSE_MKNOD, sizeof(struct fuse_mknod_in), 1 },
+	{ FUSE_MKDIR, sizeof(struct fuse_mkdir_in), 1 },
+	{ FUSE_UNLINK, 0, 1 },
+	{ FUSE_RMDIR, 0, 1 },
+	{ FUSE_RENAME, sizeof(struct fuse_rename_in), 2 },
+	{ FUSE_RENAME2, sizeof(struct fuse_rename2_in), 2 },
+	{ FUSE_LINK, sizeof(struct fuse_link_in), 1 },
+	{ FUSE_OPEN, sizeof(struct fuse_open_in), 0 },
+	{ FUSE_CREATE, sizeof(struct fuse_create_in), 1 },
+	{ FUSE_READ, sizeof(struct fuse_read_in), 0 },
+	{ FUSE_WRITE, sizeof(struct fuse_write_in), 1 },
+	{ FUSE_STATFS, 0, 0 },
+	{ FUSE_RELEASE, sizeof(struct fuse_release_in), 0 },
+	{ FUSE_FSYNC, sizeof(struct fuse_fsync_in), 0 },
+	{ FUSE_SETXATTR, sizeof(struct fuse_setxattr_in), 2 },
+	{ FUSE_GETXATTR, sizeof(struct fuse_getxattr_in), 1 },
+	{ FUSE_FLUSH, sizeof(struct fuse_flush_in), 0 },
+	{ FUSE_OPENDIR, sizeof(struct fuse_open_in), 0 },
+	{ FUSE_READDIR, sizeof(struct fuse_read_in), 0 },
+	{ FUSE_READDIRPLUS, sizeof(struct fuse_read_in), 0 },
+	{ FUSE_RELEASEDIR, sizeof(struct fuse_release_in), 0 },
+	{ FUSE_SETLK, sizeof(struct fuse_lk_in), 0 },
+	{ FUSE_ACCESS, sizeof(struct fuse_access_in), 0 },
+	{ FUSE_IOCTL, sizeof(struct fuse_ioctl_in), 0 },
+	{ FUSE_POLL, sizeof(struct fuse_poll_in), 0 },
+	{ FUSE_FALLOCATE, sizeof(struct fuse_fallocate_in), 0 },
+	{ FUSE_LSEEK, sizeof(struct fuse_lseek_in), 0 },
+	{ FUSE_COPY_FILE_RANGE, sizeof(struct fuse_copy_file_range_in), 0 },
+	{ FUSE_DESTROY, 0, 0 },
+};
+
+/* What has an answer without a fixed part and a name. */
+static bool needs_nothing(uint32_t opcode)
+{
+	return opcode == FUSE_STATFS || opcode == FUSE_DESTROY || opcode == FUSE_RELEASE ||
+	       opcode == FUSE_RELEASEDIR;
+}
+
+START_TEST(test_requests_cut_short_are_answered)
+{
+	static const char ones[256] = { [0 ... 255] = 1 };
+	const uint64_t inos[] = { ROOT, make_file(ROOT, "f"), make_dir(ROOT, "d") };
+	struct wire_reply reply;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		for (size_t len = 0; len <= forms[i].fixed_len; len++) {
+			const uint64_t ino = inos[len % ARRAY_SIZE(inos)];
+			const bool answered =
+				wire_try(&wire, forms[i].opcode, ino, ones, len, &reply);
+
+			ck_assert_msg(answered != (forms[i].opcode == FUSE_FORGET), "opcode %u",
+				      forms[i].opcode);
+			/* A name that is not there is an empty one, which nothing may have. */
+			if (answered && forms[i].nr_names > 0 && forms[i].opcode != FUSE_WRITE)
+				ck_assert_msg(reply.error < 0, "opcode %u, %zu bytes",
+					      forms[i].opcode, len);
+		}
+	}
+}
+END_TEST
+
+START_TEST(test_requests_without_anything_are_answered)
+{
+	struct wire_reply reply;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (forms[i].opcode == FUSE_FORGET)
+			continue;
+		ck_assert(wire_try(&wire, forms[i].opcode, UINT64_MAX, NULL, 0, &reply));
+		if (!needs_nothing(forms[i].opcode))
+			ck_assert_msg(reply.error < 0, "opcode %u", forms[i].opcode);
+	}
+}
+END_TEST
+
+/* A number near an edge, small, or any. */
+static uint64_t odd_number(uint64_t *seed)
+{
+	static const uint64_t odd[] = { 0,	 1,	     255,	4095,	   4096,
+					65535,	 65536,	     1 << 20,	INT32_MAX, UINT32_MAX,
+					INT64_MAX - 1, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX };
+	const uint64_t r = zt_random(seed);
+
+	switch (r % 4) {
+	case 0:
+		return odd[(r >> 8) % ARRAY_SIZE(odd)];
+	case 1:
+		return zt_random(seed);
+	default:
+		return (r >> 8) % (1 << 18);
+	}
+}
+
+struct known {
+	uint64_t ino[16];
+	unsigned nr;
+};
+
+static uint64_t some_ino(const struct known *known, uint64_t *seed)
+{
+	const uint64_t r = zt_random(seed);
+
+	if (r % 16 == 0)
+		return odd_number(seed);
+	return known->ino[(r >> 8) % known->nr];
+}
+
+/* Mostly one of a few names, so that requests meet; sometimes any bytes. Returns the length with its NUL. */
+static size_t some_name(char *buf, uint64_t *seed)
+{
+	const uint64_t r = zt_random(seed);
+	size_t len;
+
+	if (r % 8 != 0)
+		return (size_t)sprintf(buf, "n%u", (unsigned)(r >> 8) % 12) + 1;
+	len = (r >> 8) % 300;
+	for (size_t i = 0; i < len; i++) {
+		buf[i] = (char)zt_random(seed);
+		/* The kernel's own promise: a name has neither of these. */
+		if (buf[i] == '/' || buf[i] == '\0')
+			buf[i] = 'z';
+	}
+	buf[len] = '\0';
+	return len + 1;
+}
+
+static size_t random_request(const struct form *form, const struct known *known, char *buf,
+			     uint64_t *seed)
+{
+	size_t len = form->fixed_len;
+
+	for (size_t i = 0; i + 4 <= len; i += 4) {
+		const uint32_t word = (uint32_t)odd_number(seed);
+
+		memcpy(buf + i, &word, 4);
+	}
+	/* Places where a number must mostly make sense for anything to happen. */
+	if (form->opcode == FUSE_LINK || form->opcode == FUSE_RENAME || form->opcode == FUSE_RENAME2) {
+		const uint64_t ino = some_ino(known, seed);
+
+		memcpy(buf, &ino, sizeof(ino));
+	}
+	if (form->opcode == FUSE_FORGET) {
+		const uint64_t nlookup = zt_random(seed) % 2;
+
+		memcpy(buf, &nlookup, sizeof(nlookup));
+	}
+	for (unsigned i = 0; i < form->nr_names; i++)
+		len += some_name(buf + len, seed);
+	return len;
+}
+
+static void learn(struct known *known, const struct form *form, const struct wire_reply *reply,
+		  uint64_t *seed)
+{
+	struct fuse_entry_out entry;
+	const bool is_entry = form->opcode == FUSE_LOOKUP || form->opcode == FUSE_MKNOD ||
+			      form->opcode == FUSE_MKDIR || form->opcode == FUSE_SYMLINK ||
+			      form->opcode == FUSE_LINK;
+
+	if (!is_entry || reply->error || reply->len != sizeof(entry))
+		return;
+	memcpy(&entry, reply->data, sizeof(entry));
+	if (entry.nodeid == 0)
+		return;
+	/* The first one stays the root. */
+	if (known->nr < ARRAY_SIZE(known->ino))
+		known->ino[known->nr++] = entry.nodeid;
+	else
+		known->ino[1 + zt_random(seed) % (ARRAY_SIZE(known->ino) - 1)] = entry.nodeid;
+}
+
+START_TEST(test_random_requests_do_no_harm)
+{
+	struct known known = { .ino = { ROOT }, .nr = 1 };
+	uint64_t seed = zt_seed();
+	static char buf[4096];
+	struct fuse_kstatfs st;
+
+	for (unsigned i = 0; i < NR_RANDOM; i++) {
+		const struct form *form = &forms[zt_random(&seed) % ARRAY_SIZE(forms)];
+		const size_t len = random_request(form, &known, buf, &seed);
+		struct wire_reply reply;
+
+		if (zt_random(&seed) % 32 == 0)
+			wire_interrupt_next_reply();
+		if (wire_try(&wire, form->opcode, some_ino(&known, &seed), buf, len, &reply))
+			learn(&known, form, &reply, &seed);
+	}
+	ck_assert_int_eq(wire_statfs(&wire, &st), 0);
+}
+END_TEST
+
+START_TEST(test_random_bytes_do_no_harm)
+{
+	uint64_t seed = zt_seed() + 1;
+	static char buf[512];
+	struct fuse_kstatfs st;
+
+	make_file(ROOT, "f");
+	for (unsigned i = 0; i < NR_RANDOM; i++) {
+		const struct form *form = &forms[zt_random(&seed) % ARRAY_SIZE(forms)];
+		const size_t len = zt_random(&seed) % sizeof(buf);
+		struct wire_reply reply;
+
+		for (size_t k = 0; k < len; k++)
+			buf[k] = (char)(zt_random(&seed) % 3 ? 0 : zt_random(&seed));
+		(void)wire_try(&wire, form->opcode, zt_random(&seed) % 4, buf, len, &reply);
+	}
+	ck_assert_int_eq(wire_statfs(&wire, &st), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("bad requests");
+	TCase *tc = tcase_create("bad requests");
+
+	tcase_set_timeout(tc, 30);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_requests_cut_short_are_answered);
+	tcase_add_test(tc, test_requests_without_anything_are_answered);
+	tcase_add_test(tc, test_random_requests_do_no_harm);
+	tcase_add_test(tc, test_random_bytes_do_no_harm);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

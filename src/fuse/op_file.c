@@ -111,13 +111,15 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi)
 {
+	const struct fs_cred cred = req_cred(req);
+
 	(void)fi;
 	if (off < 0 || len <= 0) {
 		reply_error(req, -EINVAL);
 		return;
 	}
-	reply_error(req,
-		    fs_fallocate(req_super(req), ino, mode, (uint64_t)off, (uint64_t)len));
+	reply_error(req, fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off,
+				      (uint64_t)len));
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)

@@ -1,1 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * arena.c - the memory of the arena: its mapping, and which pages of it exist.
+ *
+ * Populating and punching take no lock; they move one counter, before the system call when memory
+ * is taken and after it when memory is given back, so that the limit is never overrun. Never reads a
+ * page that is not populated: the kernel would allocate it behind the counter's back.
+ */
 #include "arena/arena.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arena/arena_i.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+
+#define RESERVE_MIN	    (8 * MIB)
+#define RESERVE_MAX	    (UINT64_C(1) << (ARENA_REF_BITS + ARENA_REF_SHIFT))
+#define RESERVE_DEFAULT	    (1024 * GIB)
+#define RESERVE_DEFAULT_MIN GIB
+#define CHUNK_BYTES	    ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
+
+/* Make room for @bytes under the limit, or say -ENOSPC. */
+static int arena_charge(struct arena *arena, uint64_t bytes)
+{
+	uint_fast64_t now = atomic_load_explicit(&arena->resident, memory_order_relaxed);
+	uint_fast64_t max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed);
+	uint64_t limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
+
+	do {
+		if (limit != 0 && (bytes > limit || now > limit - bytes))
+			return -ENOSPC;
+	} while (!atomic_compare_exchange_weak_explicit(&arena->resident, &now, now + bytes,
+							memory_order_relaxed, memory_order_relaxed));
+	while (now + bytes > max &&
+	       !atomic_compare_exchange_weak_explicit(&arena->resident_max, &max, now + bytes,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	return 0;
+}
+
+static void arena_uncharge(struct arena *arena, uint64_t bytes)
+{
+	atomic_fetch_sub_explicit(&arena->resident, bytes, memory_order_relaxed);
+}
+
+static void punch(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	off_t off = (off_t)(page << ARENA_REF_SHIFT);
+
+	/* Interrupted at most: the range is ours and memfds know holes. */
+	while (fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
+			 (off_t)nr_pages << ZT_PAGE_SHIFT) != 0) {
+		if (errno != EINTR)
+			abort();
+	}
+}
+
+/* What MADV_POPULATE_WRITE does, for kernels before 5.14. */
+static int populate_by_file(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	int error;
+
+	do {
+		error = fallocate(arena->fd, FALLOC_FL_KEEP_SIZE,
+				  (off_t)(page << ARENA_REF_SHIFT),
+				  (off_t)nr_pages << ZT_PAGE_SHIFT);
+	} while (error != 0 && errno == EINTR);
+	if (error != 0)
+		return -ENOMEM;
+	/* The first write is what makes an allocated page count as data for lseek(). */
+	for (uint32_t i = 0; i < nr_pages; i++)
+		*(volatile char *)arena_ptr(arena, page + page_to_ref(i)) = 0;
+	return 0;
+}
+
+static int populate(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+#if HAVE_DECL_MADV_POPULATE_WRITE
+	int error;
+
+	do {
+		error = madvise(arena_ptr(arena, page), (size_t)nr_pages << ZT_PAGE_SHIFT,
+				MADV_POPULATE_WRITE);
+	} while (error != 0 && (errno == EINTR || errno == EAGAIN));
+	if (error == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -ENOMEM;
+#endif
+	return populate_by_file(arena, page, nr_pages);
+}
+
+int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	uint64_t bytes = (uint64_t)nr_pages << ZT_PAGE_SHIFT;
+	int error;
+
+	ZT_ASSERT(page % ARENA_PAGE_REFS == 0 && nr_pages > 0);
+	if (zt_fault_hit())
+		return -ENOMEM;
+	error = arena_charge(arena, bytes);
+	if (error)
+		return error;
+	error = populate(arena, page, nr_pages);
+	if (error) {
+		punch(arena, page, nr_pages);
+		arena_uncharge(arena, bytes);
+	}
+	return error;
+}
+
+void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	ZT_ASSERT(page % ARENA_PAGE_REFS == 0 && nr_pages > 0);
+	punch(arena, page, nr_pages);
+	arena_uncharge(arena, (uint64_t)nr_pages << ZT_PAGE_SHIFT);
+}
+
+/* Map @reserve bytes of the memfd; -ENOMEM when the machine does not give so much address range. */
+static int map_reserve(struct arena *arena, uint64_t reserve)
+{
+	void *base;
+
+	if (ftruncate(arena->fd, (off_t)reserve) != 0)
+		return -errno;
+	base = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	/*
+	 * Huge pages would break the page-exact counters. A core dump would read, and thus allocate,
+	 * the whole range. Where an advice is not known, there is nothing to advise against.
+	 */
+	(void)madvise(base, reserve, MADV_NOHUGEPAGE);
+	(void)madvise(base, reserve, MADV_DONTDUMP);
+	arena->head.base = base;
+	arena->reserve = reserve;
+	return 0;
+}
+
+static int map_open(struct arena *arena, uint64_t reserve)
+{
+	uint64_t least = reserve ? reserve : RESERVE_DEFAULT_MIN;
+	int error;
+
+	if (!reserve)
+		reserve = RESERVE_DEFAULT;
+	arena->fd = memfd_create(PACKAGE_NAME, MFD_CLOEXEC);
+	if (arena->fd < 0)
+		return -errno;
+	for (;;) {
+		error = map_reserve(arena, reserve);
+		if (!error)
+			return 0;
+		if (reserve / 2 < least)
+			break;
+		reserve /= 2;
+	}
+	close(arena->fd);
+	return error;
+}
+
+static void map_close(struct arena *arena)
+{
+	if (munmap(arena->head.base, arena->reserve) != 0)
+		abort();
+	close(arena->fd);
+}
+
+/* The superblock, once the mapping stands. */
+static int super_init(struct arena *arena)
+{
+	struct arena_superblock *sb = arena_ptr(arena, 0);
+	int error = arena_populate(arena, 0, 1);
+
+	if (error)
+		return error;
+	sb->layout = ARENA_LAYOUT;
+	sb->first_page = arena->first_page;
+	sb->reserve = arena->reserve;
+	sb->magic = ARENA_MAGIC;
+	return 0;
+}
+
+int arena_create(const struct arena_params *params, struct arena **out_arena)
+{
+	uint64_t reserve = params->reserve / CHUNK_BYTES * CHUNK_BYTES;
+	struct arena *arena;
+	uint64_t nr_chunks;
+	int error;
+
+	if (params->backing != ARENA_MEMFD ||
+	    (params->reserve != 0 && (reserve < RESERVE_MIN || reserve > RESERVE_MAX)))
+		return -EINVAL;
+	arena = zt_zalloc(sizeof(*arena));
+	if (!arena)
+		return -ENOMEM;
+	arena->limit = params->limit;
+	error = map_open(arena, reserve);
+	if (error)
+		goto err_free;
+	nr_chunks = arena->reserve / CHUNK_BYTES;
+	arena->map = arena_ptr(arena, page_to_ref(1));
+	arena->first_page =
+		(uint32_t)(div_round_up_u64(1 + nr_chunks, BUDDY_CHUNK_PAGES) * BUDDY_CHUNK_PAGES);
+	error = buddy_init(&arena->buddy,
+			   (uint32_t)nr_chunks - arena->first_page / BUDDY_CHUNK_PAGES);
+	if (error)
+		goto err_unmap;
+	error = super_init(arena);
+	if (error)
+		goto err_buddy;
+	mutex_init(&arena->lock);
+	*out_arena = arena;
+	return 0;
+
+err_buddy:
+	buddy_exit(&arena->buddy);
+err_unmap:
+	map_close(arena);
+err_free:
+	zt_free(arena);
+	return error;
+}
+
+void arena_destroy(struct arena *arena)
+{
+	if (!arena)
+		return;
+	mutex_exit(&arena->lock);
+	buddy_exit(&arena->buddy);
+	map_close(arena);
+	zt_free(arena);
+}
+
+void arena_set_limit(struct arena *arena, uint64_t limit)
+{
+	atomic_store_explicit(&arena->limit, limit, memory_order_relaxed);
+}
+
+void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)
+{
+	out_stat->resident = atomic_load_explicit(&arena->resident, memory_order_relaxed);
+	out_stat->resident_max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed);
+	out_stat->limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
+	out_stat->run_bytes = atomic_load_explicit(&arena->run_bytes, memory_order_relaxed);
+}
+
+uint64_t arena_memfd_bytes(const struct arena *arena)
+{
+	struct stat st;
+
+	if (fstat(arena->fd, &st) != 0)
+		abort();
+	return (uint64_t)st.st_blocks * 512;
+}
+
+void *arena_super(const struct arena *arena)
+{
+	return arena->head.base + ARENA_SUPER_OFFSET;
+}
+
+int arena_resident_pages(const struct arena *arena, ref_t page, uint32_t nr_pages, uint64_t *bitmap)
+{
+	off_t start = (off_t)(page << ARENA_REF_SHIFT);
+	off_t end = start + ((off_t)nr_pages << ZT_PAGE_SHIFT);
+	off_t data = start, hole = start;
+
+	memset(bitmap, 0, (nr_pages + 63) / 64 * sizeof(*bitmap));
+	for (;;) {
+		data = lseek(arena->fd, hole, SEEK_DATA);
+		if (data < 0 && errno != ENXIO)
+			return -errno;
+		if (data < 0 || data >= end)
+			return 0;
+		hole = lseek(arena->fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		if (hole > end)
+			hole = end;
+		for (off_t i = data - start; i < hole - start; i += ZT_PAGE_SIZE) {
+			uint64_t idx = (uint64_t)i >> ZT_PAGE_SHIFT;
+
+			bitmap[idx / 64] |= UINT64_C(1) << (idx % 64);
+		}
+		if (hole == end)
+			return 0;
+	}
+}

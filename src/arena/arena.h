@@ -8,7 +8,8 @@
  * the memfd holds (fstat().st_blocks).
  *
  * Canonical state (what survives in the memfd): the superblock in page 0, the page map behind it
- * (one word per page that says which run it belongs to), and what the users of runs store in them.
+ * (one word per page that says which run it belongs to, see pagemap.h), and what the users of runs
+ * store in them.
  * It holds no pointers and no locks: places are refs. Volatile state (on the heap, rebuilt from the
  * page map): the free runs and the counters.
  *
@@ -36,11 +37,13 @@ typedef uint64_t ref_t;
 /* The longest run, in pages: 4 MiB. */
 #define ARENA_RUN_MAX_PAGES 1024u
 
+/* Refs of neighbouring pages are this far apart. */
+#define ARENA_PAGE_REFS ((ref_t)(ZT_PAGE_SIZE >> ARENA_REF_SHIFT))
+
 /* What a run is used for; a rebuild finds the runs of each user by it. 12 bits are the user's own. */
 enum arena_run_type {
 	ARENA_RUN_NONE = 0, /* free */
-	ARENA_RUN_ARENA = 1, /* superblock and page map */
-	ARENA_RUN_ZSPAGE = 2, /* a zspage; the user's bits name pool and class */
+	ARENA_RUN_ZSPAGE = 1, /* a zspage; the user's bits name pool and class */
 };
 
 struct arena; /* one per mount */
@@ -49,7 +52,11 @@ enum arena_backing { ARENA_MEMFD };
 
 struct arena_params {
 	enum arena_backing backing;
-	uint64_t reserve; /* bytes of address range; 0: as much as the design asks for and the machine gives */
+	/*
+	 * Bytes of address range: 8 MiB to 4 TiB, rounded down to 4 MiB; a 1024th of it and at most
+	 * 8 MiB are lost to the page map. 0: 1 TiB, or as much as the machine gives, at least 1 GiB.
+	 */
+	uint64_t reserve;
 	uint64_t limit; /* most bytes of memory to hold, all told; 0: no limit */
 };
 
@@ -60,7 +67,7 @@ struct arena_stat {
 	uint64_t run_bytes; /* bytes of address range that runs cover */
 };
 
-/** A run as the page map has it. */
+/** A run as the page map has it. The superblock and the page map belong to no run. */
 struct arena_run {
 	ref_t ref; /* its first page */
 	uint32_t nr_pages;
@@ -124,35 +131,37 @@ void arena_run_free(struct arena *arena, ref_t ref);
 
 /**
  * arena_run_find() - the run that a place belongs to
- * Lock-free; the run must be live. Return: false when no run covers @ref (also for wild refs).
+ * @ref: any value
+ *
+ * Context: any thread; lock-free. What it says about a run that may be freed meanwhile means nothing.
+ * Return:  false when no run covers @ref.
  */
 bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_run);
 
 /**
- * arena_populate() - back pages with memory
+ * arena_populate() - back pages with memory and charge them against the limit
  * @page: ref of a page (page aligned)
- * @nr_pages: that many pages, all of one run
- * @nr_new: how many of them were not populated yet; they are charged against the limit
+ * @nr_pages: that many pages, all of one run, none of them populated
  *
  * Memory is allocated and zeroed by the kernel now, in one call, so that writing to it later cannot
- * fail. Pages that hold data already are left alone; several threads may populate the same page,
- * as long as it is charged once.
+ * fail. The caller sees to it that nobody else populates, punches or touches the same pages meanwhile.
  *
- * Context: any thread; takes no lock across the system call.
- * Return:  0; -ENOSPC over the limit; -ENOMEM the machine has no memory. On error nothing is charged.
+ * Context: any thread; takes no lock.
+ * Return:  0; -ENOSPC over the limit; -ENOMEM the machine has no memory. On error none is populated.
  */
-int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages, uint32_t nr_new) ZT_MUST_CHECK;
+int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK;
 
 /**
  * arena_punch() - give the memory of pages back to the system
- * All @nr_pages are populated and charged. They read as zero afterwards and are not populated. Cannot fail.
+ * All @nr_pages are populated. They read as zero afterwards and are not populated. Cannot fail.
+ * Context: any thread; takes no lock.
  */
 void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages);
 
 /** arena_set_limit() - change the limit; below what is held it only forbids growth */
 void arena_set_limit(struct arena *arena, uint64_t limit);
 
-/** arena_stat() - counters at this moment, without a lock */
+/** arena_get_stat() - counters at this moment, without a lock */
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);
 
 /**
@@ -162,7 +171,7 @@ uint64_t arena_memfd_bytes(const struct arena *arena);
 
 /**
  * arena_run_next() - walk all live runs in order of their place
- * @inout_cursor: 0 at first
+ * @inout_cursor: 0 at first; the number of the page from which to look on
  *
  * Context: for rebuild and walkers; nobody may allocate or free runs meanwhile.
  * Return: false at the end.
@@ -172,7 +181,9 @@ bool arena_run_next(const struct arena *arena, uint64_t *inout_cursor, struct ar
 /**
  * arena_resident_pages() - which pages of a run are populated, as the kernel has it
  * @bitmap: out: one bit per page, (nr_pages + 63) / 64 words
- * Return: 0 or what mincore() says.
+ *
+ * Populated pages that were swapped out count too. Touches none of them.
+ * Return: 0 or what lseek() says.
  */
 int arena_resident_pages(const struct arena *arena, ref_t page, uint32_t nr_pages,
 			 uint64_t *bitmap) ZT_MUST_CHECK;

@@ -26,8 +26,12 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len,
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 	     const void *buf, size_t len, unsigned flags, size_t *out_len) ZT_MUST_CHECK;
 
-/** fs_fallocate() - mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; others -EOPNOTSUPP */
-int fs_fallocate(struct super *sb, ino_nr ino, int mode, uint64_t off, uint64_t len) ZT_MUST_CHECK;
+/**
+ * fs_fallocate() - mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; others -EOPNOTSUPP
+ * Clears set-ID bits as fs_write() does.
+ */
+int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
+		 uint64_t len) ZT_MUST_CHECK;
 
 /** fs_lseek() - SEEK_DATA and SEEK_HOLE, exact to the page. -ENXIO, -EINVAL. */
 int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *out_off) ZT_MUST_CHECK;

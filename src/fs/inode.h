@@ -41,6 +41,9 @@ struct fs_cred {
 typedef uint64_t fs_time;
 enum { FS_ATIME, FS_MTIME, FS_CTIME, FS_BTIME, FS_NR_TIMES };
 
+/* inode_rec.flags */
+#define INODE_TAIL_DIRTY (1u << 0) /* regular file: bytes behind its end may not be zero; see inode_cut() */
+
 /* Canonical. 104 bytes; with the pool's header exactly the class of 112. */
 struct inode_rec {
 	uint64_t size; /* bytes; symlink: length of the target. Atomic for regular files */
@@ -56,7 +59,7 @@ struct inode_rec {
 	uint32_t mode;
 	uint8_t tree_shape;
 	uint8_t cluster_order; /* regular file: its clusters; directory: what new files inherit */
-	uint16_t flags;
+	uint16_t flags; /* INODE_...; atomic */
 };
 static_assert(sizeof(struct inode_rec) == 104, "an inode record fills the 112-byte class");
 

@@ -46,7 +46,8 @@ int fs_readlink(struct super *sb, ino_nr ino, char *buf) ZT_MUST_CHECK;
 /**
  * fs_dir_emit_fn - one entry of a listing
  * @next_cookie: what continues behind this entry
- * @entry: set when attributes were asked for (then the kernel gets a reference, unless the callback declines); else NULL
+ * @entry: set when attributes were asked for (then the kernel gets a reference, unless the callback declines); else NULL,
+ *         and always for "." and ".."
  * Return: false when it does not fit: the listing stops before it.
  */
 typedef bool (*fs_dir_emit_fn)(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,

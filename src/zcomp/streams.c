@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * streams.c - who gets which stream: the core's own per-thread ones, and those that a backend manages.
+ * streams.c - who gets which stream: the core's own per-thread ones, or those a backend manages.
  *
  * A per-thread stream's mutex is held from get to put, over one compression or decompression and
  * whatever its holder does with the result; no other lock is taken under it here. Managed streams
@@ -31,11 +31,12 @@ static void *host_map(size_t size)
 
 	if (zt_fault_hit())
 		return NULL;
-	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
 	if (ptr == MAP_FAILED)
 		return NULL;
-	(void)madvise(ptr, size, MADV_NOHUGEPAGE); /* a hint; kernels without huge pages refuse it */
+	/* A hint; kernels without huge pages refuse it. */
+	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
 	return ptr;
 }
 
@@ -84,7 +85,7 @@ uint64_t zcomp_counter_sum(const struct zcomp *comp, enum zcomp_counter which)
 	return sum;
 }
 
-/* Output may be larger than input, and staged input needs a place: the sizes that callers count on. */
+/* Output may be larger than input, and staged input needs a place: callers count on both. */
 static bool strm_fits(const struct zcomp *comp, const struct zcomp_strm *strm)
 {
 	return strm->buffer && strm->buffer_size >= 2 * (size_t)comp->params.unit &&
@@ -124,7 +125,8 @@ struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp)
 		zcomp_count(comp, COUNT_BAD_STREAM, 1);
 		if (!atomic_exchange_explicit(&comp->warned_bad_stream, true, memory_order_relaxed))
 			zt_log(ZT_LOG_WARN,
-			       "compress=%s: a managed stream of backend %s has too small buffers and is not used",
+			       "compress=%s: a managed stream of backend %s has too small buffers "
+			       "and is not used",
 			       comp->algorithm->name, comp->ops->name);
 		return NULL;
 	}

@@ -12,12 +12,12 @@
  *
  * Objects are named by refs, without handles. So that compaction can move an object, the
  * header says where its ref is stored (the owner: a word of the arena), and the pool's creator passes
- * a callback that stores the new ref there. An object without owner is pinned.
+ * callbacks that lock the word and store the new ref there. An object without owner is pinned.
  *
  * Several pools share one arena: one for data, one for metadata, one for inodes.
  *
  * Lock order: a caller's locks -> class->lock -> arena.lock. Compaction holds class->lock and calls
- * relocate(), which may only trylock.
+ * relocate_begin(), which may only trylock.
  */
 #ifndef ZT_ZSMALLOC_POOL_H
 #define ZT_ZSMALLOC_POOL_H
@@ -36,7 +36,7 @@
 
 /*
  * The header word: owner (39 bits, in units of 8 bytes from the arena's start, so 4 TiB) | length - 1
- * (18 bits) | index (6 bits: for the owner's keeper) | live (1 bit). Changed only by the pool and by
+ * (18 bits) | index (6 bits: for the owner's keeper) | live (1 bit, the lowest). Changed only by the pool and by
  * zs_set_owner(), read by anyone, always as one aligned 8-byte atomic.
  */
 #define ZS_HDR_SIZE 8u
@@ -49,20 +49,28 @@ struct zs_owner {
 };
 
 /**
- * zs_relocate_fn - compaction asks the keeper of an owner word to let an object move
- * @old_ref: where the object is; @new_ref: where a copy of it stands already
+ * zs_relocate_begin_fn - compaction asks the keeper of an owner word to let an object move
  *
  * The keeper must not wait for any lock (trylock only). When it can prove under its own lock that
- * the word still holds @old_ref, it stores @new_ref there and returns true: from then on nobody
- * reads the old place. Otherwise it returns false and nothing has changed.
+ * the word still holds @old_ref, it returns true and keeps the lock: until zs_relocate_end_fn nobody
+ * else reads or writes the object, its header or the word. Otherwise it returns false and holds nothing.
  */
-typedef bool (*zs_relocate_fn)(void *arg, struct zs_owner owner, ref_t old_ref, ref_t new_ref);
+typedef bool (*zs_relocate_begin_fn)(void *arg, struct zs_owner owner, ref_t old_ref);
+
+/**
+ * zs_relocate_end_fn - the end of a move that zs_relocate_begin_fn allowed, in the same thread
+ * @new_ref: where the object is now: store it in the word; 0: it did not move
+ *
+ * The keeper stores and unlocks. It must not wait, nor call the pool.
+ */
+typedef void (*zs_relocate_end_fn)(void *arg, struct zs_owner owner, ref_t new_ref);
 
 struct zs_pool_params {
 	const char *name; /* for messages; not copied, must outlive the pool */
 	uint32_t id; /* 0..3, unique within the arena */
 	uint32_t fixed_size; /* one class only, for objects of exactly this size; 0: all classes */
-	zs_relocate_fn relocate; /* NULL: all objects are pinned */
+	zs_relocate_begin_fn relocate_begin; /* NULL: all objects are pinned */
+	zs_relocate_end_fn relocate_end; /* set when relocate_begin is */
 	void *relocate_arg;
 };
 
@@ -127,8 +135,9 @@ struct zs_owner zs_get_owner(const struct arena *arena, ref_t ref);
 /**
  * zs_set_owner() - say which word holds the ref of an object, or moves with it
  *
- * The caller holds its own lock that relocate() would try for this owner, and stores the ref in the owner word before
- * it releases it.
+ * The caller holds its own lock that relocate_begin() would try for this owner, and stores the ref
+ * in the owner word before it releases it. The word's memory stays until the object is freed, since
+ * relocate_begin() may read it as long as the header names it.
  */
 void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner);
 

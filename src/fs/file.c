@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * file.c - regular files: bytes at offsets, as far as it is not blkmap's work: locking, size, times, limits.
+ *
+ * Locks: reading, writing and allocating hold the inode shared; whatever changes the shape of its tree, exclusive.
+ */
+#include "fs/file.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/inode_i.h"
+
+static int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
+{
+	struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	if (!inode_is_reg(rec))
+		return inode_is_dir(rec) ? -EISDIR : -EINVAL;
+	*out_rec = rec;
+	return 0;
+}
+
+int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len, size_t *out_len)
+{
+	struct blkmap_file file;
+	struct inode_rec *rec;
+	uint64_t size;
+	int err;
+
+	inode_lock_shared(sb, ino);
+	err = file_open(sb, ino, &rec);
+	if (err)
+		goto out;
+	/* Pairs with the release in size_raise(): what lies below the size has been stored. */
+	size = __atomic_load_n(&rec->size, __ATOMIC_ACQUIRE);
+	len = off < size ? min_u64(len, size - off) : 0;
+	file = inode_file(rec);
+	if (len > 0)
+		err = blkmap_read(sb->map, &file, off, buf, len);
+	if (err)
+		goto out;
+	inode_touch_read(rec);
+	*out_len = len;
+out:
+	inode_unlock(sb, ino);
+	return err;
+}
+
+/* Writers side by side: the largest end wins. */
+static void size_raise(struct inode_rec *rec, uint64_t size)
+{
+	uint64_t old = rec_load(&rec->size);
+
+	while (old < size)
+		if (__atomic_compare_exchange_n(&rec->size, &old, size, false, __ATOMIC_RELEASE,
+						__ATOMIC_RELAXED))
+			return;
+}
+
+/* Under the exclusive lock: make it ready for a write or an allocation in the range. */
+static int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
+{
+	struct blkmap_file file = inode_file(rec);
+	int err = inode_tail_is_dirty(rec) ? inode_cut(sb, rec, rec->size) : 0;
+
+	return err ? err : blkmap_grow(sb->map, &file, off, len);
+}
+
+/*
+ * Hold @ino shared, with a tree that covers the range. Growing needs it exclusive, and whatever comes in
+ * between may cut the tree again, so look again each time. On error nothing is held.
+ */
+static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t len,
+			     struct inode_rec **out_rec)
+{
+	struct blkmap_file file;
+	int err;
+
+	for (;;) {
+		inode_lock_shared(sb, ino);
+		err = file_open(sb, ino, out_rec);
+		if (err)
+			break;
+		file = inode_file(*out_rec);
+		if (blkmap_covers(&file, off, len) && !inode_tail_is_dirty(*out_rec))
+			return 0;
+		inode_unlock(sb, ino);
+
+		inode_lock(sb, ino);
+		err = file_open(sb, ino, out_rec);
+		if (!err)
+			err = file_prepare(sb, *out_rec, off, len);
+		if (err)
+			break;
+		inode_unlock(sb, ino);
+	}
+	inode_unlock(sb, ino);
+	return err;
+}
+
+/* After an error: nothing stands beyond the end. Under the exclusive lock. */
+static void cut_tail(struct super *sb, struct inode_rec *rec)
+{
+	int err = inode_cut(sb, rec, rec->size);
+
+	(void)err; /* the first error is what the caller hears, and inode_cut() remembers */
+}
+
+/*
+ * A write that stopped in the middle may have stored more than it says. Within the file that is as good as
+ * not stored; beyond its end it would be seen one day.
+ */
+static void file_cut_tail(struct super *sb, ino_nr ino)
+{
+	struct inode_rec *rec;
+
+	inode_lock(sb, ino);
+	if (file_open(sb, ino, &rec) == 0)
+		cut_tail(sb, rec);
+	inode_unlock(sb, ino);
+}
+
+int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off, const void *buf,
+	     size_t len, unsigned flags, size_t *out_len)
+{
+	bool delayed = flags & FS_WRITE_DELAYED;
+	struct blkmap_file file;
+	struct inode_rec *rec;
+	bool failed;
+	size_t done = 0;
+	int err;
+
+	if (len > 0 && off >= ZT_MAX_FILE_SIZE)
+		return -EFBIG;
+	if (len > 0)
+		len = min_u64(len, ZT_MAX_FILE_SIZE - off);
+	err = file_hold_covered(sb, ino, off, len, &rec);
+	if (err)
+		return err;
+	file = inode_file(rec);
+	if (len > 0)
+		err = blkmap_write(sb->map, &file, off, buf, len,
+				   delayed ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT, &done);
+	failed = err != 0;
+	if (done > 0) {
+		err = 0;
+		size_raise(rec, off + done);
+		if (!delayed)
+			inode_touch(rec, INODE_MTIME | INODE_CTIME);
+		if (!delayed && cred->uid != 0)
+			inode_clear_setid(rec);
+	}
+	inode_unlock(sb, ino);
+	if (failed)
+		file_cut_tail(sb, ino);
+	if (!err)
+		*out_len = done;
+	return err;
+}
+
+/* Under the exclusive lock. */
+static int fallocate_locked(struct super *sb, struct inode_rec *rec, int mode, uint64_t off,
+			    uint64_t len)
+{
+	struct blkmap_file file = inode_file(rec);
+	int err = 0;
+
+	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		err = blkmap_punch(sb->map, &file, off, len);
+	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE)) {
+		err = file_prepare(sb, rec, off, len);
+		if (!err)
+			err = blkmap_allocate(sb->map, &file, off, len);
+		if (!err && !(mode & FALLOC_FL_KEEP_SIZE))
+			size_raise(rec, off + len);
+	}
+	/* What a failed allocation got so far must not keep the filesystem full, unseen. */
+	if (err == -ENOSPC || err == -ENOMEM)
+		cut_tail(sb, rec);
+	return err;
+}
+
+int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
+		 uint64_t len)
+{
+	struct inode_rec *rec;
+	int err;
+
+	switch (mode) {
+	case 0:
+	case FALLOC_FL_KEEP_SIZE:
+	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+	case FALLOC_FL_ZERO_RANGE:
+	case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (len == 0)
+		return -EINVAL;
+	if (off > ZT_MAX_FILE_SIZE || len > ZT_MAX_FILE_SIZE - off)
+		return -EFBIG;
+
+	inode_lock(sb, ino);
+	err = file_open(sb, ino, &rec);
+	if (!err)
+		err = fallocate_locked(sb, rec, mode, off, len);
+	if (!err) {
+		inode_touch(rec, INODE_MTIME | INODE_CTIME);
+		if (cred->uid != 0)
+			inode_clear_setid(rec);
+	}
+	inode_unlock(sb, ino);
+	return err;
+}
+
+int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *out_off)
+{
+	struct blkmap_file file;
+	struct inode_rec *rec;
+	uint64_t size;
+	int err;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return -EINVAL;
+	inode_lock_shared(sb, ino);
+	err = file_open(sb, ino, &rec);
+	if (err)
+		goto out;
+	size = rec_load(&rec->size);
+	file = inode_file(rec);
+	err = off < size ? blkmap_seek(sb->map, &file, size, off, whence, out_off) : -ENXIO;
+out:
+	inode_unlock(sb, ino);
+	return err;
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * inode.c - inode records: their locks, their life, their attributes.
+ *
+ * A record is freed under its exclusive lock, so whoever holds the lock and found the record live keeps it.
+ */
+#include "fs/inode_i.h"
+
+#include <errno.h>
+
+#include "fs/dir.h"
+
+/* Locks ------------------------------------------------------------------ */
+
+static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
+{
+	unsigned at = 0;
+
+	while (at < set->nr && set->locks[at] < lock)
+		at++;
+	if (at < set->nr && set->locks[at] == lock)
+		return;
+	for (unsigned i = set->nr; i > at; i--)
+		set->locks[i] = set->locks[i - 1];
+	set->locks[at] = lock;
+	set->nr++;
+}
+
+void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, struct inode_lock_set *out_set)
+{
+	out_set->nr = 0;
+	for (unsigned i = 0; i < nr; i++)
+		if (inos[i] != 0)
+			lock_set_insert(out_set, inode_lock_of(sb, inos[i]));
+	for (unsigned i = 0; i < out_set->nr; i++)
+		write_lock(&out_set->locks[i]->lock);
+}
+
+bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set)
+{
+	struct inode_lock *lock = inode_lock_of(sb, ino);
+
+	for (unsigned i = 0; i < set->nr; i++)
+		if (set->locks[i] == lock)
+			return true;
+	if (!write_trylock(&lock->lock))
+		return false;
+	set->locks[set->nr++] = lock;
+	return true;
+}
+
+void inode_unlock_set(struct inode_lock_set *set)
+{
+	for (unsigned i = 0; i < set->nr; i++)
+		rw_unlock(&set->locks[i]->lock);
+	set->nr = 0;
+}
+
+/* Life ------------------------------------------------------------------- */
+
+struct inode_rec *inode_get(struct super *sb, ino_nr ino)
+{
+	if (ino == FS_ROOT_INO)
+		return zs_data(sb->arena, sb->rec->root);
+	return inodeset_has(&sb->live, ino) ? zs_data(sb->arena, ino) : NULL;
+}
+
+static int inode_count(struct super *sb)
+{
+	uint64_t nr = __atomic_add_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+
+	if (sb->max_inodes == 0 || nr <= sb->max_inodes)
+		return 0;
+	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+	return -ENOSPC;
+}
+
+static void inode_fill(struct super *sb, const struct inode_init *init, struct inode_rec *rec)
+{
+	bool is_dir = S_ISDIR(init->mode);
+
+	inode_touch(rec, INODE_ATIME | INODE_MTIME | INODE_CTIME | INODE_BTIME);
+	rec_store(&rec->mode, init->mode);
+	rec_store(&rec->uid, init->uid);
+	rec_store(&rec->gid, init->gid);
+	rec_store(&rec->nlink, is_dir ? 2 : 1);
+	rec_store(&rec->aux, is_dir ? init->parent : (uint64_t)init->rdev);
+	rec->generation = __atomic_fetch_add(&sb->rec->generation, 1, __ATOMIC_RELAXED);
+	rec->cluster_order = (uint8_t)init->cluster_order;
+}
+
+int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino,
+		struct inode_rec **out_rec)
+{
+	struct inode_rec *rec;
+	ref_t ref;
+	int err = inode_count(sb);
+
+	if (err)
+		return err;
+	err = zs_malloc(sb->inodes, sizeof(struct inode_rec), &ref);
+	if (err)
+		goto err_count;
+	err = inodeset_reserve(&sb->live, ref);
+	if (err)
+		goto err_record;
+	rec = zs_data(sb->arena, ref);
+	inode_fill(sb, init, rec);
+	if (init->target != NULL) {
+		err = symlink_store(sb, rec, init->target, init->target_len);
+		if (err)
+			goto err_record;
+	}
+	inodeset_add(&sb->live, ref);
+	*out_ino = ref;
+	*out_rec = rec;
+	return 0;
+
+err_record:
+	zs_free(sb->inodes, ref);
+err_count:
+	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+	return err;
+}
+
+int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size)
+{
+	struct blkmap_file file = inode_file(rec);
+	uint16_t flags = rec->flags & (uint16_t)~INODE_TAIL_DIRTY;
+	int err = blkmap_truncate(sb->map, &file, size);
+
+	if (err)
+		flags |= INODE_TAIL_DIRTY;
+	rec_store(&rec->flags, flags);
+	return err;
+}
+
+void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
+{
+	int err;
+
+	switch (rec->mode & S_IFMT) {
+	case S_IFREG:
+		err = inode_cut(sb, rec, 0);
+		ZT_ASSERT(err == 0); /* with nothing left to shorten */
+		(void)err;
+		break;
+	case S_IFLNK:
+		symlink_free(sb, rec);
+		break;
+	}
+	if (rec->xattr != 0)
+		zs_free(sb->meta, rec->xattr);
+	inodeset_remove(&sb->live, ino);
+	zs_free(sb->inodes, ino);
+	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+}
+
+void inode_put_unused(struct super *sb, ino_nr ino, struct inode_rec *rec)
+{
+	if (rec->nlink == 0 && rec_load(&rec->nlookup) == 0)
+		inode_free(sb, ino, rec);
+}
+
+void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup)
+{
+	struct inode_rec *rec = inode_get(sb, ino);
+	uint64_t have;
+
+	if (rec == NULL || nlookup == 0)
+		return;
+	/* As long as references stay, nothing can be freed and no lock is needed. */
+	have = rec_load(&rec->nlookup);
+	while (have > nlookup)
+		if (__atomic_compare_exchange_n(&rec->nlookup, &have, have - nlookup, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return;
+
+	inode_lock(sb, ino);
+	rec = inode_get(sb, ino);
+	if (rec != NULL) {
+		have = rec_load(&rec->nlookup);
+		while (!__atomic_compare_exchange_n(&rec->nlookup, &have,
+						    have > nlookup ? have - nlookup : 0, false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			;
+		inode_put_unused(sb, ino, rec);
+	}
+	inode_unlock(sb, ino);
+}
+
+/* Attributes ------------------------------------------------------------- */
+
+void inode_fill_attr(ino_nr ino, const struct inode_rec *rec, struct stat *out_attr)
+{
+	uint64_t count = rec_load(&rec->nr_pages);
+	mode_t mode = rec_load(&rec->mode);
+
+	*out_attr = (struct stat){
+		.st_ino = ino,
+		.st_mode = mode,
+		.st_nlink = rec_load(&rec->nlink),
+		.st_uid = rec_load(&rec->uid),
+		.st_gid = rec_load(&rec->gid),
+		.st_size = (off_t)rec_load(&rec->size),
+		.st_blksize = ZT_PAGE_SIZE,
+		.st_atim = fs_time_decode(rec_load(&rec->times[FS_ATIME])),
+		.st_mtim = fs_time_decode(rec_load(&rec->times[FS_MTIME])),
+		.st_ctim = fs_time_decode(rec_load(&rec->times[FS_CTIME])),
+	};
+	if (S_ISREG(mode))
+		out_attr->st_blocks = (blkcnt_t)(count << (ZT_PAGE_SHIFT - 9));
+	else if (S_ISDIR(mode))
+		out_attr->st_size = (off_t)((count + 2) * DIR_ENTRY_STAT_SIZE);
+	else if (S_ISCHR(mode) || S_ISBLK(mode))
+		out_attr->st_rdev = (dev_t)rec_load(&rec->aux);
+}
+
+void inode_fill_entry(ino_nr ino, const struct inode_rec *rec, struct fs_entry *out)
+{
+	out->ino = ino;
+	out->generation = rec->generation;
+	inode_fill_attr(ino, rec, &out->attr);
+}
+
+int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	inode_fill_attr(ino, rec, out_attr);
+	return 0;
+}
+
+void inode_clear_setid(struct inode_rec *rec)
+{
+	uint32_t mode = rec_load(&rec->mode), bits = S_ISUID;
+
+	/* Set-group-ID without group execution means mandatory locking, not a right. */
+	if (mode & S_IXGRP)
+		bits |= S_ISGID;
+	if (!S_ISDIR(mode) && (mode & bits))
+		__atomic_fetch_and(&rec->mode, ~bits, __ATOMIC_RELAXED);
+}
+
+static int setattr_size(struct super *sb, struct inode_rec *rec, uint64_t size)
+{
+	int err;
+
+	if (size > rec->size && inode_tail_is_dirty(rec)) {
+		err = inode_cut(sb, rec, rec->size);
+		if (err)
+			return err;
+	}
+	/* Cut first: nobody may read the old bytes when the file grows again. */
+	if (size < rec->size) {
+		err = inode_cut(sb, rec, size);
+		(void)err; /* remembered there */
+	}
+	rec_store(&rec->size, size);
+	return 0;
+}
+
+/* What can fail comes first; after it everything happens. */
+static int setattr_check(const struct inode_rec *rec, const struct stat *attr, unsigned which)
+{
+	if (!(which & FS_SET_SIZE))
+		return 0;
+	if (inode_is_dir(rec))
+		return -EISDIR;
+	if (!inode_is_reg(rec) || attr->st_size < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static void setattr_times(struct inode_rec *rec, const struct stat *attr, unsigned which)
+{
+	unsigned now = which & FS_SET_CTIME ? 0 : INODE_CTIME;
+
+	if (which & FS_SET_SIZE)
+		now |= INODE_MTIME;
+	if (which & FS_SET_MTIME_NOW)
+		now |= INODE_MTIME;
+	if (which & FS_SET_ATIME_NOW)
+		now |= INODE_ATIME;
+	inode_touch(rec, now);
+	if (which & FS_SET_ATIME && !(which & FS_SET_ATIME_NOW))
+		rec_store(&rec->times[FS_ATIME], fs_time_encode(attr->st_atim));
+	if (which & FS_SET_MTIME && !(which & FS_SET_MTIME_NOW))
+		rec_store(&rec->times[FS_MTIME], fs_time_encode(attr->st_mtim));
+	if (which & FS_SET_CTIME)
+		rec_store(&rec->times[FS_CTIME], fs_time_encode(attr->st_ctim));
+}
+
+static void setattr_owner(struct inode_rec *rec, const struct stat *attr, unsigned which)
+{
+	if (which & FS_SET_UID)
+		rec_store(&rec->uid, attr->st_uid);
+	if (which & FS_SET_GID)
+		rec_store(&rec->gid, attr->st_gid);
+}
+
+int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
+	       unsigned which, struct stat *out_attr)
+{
+	struct inode_rec *rec;
+	int err = -ESTALE;
+
+	inode_lock(sb, ino);
+	rec = inode_get(sb, ino);
+	if (rec == NULL)
+		goto out;
+	err = setattr_check(rec, attr, which);
+	if (!err && which & FS_SET_SIZE)
+		err = setattr_size(sb, rec, (uint64_t)attr->st_size);
+	if (err)
+		goto out;
+
+	/* The rights go before the owner changes: nobody may see the new owner with the old ones. */
+	if (which & FS_SET_MODE)
+		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & ~(mode_t)S_IFMT));
+	else if (which & (FS_SET_UID | FS_SET_GID) || (which & FS_SET_SIZE && cred->uid != 0))
+		inode_clear_setid(rec);
+	setattr_owner(rec, attr, which);
+	setattr_times(rec, attr, which);
+	inode_fill_attr(ino, rec, out_attr);
+out:
+	inode_unlock(sb, ino);
+	return err;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * inode_i.h - inode records and their locks, for the files of the fs layer.
+ *
+ * Fields that fs_getattr() reads are stored with rec_store() everywhere, because it takes no lock. Nothing
+ * is ordered by that: each one is right by itself, and a reader that needs several to agree holds the lock.
+ */
+#ifndef ZT_FS_INODE_I_H
+#define ZT_FS_INODE_I_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fs/inode.h"
+#include "fs/super_i.h"
+#include "util/lock.h"
+
+#define rec_load(ptr)	    __atomic_load_n((ptr), __ATOMIC_RELAXED)
+#define rec_store(ptr, val) __atomic_store_n((ptr), (val), __ATOMIC_RELAXED)
+
+/* Locks ------------------------------------------------------------------ */
+
+static inline struct inode_lock *inode_lock_of(struct super *sb, ino_nr ino)
+{
+	static_assert(INODE_NR_LOCKS == 1u << 10, "the shift below");
+	return &sb->locks[(ino * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+}
+
+static inline void inode_lock_shared(struct super *sb, ino_nr ino)
+{
+	read_lock(&inode_lock_of(sb, ino)->lock);
+}
+
+static inline void inode_lock(struct super *sb, ino_nr ino)
+{
+	write_lock(&inode_lock_of(sb, ino)->lock);
+}
+
+static inline void inode_unlock(struct super *sb, ino_nr ino)
+{
+	rw_unlock(&inode_lock_of(sb, ino)->lock);
+}
+
+/* Old and new parent, old and new inode of a rename. */
+#define INODE_LOCK_SET_MAX 4u
+
+/* Locks held exclusive together; two inodes may share one. */
+struct inode_lock_set {
+	unsigned nr;
+	struct inode_lock *locks[INODE_LOCK_SET_MAX];
+};
+
+/** inode_lock_set() - lock @nr inodes in the order of the table, each lock once; number 0 stands for none */
+void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, struct inode_lock_set *out_set);
+
+/** inode_lock_set_try() - add one more without waiting. Return: false when somebody else has its lock. */
+bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set) ZT_MUST_CHECK;
+
+void inode_unlock_set(struct inode_lock_set *set);
+
+/* Records ---------------------------------------------------------------- */
+
+/**
+ * inode_get() - the record of an inode
+ * Any number is allowed. With the inode's lock held the record stays; without it, only as long as
+ * the kernel holds a reference or a name is known to stay.
+ * Return: NULL when there is no such inode: the answer is -ESTALE.
+ */
+struct inode_rec *inode_get(struct super *sb, ino_nr ino);
+
+static inline bool inode_is_dir(const struct inode_rec *rec)
+{
+	return S_ISDIR(rec_load(&rec->mode));
+}
+
+static inline bool inode_is_reg(const struct inode_rec *rec)
+{
+	return S_ISREG(rec_load(&rec->mode));
+}
+
+/** inode_file() - what blkmap wants to know of a regular file */
+static inline struct blkmap_file inode_file(struct inode_rec *rec)
+{
+	return (struct blkmap_file){
+		.tree = { .word = &rec->tree_word, .shape = &rec->tree_shape },
+		.nr_pages = &rec->nr_pages,
+		.order = rec->cluster_order,
+	};
+}
+
+/* What a new inode is to be. */
+struct inode_init {
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	dev_t rdev; /* device nodes */
+	ino_nr parent; /* directories */
+	unsigned cluster_order;
+	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */
+	size_t target_len;
+};
+
+/**
+ * inode_alloc() - make an inode that no name leads to yet
+ * It has the link count its first name gives it (2 for a directory) and no reference.
+ * Return: 0, -ENOSPC (nr_inodes, memory), -ENOMEM.
+ */
+int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino,
+		struct inode_rec **out_rec) ZT_MUST_CHECK;
+
+/** inode_free() - free an inode and all that it holds; its lock is held exclusive or nobody knows it yet */
+void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec);
+
+/** inode_put_unused() - free it if neither a name nor a reference is left; its lock is held exclusive */
+void inode_put_unused(struct super *sb, ino_nr ino, struct inode_rec *rec);
+
+/** inode_fill_attr() - takes no lock */
+void inode_fill_attr(ino_nr ino, const struct inode_rec *rec, struct stat *out_attr);
+
+/** inode_fill_entry() - number, generation and attributes; the reference is the caller's */
+void inode_fill_entry(ino_nr ino, const struct inode_rec *rec, struct fs_entry *out);
+
+/** inode_add_lookup() - the kernel gets one reference; the inode can't go away meanwhile */
+static inline void inode_add_lookup(struct inode_rec *rec)
+{
+	__atomic_fetch_add(&rec->nlookup, 1, __ATOMIC_RELAXED);
+}
+
+/**
+ * inode_cut() - drop what a regular file holds at @size and behind it; its lock is held exclusive
+ * That can need memory (see blkmap_truncate()), and a full filesystem must let files be cut all the same. So when it
+ * fails, the inode remembers that its end wants cutting, and whatever would let these bytes be seen does that first.
+ * Return: 0, or why the end stays as it is for now.
+ */
+int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size);
+
+/** inode_tail_is_dirty() - whether inode_cut() has to come before the file may grow */
+static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
+{
+	return rec_load(&rec->flags) & INODE_TAIL_DIRTY;
+}
+
+/** inode_clear_setid() - what a change by somebody who is not root does to mode; lock shared or exclusive */
+void inode_clear_setid(struct inode_rec *rec);
+
+/* Times (time.c) --------------------------------------------------------- */
+
+#define INODE_ATIME (1u << FS_ATIME)
+#define INODE_MTIME (1u << FS_MTIME)
+#define INODE_CTIME (1u << FS_CTIME)
+#define INODE_BTIME (1u << FS_BTIME)
+
+/** inode_touch() - set the times in the mask @which to now */
+void inode_touch(struct inode_rec *rec, unsigned which);
+
+/** inode_touch_read() - set atime as relatime does: if it is not newer than the last change, or a day old */
+void inode_touch_read(struct inode_rec *rec);
+
+/* Symlinks (symlink.c) --------------------------------------------------- */
+
+/** symlink_store() - keep the target of a new symlink */
+int symlink_store(struct super *sb, struct inode_rec *rec, const char *target,
+		  size_t len) ZT_MUST_CHECK;
+
+/** symlink_free() - drop it */
+void symlink_free(struct super *sb, struct inode_rec *rec);
+
+#endif

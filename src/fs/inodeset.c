@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * inodeset.c - which numbers are live inodes. See inodeset.h for the picture.
+ *
+ * Nodes are published by compare-and-swap, and read with acquire, so that who sees a node sees it zeroed.
+ */
+#include "fs/inodeset.h"
+
+#include <errno.h>
+
+#include "util/alloc.h"
+
+#define LEVELS	   3u
+#define LEAF_BITS  (1u << INODESET_LEAF_SHIFT)
+#define LEAF_WORDS (LEAF_BITS / 64)
+
+static_assert(LEVELS * INODESET_NODE_SHIFT + INODESET_LEAF_SHIFT == ARENA_REF_BITS,
+	      "the levels cover every ref");
+
+/* Which pointer of the node at @level leads on; level 0 points to leaves. */
+static inline unsigned node_index(ref_t ref, unsigned level)
+{
+	return (ref >> (INODESET_LEAF_SHIFT + level * INODESET_NODE_SHIFT)) &
+	       (INODESET_NODE_SIZE - 1);
+}
+
+/* The word of the bitmap with the bit of @ref, NULL when there is none. */
+static uint64_t *word_of(const struct inodeset *set, ref_t ref)
+{
+	void *const *nodes = set->nodes;
+
+	for (unsigned level = LEVELS; level-- > 0;) {
+		nodes = __atomic_load_n(&nodes[node_index(ref, level)], __ATOMIC_ACQUIRE);
+		if (nodes == NULL)
+			return NULL;
+	}
+	return (uint64_t *)nodes + (ref & (LEAF_BITS - 1)) / 64;
+}
+
+static inline uint64_t bit_of(ref_t ref)
+{
+	return UINT64_C(1) << (ref & 63);
+}
+
+static int node_get(void **place, size_t size, void **out_node)
+{
+	void *node = __atomic_load_n(place, __ATOMIC_ACQUIRE), *mine;
+
+	if (node == NULL) {
+		mine = zt_zalloc(size);
+		if (mine == NULL)
+			return -ENOMEM;
+		if (__atomic_compare_exchange_n(place, &node, mine, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			node = mine;
+		else
+			zt_free(mine);
+	}
+	*out_node = node;
+	return 0;
+}
+
+int inodeset_reserve(struct inodeset *set, ref_t ref)
+{
+	void **nodes = set->nodes;
+
+	for (unsigned level = LEVELS; level-- > 0;) {
+		size_t size = level > 0 ? sizeof(struct inodeset) : LEAF_WORDS * sizeof(uint64_t);
+		void *next;
+		int err = node_get(&nodes[node_index(ref, level)], size, &next);
+
+		if (err)
+			return err;
+		nodes = next;
+	}
+	return 0;
+}
+
+void inodeset_add(struct inodeset *set, ref_t ref)
+{
+	__atomic_fetch_or(word_of(set, ref), bit_of(ref), __ATOMIC_RELEASE);
+}
+
+void inodeset_remove(struct inodeset *set, ref_t ref)
+{
+	__atomic_fetch_and(word_of(set, ref), ~bit_of(ref), __ATOMIC_RELAXED);
+}
+
+bool inodeset_has(const struct inodeset *set, uint64_t ref)
+{
+	const uint64_t *word;
+
+	if (ref >> ARENA_REF_BITS)
+		return false;
+	word = word_of(set, ref);
+	return word != NULL && (__atomic_load_n(word, __ATOMIC_ACQUIRE) & bit_of(ref));
+}
+
+static void nodes_free(void **nodes, unsigned level)
+{
+	for (unsigned i = 0; i < INODESET_NODE_SIZE; i++) {
+		if (nodes[i] != NULL && level > 0)
+			nodes_free(nodes[i], level - 1);
+		zt_free(nodes[i]);
+	}
+}
+
+void inodeset_exit(struct inodeset *set)
+{
+	nodes_free(set->nodes, LEVELS - 1);
+}

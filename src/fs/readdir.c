@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * readdir.c - listing a directory.
+ *
+ * A cookie is 0 for the beginning, 1 behind ".", else 2 plus a position (dir.h). Positions stay entries' own, so a
+ * listing goes on where it stopped, whatever has come and gone meanwhile.
+ *
+ * Locks: the directory's, shared, also while the callback runs.
+ */
+#include <errno.h>
+
+#include "fs/dir.h"
+#include "fs/namei.h"
+
+enum { COOKIE_DOT = 0, COOKIE_DOTDOT = 1, COOKIE_NAMES = 2 };
+
+struct listing {
+	struct super *sb;
+	bool plus;
+	fs_dir_emit_fn emit;
+	void *arg;
+};
+
+static bool emit_dots(const struct listing *list, const struct dir *dir, uint64_t cookie)
+{
+	static const char dots[] = "..";
+	bool is_parent = cookie == COOKIE_DOTDOT;
+	ino_nr ino = is_parent ? rec_load(&dir->rec->aux) : dir->ino;
+
+	return list->emit(list->arg, dots, is_parent ? 2 : 1, ino, S_IFDIR, cookie + 1, NULL);
+}
+
+static bool emit_name(void *arg, const struct dir_entry *found, const char *name, unsigned name_len,
+		      uint64_t next_pos)
+{
+	const struct listing *list = arg;
+	mode_t type = (mode_t)found->type << 12;
+	uint64_t cookie = COOKIE_NAMES + next_pos;
+	struct inode_rec *rec;
+	struct fs_entry entry;
+
+	if (!list->plus)
+		return list->emit(list->arg, name, name_len, found->ino, type, cookie, NULL);
+	rec = inode_get(list->sb, found->ino);
+	inode_fill_entry(found->ino, rec, &entry);
+	if (!list->emit(list->arg, name, name_len, found->ino, type, cookie, &entry))
+		return false;
+	/* It has this name, and the kernel hears of it only after we return. */
+	inode_add_lookup(rec);
+	return true;
+}
+
+int fs_readdir(struct super *sb, ino_nr ino, uint64_t cookie, bool plus, fs_dir_emit_fn emit,
+	       void *arg)
+{
+	struct listing list = { sb, plus, emit, arg };
+	struct dir dir;
+	int err;
+
+	inode_lock_shared(sb, ino);
+	err = dir_open(sb, ino, &dir);
+	if (err)
+		goto out;
+	inode_touch_read(dir.rec);
+	for (; cookie < COOKIE_NAMES; cookie++)
+		if (!emit_dots(&list, &dir, cookie))
+			goto out;
+	dir_walk(&dir, cookie - COOKIE_NAMES, emit_name, &list);
+out:
+	inode_unlock(sb, ino);
+	return err;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * rename.c - rename: move, replace, exchange, leave a whiteout.
+ *
+ * Locks: super.rename_lock while a name goes from one directory to another, so that no directory changes its parent
+ * but by us; then both directories and both inodes exclusive.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+
+#include "fs/namei.h"
+#include "fs/namei_i.h"
+
+struct rename {
+	struct super *sb;
+	const struct fs_cred *cred;
+	unsigned flags;
+	struct namei_place from, to;
+};
+
+/* Whether directory @above stands somewhere above @ino or is it. All these have links, so none of them can go. */
+static bool is_above(struct super *sb, ino_nr above, ino_nr ino)
+{
+	while (ino != above && ino != FS_ROOT_INO)
+		ino = rec_load(&inode_get(sb, ino)->aux);
+	return ino == above;
+}
+
+static bool place_is_dir(const struct namei_place *place)
+{
+	return place->rec != NULL && inode_is_dir(place->rec);
+}
+
+/* A directory must not come to stand below itself. */
+static int rename_check_loop(const struct rename *rn)
+{
+	const struct namei_place *from = &rn->from, *to = &rn->to;
+
+	if (from->parent == to->parent)
+		return 0;
+	if (place_is_dir(from) && is_above(rn->sb, from->entry.ino, to->parent))
+		return -EINVAL;
+	if (place_is_dir(to) && is_above(rn->sb, to->entry.ino, from->parent))
+		return rn->flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	return 0;
+}
+
+/* How many directories more each parent has afterwards: that many more links. */
+static int rename_link_change(const struct rename *rn)
+{
+	if (rn->from.parent == rn->to.parent)
+		return 0;
+	if (rn->flags & RENAME_EXCHANGE)
+		return place_is_dir(&rn->from) - place_is_dir(&rn->to);
+	return place_is_dir(&rn->from);
+}
+
+static int rename_check(const struct rename *rn)
+{
+	int err;
+
+	if (rn->from.rec == NULL)
+		return -ENOENT;
+	if (rn->to.rec == NULL && rn->flags & RENAME_EXCHANGE)
+		return -ENOENT;
+	if (rn->to.rec != NULL && rn->flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	err = rename_check_loop(rn);
+	if (err)
+		return err;
+	if (rn->to.rec != NULL && rn->to.rec != rn->from.rec && !(rn->flags & RENAME_EXCHANGE)) {
+		err = namei_may_remove(rn->to.rec, inode_is_dir(rn->from.rec));
+		if (err)
+			return err;
+	}
+	if ((rename_link_change(rn) > 0 && rn->to.dir.rec->nlink >= FS_LINK_MAX) ||
+	    (rename_link_change(rn) < 0 && rn->from.dir.rec->nlink >= FS_LINK_MAX))
+		return -EMLINK;
+	return 0;
+}
+
+static void add_links(struct inode_rec *rec, int change)
+{
+	rec_store(&rec->nlink, rec->nlink + (uint32_t)change);
+}
+
+static void set_parent(const struct namei_place *place, ino_nr parent)
+{
+	if (inode_is_dir(place->rec))
+		rec_store(&place->rec->aux, parent);
+}
+
+static void rename_touch(const struct rename *rn)
+{
+	inode_touch(rn->from.dir.rec, INODE_MTIME | INODE_CTIME);
+	inode_touch(rn->to.dir.rec, INODE_MTIME | INODE_CTIME);
+	inode_touch(rn->from.rec, INODE_CTIME);
+}
+
+static void rename_exchange(const struct rename *rn)
+{
+	const struct namei_place *from = &rn->from, *to = &rn->to;
+	int change = rename_link_change(rn);
+
+	dir_replace(&to->dir, to->entry.pos, from->entry.ino, from->entry.type);
+	dir_replace(&from->dir, from->entry.pos, to->entry.ino, to->entry.type);
+	set_parent(from, to->parent);
+	set_parent(to, from->parent);
+	add_links(to->dir.rec, change);
+	add_links(from->dir.rec, -change);
+	rename_touch(rn);
+	inode_touch(to->rec, INODE_CTIME);
+}
+
+/* What an overlay leaves where a lower layer's name must not show. */
+static int whiteout_alloc(const struct rename *rn, ino_nr *out_ino)
+{
+	struct inode_init init = {
+		.mode = S_IFCHR,
+		.uid = rn->cred->uid,
+		.gid = rn->from.dir.rec->mode & S_ISGID ? rn->from.dir.rec->gid : rn->cred->gid,
+	};
+	struct inode_rec *rec;
+
+	return inode_alloc(rn->sb, &init, out_ino, &rec);
+}
+
+static int rename_move(const struct rename *rn)
+{
+	const struct namei_place *from = &rn->from, *to = &rn->to;
+	ino_nr whiteout = 0;
+	int change = rename_link_change(rn);
+	int err;
+
+	if (rn->flags & RENAME_WHITEOUT) {
+		err = whiteout_alloc(rn, &whiteout);
+		if (err)
+			return err;
+	}
+	if (to->rec != NULL) {
+		dir_replace(&to->dir, to->entry.pos, from->entry.ino, from->entry.type);
+	} else {
+		err = dir_add(&to->dir, &to->name, from->entry.ino, from->entry.type);
+		if (err)
+			goto err_whiteout;
+	}
+	if (whiteout != 0)
+		dir_replace(&from->dir, from->entry.pos, whiteout, S_IFCHR >> 12);
+	else
+		dir_remove(&from->dir, &from->name, from->entry.pos);
+
+	set_parent(from, to->parent);
+	add_links(to->dir.rec, change);
+	add_links(from->dir.rec, -change);
+	rename_touch(rn);
+	if (to->rec != NULL) {
+		/* A replaced directory was one of the new parent's already. */
+		if (inode_is_dir(to->rec))
+			add_links(to->dir.rec, -1);
+		namei_drop_link(rn->sb, to->entry.ino, to->rec);
+	}
+	return 0;
+
+err_whiteout:
+	if (whiteout != 0)
+		inode_free(rn->sb, whiteout, inode_get(rn->sb, whiteout));
+	return err;
+}
+
+static int rename_flags_check(unsigned flags)
+{
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+		return -EINVAL;
+	if (flags & RENAME_EXCHANGE && flags & (RENAME_NOREPLACE | RENAME_WHITEOUT))
+		return -EINVAL;
+	return 0;
+}
+
+static int rename_locked(const struct rename *rn)
+{
+	int err = rename_check(rn);
+
+	/* Two names of one inode: both stay, says POSIX. */
+	if (err || rn->from.rec == rn->to.rec)
+		return err;
+	if (rn->flags & RENAME_EXCHANGE) {
+		rename_exchange(rn);
+		return 0;
+	}
+	return rename_move(rn);
+}
+
+int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
+	      ino_nr new_parent, const char *new_name, unsigned flags)
+{
+	struct rename rn = { .sb = sb, .cred = cred, .flags = flags };
+	struct namei_place places[2] = { { .parent = parent }, { .parent = new_parent } };
+	struct inode_lock_set set;
+	int err = rename_flags_check(flags);
+
+	if (!err)
+		err = fs_name_init(sb, name, &places[0].name);
+	if (!err)
+		err = fs_name_init(sb, new_name, &places[1].name);
+	if (err)
+		return err == -EEXIST ? -EBUSY : err;
+
+	if (parent != new_parent)
+		mutex_lock(&sb->rename_lock);
+	err = namei_lock(sb, places, 2, &set);
+	if (!err) {
+		rn.from = places[0];
+		rn.to = places[1];
+		err = rename_locked(&rn);
+		inode_unlock_set(&set);
+	}
+	if (parent != new_parent)
+		mutex_unlock(&sb->rename_lock);
+	return err;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * statfs.c - what is used and what is left. No locks: counters at this moment.
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/inode_i.h"
+#include "fs/namei.h"
+
+/*
+ * Of the memory that is left, what data that do not compress could fill: an object costs its header, its share of its
+ * zspage and a slot besides its bytes. A thirty-second is more than all that for every cluster size.
+ */
+static uint64_t pages_for(uint64_t bytes)
+{
+	return (bytes - bytes / 32) / ZT_PAGE_SIZE;
+}
+
+static uint64_t left(uint64_t total, uint64_t used)
+{
+	return total > used ? total - used : 0;
+}
+
+static uint64_t ram_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+void super_statfs(struct super *sb, struct statvfs *out)
+{
+	struct blkmap_stat map;
+	struct arena_stat arena;
+	uint64_t memory, files;
+
+	blkmap_get_stat(sb->map, &map);
+	arena_get_stat(sb->arena, &arena);
+	memory = arena.limit ? arena.limit : ram_bytes();
+	files = rec_load(&sb->nr_inodes);
+
+	*out = (struct statvfs){
+		.f_bsize = ZT_PAGE_SIZE,
+		.f_frsize = ZT_PAGE_SIZE,
+		.f_namemax = FS_NAME_MAX,
+		.f_blocks = map.max_pages ? map.max_pages : memory / ZT_PAGE_SIZE,
+		.f_bfree = pages_for(left(memory, arena.resident)),
+		.f_files = sb->max_inodes,
+		.f_ffree = left(sb->max_inodes, files),
+	};
+	if (map.max_pages) {
+		uint64_t by_size = left(map.max_pages, map.nr_pages);
+
+		/* Without a limit on memory, what was asked for is what was promised. */
+		out->f_bfree = arena.limit ? min_u64(by_size, out->f_bfree) : by_size;
+	}
+	out->f_bavail = out->f_bfree;
+	out->f_favail = out->f_ffree;
+}
+
+static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct ztmpfs_stat *out)
+{
+	struct zs_pool_stat meta, inodes;
+	struct arena_stat arena;
+	struct mallinfo2 heap = mallinfo2();
+
+	zs_pool_get_stat(sb->meta, &meta);
+	zs_pool_get_stat(sb->inodes, &inodes);
+	arena_get_stat(sb->arena, &arena);
+	out->orig_data_size = map->nr_pages << ZT_PAGE_SHIFT;
+	out->compr_data_size = map->data.object_bytes;
+	out->mem_used_total = arena.resident;
+	out->mem_limit = arena.limit;
+	out->mem_used_max = arena.resident_max;
+	out->same_pages = map->same_pages;
+	out->pages_compacted = map->data.pages_compacted + meta.pages_compacted +
+			       inodes.pages_compacted;
+	out->huge_pages = map->huge_pages;
+	out->huge_pages_since = map->huge_pages_since;
+	out->size_limit = map->max_pages << ZT_PAGE_SHIFT;
+	out->inodes_used = rec_load(&sb->nr_inodes);
+	out->inodes_limit = sb->max_inodes;
+	out->heap_used = heap.uordblks + heap.hblkhd;
+}
+
+static void stat_streams(const struct zcomp_stat *comp, struct ztmpfs_stat *out)
+{
+	out->streams = comp->nr_streams;
+	out->managed = comp->managed;
+	out->compress_calls = comp->compress_calls;
+	out->compress_in = comp->compress_in;
+	out->compress_out = comp->compress_out;
+	out->managed_calls = comp->mgmt_calls;
+	out->managed_in = comp->mgmt_in;
+	out->managed_out = comp->mgmt_out;
+	out->decompress_calls = comp->decompress_calls;
+	out->decompress_in = comp->decompress_in;
+	out->decompress_out = comp->decompress_out;
+	out->fallback_no_stream = comp->fallback_no_stream;
+	out->fallback_busy = comp->fallback_busy;
+	out->fallback_error = comp->fallback_error;
+	out->queued_now = comp->queued_now;
+	out->queued_max = comp->queued_max;
+	if (comp->degraded != NULL)
+		snprintf(out->degraded, sizeof(out->degraded), "%s", comp->degraded);
+}
+
+void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
+{
+	struct blkmap_stat map;
+
+	*out_stat = (struct ztmpfs_stat){
+		.version = ZTMPFS_STAT_VERSION,
+		.struct_size = sizeof(*out_stat),
+	};
+	blkmap_get_stat(sb->map, &map);
+	snprintf(out_stat->compress, sizeof(out_stat->compress), "%s", blkmap_zcomp_name(sb->map));
+	stat_memory(sb, &map, out_stat);
+	stat_streams(&map.zcomp, out_stat);
+	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
+				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
+	out_stat->folds = map.folds;
+	out_stat->overwrites_in_place = map.overwrites_in_place;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * super.c - one mount: made and ended.
+ */
+#include "fs/super.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/dirindex.h"
+#include "fs/inode_i.h"
+#include "util/alloc.h"
+
+static int create_arena(struct super *sb, const struct super_params *params, char error_text[256])
+{
+	struct arena_params arena = { .backing = ARENA_MEMFD, .limit = params->mem_limit };
+	int err = arena_create(&arena, &sb->arena);
+
+	if (err)
+		snprintf(error_text, 256, "cannot make the memory arena: %s",
+			 err == -ENOSPC ? "the memory limit is too small" : strerror(-err));
+	return err;
+}
+
+static int create_pools(struct super *sb, char error_text[256])
+{
+	struct zs_pool_params meta = { .name = "meta", .id = SUPER_POOL_META };
+	struct zs_pool_params inodes = {
+		.name = "inodes",
+		.id = SUPER_POOL_INODE,
+		.fixed_size = sizeof(struct inode_rec),
+	};
+	int err = zs_pool_create(sb->arena, &meta, &sb->meta);
+
+	if (!err)
+		err = zs_pool_create(sb->arena, &inodes, &sb->inodes);
+	if (err)
+		snprintf(error_text, 256, "cannot make the pools: %s", strerror(-err));
+	return err;
+}
+
+static int create_map(struct super *sb, const struct super_params *params, char error_text[256])
+{
+	struct blkmap_params map = {
+		.arena = sb->arena,
+		.meta = sb->meta,
+		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
+		.compress = params->compress,
+		.level = params->level,
+		.nr_streams = params->nr_streams,
+		.accel = params->accel,
+		.accel_engines = params->accel_engines,
+		.accel_depth = params->accel_depth,
+		.background = params->background,
+	};
+
+	return blkmap_create(&map, error_text, &sb->map);
+}
+
+static int create_root(struct super *sb, const struct super_params *params, char error_text[256])
+{
+	struct inode_init init = {
+		.mode = S_IFDIR | (params->mode & 07777),
+		.uid = params->uid,
+		.gid = params->gid,
+		.parent = FS_ROOT_INO,
+		.cluster_order = params->cluster_order,
+	};
+	struct inode_rec *rec;
+	ino_nr ino;
+	int err;
+
+	sb->max_inodes = params->nr_inodes;
+	sb->rec = arena_super(sb->arena);
+	sb->rec->version = SUPER_VERSION;
+	sb->rec->generation = 1;
+	err = inode_alloc(sb, &init, &ino, &rec);
+	if (err) {
+		snprintf(error_text, 256, "cannot make the root directory: %s",
+			 err == -ENOSPC ? "the memory limit is too small" : strerror(-err));
+		return err;
+	}
+	/* It answers to its fixed number only. */
+	inodeset_remove(&sb->live, ino);
+	sb->rec->root = ino;
+	sb->rec->magic = SUPER_MAGIC;
+	return 0;
+}
+
+int super_create(const struct super_params *params, char error_text[256], struct super **out_sb)
+{
+	struct super *sb;
+	int err;
+
+	if (params->cluster_order > BLKMAP_MAX_ORDER) {
+		snprintf(error_text, 256, "cluster size: at most %u KiB",
+			 (ZT_PAGE_SIZE << BLKMAP_MAX_ORDER) / 1024);
+		return -EINVAL;
+	}
+	sb = zt_alloc_aligned(_Alignof(struct super), sizeof(*sb));
+	if (sb == NULL) {
+		snprintf(error_text, 256, "no memory");
+		return -ENOMEM;
+	}
+	memset(sb, 0, sizeof(*sb));
+	mutex_init(&sb->rename_lock);
+	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
+		rwlock_init(&sb->locks[i].lock);
+
+	err = namehash_key_init(&sb->hash_key);
+	if (err)
+		snprintf(error_text, 256, "cannot get random bytes: %s", strerror(-err));
+	if (!err)
+		err = create_arena(sb, params, error_text);
+	if (!err)
+		err = create_pools(sb, error_text);
+	if (!err)
+		err = create_map(sb, params, error_text);
+	if (!err)
+		err = create_root(sb, params, error_text);
+	if (err) {
+		super_destroy(sb);
+		return err;
+	}
+	*out_sb = sb;
+	return 0;
+}
+
+void super_destroy(struct super *sb)
+{
+	if (sb == NULL)
+		return;
+	dirindex_drop_all(sb);
+	blkmap_destroy(sb->map);
+	zs_pool_destroy(sb->inodes);
+	zs_pool_destroy(sb->meta);
+	arena_destroy(sb->arena);
+	inodeset_exit(&sb->live);
+	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
+		rwlock_exit(&sb->locks[i].lock);
+	mutex_exit(&sb->rename_lock);
+	zt_free(sb);
+}

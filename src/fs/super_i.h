@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * super_i.h - what the files of the fs layer share about a mount. Nobody outside fs/ includes it.
+ *
+ * Lock order: super.rename_lock -> inode locks (in the order of the table) -> what blkmap.h says below them.
+ */
+#ifndef ZT_FS_SUPER_I_H
+#define ZT_FS_SUPER_I_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "arena/arena.h"
+#include "blkmap/blkmap.h"
+#include "fs/inodeset.h"
+#include "fs/namehash.h"
+#include "fs/super.h"
+#include "zsmalloc/pool.h"
+
+struct dirindex;
+
+/* Pools share the arena, each with a number of its own; 1 is the data pool of blkmap. */
+enum { SUPER_POOL_META = 2, SUPER_POOL_INODE = 3 };
+
+#define SUPER_MAGIC   UINT64_C(0x31307366706d747a) /* "ztmpfs01" */
+#define SUPER_VERSION 1u
+
+/* Canonical: what the mount must remember besides inodes and names; stands in arena_super(). */
+struct super_record {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t generation; /* of the next inode; atomic */
+	uint64_t root; /* ref of the root's inode record */
+};
+static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
+
+/* More than threads can hold at a time by far; a power of two. */
+#define INODE_NR_LOCKS 1024u
+
+/*
+ * One entry of the table of inode locks. The name indexes of the directories that hash here hang on it, since
+ * who wants one holds this lock anyway: shared to look one up, exclusive to add or to drop one.
+ */
+struct inode_lock {
+	pthread_rwlock_t lock;
+	struct dirindex *indexes;
+};
+
+struct super {
+	struct arena *arena;
+	struct zs_pool *inodes; /* inode records, fixed size */
+	struct zs_pool *meta; /* tree nodes, directory blocks, link targets, attributes */
+	struct blkmap *map;
+	struct super_record *rec;
+	struct inodeset live; /* numbers of all inodes; the root's is FS_ROOT_INO, not its ref */
+	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
+	uint64_t nr_inodes; /* live now, the root included; atomic */
+	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */
+	pthread_mutex_t rename_lock; /* directories keep their parents while it is held */
+	struct inode_lock locks[INODE_NR_LOCKS];
+};
+
+#endif

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pool.c - zs_malloc() and zs_free(): objects to slots; owners and lengths in header words.
+ *
+ * Locks: class->lock around everything that concerns slots, one class at a time; memory is populated
+ * and punched outside of it (zspage.h: busy). Never touches an object's bytes, but zeroes the
+ * room of a fixed pool's objects.
+ */
+#include "zsmalloc/pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/alloc.h"
+#include "util/lock.h"
+#include "zsmalloc/pool_i.h"
+#include "zsmalloc/zspage.h"
+
+/*
+ * Small objects of a busy class are given pages ahead of need, to save system calls: one page for
+ * so many that the class has, and no more than so many.
+ */
+#define AHEAD_SHARE 64u
+#define AHEAD_MAX   3u
+
+static_assert(ZS_MAX_SIZE + ZS_HDR_SIZE <= ZSPAGE_MAX_PAGES * ZT_PAGE_SIZE, "one object at least");
+
+int zs_pool_create(struct arena *arena, const struct zs_pool_params *params,
+		   struct zs_pool **out_pool)
+{
+	bool fixed = params->fixed_size != 0;
+	struct zs_pool *pool;
+
+	if (params->id >= ZS_MAX_POOLS || params->fixed_size > ZS_MAX_SIZE ||
+	    !params->relocate_begin != !params->relocate_end)
+		return -EINVAL;
+	pool = zt_zalloc(sizeof(*pool));
+	if (!pool)
+		return -ENOMEM;
+	pool->arena = arena;
+	pool->params = *params;
+	pool->nr_classes = fixed ? 1 : zs_rooms_fill(NULL);
+	pool->rooms = zt_zalloc(pool->nr_classes * sizeof(*pool->rooms));
+	if (!pool->rooms)
+		goto err_pool;
+	pool->classes = zt_zalloc(pool->nr_classes * sizeof(*pool->classes));
+	if (!pool->classes)
+		goto err_rooms;
+	if (fixed)
+		pool->rooms[0] = (uint32_t)max_u64(
+			ZS_MIN_ROOM, round_up_u64(params->fixed_size + ZS_HDR_SIZE, ZS_ROOM_STEP));
+	else
+		(void)zs_rooms_fill(pool->rooms); /* as many as it counted */
+	ZT_ASSERT(pool->nr_classes <= 1u << ZS_USER_CLASS_BITS);
+	for (uint32_t i = 0; i < pool->nr_classes; i++)
+		size_class_init(&pool->classes[i], pool, i, pool->rooms[i]);
+	mutex_init(&pool->compact_lock);
+	mutex_init(&pool->wait_lock);
+	zt_lock_check(pthread_cond_init(&pool->wait_cond, NULL));
+	*out_pool = pool;
+	return 0;
+
+err_rooms:
+	zt_free(pool->rooms);
+err_pool:
+	zt_free(pool);
+	return -ENOMEM;
+}
+
+static void class_destroy(struct size_class *class)
+{
+	for (unsigned group = 0; group < ZS_NR_GROUPS; group++) {
+		struct zspage *zspage;
+
+		while ((zspage = class->groups[group])) {
+			struct page_set set;
+
+			mutex_lock(&class->lock);
+			for (uint32_t slot = 0; slot < class->geo.nr_objs; slot++) {
+				if (bitmap_test(zspage_live(zspage), slot))
+					zspage_drop(class, zspage, slot);
+			}
+			zspage_cached(class, zspage, &set);
+			zspage_punch(class, zspage, &set);
+			mutex_unlock(&class->lock);
+		}
+	}
+	size_class_exit(class);
+}
+
+void zs_pool_destroy(struct zs_pool *pool)
+{
+	if (!pool)
+		return;
+	for (uint32_t i = 0; i < pool->nr_classes; i++)
+		class_destroy(&pool->classes[i]);
+	zt_lock_check(pthread_cond_destroy(&pool->wait_cond));
+	mutex_exit(&pool->wait_lock);
+	mutex_exit(&pool->compact_lock);
+	zt_free(pool->classes);
+	zt_free(pool->rooms);
+	zt_free(pool);
+}
+
+static struct size_class *class_of_size(const struct zs_pool *pool, uint32_t size)
+{
+	if (pool->params.fixed_size != 0)
+		return size == pool->params.fixed_size ? &pool->classes[0] : NULL;
+	if (size == 0 || size > ZS_MAX_SIZE)
+		return NULL;
+	return &pool->classes[zs_rooms_find(pool->rooms, pool->nr_classes, size + ZS_HDR_SIZE)];
+}
+
+struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_page,
+			   uint32_t *out_offset)
+{
+	uint32_t class_idx;
+	struct arena_run run;
+
+	if (!arena_run_find(pool->arena, ref, &run) || run.type != ARENA_RUN_ZSPAGE ||
+	    run.user >> ZS_USER_CLASS_BITS != pool->params.id)
+		return NULL;
+	class_idx = run.user & ((1u << ZS_USER_CLASS_BITS) - 1);
+	if (class_idx >= pool->nr_classes)
+		return NULL;
+	*out_page = run.ref / ARENA_PAGE_REFS;
+	*out_offset = (uint32_t)(ref - run.ref) << ARENA_REF_SHIFT;
+	return &pool->classes[class_idx];
+}
+
+/* The class, zspage and slot of a live object; returns with class->lock held. */
+static struct size_class *object_lock(const struct zs_pool *pool, ref_t ref,
+				      struct zspage **out_zspage, uint32_t *out_slot)
+{
+	uint64_t page = 0;
+	uint32_t offset = 0;
+	struct size_class *class = zs_find(pool, ref, &page, &offset);
+
+	/* A ref that names nothing would free what belongs to somebody else. */
+	if (!class || offset % class->geo.room != 0)
+		abort();
+	mutex_lock(&class->lock);
+	*out_zspage = zspage_find(class, page);
+	*out_slot = offset / class->geo.room;
+	if (!*out_zspage || *out_slot >= class->geo.nr_objs ||
+	    !bitmap_test(zspage_live(*out_zspage), *out_slot))
+		abort();
+	return class;
+}
+
+/*
+ * A free slot in the fullest zspage that has one. Return: 0; -EAGAIN when only slots on busy pages
+ * are left; -ENOSPC when @resident_only finds none; errors of zspage_create().
+ */
+static int class_pick(struct size_class *class, bool resident_only, struct zspage **out_zspage,
+		      uint32_t *out_slot)
+{
+	bool busy = false;
+
+	for (unsigned i = 0; i <= ZS_NR_PARTIAL_GROUPS; i++) {
+		struct zspage *zspage = class->groups[ZS_NR_PARTIAL_GROUPS - i];
+
+		for (; zspage; zspage = zspage->next) {
+			*out_slot = zspage_pick(class, zspage, resident_only);
+			*out_zspage = zspage;
+			if (*out_slot != ZSPAGE_NO_SLOT)
+				return 0;
+			busy |= zspage->nr_busy != 0;
+		}
+	}
+	if (busy)
+		return -EAGAIN;
+	if (resident_only)
+		return -ENOSPC;
+	*out_slot = 0;
+	return zspage_create(class, out_zspage);
+}
+
+/* Back a slot just taken with memory; class->lock is given up meanwhile. On error the slot is free. */
+static int slot_populate(struct size_class *class, struct zspage *zspage, uint32_t slot)
+{
+	struct page_set set;
+	int error;
+
+	zspage_absent(class, zspage, slot, &set);
+	if (set.nr == 0)
+		return 0;
+	if (class->geo.room < ZT_PAGE_SIZE)
+		zspage_ahead(class, zspage, slot,
+			     (uint32_t)min_u64(class->resident / AHEAD_SHARE, AHEAD_MAX), &set);
+	error = zspage_populate(class, zspage, &set, false);
+	if (error) {
+		zspage_drop(class, zspage, slot);
+		(void)zspage_reap(class, zspage); /* others may use it */
+	}
+	return error;
+}
+
+static int class_alloc(struct size_class *class, uint32_t size, bool resident_only, ref_t *out_ref)
+{
+	struct zspage *zspage;
+	uint32_t slot;
+	int error;
+
+	mutex_lock(&class->lock);
+	while ((error = class_pick(class, resident_only, &zspage, &slot)) == -EAGAIN)
+		zspage_wait(class);
+	if (!error) {
+		zspage_take(class, zspage, slot);
+		error = slot_populate(class, zspage, slot);
+	}
+	if (!error) {
+		*out_ref = zspage_slot_ref(class, zspage, slot);
+		hdr_store(class->pool->arena, *out_ref, hdr_with_len(HDR_LIVE, size));
+		class->objects++;
+		class->object_bytes += size;
+	}
+	mutex_unlock(&class->lock);
+	return error;
+}
+
+int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref)
+{
+	struct size_class *class = class_of_size(pool, size);
+	int error;
+
+	if (!class)
+		return -EINVAL;
+	error = class_alloc(class, size, false, out_ref);
+	if (error && zs_trim(pool, 0) > 0)
+		error = class_alloc(class, size, false, out_ref);
+	if (error) {
+		/* The first choice needs memory; some slot may have it. */
+		if (class_alloc(class, size, true, out_ref) != 0)
+			return error;
+	}
+	if (pool->params.fixed_size != 0)
+		memset(zs_data(pool->arena, *out_ref), 0, size);
+	return 0;
+}
+
+void zs_free(struct zs_pool *pool, ref_t ref)
+{
+	struct zspage *zspage;
+	uint32_t slot;
+	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
+	struct page_set set;
+
+	class->objects--;
+	class->object_bytes -= hdr_len(hdr_load(pool->arena, ref));
+	hdr_store(pool->arena, ref, 0);
+	zspage_drop(class, zspage, slot);
+	if (zspage->nr_cached != 0 &&
+	    atomic_load_explicit(&pool->cached, memory_order_relaxed) > ZS_CACHE_PAGES) {
+		zspage_cached(class, zspage, &set);
+		zspage_punch(class, zspage, &set);
+	}
+	mutex_unlock(&class->lock);
+}
+
+uint32_t zs_size(const struct arena *arena, ref_t ref)
+{
+	return hdr_len(hdr_load(arena, ref));
+}
+
+struct zs_owner zs_get_owner(const struct arena *arena, ref_t ref)
+{
+	return hdr_owner(hdr_load(arena, ref));
+}
+
+void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner)
+{
+	hdr_store(arena, ref, hdr_with_owner(hdr_load(arena, ref), owner));
+}
+
+bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size)
+{
+	struct zspage *zspage;
+	uint32_t slot;
+	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
+	bool fits = size >= 1 && size <= class->geo.room - ZS_HDR_SIZE && size <= ZS_MAX_SIZE;
+	uint64_t hdr = hdr_load(pool->arena, ref);
+
+	if (pool->params.fixed_size != 0 && size != pool->params.fixed_size)
+		fits = false;
+	if (fits) {
+		class->object_bytes += size;
+		class->object_bytes -= hdr_len(hdr);
+		hdr_store(pool->arena, ref, hdr_with_len(hdr, size));
+	}
+	mutex_unlock(&class->lock);
+	return fits;
+}
+
+uint32_t zs_room(const struct zs_pool *pool, uint32_t size)
+{
+	const struct size_class *class = class_of_size(pool, size);
+
+	if (!class)
+		return 0;
+	if (pool->params.fixed_size != 0)
+		return size;
+	return (uint32_t)min_u64(class->geo.room - ZS_HDR_SIZE, ZS_MAX_SIZE);
+}
+
+bool zs_is_live(const struct zs_pool *pool, ref_t ref)
+{
+	uint64_t page;
+	uint32_t offset, slot;
+	struct size_class *class = zs_find(pool, ref, &page, &offset);
+	struct zspage *zspage;
+	bool live = false;
+
+	if (!class || offset % class->geo.room != 0)
+		return false;
+	slot = offset / class->geo.room;
+	mutex_lock(&class->lock);
+	zspage = zspage_find(class, page);
+	/* A slot whose memory is only on its way is in use but no object yet: it has no header. */
+	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
+	    bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot)))
+		live = hdr_load(pool->arena, ref) & HDR_LIVE;
+	mutex_unlock(&class->lock);
+	return live;
+}
+
+void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
+{
+	struct zs_pool_stat stat = { 0 };
+
+	for (uint32_t i = 0; i < pool->nr_classes; i++) {
+		struct size_class *class = &pool->classes[i];
+
+		mutex_lock(&class->lock);
+		stat.objects += class->objects;
+		stat.object_bytes += class->object_bytes;
+		stat.resident += class->resident << ZT_PAGE_SHIFT;
+		stat.cached += class->cached << ZT_PAGE_SHIFT;
+		stat.zspages += class->nr_zspages;
+		mutex_unlock(&class->lock);
+	}
+	stat.pages_compacted =
+		atomic_load_explicit(&pool->pages_compacted, memory_order_relaxed);
+	*out_stat = stat;
+}
+
+uint32_t zs_nr_classes(const struct zs_pool *pool)
+{
+	return pool->nr_classes;
+}
+
+void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class_stat *out_stat)
+{
+	struct size_class *class = &pool->classes[class_idx];
+
+	mutex_lock(&class->lock);
+	out_stat->room = class->geo.room;
+	out_stat->pages_per_zspage = class->geo.nr_pages;
+	out_stat->objs_per_zspage = class->geo.nr_objs;
+	out_stat->objects = class->objects;
+	out_stat->zspages = class->nr_zspages;
+	out_stat->resident_pages = class->resident;
+	mutex_unlock(&class->lock);
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * zspage.c - slots and pages of zspages: life cycle, fullness groups, hash, coverage.
+ *
+ * Called with class->lock held, takes arena.lock for runs. Never touches the objects' memory.
+ */
+#include "zsmalloc/zspage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/alloc.h"
+#include "util/lock.h"
+
+/* zspage_pick() looks at so many free slots for one that costs no memory. */
+#define PICK_LOOKS	    16u
+#define PICK_LOOKS_THOROUGH ZSPAGE_MAX_OBJS
+
+static uint8_t group_of(const struct size_class *class, const struct zspage *zspage)
+{
+	if (zspage->inuse == 0)
+		return ZS_GROUP_EMPTY;
+	if (zspage->inuse == class->geo.nr_objs)
+		return ZS_GROUP_FULL;
+	return (uint8_t)(1 + zspage->inuse * ZS_NR_PARTIAL_GROUPS / class->geo.nr_objs);
+}
+
+static void group_add(struct size_class *class, struct zspage *zspage)
+{
+	struct zspage **head = &class->groups[zspage->group];
+
+	zspage->prev = NULL;
+	zspage->next = *head;
+	if (*head)
+		(*head)->prev = zspage;
+	*head = zspage;
+}
+
+static void group_remove(struct size_class *class, struct zspage *zspage)
+{
+	if (zspage->prev)
+		zspage->prev->next = zspage->next;
+	else
+		class->groups[zspage->group] = zspage->next;
+	if (zspage->next)
+		zspage->next->prev = zspage->prev;
+}
+
+static void group_update(struct size_class *class, struct zspage *zspage)
+{
+	uint8_t group = group_of(class, zspage);
+
+	if (group == zspage->group)
+		return;
+	group_remove(class, zspage);
+	zspage->group = group;
+	group_add(class, zspage);
+}
+
+static struct zspage **bucket_of(const struct size_class *class, uint64_t page)
+{
+	return &class->buckets[(page >> class->run_order) & class->bucket_mask];
+}
+
+static void hash_add(struct size_class *class, struct zspage *zspage)
+{
+	struct zspage **bucket = bucket_of(class, zspage->page);
+
+	zspage->hash_next = *bucket;
+	*bucket = zspage;
+}
+
+static void hash_remove(struct size_class *class, struct zspage *zspage)
+{
+	struct zspage **link = bucket_of(class, zspage->page);
+
+	while (*link != zspage)
+		link = &(*link)->hash_next;
+	*link = zspage->hash_next;
+}
+
+/* Without memory the chains grow longer, that is all. */
+static void hash_grow(struct size_class *class)
+{
+	uint32_t old_nr = class->bucket_mask + 1, nr = old_nr * 4;
+	struct zspage **old = class->buckets;
+	struct zspage **buckets = zt_zalloc(nr * sizeof(struct zspage *));
+
+	if (!buckets)
+		return;
+	class->buckets = buckets;
+	class->bucket_mask = nr - 1;
+	for (uint32_t i = 0; i < old_nr; i++) {
+		struct zspage *zspage, *next;
+
+		for (zspage = old[i]; zspage; zspage = next) {
+			next = zspage->hash_next;
+			hash_add(class, zspage);
+		}
+	}
+	if (old != &class->bucket0)
+		zt_free(old);
+}
+
+int zspage_create(struct size_class *class, struct zspage **out_zspage)
+{
+	struct zs_pool *pool = class->pool;
+	struct zspage *zspage = zt_zalloc(zspage_struct_size(&class->geo));
+	ref_t ref;
+	int error;
+
+	if (!zspage)
+		return -ENOMEM;
+	error = arena_run_alloc(pool->arena, class->geo.nr_pages, ARENA_RUN_ZSPAGE,
+				pool->params.id << ZS_USER_CLASS_BITS | class->idx, &ref);
+	if (error) {
+		zt_free(zspage);
+		return error;
+	}
+	zspage->page = (uint32_t)(ref / ARENA_PAGE_REFS);
+	zspage->group = ZS_GROUP_EMPTY;
+	group_add(class, zspage);
+	if (class->nr_zspages++ > 2 * class->bucket_mask)
+		hash_grow(class);
+	hash_add(class, zspage);
+	*out_zspage = zspage;
+	return 0;
+}
+
+bool zspage_reap(struct size_class *class, struct zspage *zspage)
+{
+	if (zspage->inuse != 0 || zspage->nr_resident != 0 || zspage->nr_busy != 0)
+		return false;
+	group_remove(class, zspage);
+	hash_remove(class, zspage);
+	class->nr_zspages--;
+	arena_run_free(class->pool->arena, zspage_ref(zspage));
+	zt_free(zspage);
+	return true;
+}
+
+struct zspage *zspage_find(const struct size_class *class, uint64_t page)
+{
+	struct zspage *zspage = *bucket_of(class, page);
+
+	while (zspage && zspage->page != page)
+		zspage = zspage->hash_next;
+	return zspage;
+}
+
+uint32_t zspage_pick(const struct size_class *class, struct zspage *zspage, bool resident_only)
+{
+	const uint64_t *live = zspage_live(zspage);
+	const uint64_t *resident = zspage_resident(class, zspage);
+	const uint64_t *busy = zspage_busy(class, zspage);
+	uint32_t looks = resident_only ? PICK_LOOKS_THOROUGH : PICK_LOOKS;
+	uint32_t nr_objs = class->geo.nr_objs, best = ZSPAGE_NO_SLOT;
+
+	for (uint32_t slot = 0; looks > 0; slot++, looks--) {
+		uint32_t first, last;
+
+		slot = bitmap_find(live, false, slot, nr_objs);
+		if (slot == nr_objs)
+			break;
+		first = slot_first_page(class, slot);
+		last = slot_last_page(class, slot);
+		if (zspage->nr_busy != 0 && bitmap_any(busy, first, last))
+			continue;
+		if (bitmap_find(resident, false, first, last + 1) > last)
+			return slot;
+		if (best == ZSPAGE_NO_SLOT)
+			best = slot;
+	}
+	return resident_only ? ZSPAGE_NO_SLOT : best;
+}
+
+bool zspage_covered(const struct size_class *class, struct zspage *zspage, uint32_t page)
+{
+	uint32_t first = page * ZT_PAGE_SIZE / class->geo.room;
+	uint32_t last = (page * ZT_PAGE_SIZE + ZT_PAGE_SIZE - 1) / class->geo.room;
+
+	if (last >= class->geo.nr_objs)
+		last = class->geo.nr_objs - 1u;
+	return bitmap_any(zspage_live(zspage), first, last);
+}
+
+static void count_cached(struct size_class *class, struct zspage *zspage, int32_t nr)
+{
+	if (nr == 0)
+		return;
+	zspage->nr_cached = (uint16_t)(zspage->nr_cached + nr);
+	class->cached += (uint64_t)(int64_t)nr;
+	atomic_fetch_add_explicit(&class->pool->cached, nr, memory_order_relaxed);
+}
+
+/* Resident pages of a slot, not in use now, that no slot in use touches. */
+static int32_t slot_cached_pages(const struct size_class *class, struct zspage *zspage,
+				 uint32_t slot)
+{
+	const uint64_t *resident = zspage_resident(class, zspage);
+	uint32_t first = slot_first_page(class, slot), last = slot_last_page(class, slot);
+	int32_t nr = 0;
+
+	for (uint32_t page = first; page <= last; page++) {
+		/* Pages inside belong to this slot alone. */
+		bool shared = page == first || page == last;
+
+		if (bitmap_test(resident, page) &&
+		    !(shared && zspage_covered(class, zspage, page)))
+			nr++;
+	}
+	return nr;
+}
+
+void zspage_take(struct size_class *class, struct zspage *zspage, uint32_t slot)
+{
+	ZT_ASSERT(!bitmap_test(zspage_live(zspage), slot));
+	count_cached(class, zspage, -slot_cached_pages(class, zspage, slot));
+	bitmap_set(zspage_live(zspage), slot);
+	zspage->inuse++;
+	group_update(class, zspage);
+}
+
+void zspage_drop(struct size_class *class, struct zspage *zspage, uint32_t slot)
+{
+	ZT_ASSERT(bitmap_test(zspage_live(zspage), slot));
+	bitmap_clear(zspage_live(zspage), slot);
+	count_cached(class, zspage, slot_cached_pages(class, zspage, slot));
+	zspage->inuse--;
+	group_update(class, zspage);
+}
+
+static void set_add(struct page_set *set, uint32_t page)
+{
+	bitmap_set(set->bits, page);
+	set->nr++;
+}
+
+void zspage_absent(const struct size_class *class, struct zspage *zspage, uint32_t slot,
+		   struct page_set *out_set)
+{
+	const uint64_t *resident = zspage_resident(class, zspage);
+	uint32_t last = slot_last_page(class, slot);
+
+	memset(out_set, 0, sizeof(*out_set));
+	for (uint32_t page = slot_first_page(class, slot); page <= last; page++) {
+		if (!bitmap_test(resident, page))
+			set_add(out_set, page);
+	}
+}
+
+void zspage_ahead(const struct size_class *class, struct zspage *zspage, uint32_t slot, uint32_t nr,
+		  struct page_set *inout_set)
+{
+	uint32_t page = slot_last_page(class, slot) + 1;
+
+	for (; nr > 0 && page < class->geo.nr_pages; nr--, page++) {
+		if (bitmap_test(zspage_resident(class, zspage), page) ||
+		    bitmap_test(zspage_busy(class, zspage), page))
+			return;
+		set_add(inout_set, page);
+	}
+}
+
+void zspage_cached(const struct size_class *class, struct zspage *zspage, struct page_set *out_set)
+{
+	uint32_t page = 0, end = class->geo.nr_pages;
+
+	memset(out_set, 0, sizeof(*out_set));
+	while (out_set->nr < zspage->nr_cached) {
+		page = bitmap_find(zspage_resident(class, zspage), true, page, end);
+		ZT_ASSERT(page < end);
+		if (!bitmap_test(zspage_busy(class, zspage), page) &&
+		    !zspage_covered(class, zspage, page))
+			set_add(out_set, page);
+		page++;
+	}
+}
+
+/* The next run of pages in @set at or behind @from; false when there is none. */
+static bool set_next_run(const struct page_set *set, uint32_t from, uint32_t *out_first,
+			 uint32_t *out_end)
+{
+	*out_first = bitmap_find(set->bits, true, from, ZSPAGE_MAX_PAGES);
+	if (*out_first == ZSPAGE_MAX_PAGES)
+		return false;
+	*out_end = bitmap_find(set->bits, false, *out_first, ZSPAGE_MAX_PAGES);
+	return true;
+}
+
+static void busy_begin(struct size_class *class, struct zspage *zspage, const struct page_set *set)
+{
+	uint64_t *busy = zspage_busy(class, zspage);
+
+	for (uint32_t i = 0; i < class->page_words; i++)
+		busy[i] |= set->bits[i];
+	zspage->nr_busy = (uint16_t)(zspage->nr_busy + set->nr);
+}
+
+static void busy_end(struct size_class *class, struct zspage *zspage, const struct page_set *set)
+{
+	struct zs_pool *pool = class->pool;
+	uint64_t *busy = zspage_busy(class, zspage);
+
+	for (uint32_t i = 0; i < class->page_words; i++)
+		busy[i] &= ~set->bits[i];
+	zspage->nr_busy = (uint16_t)(zspage->nr_busy - set->nr);
+	/* A waiter on this class counted itself under class->lock; others are woken for nothing. */
+	if (atomic_load_explicit(&pool->nr_waiters, memory_order_relaxed) == 0)
+		return;
+	mutex_lock(&pool->wait_lock);
+	zt_lock_check(pthread_cond_broadcast(&pool->wait_cond));
+	mutex_unlock(&pool->wait_lock);
+}
+
+void zspage_wait(struct size_class *class)
+{
+	struct zs_pool *pool = class->pool;
+
+	/* wait_lock before class->lock is given up: who ends being busy then finds us waiting. */
+	atomic_fetch_add_explicit(&pool->nr_waiters, 1, memory_order_relaxed);
+	mutex_lock(&pool->wait_lock);
+	mutex_unlock(&class->lock);
+	zt_lock_check(pthread_cond_wait(&pool->wait_cond, &pool->wait_lock));
+	mutex_unlock(&pool->wait_lock);
+	atomic_fetch_sub_explicit(&pool->nr_waiters, 1, memory_order_relaxed);
+	mutex_lock(&class->lock);
+}
+
+int zspage_populate(struct size_class *class, struct zspage *zspage, const struct page_set *set,
+		    bool keep_lock)
+{
+	uint32_t first, end = 0, done = 0;
+	int error = 0;
+
+	busy_begin(class, zspage, set);
+	if (!keep_lock)
+		mutex_unlock(&class->lock);
+	while (!error && set_next_run(set, end, &first, &end)) {
+		error = arena_populate(class->pool->arena,
+				       zspage_ref(zspage) + first * ARENA_PAGE_REFS, end - first);
+		if (!error)
+			done = end;
+	}
+	if (!keep_lock)
+		mutex_lock(&class->lock);
+	busy_end(class, zspage, set);
+	for (end = 0; set_next_run(set, end, &first, &end) && end <= done;) {
+		for (uint32_t page = first; page < end; page++) {
+			bitmap_set(zspage_resident(class, zspage), page);
+			count_cached(class, zspage, !zspage_covered(class, zspage, page));
+		}
+		zspage->nr_resident = (uint16_t)(zspage->nr_resident + end - first);
+		class->resident += end - first;
+	}
+	return error;
+}
+
+void zspage_punch(struct size_class *class, struct zspage *zspage, const struct page_set *set)
+{
+	uint64_t *resident = zspage_resident(class, zspage);
+	uint32_t first, end = 0;
+
+	count_cached(class, zspage, -(int32_t)set->nr);
+	busy_begin(class, zspage, set);
+	mutex_unlock(&class->lock);
+	while (set_next_run(set, end, &first, &end))
+		arena_punch(class->pool->arena, zspage_ref(zspage) + first * ARENA_PAGE_REFS,
+			    end - first);
+	mutex_lock(&class->lock);
+	for (uint32_t i = 0; i < class->page_words; i++)
+		resident[i] &= ~set->bits[i];
+	zspage->nr_resident = (uint16_t)(zspage->nr_resident - set->nr);
+	class->resident -= set->nr;
+	busy_end(class, zspage, set);
+	(void)zspage_reap(class, zspage); /* whether there is still something in it does not matter */
+}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_blkmap.c - the block map against a model: bytes and pages of one file. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "tests/blkmap/bm_fixture.h"
+#include "util/alloc.h"
+
+#define MODEL_SIZE (768u * 1024u)
+#define MODEL_PAGES (MODEL_SIZE / ZT_PAGE_SIZE)
+
+static struct bm bm;
+static char model[MODEL_SIZE];
+static bool present[MODEL_PAGES];
+static char buf[MODEL_SIZE];
+
+static uint64_t model_pages(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < MODEL_PAGES; i++)
+		n += present[i];
+	return n;
+}
+
+static void model_write(uint64_t off, const char *src, size_t len)
+{
+	memcpy(model + off, src, len);
+	for (uint64_t p = off / ZT_PAGE_SIZE; p * ZT_PAGE_SIZE < off + len; p++)
+		present[p] = true;
+}
+
+static void model_zero(uint64_t off, uint64_t len)
+{
+	memset(model + off, 0, len);
+	for (uint64_t p = div_round_up_u64(off, ZT_PAGE_SIZE); (p + 1) * ZT_PAGE_SIZE <= off + len; p++)
+		present[p] = false;
+}
+
+static void compare(uint64_t off, size_t len)
+{
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, off, buf, len), 0);
+	for (size_t i = 0; memcmp(buf, model + off, len) != 0 && i < len; i++)
+		if (buf[i] != model[off + i])
+			ck_abort_msg("byte %" PRIu64 " differs", off + i);
+	ck_assert_uint_eq(*bm.file.nr_pages, model_pages());
+}
+
+static void compare_seek(uint64_t off, int whence)
+{
+	uint64_t found = 0, want = off / ZT_PAGE_SIZE;
+	int error = blkmap_seek(bm.map, &bm.file, MODEL_SIZE, off, whence, &found);
+
+	while (want < MODEL_PAGES && present[want] != (whence == SEEK_DATA))
+		want++;
+	if (want == MODEL_PAGES && whence == SEEK_DATA) {
+		ck_assert_int_eq(error, -ENXIO);
+		return;
+	}
+	ck_assert_int_eq(error, 0);
+	ck_assert_uint_eq(found, max_u64(want * ZT_PAGE_SIZE, off));
+}
+
+/* Ranges as they come: whole clusters, whole pages, any bytes; often at the same few places. */
+static void random_range(uint64_t *seed, uint64_t *off, uint64_t *len)
+{
+	uint64_t unit = zt_random(seed) % 3 == 0 ? 1 : zt_random(seed) % 2 ? ZT_PAGE_SIZE : 65536;
+	uint64_t max_len = zt_random(seed) % 4 ? 4 * ZT_PAGE_SIZE : 4 * 65536;
+
+	*off = zt_random(seed) % MODEL_SIZE / unit * unit;
+	if (zt_random(seed) % 2)
+		*off %= 3 * 65536;
+	*len = round_up_u64(1 + zt_random(seed) % max_len, unit);
+	*len = min_u64(*len, MODEL_SIZE - *off);
+}
+
+static void random_op(uint64_t *seed)
+{
+	uint64_t off, len;
+
+	random_range(seed, &off, &len);
+	switch (zt_random(seed) % 16) {
+	case 0:
+		ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, off), 0);
+		memset(model + off, 0, MODEL_SIZE - off);
+		for (uint64_t p = div_round_up_u64(off, ZT_PAGE_SIZE); p < MODEL_PAGES; p++)
+			present[p] = false;
+		break;
+	case 1:
+	case 2:
+		ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, off, len), 0);
+		model_zero(off, len);
+		break;
+	case 3:
+		if (!blkmap_covers(&bm.file, off, len))
+			ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, off, len), 0);
+		ck_assert_int_eq(blkmap_allocate(bm.map, &bm.file, off, len), 0);
+		for (uint64_t p = off / ZT_PAGE_SIZE; p * ZT_PAGE_SIZE < off + len; p++)
+			present[p] = true;
+		break;
+	case 4:
+		blkmap_fold_idle(bm.map, 0);
+		break;
+	case 5:
+		blkmap_trim(bm.map);
+		break;
+	case 6:
+		compare_seek(off, zt_random(seed) % 2 ? SEEK_DATA : SEEK_HOLE);
+		break;
+	default:
+		bm_fill(seed, buf, len);
+		model_write(off, buf, len);
+		ck_assert_int_eq(bm_write(&bm, off, buf, len), 0);
+		break;
+	}
+	random_range(seed, &off, &len);
+	compare(off, len);
+}
+
+static const struct bm_config configs[] = {
+	{ .order = 0 },
+	{ .order = 2 },
+	{ .order = 4 },
+	{ .order = 5 },
+	{ .order = 4, .compress = "zstd" },
+	{ .order = 4, .compress = "null" },
+	{ .order = 4, .accel = BLKMAP_ACCEL_ON },
+	{ .order = 0, .accel = BLKMAP_ACCEL_ON },
+	{ .order = 4, .accel = BLKMAP_ACCEL_AUTO, .compress = "lz4hc" },
+};
+
+START_TEST(test_random_operations_match_a_model)
+{
+	uint64_t seed = zt_seed() + (uint64_t)_i;
+
+	memset(model, 0, sizeof(model));
+	memset(present, 0, sizeof(present));
+	bm_start(&bm, &configs[_i]);
+	for (int i = 0; i < 1500; i++) {
+		random_op(&seed);
+		if (i % 250 == 0) {
+			bm_check(&bm);
+			compare(0, MODEL_SIZE);
+		}
+	}
+	compare(0, MODEL_SIZE);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded_later)
+{
+	struct blkmap_stat stat;
+	uint64_t seed = 1;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	memset(model, 'a', 65536);
+	for (int i = 0; i < 65536; i += 7)
+		model[i] = (char)i;
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.data.objects, 1);
+
+	bm_fill(&seed, model + 5 * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
+	model[5 * ZT_PAGE_SIZE] ^= 1;
+	ck_assert_int_eq(bm_write(&bm, 5 * ZT_PAGE_SIZE, model + 5 * ZT_PAGE_SIZE, ZT_PAGE_SIZE), 0);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.data.objects, 2);
+	bm_check(&bm);
+
+	ck_assert_uint_eq(blkmap_fold_idle(bm.map, 0), 1);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.data.objects, 1);
+	ck_assert_uint_eq(stat.folds, 1);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
+	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_repeated_values_live_in_the_slot)
+{
+	static const uint64_t values[] = { 0, 1, UINT64_MAX, 0x0fffffffffffffff, 0x41414141 };
+	struct blkmap_stat stat;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
+		for (size_t i = 0; i < 65536; i += 8)
+			memcpy(buf + i, &values[v], 8);
+		ck_assert_int_eq(bm_write(&bm, v * 65536, buf, 65536), 0);
+	}
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.data.objects, 0);
+	ck_assert_uint_eq(stat.same_pages, 16 * ARRAY_SIZE(values));
+	ck_assert_uint_eq(stat.nr_pages, 16 * ARRAY_SIZE(values));
+	for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, v * 65536 + 8, buf, 65528), 0);
+		for (size_t i = 0; i < 65528; i += 8)
+			ck_assert_int_eq(memcmp(buf + i, &values[v], 8), 0);
+	}
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_incompressible_data_is_stored_raw)
+{
+	struct blkmap_stat stat;
+	uint64_t seed = 3;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	for (size_t i = 0; i < 65536; i++)
+		model[i] = (char)zt_random(&seed);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.huge_pages, 16);
+	ck_assert_uint_eq(stat.huge_pages_since, 16);
+	ck_assert_uint_eq(stat.data.object_bytes, 65536);
+	memset(buf, 0, 65536);
+	ck_assert_int_eq(bm_write(&bm, 0, buf, 65536), 0);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.huge_pages, 0);
+	ck_assert_uint_eq(stat.huge_pages_since, 16);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_size_limit_refuses_new_pages_and_nothing_else)
+{
+	bm_start(&bm, &(struct bm_config){ .order = 2, .max_pages = 10 });
+	memset(model, 'x', sizeof(model));
+	ck_assert_int_eq(bm_write(&bm, 0, model, 8 * ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(bm_write(&bm, 8 * ZT_PAGE_SIZE, model, 3 * ZT_PAGE_SIZE), -ENOSPC);
+	ck_assert_uint_eq(*bm.file.nr_pages, 8);
+	/* What is there may be rewritten, and two more pages fit. */
+	ck_assert_int_eq(bm_write(&bm, 0, model, 8 * ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(bm_write(&bm, 8 * ZT_PAGE_SIZE, model, 2 * ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(bm_write(&bm, 10 * ZT_PAGE_SIZE, model, 1), -ENOSPC);
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(bm_write(&bm, 10 * ZT_PAGE_SIZE, model, 1), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_memory_limit_refuses_and_rewriting_in_place_succeeds)
+{
+	struct blkmap_stat stat;
+	uint64_t seed = 5, off = 0;
+	int error;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4, .limit = 4 * MIB });
+	for (;; off += 65536) {
+		for (size_t i = 0; i < 65536; i++)
+			buf[i] = (char)zt_random(&seed);
+		error = bm_write(&bm, off, buf, 65536);
+		if (error)
+			break;
+		if (off == 0)
+			memcpy(model, buf, 65536);
+	}
+	ck_assert_int_eq(error, -ENOSPC);
+	ck_assert_uint_gt(off, 3 * MIB);
+	ck_assert_uint_le(arena_memfd_bytes(bm.arena), 4 * MIB);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
+	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+
+	/* All clusters again with other bytes, whole and in part: no room is needed. */
+	for (uint64_t at = 0; at < off; at += 65536) {
+		for (size_t i = 0; i < 65536; i++)
+			buf[i] = (char)zt_random(&seed);
+		ck_assert_int_eq(bm_write(&bm, at, buf, 65536), 0);
+		ck_assert_int_eq(bm_write(&bm, at + 8192, buf + 8192, 4096), 0);
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, at, model, 65536), 0);
+		ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+	}
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_gt(stat.overwrites_in_place, 0);
+	bm_check(&bm);
+
+	/* Deleting gives room again. */
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, off / 2), 0);
+	sleep(2); /* refused room is not looked for again within a second */
+	ck_assert_int_eq(bm_write(&bm, off, buf, 65536), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_nth_failure_leaves_old_content)
+{
+	uint64_t seed = 11;
+
+	bm_start(&bm, &configs[_i]);
+	for (size_t i = 0; i < sizeof(model); i++)
+		model[i] = (char)(zt_random(&seed) % 16);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 300000), 0);
+	memset(model + 300000, 0, sizeof(model) - 300000);
+	for (long n = 1;; n++) {
+		uint64_t off = 50000, len = 5000;
+		int error;
+
+		memset(buf, (int)n, len);
+		buf[17] = 'z';
+		zt_fault_set(n);
+		error = bm_write(&bm, off, buf, len);
+		if (zt_fault_pending()) {
+			zt_fault_set(0);
+			ck_assert_int_eq(error, 0);
+			break;
+		}
+		/* A failure that was survived by another way, or one that changed nothing in its cluster. */
+		ck_assert(error == 0 || error == -ENOMEM);
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, off), 0);
+		ck_assert_int_eq(memcmp(buf, model, off), 0);
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, off + len, buf, 300000), 0);
+		ck_assert_int_eq(memcmp(buf, model + off + len, 300000), 0);
+		bm_check(&bm);
+	}
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_far_offsets_of_a_sparse_file)
+{
+	uint64_t far = (uint64_t)INT64_MAX - 10000, found;
+
+	bm_start(&bm, &(struct bm_config){ .order = (unsigned)_i });
+	memset(model, 'f', 10000);
+	ck_assert_int_eq(bm_write(&bm, far, model, 10000), 0);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, far, buf, 10000), 0);
+	ck_assert_int_eq(memcmp(buf, model, 10000), 0);
+	ck_assert_int_eq(blkmap_seek(bm.map, &bm.file, INT64_MAX, 0, SEEK_DATA, &found), 0);
+	ck_assert_uint_eq(found, far / ZT_PAGE_SIZE * ZT_PAGE_SIZE);
+	ck_assert_uint_le(*bm.file.nr_pages, 4);
+	bm_stop(&bm);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("blkmap");
+	TCase *tc = tcase_create("blkmap");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, test_random_operations_match_a_model, 0, ARRAY_SIZE(configs));
+	tcase_add_test(tc, test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded_later);
+	tcase_add_test(tc, test_repeated_values_live_in_the_slot);
+	tcase_add_test(tc, test_incompressible_data_is_stored_raw);
+	tcase_add_test(tc, test_size_limit_refuses_new_pages_and_nothing_else);
+	tcase_add_test(tc, test_memory_limit_refuses_and_rewriting_in_place_succeeds);
+	tcase_add_loop_test(tc, test_nth_failure_leaves_old_content, 0, ARRAY_SIZE(configs));
+	tcase_add_loop_test(tc, test_far_offsets_of_a_sparse_file, 0, BLKMAP_MAX_ORDER + 1);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

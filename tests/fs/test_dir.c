@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_dir.c - a directory as a set of names: growth from nothing to many blocks and back. */
+#include "fs/dir.h"
+#include "fs/dirindex.h"
+#include "tests/fs/fixture.h"
+#include "util/alloc.h"
+
+/* Names lead to numbers that are no inodes: only the directory itself is looked at. */
+#define FAKE_INO(i) ((ino_nr)(i) + 1000)
+
+static struct super *sb;
+static struct dir dir;
+static uint64_t objects_before;
+
+static void setup(void)
+{
+	sb = fixture_init();
+	ck_assert_int_eq(dir_open(sb, make_dir(sb, FS_ROOT_INO, "dir"), &dir), 0);
+	objects_before = fixture_meta_objects(sb);
+}
+
+static void teardown(void)
+{
+	fixture_exit(sb);
+}
+
+static struct fs_name name_of(unsigned i)
+{
+	static char text[FS_NAME_MAX + 1];
+	struct fs_name name;
+	int len;
+
+	memset(text, 'x', sizeof(text));
+	len = snprintf(text, sizeof(text), "%u", i);
+	text[len] = 'x';
+	text[len + (int)(i * 7 % 40)] = '\0';
+	ck_assert_int_eq(fs_name_init(sb, text, &name), 0);
+	return name;
+}
+
+static int add(unsigned i)
+{
+	struct fs_name name = name_of(i);
+
+	return dir_add(&dir, &name, FAKE_INO(i), 8);
+}
+
+static uint64_t pos_of(unsigned i)
+{
+	struct fs_name name = name_of(i);
+	struct dir_entry entry;
+
+	if (dir_find(&dir, &name, &entry) != 0)
+		return UINT64_MAX;
+	ck_assert_uint_eq(entry.ino, FAKE_INO(i));
+	ck_assert_uint_eq(entry.type, 8);
+	return entry.pos;
+}
+
+static void remove_name(unsigned i)
+{
+	struct fs_name name = name_of(i);
+	uint64_t pos = pos_of(i);
+
+	ck_assert_uint_ne(pos, UINT64_MAX);
+	dir_remove(&dir, &name, pos);
+}
+
+static void check_dir(void)
+{
+	uint64_t objects = 0;
+
+	ck_assert_int_eq(dir_check(&dir, &objects), 0);
+	ck_assert_uint_eq(fixture_meta_objects(sb), objects_before + objects);
+}
+
+START_TEST(test_names_stay_at_their_positions_while_the_directory_grows)
+{
+	enum { NR = 3000 };
+	static uint64_t pos[NR];
+
+	for (unsigned i = 0; i < NR; i++) {
+		ck_assert_uint_eq(pos_of(i), UINT64_MAX);
+		ck_assert_int_eq(add(i), 0);
+		pos[i] = pos_of(i);
+		ck_assert_uint_ne(pos[i], UINT64_MAX);
+		if (i < 300)
+			check_dir();
+	}
+	ck_assert_uint_eq(dir_nr_entries(&dir), NR);
+	for (unsigned i = 0; i < NR; i++)
+		ck_assert_uint_eq(pos_of(i), pos[i]);
+	check_dir();
+	for (unsigned i = 0; i < NR; i++) {
+		remove_name(i);
+		ck_assert_uint_eq(pos_of(i), UINT64_MAX);
+	}
+	check_dir();
+}
+END_TEST
+
+START_TEST(test_first_names_need_one_small_block)
+{
+	ref_t ref;
+
+	ck_assert_int_eq(add(0), 0);
+	ref = dir.rec->tree_word;
+	ck_assert_uint_eq(dir.rec->tree_shape, 0);
+	ck_assert_uint_eq(zs_size(sb->arena, ref), 56);
+	remove_name(0);
+	ck_assert_uint_eq(dir.rec->tree_word, 0);
+	check_dir();
+}
+END_TEST
+
+START_TEST(test_memory_comes_back_block_by_block)
+{
+	enum { NR = 5000 };
+	uint64_t full, half;
+
+	for (unsigned i = 0; i < NR; i++)
+		ck_assert_int_eq(add(i), 0);
+	full = fixture_meta_objects(sb) - objects_before;
+	for (unsigned i = NR / 4; i < NR * 3 / 4; i++)
+		remove_name(i);
+	check_dir();
+	half = fixture_meta_objects(sb) - objects_before;
+	ck_assert_uint_lt(half, full * 6 / 10);
+	/* and what was given back is used again before the directory grows */
+	for (unsigned i = NR / 4; i < NR * 3 / 4; i++)
+		ck_assert_int_eq(add(i), 0);
+	ck_assert_uint_le(fixture_meta_objects(sb) - objects_before, full + 1);
+	check_dir();
+	for (unsigned i = NR; i-- > 0;)
+		remove_name(i);
+	ck_assert_uint_eq(fixture_meta_objects(sb), objects_before);
+	ck_assert_uint_eq(dir.rec->tree_word, 0);
+	ck_assert_ptr_null(dirindex_get(sb, dir.ino));
+	check_dir();
+}
+END_TEST
+
+START_TEST(test_missing_index_is_made_from_the_blocks)
+{
+	enum { NR = 2000 };
+	static uint64_t pos[NR];
+	struct fs_name name;
+	struct dir_entry entry;
+
+	for (unsigned i = 0; i < NR; i++)
+		ck_assert_int_eq(add(i), 0);
+	for (unsigned i = 0; i < NR; i += 3)
+		remove_name(i);
+	for (unsigned i = 0; i < NR; i++)
+		pos[i] = pos_of(i);
+	dirindex_drop(sb, dir.ino);
+	name = name_of(1);
+	ck_assert_int_eq(dir_find(&dir, &name, &entry), -EAGAIN);
+	ck_assert_int_eq(dir_make_index(&dir), 0);
+	for (unsigned i = 0; i < NR; i++)
+		ck_assert_uint_eq(pos_of(i), pos[i]);
+	check_dir();
+	for (unsigned i = 0; i < NR; i++)
+		if (i % 3)
+			remove_name(i);
+	check_dir();
+}
+END_TEST
+
+struct visit {
+	uint64_t last, nr, stop_after;
+};
+
+static bool visit_name(void *arg, const struct dir_entry *entry, const char *text, unsigned len,
+		       uint64_t next_pos)
+{
+	struct visit *visit = arg;
+
+	(void)text;
+	ck_assert_uint_gt(len, 0);
+	ck_assert(visit->nr == 0 || entry->pos > visit->last);
+	ck_assert_uint_gt(next_pos, entry->pos);
+	visit->last = entry->pos;
+	return ++visit->nr != visit->stop_after;
+}
+
+START_TEST(test_walk_begins_at_a_position_and_stops_when_told)
+{
+	struct visit visit = { 0 };
+
+	dir_walk(&dir, 0, visit_name, &visit);
+	ck_assert_uint_eq(visit.nr, 0);
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert_int_eq(add(i), 0);
+	dir_walk(&dir, 0, visit_name, &visit);
+	ck_assert_uint_eq(visit.nr, 1000);
+
+	for (unsigned i = 0; i < 1000; i += 50) {
+		uint64_t pos = pos_of(i), before = 0;
+
+		for (unsigned j = 0; j < 1000; j++)
+			before += pos_of(j) < pos;
+		visit = (struct visit){ 0 };
+		dir_walk(&dir, pos, visit_name, &visit);
+		ck_assert_uint_eq(visit.nr, 1000 - before);
+		visit = (struct visit){ .stop_after = 1 };
+		dir_walk(&dir, pos, visit_name, &visit);
+		ck_assert_uint_eq(visit.nr, 1);
+		ck_assert_uint_eq(visit.last, pos);
+	}
+	for (unsigned i = 0; i < 1000; i++)
+		remove_name(i);
+}
+END_TEST
+
+START_TEST(test_replaced_name_leads_elsewhere)
+{
+	struct fs_name name;
+	struct dir_entry entry;
+
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert_int_eq(add(i), 0);
+	name = name_of(777);
+	dir_replace(&dir, pos_of(777), 4242, 4);
+	ck_assert_int_eq(dir_find(&dir, &name, &entry), 0);
+	ck_assert_uint_eq(entry.ino, 4242);
+	ck_assert_uint_eq(entry.type, 4);
+	dir_replace(&dir, entry.pos, FAKE_INO(777), 8);
+	for (unsigned i = 0; i < 1000; i++)
+		remove_name(i);
+}
+END_TEST
+
+/* Every allocation of every growth fails once: the name is not added, nothing else changes, and then it works. */
+START_TEST(test_want_of_memory_while_growing_changes_nothing)
+{
+	unsigned failures = 0;
+
+	for (unsigned i = 0; i < 1500; i++) {
+		int err = -ENOMEM;
+
+		for (long n = 1; err; n++) {
+			uint64_t nr = dir_nr_entries(&dir);
+
+			zt_fault_set(n);
+			err = add(i);
+			zt_fault_set(0);
+			if (!err)
+				break;
+			failures++;
+			ck_assert_msg(err == -ENOMEM || err == -ENOSPC, "%d", err);
+			ck_assert_uint_eq(dir_nr_entries(&dir), nr);
+			ck_assert_uint_eq(pos_of(i), UINT64_MAX);
+			check_dir();
+			ck_assert_int_lt(n, 100);
+		}
+	}
+	ck_assert_uint_gt(failures, 20);
+	for (unsigned i = 0; i < 1500; i++)
+		remove_name(i);
+	check_dir();
+}
+END_TEST
+
+START_TEST(test_check_sees_damage)
+{
+	uint64_t objects = 0, *block, header;
+
+	for (unsigned i = 0; i < 500; i++)
+		ck_assert_int_eq(add(i), 0);
+	zt_log_set_sink(NULL);
+	dir.rec->nr_pages++;
+	ck_assert_int_eq(dir_check(&dir, &objects), -EUCLEAN);
+	dir.rec->nr_pages--;
+	dirindex_remove(dirindex_get(sb, dir.ino), name_of(3).hash, (uint32_t)pos_of(3));
+	ck_assert_int_eq(dir_check(&dir, &objects), -EUCLEAN);
+	dirindex_drop(sb, dir.ino);
+	ck_assert_int_eq(dir_make_index(&dir), 0);
+
+	/* the same name a second time, in place of another one of its length */
+	block = zs_data(sb->arena, *(uint64_t *)zs_data(sb->arena, dir.rec->tree_word));
+	header = block[0];
+	block[0] = 0;
+	ck_assert_int_eq(dir_check(&dir, &objects), -EUCLEAN);
+	block[0] = header;
+	zt_log_set_sink(zt_check_log);
+	check_dir();
+	for (unsigned i = 0; i < 500; i++)
+		remove_name(i);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("dir");
+	TCase *tc = tcase_create("dir");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_names_stay_at_their_positions_while_the_directory_grows);
+	tcase_add_test(tc, test_first_names_need_one_small_block);
+	tcase_add_test(tc, test_memory_comes_back_block_by_block);
+	tcase_add_test(tc, test_missing_index_is_made_from_the_blocks);
+	tcase_add_test(tc, test_walk_begins_at_a_position_and_stops_when_told);
+	tcase_add_test(tc, test_replaced_name_leads_elsewhere);
+	tcase_add_test(tc, test_want_of_memory_while_growing_changes_nothing);
+	tcase_add_test(tc, test_check_sees_damage);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_readdir.c - listings: complete, each entry once, also while the directory changes. */
+#include "tests/fs/fixture.h"
+
+enum { NR_NAMES = 4000 };
+
+static struct super *sb;
+static ino_nr dir;
+
+static void setup(void)
+{
+	sb = fixture_init();
+	dir = make_dir(sb, FS_ROOT_INO, "dir");
+}
+
+static void teardown(void)
+{
+	fixture_exit(sb);
+}
+
+/* What one call of fs_readdir() gave. */
+struct page {
+	unsigned room; /* entries that fit */
+	unsigned nr;
+	bool full;
+	uint64_t cookie;
+	unsigned seen[NR_NAMES]; /* how often, over all calls; names are numbers */
+	unsigned others, dots;
+	ino_nr dot_ino, dotdot_ino;
+	bool plus;
+};
+
+static bool emit(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
+		 uint64_t next_cookie, const struct fs_entry *entry)
+{
+	struct page *page = arg;
+	char text[FS_NAME_MAX + 1];
+
+	if (page->nr == page->room) {
+		page->full = true;
+		return false;
+	}
+	page->nr++;
+	ck_assert_uint_gt(next_cookie, page->cookie);
+	page->cookie = next_cookie;
+	memcpy(text, name, name_len);
+	text[name_len] = '\0';
+	if (text[0] == '.') {
+		ck_assert_ptr_null(entry);
+		ck_assert_uint_eq(type, S_IFDIR);
+		*(strcmp(text, ".") == 0 ? &page->dot_ino : &page->dotdot_ino) = ino;
+		page->dots++;
+		return true;
+	}
+	ck_assert_int_eq(entry != NULL, page->plus);
+	if (entry != NULL) {
+		ck_assert_uint_eq(entry->ino, ino);
+		ck_assert_uint_eq(entry->attr.st_ino, ino);
+		ck_assert_uint_eq(entry->attr.st_mode & S_IFMT, type);
+	}
+	if (text[0] >= '0' && text[0] <= '9' && strtoul(text, NULL, 10) < NR_NAMES)
+		page->seen[strtoul(text, NULL, 10)]++;
+	else
+		page->others++;
+	return true;
+}
+
+static void name_of(char name[32], unsigned i)
+{
+	snprintf(name, 32, "%u%.*s", i, (int)(i % 20), "-------------------");
+}
+
+static void add(unsigned i)
+{
+	char name[32];
+
+	name_of(name, i);
+	fs_forget(sb, make_file(sb, dir, name), 1);
+}
+
+static void del(unsigned i)
+{
+	char name[32];
+
+	name_of(name, i);
+	ck_assert_int_eq(fs_unlink(sb, dir, name), 0);
+}
+
+/* One request; false at the end of the directory. */
+static bool read_page(struct page *page, unsigned room)
+{
+	page->room = room;
+	page->nr = 0;
+	page->full = false;
+	ck_assert_int_eq(fs_readdir(sb, dir, page->cookie, page->plus, emit, page), 0);
+	return page->nr > 0;
+}
+
+START_TEST(test_empty_directory_has_two_entries)
+{
+	struct page page = { 0 };
+
+	ck_assert(read_page(&page, 10));
+	ck_assert_uint_eq(page.nr, 2);
+	ck_assert_uint_eq(page.dot_ino, dir);
+	ck_assert_uint_eq(page.dotdot_ino, FS_ROOT_INO);
+	ck_assert(!read_page(&page, 10));
+}
+END_TEST
+
+START_TEST(test_every_entry_comes_once_whatever_the_page)
+{
+	static const unsigned rooms[] = { 1, 2, 3, 50, 10000 };
+
+	for (unsigned i = 0; i < NR_NAMES; i++)
+		add(i);
+	for (size_t r = 0; r < ARRAY_SIZE(rooms); r++) {
+		struct page page = { .plus = r == 3 };
+
+		while (read_page(&page, rooms[r]))
+			;
+		for (unsigned i = 0; i < NR_NAMES; i++)
+			ck_assert_uint_eq(page.seen[i], 1);
+		ck_assert_uint_eq(page.dots, 2);
+		ck_assert_uint_eq(page.others, 0);
+	}
+	/* the one listing with attributes gave references */
+	for (unsigned i = 0; i < NR_NAMES; i++) {
+		char name[32];
+		ino_nr ino;
+
+		name_of(name, i);
+		ino = look_ino(sb, dir, name);
+		ck_assert_uint_eq(inode_get(sb, ino)->nlookup, 1);
+		fs_forget(sb, ino, 1);
+	}
+}
+END_TEST
+
+START_TEST(test_declined_entry_gives_no_reference)
+{
+	struct page page = { .plus = true };
+
+	add(1);
+	add(2);
+	ck_assert(read_page(&page, 3));
+	ck_assert(page.full);
+	ck_assert_uint_eq(inode_get(sb, look_ino(sb, dir, "1-"))->nlookup, 1);
+	ck_assert_uint_eq(inode_get(sb, look_ino(sb, dir, "2--"))->nlookup, 0);
+}
+END_TEST
+
+/* A third of the names stays, the others come and go between the requests. */
+START_TEST(test_what_stays_is_listed_once_while_others_come_and_go)
+{
+	uint64_t state = zt_seed();
+	static bool present[NR_NAMES];
+
+	for (unsigned round = 0; round < 6; round++) {
+		struct page page = { 0 };
+
+		for (unsigned i = 0; i < NR_NAMES; i++)
+			if (!present[i] && (i % 3 == 0 || zt_random(&state) % 2)) {
+				add(i);
+				present[i] = true;
+			}
+		while (read_page(&page, 1 + (unsigned)(zt_random(&state) % 64)))
+			for (unsigned n = 0; n < 40; n++) {
+				unsigned i = (unsigned)(zt_random(&state) % NR_NAMES);
+
+				if (i % 3 == 0)
+					continue;
+				if (present[i])
+					del(i);
+				else
+					add(i);
+				present[i] = !present[i];
+			}
+		for (unsigned i = 0; i < NR_NAMES; i += 3)
+			ck_assert_uint_eq(page.seen[i], 1);
+	}
+	ck_assert_int_eq(super_check(sb), 0);
+}
+END_TEST
+
+/* What rm -r does: list a page, remove what it has, go on. */
+START_TEST(test_removing_while_listing_removes_all)
+{
+	struct page page = { 0 };
+
+	for (unsigned i = 0; i < NR_NAMES; i++)
+		add(i);
+	for (;;) {
+		unsigned before[NR_NAMES];
+
+		memcpy(before, page.seen, sizeof(before));
+		if (!read_page(&page, 100))
+			break;
+		for (unsigned i = 0; i < NR_NAMES; i++)
+			if (page.seen[i] > before[i])
+				del(i);
+	}
+	ck_assert_int_eq(fs_rmdir(sb, FS_ROOT_INO, "dir"), 0);
+	fs_forget(sb, dir, 1);
+	ck_assert_uint_eq(fixture_meta_objects(sb), 0);
+}
+END_TEST
+
+START_TEST(test_wild_cookies_are_harmless)
+{
+	static const uint64_t cookies[] = { 3, 7, 511, 512, 513, 514, 1u << 20, 1ull << 32, UINT64_MAX, INT64_MAX };
+
+	for (unsigned i = 0; i < 100; i++)
+		add(i);
+	for (size_t i = 0; i < ARRAY_SIZE(cookies); i++) {
+		struct page page = { 0 };
+
+		page.room = 1000;
+		ck_assert_int_eq(fs_readdir(sb, dir, cookies[i], false, emit, &page), 0);
+		ck_assert_uint_le(page.nr, 100);
+	}
+}
+END_TEST
+
+START_TEST(test_listing_sets_atime)
+{
+	struct page page = { 0 };
+
+	inode_get(sb, dir)->times[FS_ATIME] = 1;
+	read_page(&page, 10);
+	ck_assert_int_gt(attr_of(sb, dir).st_atim.tv_sec, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("readdir");
+	TCase *tc = tcase_create("readdir");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_empty_directory_has_two_entries);
+	tcase_add_test(tc, test_every_entry_comes_once_whatever_the_page);
+	tcase_add_test(tc, test_declined_entry_gives_no_reference);
+	tcase_add_test(tc, test_what_stays_is_listed_once_while_others_come_and_go);
+	tcase_add_test(tc, test_removing_while_listing_removes_all);
+	tcase_add_test(tc, test_wild_cookies_are_harmless);
+	tcase_add_test(tc, test_listing_sets_atime);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_super.c - a mount made and ended; what statfs and the counters say. */
+#include "tests/fs/fixture.h"
+#include "util/alloc.h"
+
+START_TEST(test_new_mount_has_a_root_as_asked_for)
+{
+	struct super_params params = fixture_params();
+	struct super *sb;
+	struct stat attr;
+
+	params.mode = 0751;
+	params.uid = 12;
+	params.gid = 34;
+	sb = fixture_init_params(&params);
+	attr = attr_of(sb, FS_ROOT_INO);
+	ck_assert_uint_eq(attr.st_ino, FS_ROOT_INO);
+	ck_assert_uint_eq(attr.st_mode, S_IFDIR | 0751);
+	ck_assert_uint_eq(attr.st_uid, 12);
+	ck_assert_uint_eq(attr.st_gid, 34);
+	ck_assert_uint_eq(sb->rec->magic, SUPER_MAGIC);
+	ck_assert_uint_eq(sb->rec->version, SUPER_VERSION);
+	fixture_exit(sb);
+	super_destroy(NULL);
+}
+END_TEST
+
+START_TEST(test_bad_parameters_get_an_error_and_a_sentence)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = NULL;
+	char text[256] = "";
+
+	params.cluster_order = BLKMAP_MAX_ORDER + 1;
+	ck_assert_int_eq(super_create(&params, text, &sb), -EINVAL);
+	ck_assert_str_ne(text, "");
+	params = fixture_params();
+	params.compress = "none such";
+	text[0] = '\0';
+	ck_assert_int_eq(super_create(&params, text, &sb), -ENOENT);
+	ck_assert_str_ne(text, "");
+	params = fixture_params();
+	params.mem_limit = 4096;
+	text[0] = '\0';
+	ck_assert_int_eq(super_create(&params, text, &sb), -ENOSPC);
+	ck_assert_str_ne(text, "");
+	ck_assert_ptr_null(sb);
+}
+END_TEST
+
+START_TEST(test_want_of_memory_leaves_nothing_behind)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = NULL;
+	char text[256];
+	long n = 0;
+	int err;
+
+	do {
+		zt_fault_set(++n);
+		text[0] = '\0';
+		err = super_create(&params, text, &sb);
+		if (err)
+			ck_assert_str_ne(text, "");
+		ck_assert_int_lt(n, 10000);
+	} while (err);
+	zt_fault_set(0);
+	ck_assert_int_gt(n, 5);
+	fixture_exit(sb);
+}
+END_TEST
+
+START_TEST(test_statfs_counts_pages_and_inodes)
+{
+	struct super_params params = fixture_params();
+	static const char page[4096] = "x";
+	struct super *sb;
+	struct statvfs vfs;
+	ino_nr ino;
+
+	params.size = 10 * MIB - 100; /* rounded up to pages */
+	params.nr_inodes = 50;
+	sb = fixture_init_params(&params);
+	super_statfs(sb, &vfs);
+	ck_assert_uint_eq(vfs.f_bsize, 4096);
+	ck_assert_uint_eq(vfs.f_frsize, 4096);
+	ck_assert_uint_eq(vfs.f_namemax, 255);
+	ck_assert_uint_eq(vfs.f_blocks, 2560);
+	ck_assert_uint_eq(vfs.f_bfree, 2560);
+	ck_assert_uint_eq(vfs.f_files, 50);
+	ck_assert_uint_eq(vfs.f_ffree, 49);
+	ino = make_file(sb, FS_ROOT_INO, "file");
+	for (unsigned i = 0; i < 5; i++)
+		write_all(sb, ino, i * 100000, page, sizeof(page));
+	super_statfs(sb, &vfs);
+	ck_assert_uint_le(vfs.f_bfree, 2560 - 5);
+	ck_assert_uint_eq(vfs.f_bfree, 2560 - (uint64_t)attr_of(sb, ino).st_blocks / 8);
+	ck_assert_uint_eq(vfs.f_bavail, vfs.f_bfree);
+	ck_assert_uint_eq(vfs.f_ffree, 48);
+	fixture_exit(sb);
+}
+END_TEST
+
+/* df must never promise more than data that do not compress could fill. */
+START_TEST(test_statfs_promises_no_more_than_random_data_fill)
+{
+	static const unsigned orders[] = { 0, 4, 5 };
+	static uint64_t data[65536 / 8];
+	uint64_t state = zt_seed();
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		struct super_params params = fixture_params();
+		struct statvfs vfs;
+		struct super *sb;
+		uint64_t stored = 0;
+		size_t done;
+		ino_nr ino;
+
+		params.mem_limit = 16 * MIB;
+		params.size = 1 * GIB;
+		params.cluster_order = orders[i];
+		sb = fixture_init_params(&params);
+		ino = make_file(sb, FS_ROOT_INO, "file");
+		super_statfs(sb, &vfs);
+		ck_assert_uint_eq(vfs.f_blocks, GIB / 4096);
+		ck_assert_uint_le(vfs.f_bfree, 16 * MIB / 4096);
+		ck_assert_uint_ge(vfs.f_bfree, 14 * MIB / 4096);
+		do {
+			for (size_t w = 0; w < ARRAY_SIZE(data); w++)
+				data[w] = zt_random(&state);
+			done = 0;
+			if (fs_write(sb, &user_cred, ino, stored, data, sizeof(data), 0, &done))
+				break;
+			stored += done;
+		} while (done > 0);
+		ck_assert_msg(stored / 4096 >= vfs.f_bfree, "order %u: promised %lu pages, took %" PRIu64,
+			      orders[i], vfs.f_bfree, stored / 4096);
+		super_statfs(sb, &vfs);
+		ck_assert_uint_le(vfs.f_bfree, 64);
+		fixture_exit(sb);
+	}
+}
+END_TEST
+
+START_TEST(test_statfs_without_limits_speaks_of_the_machine)
+{
+	struct super *sb = fixture_init();
+	struct statvfs vfs;
+
+	super_statfs(sb, &vfs);
+	ck_assert_uint_gt(vfs.f_blocks, 0);
+	ck_assert_uint_gt(vfs.f_bfree, 0);
+	ck_assert_uint_le(vfs.f_bfree, vfs.f_blocks);
+	ck_assert_uint_eq(vfs.f_files, 0);
+	ck_assert_uint_eq(vfs.f_ffree, 0);
+	fixture_exit(sb);
+}
+END_TEST
+
+START_TEST(test_counters_say_what_is_stored)
+{
+	struct super_params params = fixture_params();
+	static char data[10 * 65536];
+	struct ztmpfs_stat stat;
+	struct super *sb;
+	ino_nr ino;
+
+	params.size = 64 * MIB;
+	params.nr_inodes = 100;
+	params.mem_limit = 32 * MIB;
+	sb = fixture_init_params(&params);
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = "some text that compresses "[i * i / 65536 % 26];
+	ino = make_file(sb, FS_ROOT_INO, "file");
+	write_all(sb, ino, 0, data, sizeof(data));
+	super_get_stat(sb, &stat);
+	ck_assert_uint_eq(stat.version, ZTMPFS_STAT_VERSION);
+	ck_assert_uint_eq(stat.struct_size, sizeof(stat));
+	ck_assert_str_eq(stat.compress, "lz4");
+	ck_assert_uint_eq(stat.orig_data_size, sizeof(data));
+	ck_assert_uint_gt(stat.compr_data_size, 0);
+	ck_assert_uint_lt(stat.compr_data_size, sizeof(data));
+	ck_assert_uint_gt(stat.mem_used_total, stat.compr_data_size);
+	ck_assert_uint_ge(stat.mem_used_max, stat.mem_used_total);
+	ck_assert_uint_eq(stat.mem_limit, 32 * MIB);
+	ck_assert_uint_eq(stat.size_limit, 64 * MIB);
+	ck_assert_uint_eq(stat.inodes_used, 2);
+	ck_assert_uint_eq(stat.inodes_limit, 100);
+	ck_assert_uint_eq(stat.cluster_size, 65536);
+	ck_assert_uint_eq(stat.streams, 2);
+	ck_assert_uint_gt(stat.compress_calls + stat.managed_calls, 0);
+	fixture_exit(sb);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("super");
+	TCase *tc = tcase_create("super");
+
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, test_new_mount_has_a_root_as_asked_for);
+	tcase_add_test(tc, test_bad_parameters_get_an_error_and_a_sentence);
+	tcase_add_test(tc, test_want_of_memory_leaves_nothing_behind);
+	tcase_add_test(tc, test_statfs_counts_pages_and_inodes);
+	tcase_add_test(tc, test_statfs_promises_no_more_than_random_data_fill);
+	tcase_add_test(tc, test_statfs_without_limits_speaks_of_the_machine);
+	tcase_add_test(tc, test_counters_say_what_is_stored);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_time.c - time stamps of 8 bytes, and when a read sets one. */
+#include "fs/inode_i.h"
+#include "tests/lib/zt_check.h"
+
+#define YEAR_1901 (-2147483648LL)
+#define YEAR_2446 (YEAR_1901 + 17179869183LL)
+
+START_TEST(test_time_is_kept_to_the_nanosecond)
+{
+	static const struct timespec times[] = {
+		{ 0, 0 },	  { 0, 999999999 },	   { 1, 1 },
+		{ -1, 500000000 }, { YEAR_1901, 0 },	   { YEAR_1901, 1 },
+		{ INT32_MAX, 5 },  { 0x100000000LL, 7 }, { YEAR_2446, 999999999 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		struct timespec ts = fs_time_decode(fs_time_encode(times[i]));
+
+		ck_assert_int_eq(ts.tv_sec, times[i].tv_sec);
+		ck_assert_int_eq(ts.tv_nsec, times[i].tv_nsec);
+	}
+}
+END_TEST
+
+START_TEST(test_time_out_of_range_is_clamped)
+{
+	struct timespec ts;
+
+	ts = fs_time_decode(fs_time_encode((struct timespec){ YEAR_1901 - 1, 5 }));
+	ck_assert_int_eq(ts.tv_sec, YEAR_1901);
+	ck_assert_int_eq(ts.tv_nsec, 0);
+	ts = fs_time_decode(fs_time_encode((struct timespec){ YEAR_2446 + 1, 5 }));
+	ck_assert_int_eq(ts.tv_sec, YEAR_2446);
+	ck_assert_int_eq(ts.tv_nsec, 999999999);
+	ts = fs_time_decode(fs_time_encode((struct timespec){ INT64_MIN, 0 }));
+	ck_assert_int_eq(ts.tv_sec, YEAR_1901);
+	ts = fs_time_decode(fs_time_encode((struct timespec){ INT64_MAX, 0 }));
+	ck_assert_int_eq(ts.tv_sec, YEAR_2446);
+}
+END_TEST
+
+START_TEST(test_times_compare_as_numbers)
+{
+	ck_assert(fs_time_encode((struct timespec){ -5, 0 }) <
+		  fs_time_encode((struct timespec){ -5, 1 }));
+	ck_assert(fs_time_encode((struct timespec){ -5, 999999999 }) <
+		  fs_time_encode((struct timespec){ -4, 0 }));
+	ck_assert(fs_time_encode((struct timespec){ -1, 0 }) <
+		  fs_time_encode((struct timespec){ 0, 0 }));
+}
+END_TEST
+
+START_TEST(test_now_is_the_clock_of_the_kernel)
+{
+	struct timespec before, after, now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &before);
+	now = fs_time_decode(fs_time_now());
+	clock_gettime(CLOCK_REALTIME_COARSE, &after);
+	ck_assert(now.tv_sec >= before.tv_sec && now.tv_sec <= after.tv_sec);
+}
+END_TEST
+
+static void set_times(struct inode_rec *rec, fs_time atime, fs_time mtime, fs_time ctime)
+{
+	rec->times[FS_ATIME] = atime;
+	rec->times[FS_MTIME] = mtime;
+	rec->times[FS_CTIME] = ctime;
+}
+
+START_TEST(test_read_sets_atime_when_relatime_says_so)
+{
+	fs_time now = fs_time_now(), second = UINT64_C(1) << 30;
+	struct inode_rec rec = { 0 };
+
+	/* newer than the last change, and not old: stays */
+	set_times(&rec, now - 10 * second, now - 20 * second, now - 20 * second);
+	inode_touch_read(&rec);
+	ck_assert_uint_eq(rec.times[FS_ATIME], now - 10 * second);
+	/* changed since, or at the same time */
+	set_times(&rec, now - 10 * second, now - 5 * second, now - 20 * second);
+	inode_touch_read(&rec);
+	ck_assert_uint_ge(rec.times[FS_ATIME], now);
+	set_times(&rec, now - 10 * second, now - 20 * second, now - 10 * second);
+	inode_touch_read(&rec);
+	ck_assert_uint_ge(rec.times[FS_ATIME], now);
+	/* a day old */
+	set_times(&rec, now - 86401 * second, now - 90000 * second, now - 90000 * second);
+	inode_touch_read(&rec);
+	ck_assert_uint_ge(rec.times[FS_ATIME], now);
+}
+END_TEST
+
+START_TEST(test_touch_sets_what_is_asked_for)
+{
+	struct inode_rec rec = { 0 };
+
+	inode_touch(&rec, INODE_MTIME | INODE_CTIME);
+	ck_assert_uint_eq(rec.times[FS_ATIME], 0);
+	ck_assert_uint_eq(rec.times[FS_BTIME], 0);
+	ck_assert_uint_ne(rec.times[FS_MTIME], 0);
+	ck_assert_uint_eq(rec.times[FS_MTIME], rec.times[FS_CTIME]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("time");
+	TCase *tc = tcase_create("time");
+
+	tcase_add_test(tc, test_time_is_kept_to_the_nanosecond);
+	tcase_add_test(tc, test_time_out_of_range_is_clamped);
+	tcase_add_test(tc, test_times_compare_as_numbers);
+	tcase_add_test(tc, test_now_is_the_clock_of_the_kernel);
+	tcase_add_test(tc, test_read_sets_atime_when_relatime_says_so);
+	tcase_add_test(tc, test_touch_sets_what_is_asked_for);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -53,6 +53,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct ztfuse *front = userdata;
 
 	cap_set(conn, FUSE_CAP_WRITEBACK_CACHE, front->cache == ZTFUSE_CACHE_WRITEBACK);
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	cap_set(conn, FUSE_CAP_DIRECT_IO_ALLOW_MMAP, front->cache == ZTFUSE_CACHE_NEVER);
+#endif
 	cap_set(conn, FUSE_CAP_ASYNC_READ, true);
 	cap_set(conn, FUSE_CAP_ASYNC_DIO, true);
 	cap_set(conn, FUSE_CAP_PARALLEL_DIROPS, true);

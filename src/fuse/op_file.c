@@ -18,6 +18,15 @@
 #include "fuse/reply.h"
 #include "util/sizes.h"
 
+/* Every read and write is a request; where the library has the bit, writes to one file go on side by side. */
+static void open_direct(struct fuse_file_info *fi)
+{
+	fi->direct_io = 1;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
+	fi->parallel_direct_writes = 1;
+#endif
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
@@ -25,7 +34,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_error(req, -ENOSYS);
 		return;
 	}
-	fi->direct_io = 1;
+	open_direct(fi);
 	(void)fuse_reply_open(req, fi);
 }
 
@@ -40,7 +49,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		reply_error(req, -ENOSYS);
 		return;
 	}
-	fi->direct_io = 1;
+	open_direct(fi);
 	error = fs_mknod(req_super(req), &cred, parent, name, S_IFREG | (mode & 07777), 0, &entry);
 	reply_create(req, error, &entry, fi);
 }

@@ -19,7 +19,8 @@
  *     destroy_ctx()
  *   release_params()      joins every thread of the backend before it returns
  *
- * Errors are 0 or -errno. A backend does its own locking: the core takes no lock around these calls.
+ * Errors are 0 or -errno. A backend does its own locking: the core takes no lock around these
+ * calls.
  */
 #ifndef ZTMPFS_ZCOMP_H
 #define ZTMPFS_ZCOMP_H
@@ -35,7 +36,7 @@ extern "C" {
 /* Raised when a member changes its meaning; new members only come at the end of a struct. */
 #define ZCOMP_ABI_VERSION 1u
 
-/* The unit of compression: the largest request of a mount. 4 KiB to 128 KiB, a multiple of 4 KiB. */
+/* The unit of compression: the largest request of a mount; a multiple of 4 KiB. */
 #define ZCOMP_MIN_UNIT 4096u
 #define ZCOMP_MAX_UNIT (128u * 1024u)
 
@@ -47,8 +48,8 @@ struct zcomp_ops;
 struct zcomp_strm;
 
 /*
- * What the host lends to a backend, so that a module imports nothing from the daemon, and so that tests
- * of the host can make any of its allocations fail. All of it may be called from any thread.
+ * What the host lends to a backend, so that a module imports nothing from the daemon, and so that
+ * tests of the host can make any of its allocations fail. All of it may be called from any thread.
  */
 struct zcomp_host {
 	uint32_t struct_size;
@@ -57,7 +58,7 @@ struct zcomp_host {
 	/* Zeroed memory, aligned as malloc() aligns it; or NULL. */
 	void *(*alloc)(size_t size);
 	void (*free)(void *ptr); /* NULL is allowed */
-	/* Zeroed whole pages that cost no memory until they are touched; or NULL. For buffers and workspaces. */
+	/* Zeroed whole pages that cost no memory until they are touched; or NULL. For buffers. */
 	void *(*map)(size_t size);
 	void (*unmap)(void *ptr, size_t size); /* the size that was mapped; NULL is allowed */
 };
@@ -70,11 +71,12 @@ struct zcomp_accel_params {
 
 /* The most a user may ask of an accelerator. */
 #define ZCOMP_ACCEL_MAX_ENGINES 64u
-#define ZCOMP_ACCEL_MAX_DEPTH	4096u
+#define ZCOMP_ACCEL_MAX_DEPTH 4096u
 
 /*
- * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend may
- * hang its own shared state into drv_data there. Nobody changes anything until release_params().
+ * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend
+ * may hang its own shared state into drv_data there. Nobody changes anything until
+ * release_params().
  */
 struct zcomp_params {
 	int32_t level; /* in the backend's own scale, level_min..level_max; 0 when it has none */
@@ -82,7 +84,7 @@ struct zcomp_params {
 	const void *dict; /* dictionary, or NULL; outlives the backend */
 	size_t dict_size; /* 1..ops->dict_max with a dictionary, else 0 */
 	const struct zcomp_host *host; /* never NULL */
-	/* For backends that drive another algorithm (the accelerator): its table; NULL for others. */
+	/* The table of the algorithm that the accelerator drives; NULL for other backends. */
 	const struct zcomp_ops *inner_ops;
 	struct zcomp_accel_params accel;
 	void *drv_data; /* the backend's own */
@@ -91,7 +93,7 @@ struct zcomp_params {
 /* What setup_params() reports. The core clears it first and decides afterwards what it uses. */
 struct zcomp_caps {
 	bool zstrm_mgmt; /* get_stream() and put_stream() work */
-	const char *degraded; /* why zstrm_mgmt is false though the backend can do it; static text or NULL */
+	const char *degraded; /* why not, though the backend can do it; static text or NULL */
 };
 
 /* Scratch of one stream: changed by every call, so never shared. */
@@ -109,12 +111,13 @@ struct zcomp_req {
 };
 
 /*
- * Delivered exactly once per accepted submit(), from a thread of the backend. @error is 0 (req->dst_len is set)
- * or -errno. May not block, and may not call get_stream(); may call put_stream() for its own stream.
+ * Delivered exactly once per accepted submit(), from a thread of the backend. @error is 0
+ * (req->dst_len is set) or -errno. May not wait for another done(), and may not call get_stream();
+ * may call put_stream() for its own stream.
  */
 typedef void (*zcomp_done_fn)(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error);
 
-/* The core's part of a stream: to whom the request in flight belongs. A backend never looks inside. */
+/* The core's part of a stream: whose request is in flight. A backend never looks inside. */
 struct zcomp_pending {
 	struct zcomp_req req; /* what the backend works on */
 	struct zcomp_req *caller_req;
@@ -125,8 +128,9 @@ struct zcomp_pending {
 /*
  * One plain stream. The core wraps it as a per-thread stream (with a lock), a backend as a managed
  * one (without). buffer takes compressed output and may be used by nobody else while the stream is
- * held: buffer_size >= 2 * unit. local_copy holds the input when it must outlive the caller's buffer, or staged
- * data: local_copy_size >= unit. The core checks both whenever it hands a stream out.
+ * held: buffer_size >= 2 * unit. local_copy holds the input when it must outlive the caller's
+ * buffer, or staged data: local_copy_size >= unit. The core checks both whenever it hands a stream
+ * out.
  */
 struct zcomp_strm {
 	void *buffer;
@@ -135,8 +139,8 @@ struct zcomp_strm {
 	size_t local_copy_size;
 	struct zcomp_ctx ctx;
 	/*
-	 * The core's, written when the stream is handed out and on submit: put is routed by the stream
-	 * itself. A backend zeroes them once, when it makes the stream.
+	 * The core's, written when the stream is handed out and on submit: put is routed by the
+	 * stream itself. A backend zeroes them once, when it makes the stream.
 	 */
 	bool zcomp_managed;
 	struct zcomp *comp;
@@ -148,7 +152,7 @@ struct zcomp_ops {
 	uint32_t struct_size; /* sizeof(struct zcomp_ops) as the backend was compiled */
 	const char *name;
 
-	/* Levels the backend takes; the core refuses others and fills in the default. All 0 when it has none. */
+	/* The core refuses other levels and fills in the default. All 0: there are none. */
 	int32_t level_min;
 	int32_t level_max;
 	int32_t level_default;
@@ -157,8 +161,8 @@ struct zcomp_ops {
 
 	/*
 	 * Check the parameters and prepare what all streams share.
-	 * Return: 0, -EINVAL for a level or dictionary that does not work, -ENOMEM. An accelerator that cannot start
-	 * its engines returns 0 with zstrm_mgmt false and a reason in degraded.
+	 * Return: 0, -EINVAL for a level or dictionary that does not work, -ENOMEM. An accelerator
+	 * that cannot start its engines returns 0 with zstrm_mgmt false and a reason in degraded.
 	 */
 	int (*setup_params)(struct zcomp_params *params, struct zcomp_caps *caps);
 	/* Called once if and only if setup_params() succeeded, after all contexts are gone. */
@@ -169,13 +173,14 @@ struct zcomp_ops {
 	void (*destroy_ctx)(const struct zcomp_params *params, struct zcomp_ctx *ctx);
 
 	/*
-	 * Both work on any stream, synchronously. The output of compress() on any stream of a backend is
-	 * decoded by decompress() on any other one. dst need not lie in strm->buffer.
+	 * Both work on any stream, synchronously. The output of compress() on any stream of a
+	 * backend is decoded by decompress() on any other one. dst need not lie in strm->buffer.
 	 *
-	 * compress:   0; -ENOSPC when the output does not fit dst_cap (the data then counts as incompressible);
-	 *             other errors make the caller fall back.
-	 * decompress: src is exactly what compress() wrote. 0, or -EBADMSG for damaged input: never reads
-	 *             outside src, never writes outside dst.
+	 * compress:   0; -ENOSPC when the output does not fit dst_cap (the data then counts as
+	 *             incompressible); other errors make the caller fall back.
+	 * decompress: src is exactly what compress() wrote. 0, or -EBADMSG for damaged input:
+	 *             never reads outside src, never writes outside dst. A managed stream of a
+	 *             device that only compresses may say -EOPNOTSUPP.
 	 */
 	int (*compress)(const struct zcomp_params *params, struct zcomp_strm *strm,
 			struct zcomp_req *req);
@@ -183,27 +188,29 @@ struct zcomp_ops {
 			  struct zcomp_req *req);
 
 	/*
-	 * Managed streams; both or none. get_stream() neither allocates nor blocks; NULL is a normal answer. It
-	 * prepares strm->ctx. put_stream() never fails.
+	 * Managed streams; both or none. get_stream() neither allocates nor blocks; NULL is a
+	 * normal answer. It prepares strm->ctx. put_stream() never fails.
 	 */
 	struct zcomp_strm *(*get_stream)(const struct zcomp_params *params);
 	void (*put_stream)(const struct zcomp_params *params, struct zcomp_strm *strm);
 
 	/*
-	 * Optional, for managed streams only: queue a compression and return at once. req and what it points to stay untouched
-	 * by the caller until done() is called. 0: accepted, done() will come exactly once. -EBUSY (queue full, or
-	 * stopping) or another error: not accepted, done() will not come, the caller falls back.
+	 * Optional, for managed streams only: queue a compression and return at once. req and what
+	 * it points to stay untouched by the caller until done() is called. 0: accepted, done()
+	 * will come exactly once. -EBUSY (queue full, or stopping) or another error: not accepted,
+	 * done() will not come, the caller falls back.
 	 */
 	int (*submit)(const struct zcomp_params *params, struct zcomp_strm *strm,
 		      struct zcomp_req *req, zcomp_done_fn done, void *arg);
 
 	/*
-	 * Needed by a backend that has submit(): from now on get_stream() says NULL and submit() -EBUSY; returns when every
-	 * done() owed has returned. Contexts still exist, so done() may use synchronous streams. May be called twice.
+	 * Needed by a backend that has submit(): from now on get_stream() says NULL and submit()
+	 * -EBUSY; returns when every done() owed has returned. Contexts still exist, so done() may
+	 * use synchronous streams. May be called twice.
 	 */
 	void (*stop)(const struct zcomp_params *params);
 
-	/* Optional counters of a backend with managed streams: depth in use now and at most, requests done. */
+	/* Optional, for managed streams: requests in the device now and at most, and ended. */
 	void (*get_stat)(const struct zcomp_params *params, uint64_t *out_queued_now,
 			 uint64_t *out_queued_max, uint64_t *out_completed);
 };

@@ -3,8 +3,8 @@
  * arena.c - the memory of the arena: its mapping, and which pages of it exist.
  *
  * Populating and punching take no lock; they move one counter, before the system call when memory
- * is taken and after it when memory is given back, so that the limit is never overrun. Never reads a
- * page that is not populated: the kernel would allocate it behind the counter's back.
+ * is taken and after it when memory is given back, so that the limit is never overrun. Never reads
+ * a page that is not populated: the kernel would allocate it behind the counter's back.
  */
 #include "arena/arena.h"
 
@@ -36,7 +36,8 @@ static int arena_charge(struct arena *arena, uint64_t bytes)
 		if (limit != 0 && (bytes > limit || now > limit - bytes))
 			return -ENOSPC;
 	} while (!atomic_compare_exchange_weak_explicit(&arena->resident, &now, now + bytes,
-							memory_order_relaxed, memory_order_relaxed));
+							memory_order_relaxed,
+							memory_order_relaxed));
 	while (now + bytes > max &&
 	       !atomic_compare_exchange_weak_explicit(&arena->resident_max, &max, now + bytes,
 						      memory_order_relaxed, memory_order_relaxed))
@@ -129,12 +130,14 @@ static int map_reserve(struct arena *arena, uint64_t reserve)
 
 	if (ftruncate(arena->fd, (off_t)reserve) != 0)
 		return -errno;
-	base = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
+	base = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd,
+		    0);
 	if (base == MAP_FAILED)
 		return -errno;
 	/*
-	 * Huge pages would break the page-exact counters. A core dump would read, and thus allocate,
-	 * the whole range. Where an advice is not known, there is nothing to advise against.
+	 * Huge pages would break the page-exact counters. A core dump would read, and thus
+	 * allocate, the whole range. Where an advice is not known, there is nothing to advise
+	 * against.
 	 */
 	(void)madvise(base, reserve, MADV_NOHUGEPAGE);
 	(void)madvise(base, reserve, MADV_DONTDUMP);

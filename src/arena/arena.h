@@ -27,8 +27,8 @@
 #include "util/sizes.h"
 
 /*
- * A ref is a place in the arena: its offset in units of 16 bytes. 0 is the superblock and thus means
- * "nothing" everywhere else. The range is at most 4 TiB, so 38 bits hold every ref.
+ * A ref is a place in the arena: its offset in units of 16 bytes. 0 is the superblock and thus
+ * means "nothing" everywhere else. The range is at most 4 TiB, so 38 bits hold every ref.
  */
 typedef uint64_t ref_t;
 #define ARENA_REF_SHIFT 4
@@ -40,7 +40,9 @@ typedef uint64_t ref_t;
 /* Refs of neighbouring pages are this far apart. */
 #define ARENA_PAGE_REFS ((ref_t)(ZT_PAGE_SIZE >> ARENA_REF_SHIFT))
 
-/* What a run is used for; a rebuild finds the runs of each user by it. 12 bits are the user's own. */
+/*
+ * What a run is used for; a rebuild finds the runs of each user by it. 12 bits are the user's own.
+ */
 enum arena_run_type {
 	ARENA_RUN_NONE = 0, /* free */
 	ARENA_RUN_ZSPAGE = 1, /* a zspage; the user's bits name pool and class */
@@ -54,7 +56,7 @@ struct arena_params {
 	enum arena_backing backing;
 	/*
 	 * Bytes of address range: 8 MiB to 4 TiB, rounded down to 4 MiB; a 1024th of it and at most
-	 * 8 MiB are lost to the page map. 0: 1 TiB, or as much as the machine gives, at least 1 GiB.
+	 * 8 MiB are lost to the page map. 0: 1 TiB, or what the machine gives, at least 1 GiB.
 	 */
 	uint64_t reserve;
 	uint64_t limit; /* most bytes of memory to hold, all told; 0: no limit */
@@ -133,7 +135,8 @@ void arena_run_free(struct arena *arena, ref_t ref);
  * arena_run_find() - the run that a place belongs to
  * @ref: any value
  *
- * Context: any thread; lock-free. What it says about a run that may be freed meanwhile means nothing.
+ * Context: any thread; lock-free. What it says about a run that may be freed meanwhile means
+ *          nothing.
  * Return:  false when no run covers @ref.
  */
 bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_run);
@@ -144,10 +147,12 @@ bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_
  * @nr_pages: that many pages, all of one run, none of them populated
  *
  * Memory is allocated and zeroed by the kernel now, in one call, so that writing to it later cannot
- * fail. The caller sees to it that nobody else populates, punches or touches the same pages meanwhile.
+ * fail. The caller sees to it that nobody else populates, punches or touches the same pages
+ * meanwhile.
  *
  * Context: any thread; takes no lock.
- * Return:  0; -ENOSPC over the limit; -ENOMEM the machine has no memory. On error none is populated.
+ * Return:  0; -ENOSPC over the limit; -ENOMEM the machine has no memory. On error none is
+ *          populated.
  */
 int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK;
 

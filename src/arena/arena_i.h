@@ -42,7 +42,7 @@ struct arena {
 	/* Pages that the page map describes so far; released after the map's page was populated. */
 	atomic_uint map_end;
 	/* Bytes. Counters alone: they order nothing. */
-	atomic_uint_fast64_t resident; /* >= what the memfd holds; equal when nothing is in flight */
+	atomic_uint_fast64_t resident; /* >= what the memfd holds; equal when idle */
 	atomic_uint_fast64_t resident_max;
 	atomic_uint_fast64_t limit;
 	atomic_uint_fast64_t run_bytes;

@@ -44,7 +44,7 @@ int buddy_init(struct buddy *buddy, uint32_t nr_chunks)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map == MAP_FAILED)
 		return -ENOMEM;
-	/* A huge page would make the sparse part cost 2 MiB; old kernels may not know the advice. */
+	/* A huge page would make the sparse part cost 2 MiB. */
 	(void)madvise(map, buddy->mapped, MADV_NOHUGEPAGE);
 	buddy->chunks = map;
 	words = (uint64_t *)((char *)map + chunks_size);
@@ -92,7 +92,9 @@ void buddy_grow(struct buddy *buddy)
 	node_put(buddy, buddy->nr_used++, BUDDY_MAX_ORDER, 1);
 }
 
-/* The lowest chunk with a free block of @order. Moves the lower bound up behind what it has seen. */
+/*
+ * The lowest chunk with a free block of @order. Moves the lower bound up behind what it has seen.
+ */
 static bool chunk_find(struct buddy *buddy, unsigned order, uint32_t *out_idx)
 {
 	uint32_t idx = buddy->lowest[order];
@@ -165,10 +167,12 @@ bool buddy_check(const struct buddy *buddy, uint32_t chunk_idx,
 	uint64_t all_free[BUDDY_NR_NODES / 64] = { 0 };
 
 	for (uint32_t node = BUDDY_NR_NODES - 1; node > 0; node--) {
-		bool is_free = node >= BUDDY_CHUNK_PAGES ?
-				       !bit_test(taken, node - BUDDY_CHUNK_PAGES) :
-				       bit_test(all_free, 2 * node) && bit_test(all_free, 2 * node + 1);
+		bool is_free;
 
+		if (node >= BUDDY_CHUNK_PAGES)
+			is_free = !bit_test(taken, node - BUDDY_CHUNK_PAGES);
+		else
+			is_free = bit_test(all_free, 2 * node) && bit_test(all_free, 2 * node + 1);
 		if (is_free)
 			bit_set(all_free, node);
 	}

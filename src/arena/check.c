@@ -12,7 +12,7 @@
 #include "arena/arena_i.h"
 #include "util/log.h"
 
-/* Every entry of the chunk belongs to a run as the run's head says; fill @taken as the buddy sees it. */
+/* Every entry of the chunk belongs to a run as its head says; fill @taken as the buddy sees it. */
 static int check_entries(const struct arena *arena, uint32_t chunk, uint64_t *taken,
 			 uint64_t *inout_run_bytes)
 {
@@ -66,7 +66,8 @@ static int check_holes(const struct arena *arena, uint32_t chunk)
 	for (uint32_t i = 0; i < BUDDY_CHUNK_PAGES; i++) {
 		if ((resident[i / 64] >> (i % 64) & 1) &&
 		    !pagemap_find(arena->map, page + BUDDY_CHUNK_PAGES, page + i, &run)) {
-			zt_log(ZT_LOG_ERR, "arena: page %" PRIu32 " is populated but free", page + i);
+			zt_log(ZT_LOG_ERR, "arena: page %" PRIu32 " is populated but free",
+			       page + i);
 			return -EUCLEAN;
 		}
 	}
@@ -87,7 +88,7 @@ static int check_map_pages(const struct arena *arena, uint32_t nr_used)
 			       (int)resident);
 			return -EUCLEAN;
 		}
-		/* Behind the end a look at the first few shows a stray growth; the range is long. */
+		/* Behind the end a look at the first few shows stray growth; the range is long. */
 		if (chunk > nr_used + 64)
 			break;
 	}
@@ -101,13 +102,13 @@ static int check_counters(const struct arena *arena, uint64_t run_bytes)
 
 	arena_get_stat(arena, &stat);
 	if (stat.run_bytes != run_bytes) {
-		zt_log(ZT_LOG_ERR, "arena: runs cover %" PRIu64 " bytes, counted %" PRIu64, run_bytes,
-		       stat.run_bytes);
+		zt_log(ZT_LOG_ERR, "arena: runs cover %" PRIu64 " bytes, counted %" PRIu64,
+		       run_bytes, stat.run_bytes);
 		return -EUCLEAN;
 	}
 	if (stat.resident != held || stat.resident > stat.resident_max) {
-		zt_log(ZT_LOG_ERR, "arena: the memfd holds %" PRIu64 " bytes, counted %" PRIu64, held,
-		       stat.resident);
+		zt_log(ZT_LOG_ERR, "arena: the memfd holds %" PRIu64 " bytes, counted %" PRIu64,
+		       held, stat.resident);
 		return -EUCLEAN;
 	}
 	return 0;

@@ -2,8 +2,8 @@
 /*
  * pagemap.c - which page belongs to which run: one 4-byte entry per page, canonical.
  *
- * Takes no locks: writers hold arena.lock, readers need none. Never touches an entry that its caller
- * did not vouch for, since reading a hole of the memfd would allocate it.
+ * Takes no locks: writers hold arena.lock, readers need none. Never touches an entry that its
+ * caller did not vouch for, since reading a hole of the memfd would allocate it.
  */
 #include "arena/pagemap.h"
 

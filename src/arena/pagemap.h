@@ -8,7 +8,8 @@
  *     0: the page is free
  *
  * So one or two loads find head, length and user of the run around any page. The map describes the
- * pages behind itself only; it is populated page by page, each describing 4 MiB, as the arena grows.
+ * pages behind itself only; it is populated page by page, each describing 4 MiB, as the arena
+ * grows.
  *
  * Entries are written under arena.lock and read without it, as atomics: a reader who holds a live
  * run sees its entries, since it learned of the run from whoever allocated it.

@@ -87,8 +87,10 @@ bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_
 	uint64_t page = ref / ARENA_PAGE_REFS;
 	struct pagemap_run run;
 
-	if (page < arena->first_page || page >= arena->reserve >> ZT_PAGE_SHIFT ||
-	    !pagemap_find(arena->map, map_end_load(arena), (uint32_t)page - arena->first_page, &run))
+	if (page < arena->first_page || page >= arena->reserve >> ZT_PAGE_SHIFT)
+		return false;
+	page -= arena->first_page;
+	if (!pagemap_find(arena->map, map_end_load(arena), (uint32_t)page, &run))
 		return false;
 	run_export(arena, &run, out_run);
 	return true;

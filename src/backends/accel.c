@@ -4,10 +4,11 @@
  * submission and slow completion, and drives any software algorithm inside.
  *
  * It decorates that algorithm. Synchronous streams go straight to it; managed streams, of
- * which there are as many as the queue is deep, go through the queue to the engines. What comes out is
- * the algorithm's own format, so that every synchronous stream decodes it.
+ * which there are as many as the queue is deep, go through the queue to the engines. What comes out
+ * is the algorithm's own format, so that every synchronous stream decodes it.
  *
- * idle_lock covers the list of idle streams. No call but set-up allocates; get, put and submit don't wait for engines.
+ * idle_lock covers the list of idle streams. No call but set-up allocates; get, put and submit
+ * don't wait for engines.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include "backends/accel.h"
 #include "backends/backends.h"
 
-#define DEFAULT_DEPTH	    256u
+#define DEFAULT_DEPTH 256u
 #define MAX_DEFAULT_ENGINES 8
 
 /* Where the accelerator's streams begin and end tells them from the core's. */

@@ -7,7 +7,7 @@
  *
  * A managed stream is in one place at a time:
  *
- *   idle list --get--> caller --submit--> queue --take--> engine --done--> caller --put--> idle list
+ *   idle list -get-> caller -submit-> queue -take-> engine -done-> caller -put-> idle list
  *
  * Locks: idle_lock and queue_lock. They are never held together, and nothing is called under them.
  */
@@ -33,7 +33,7 @@ struct managed_zstrm {
 	void *arg;
 };
 
-/* One worker thread. Contexts belong to engines, not to streams: there are many streams and few engines. */
+/* One worker thread. It has a context; streams have none, since they are many and engines few. */
 struct accel_engine {
 	struct accel *accel;
 	uint32_t number;
@@ -55,7 +55,7 @@ struct accel {
 	uint32_t nr_engines; /* those that run; changed only when there are no other threads */
 
 	alignas(64) pthread_mutex_t idle_lock;
-	struct managed_zstrm *idle; /* the last one put is the first one got: its buffers are warm */
+	struct managed_zstrm *idle; /* last in, first out: warm buffers first */
 	bool closed; /* stopping: no stream is handed out */
 
 	alignas(64) pthread_mutex_t queue_lock;
@@ -104,18 +104,18 @@ int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct 
 		       zcomp_done_fn done, void *arg);
 
 /*
- * Hooks for tests, of any layer: @params is what zcomp_get_params() returns for a zcomp whose managed streams
- * are on. Any thread.
+ * Hooks for tests, of any layer: @params is what zcomp_get_params() returns for a zcomp whose
+ * managed streams are on. Any thread.
  */
 
 /** accel_hold() - engines take nothing more from the queue, until accel_release() or stop */
 void accel_hold(const struct zcomp_params *params);
 void accel_release(const struct zcomp_params *params);
 
-/** accel_fail_next() - the next @count requests that engines take end with @error, without being worked on */
+/** accel_fail_next() - the next @count requests that engines take just end with @error */
 void accel_fail_next(const struct zcomp_params *params, uint64_t count, int error);
 
-/** accel_create_thread - pthread_create(), unless a test put something else there before any accelerator exists */
+/** accel_create_thread - pthread_create(), unless a test put something else there */
 extern int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr,
 				  void *(*start)(void *), void *arg);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * accel_engine.c - the device that the pseudo-accelerator pretends to be: a bounded queue, filled without
- * waiting, and engines (threads) that empty it.
+ * accel_engine.c - the device that the pseudo-accelerator pretends to be: a bounded queue, filled
+ * without waiting, and engines (threads) that empty it.
  *
  * queue_lock covers the queue only; nothing is compressed and nobody is called back under it.
  * Engines are joined by accel_engines_stop(), after the queue is empty.
@@ -13,8 +13,8 @@
 #include "backends/accel.h"
 
 /*
- * An engine takes several requests at once, so that the lock is not taken for each, but no more than
- * its share, so that none idles while another has a pile.
+ * An engine takes several requests at once, so that the lock is not taken for each, but no more
+ * than its share, so that none idles while another has a pile.
  */
 #define MAX_BATCH 8u
 
@@ -39,8 +39,8 @@ void accel_queue_exit(struct accel *accel)
 }
 
 /*
- * The signal is sent under the lock: once it is given back, the request may be done and its owner gone, and this
- * queue with it.
+ * The signal is sent under the lock: once it is given back, the request may be done and its owner
+ * gone, and this queue with it.
  */
 int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
 		       zcomp_done_fn done, void *arg)
@@ -57,7 +57,8 @@ int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct 
 		*accel->tail = mstrm;
 		accel->tail = &mstrm->next;
 		accel->nr_queued++;
-		in_flight = 1 + atomic_fetch_add_explicit(&accel->in_flight, 1, memory_order_relaxed);
+		in_flight =
+			1 + atomic_fetch_add_explicit(&accel->in_flight, 1, memory_order_relaxed);
 		if (in_flight > accel->in_flight_max)
 			accel->in_flight_max = in_flight;
 		if (accel->nr_waiting > 0)
@@ -68,7 +69,8 @@ int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct 
 	return error;
 }
 
-/* Take a batch from the front; each request that a hook wants to fail gets its error. queue_lock is held. */
+/* Take a batch from the front; each request that a hook wants to fail gets its error. queue_lock is
+ * held. */
 static struct managed_zstrm *take_batch_locked(struct accel *accel, int errors[MAX_BATCH])
 {
 	uint32_t share = accel->nr_queued / accel->nr_engines;
@@ -160,8 +162,8 @@ static int start_engine(struct accel *accel, struct accel_engine *engine, uint32
 }
 
 /*
- * Signals are for the program's own threads: engines start with all of them blocked. They look at nr_engines only
- * when there is work, which comes after this.
+ * Signals are for the program's own threads: engines start with all of them blocked. They look at
+ * nr_engines only when there is work, which comes after this.
  */
 void accel_engines_start(struct accel *accel, uint32_t wanted)
 {

@@ -16,8 +16,8 @@
 #define LZ4_LEVEL_MAX 65537
 
 /*
- * Loading a dictionary hashes all of it, far dearer than compressing a page; so it is done once, and each
- * call starts from a copy of the loaded state.
+ * Loading a dictionary hashes all of it, far dearer than compressing a page; so it is done once,
+ * and each call starts from a copy of the loaded state.
  */
 static int lz4_setup_params(struct zcomp_params *params, struct zcomp_caps *caps)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lz4_block.h - what the two compressors of the LZ4 block format share: the decoder and the dictionary's window.
+ * lz4_block.h - what the two compressors of the LZ4 block format share: decoder and window.
  */
 #ifndef ZT_BACKENDS_LZ4_BLOCK_H
 #define ZT_BACKENDS_LZ4_BLOCK_H

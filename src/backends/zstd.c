@@ -15,23 +15,23 @@
 
 #include "backends/backends.h"
 
-/* -(1 << 17), the library's ZSTD_minCLevel(); and its ZSTD_maxCLevel(). Set-up asks the library itself. */
-#define ZSTD_LEVEL_MIN	   (-131072)
-#define ZSTD_LEVEL_MAX	   22
+/* ZSTD_minCLevel() and ZSTD_maxCLevel(), which are no constants; set-up asks the library itself. */
+#define ZSTD_LEVEL_MIN (-131072)
+#define ZSTD_LEVEL_MAX 22
 #define ZSTD_LEVEL_DEFAULT 1
 
 #define ZSTD_DICT_MAX (1024u * 1024u)
 
-/* Our frames: no content size, no checksum, no dictionary id, so one byte for the window follows. */
-#define FRAME_DESCRIPTOR  0
+/* Our frames: no content size, checksum or dictionary id; one byte for the window follows. */
+#define FRAME_DESCRIPTOR 0
 #define FRAME_HEADER_SIZE 2
 #define BLOCK_HEADER_SIZE 3
-#define BLOCK_RLE	  1
+#define BLOCK_RLE 1
 
 struct zstd_shared {
 	size_t cctx_size; /* room for each context, in bytes, multiples of 64 */
 	size_t dctx_size;
-	/* NULL and 0 without a dictionary; both forms live in one workspace and refer to the dictionary itself */
+	/* NULL and 0 without a dictionary; both forms share a workspace. */
 	const ZSTD_CDict *cdict;
 	const ZSTD_DDict *ddict;
 	char *dict_space;
@@ -50,12 +50,12 @@ static size_t round_up_line(size_t size)
 }
 
 /*
- * The library picks its parameters by a table for inputs up to 16 KiB and others above, and neither needs more
- * room than the other at every level: take the largest.
+ * The library picks its parameters by one table for inputs up to 16 KiB and by others above, and
+ * none needs more room than the others at every level: take the largest.
  */
 static size_t cctx_size(const struct zcomp_params *params)
 {
-	const size_t sizes[] = { 4096, 16384, params->unit };
+	const size_t sizes[] = { params->unit < 16384 ? params->unit : 16384, params->unit };
 	size_t most = 0;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -79,8 +79,8 @@ static void zstd_release_params(struct zcomp_params *params)
 }
 
 /*
- * Not by ZSTD_createCDict_advanced(): version 1.5.4 follows a null pointer when its allocation fails. In a
- * workspace that is large enough, only the dictionary itself can be at fault.
+ * Not by ZSTD_createCDict_advanced(): version 1.5.4 follows a null pointer when its allocation
+ * fails. In a workspace that is large enough, only the dictionary itself can be at fault.
  */
 static int load_dict(const struct zcomp_params *params, struct zstd_shared *shared)
 {
@@ -94,10 +94,12 @@ static int load_dict(const struct zcomp_params *params, struct zstd_shared *shar
 	shared->dict_space = params->host->map(shared->dict_space_size);
 	if (!shared->dict_space)
 		return -ENOMEM;
-	shared->cdict = ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
-					     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto, cparams);
-	shared->ddict = ZSTD_initStaticDDict(shared->dict_space + cdict_size, ddict_size, params->dict,
-					     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto);
+	shared->cdict =
+		ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
+				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto, cparams);
+	shared->ddict =
+		ZSTD_initStaticDDict(shared->dict_space + cdict_size, ddict_size, params->dict,
+				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto);
 	return shared->cdict && shared->ddict ? 0 : -EINVAL;
 }
 
@@ -138,7 +140,8 @@ static int zstd_set_parameters(const struct zcomp_params *params, struct zstd_ct
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		if (ZSTD_isError(ZSTD_CCtx_setParameter(zctx->cctx, wanted[i].which, wanted[i].value)))
+		if (ZSTD_isError(
+			    ZSTD_CCtx_setParameter(zctx->cctx, wanted[i].which, wanted[i].value)))
 			return -EINVAL;
 	}
 	if (ZSTD_isError(ZSTD_DCtx_setParameter(zctx->dctx, ZSTD_d_format, ZSTD_f_zstd1_magicless)))
@@ -162,7 +165,8 @@ static int zstd_create_ctx(const struct zcomp_params *params, struct zcomp_ctx *
 		return -ENOMEM;
 	zctx->map_size = map_size;
 	zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
-	zctx->dctx = ZSTD_initStaticDCtx((char *)zctx + head + shared->cctx_size, shared->dctx_size);
+	zctx->dctx =
+		ZSTD_initStaticDCtx((char *)zctx + head + shared->cctx_size, shared->dctx_size);
 	error = zctx->cctx && zctx->dctx ? zstd_set_parameters(params, zctx) : -EINVAL;
 	if (error)
 		params->host->unmap(zctx, map_size);
@@ -194,12 +198,13 @@ static int zstd_compress(const struct zcomp_params *params, struct zcomp_strm *s
 }
 
 /*
- * Whether the frame that begins here is one of ours and ends exactly at the end (RFC 8878, 3.1.1): a descriptor that
- * announces nothing, the window's size, and blocks with 3-byte headers up to the one marked as the last.
+ * Whether the frame that begins here is one of ours and ends exactly at the end (RFC 8878, 3.1.1):
+ * a descriptor that announces nothing, the window's size, and blocks with 3-byte headers up to the
+ * one marked as the last.
  *
- * The library would take trailing bytes for another frame and read 4 of them even when there are fewer, if there
- * is no magic number to look for (seen in 1.5.4). And a damaged descriptor could make it a frame of
- * another kind.
+ * The library would take trailing bytes for another frame and read 4 of them even when there are
+ * fewer, if there is no magic number to look for (seen in 1.5.4). And a damaged descriptor could
+ * make it a frame of another kind.
  */
 static bool is_whole_frame(const uint8_t *src, size_t len)
 {

@@ -326,7 +326,7 @@ void options_help(FILE *out, const struct options_env *env)
 
 	fprintf(out,
 		"Usage: ztmpfs [-o OPTIONS] [-f] [-d] [SOURCE] MOUNTPOINT\n"
-		"       mount -t ztmpfs [-o OPTIONS] SOURCE MOUNTPOINT\n"
+		"       mount.ztmpfs SOURCE MOUNTPOINT [-o OPTIONS]\n"
 		"\n"
 		"Mount a temporary filesystem whose files stay compressed in memory.\n"
 		"\n"

@@ -53,6 +53,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct ztfuse *front = userdata;
 
 	cap_set(conn, FUSE_CAP_WRITEBACK_CACHE, front->cache == ZTFUSE_CACHE_WRITEBACK);
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	cap_set(conn, FUSE_CAP_DIRECT_IO_ALLOW_MMAP, front->cache == ZTFUSE_CACHE_NEVER);
+#endif
 	cap_set(conn, FUSE_CAP_ASYNC_READ, true);
 	cap_set(conn, FUSE_CAP_ASYNC_DIO, true);
 	cap_set(conn, FUSE_CAP_PARALLEL_DIROPS, true);
@@ -115,19 +118,24 @@ static const struct fuse_lowlevel_ops table = {
 	.ioctl = op_ioctl,
 };
 
-int ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
+static void trim_buffers(void *arg)
+{
+	buffers_trim(arg);
+}
+
+void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
 {
 	front->sb = sb;
 	front->cache = cache;
 	front->initialised = false;
-	return -pthread_key_create(&front->read_buffer, zt_free);
+	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
+	super_set_tick(sb, trim_buffers, &front->buffers);
 }
 
 void ztfuse_exit(struct ztfuse *front)
 {
-	zt_free(pthread_getspecific(front->read_buffer));
-	/* Fails only for a key that does not exist. */
-	(void)pthread_key_delete(front->read_buffer);
+	super_set_tick(front->sb, NULL, NULL);
+	buffers_exit(&front->buffers);
 }
 
 int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params *params,

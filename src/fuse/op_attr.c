@@ -40,6 +40,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	int error;
 
 	(void)fi;
+	/* The type is not to be set, and there are no other bits. */
+	attr->st_mode &= 07777;
 	error = fs_setattr(req_super(req), &cred, ino, attr, (unsigned)to_set & SET_ALL, &result);
 	reply_attr(req, error, &result);
 }

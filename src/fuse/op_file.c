@@ -16,8 +16,16 @@
 #include "fs/namei.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
-#include "util/alloc.h"
 #include "util/sizes.h"
+
+/* Every read and write is a request; where the library has the bit, writes to one file go on side by side. */
+static void open_direct(struct fuse_file_info *fi)
+{
+	fi->direct_io = 1;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
+	fi->parallel_direct_writes = 1;
+#endif
+}
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -26,7 +34,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_error(req, -ENOSYS);
 		return;
 	}
-	fi->direct_io = 1;
+	open_direct(fi);
 	(void)fuse_reply_open(req, fi);
 }
 
@@ -41,31 +49,14 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		reply_error(req, -ENOSYS);
 		return;
 	}
-	fi->direct_io = 1;
+	open_direct(fi);
 	error = fs_mknod(req_super(req), &cred, parent, name, S_IFREG | (mode & 07777), 0, &entry);
 	reply_create(req, error, &entry, fi);
 }
 
-/*
- * The calling thread's buffer for reads, made at its first one and freed at its end (the key's destructor). One
- * copy less than building it per request, and always the same warm pages.
- */
-static void *read_buffer(struct ztfuse *front)
-{
-	void *buf = pthread_getspecific(front->read_buffer);
-
-	if (buf)
-		return buf;
-	buf = zt_alloc_aligned(ZT_PAGE_SIZE, ZTFUSE_IO_MAX);
-	if (buf && pthread_setspecific(front->read_buffer, buf) != 0) {
-		zt_free(buf);
-		buf = NULL;
-	}
-	return buf;
-}
-
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
+	struct ztfuse_buffers *buffers = &req_front(req)->buffers;
 	void *buf;
 	size_t done;
 	int error;
@@ -76,7 +67,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, -EINVAL);
 		return;
 	}
-	buf = read_buffer(req_front(req));
+	buf = buffers_get(buffers);
 	if (!buf) {
 		reply_error(req, -ENOMEM);
 		return;
@@ -86,6 +77,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, error);
 	else
 		(void)fuse_reply_buf(req, buf, done);
+	buffers_put(buffers, buf);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,

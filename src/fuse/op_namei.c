@@ -10,6 +10,9 @@
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 
+/* A mode as a kernel sends it; others could not be stored. */
+#define PERMISSIONS ((mode_t)07777)
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs_entry entry;
@@ -37,7 +40,8 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 {
 	const struct fs_cred cred = req_cred(req);
 	struct fs_entry entry;
-	int error = fs_mknod(req_super(req), &cred, parent, name, mode, rdev, &entry);
+	int error = fs_mknod(req_super(req), &cred, parent, name,
+			     mode & (S_IFMT | PERMISSIONS), rdev, &entry);
 
 	reply_entry(req, error, &entry);
 }
@@ -46,7 +50,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	const struct fs_cred cred = req_cred(req);
 	struct fs_entry entry;
-	int error = fs_mkdir(req_super(req), &cred, parent, name, mode, &entry);
+	int error = fs_mkdir(req_super(req), &cred, parent, name, mode & PERMISSIONS, &entry);
 
 	reply_entry(req, error, &entry);
 }

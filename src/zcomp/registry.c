@@ -54,13 +54,15 @@ int zcomp_check_ops(const struct zcomp_ops *ops, char error_text[ZCOMP_ERROR_TEX
 	const char *lacks = NULL;
 
 	if (ops->abi_version != ZCOMP_ABI_VERSION) {
-		snprintf(error_text, ZCOMP_ERROR_TEXT, "backend %s: made for version %u of the interface, not %u",
-			 name, ops->abi_version, ZCOMP_ABI_VERSION);
+		snprintf(error_text, ZCOMP_ERROR_TEXT,
+			 "backend %s: made for version %u of the interface, not %u", name,
+			 ops->abi_version, ZCOMP_ABI_VERSION);
 		return -EINVAL;
 	}
 	if (ops->struct_size != sizeof(*ops)) {
-		snprintf(error_text, ZCOMP_ERROR_TEXT, "backend %s: its table has %u bytes, not %zu", name,
-			 ops->struct_size, sizeof(*ops));
+		snprintf(error_text, ZCOMP_ERROR_TEXT,
+			 "backend %s: its table has %u bytes, not %zu", name, ops->struct_size,
+			 sizeof(*ops));
 		return -EINVAL;
 	}
 	if (!ops->name || !ops->name[0])

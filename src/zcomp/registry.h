@@ -13,10 +13,10 @@
 /** zcomp_find_ops() - the table of a built-in algorithm, or NULL */
 const struct zcomp_ops *zcomp_find_ops(const char *name);
 
-/** zcomp_ops_at() - iterate: the @idx-th built-in algorithm that a user may name, NULL at the end */
+/** zcomp_ops_at() - iterate: the @idx-th algorithm that a user may name, NULL at the end */
 const struct zcomp_ops *zcomp_ops_at(size_t idx);
 
-/** zcomp_accel_ops() - the pseudo-accelerator, which drives another algorithm; no user names it as one */
+/** zcomp_accel_ops() - the pseudo-accelerator; it drives an algorithm and is none itself */
 const struct zcomp_ops *zcomp_accel_ops(void);
 
 /** zcomp_ops_list() - "lz4, lz4hc, zstd, null", cut at @size; returns @text */
@@ -25,7 +25,8 @@ const char *zcomp_ops_list(char *text, size_t size);
 /**
  * zcomp_check_ops() - whether a table is one this core can drive
  * @error_text: out on error: one sentence
- * A backend without managed operations, or with one of them only, is fine: the core then keeps them off.
+ * A backend without managed operations, or with one of them only, is fine: the core then keeps
+ * them off.
  * Return: 0 or -EINVAL.
  */
 int zcomp_check_ops(const struct zcomp_ops *ops, char error_text[ZCOMP_ERROR_TEXT]) ZT_MUST_CHECK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * streams.c - who gets which stream: the core's own per-thread ones, and those that a backend manages.
+ * streams.c - who gets which stream: the core's own per-thread ones, or those a backend manages.
  *
  * A per-thread stream's mutex is held from get to put, over one compression or decompression and
  * whatever its holder does with the result; no other lock is taken under it here. Managed streams
@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "util/alloc.h"
 #include "util/lock.h"
@@ -21,37 +20,13 @@ static void host_log(const char *line)
 	zt_log(ZT_LOG_WARN, "%s", line);
 }
 
-/*
- * Pages straight from the system: zeroed, and free of charge until touched, which the heap does not
- * promise. Transparent huge pages would undo that: the first byte of a buffer would cost 2 MiB.
- */
-static void *host_map(size_t size)
-{
-	void *ptr;
-
-	if (zt_fault_hit())
-		return NULL;
-	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ptr == MAP_FAILED)
-		return NULL;
-	(void)madvise(ptr, size, MADV_NOHUGEPAGE); /* a hint; kernels without huge pages refuse it */
-	return ptr;
-}
-
-static void host_unmap(void *ptr, size_t size)
-{
-	if (ptr)
-		(void)munmap(ptr, size); /* fails for a wrong range only */
-}
-
 const struct zcomp_host zcomp_host = {
 	.struct_size = sizeof(struct zcomp_host),
 	.log = host_log,
 	.alloc = zt_zalloc,
 	.free = zt_free,
-	.map = host_map,
-	.unmap = host_unmap,
+	.map = zt_map,
+	.unmap = zt_unmap,
 };
 
 /* Threads are numbered as they first come here; the number outlives nothing and may wrap. */
@@ -84,7 +59,7 @@ uint64_t zcomp_counter_sum(const struct zcomp *comp, enum zcomp_counter which)
 	return sum;
 }
 
-/* Output may be larger than input, and staged input needs a place: the sizes that callers count on. */
+/* Output may be larger than input, and staged input needs a place: callers count on both. */
 static bool strm_fits(const struct zcomp *comp, const struct zcomp_strm *strm)
 {
 	return strm->buffer && strm->buffer_size >= 2 * (size_t)comp->params.unit &&
@@ -124,7 +99,8 @@ struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp)
 		zcomp_count(comp, COUNT_BAD_STREAM, 1);
 		if (!atomic_exchange_explicit(&comp->warned_bad_stream, true, memory_order_relaxed))
 			zt_log(ZT_LOG_WARN,
-			       "compress=%s: a managed stream of backend %s has too small buffers and is not used",
+			       "compress=%s: a managed stream of backend %s has too small buffers "
+			       "and is not used",
 			       comp->algorithm->name, comp->ops->name);
 		return NULL;
 	}
@@ -169,7 +145,7 @@ int streams_init(struct zcomp *comp, uint32_t nr_streams)
 		return -ENOMEM;
 	memset(comp->threads, 0, nr_streams * sizeof(*comp->threads));
 	comp->buffers_size = nr_streams * each;
-	comp->buffers = host_map(comp->buffers_size);
+	comp->buffers = zt_map(comp->buffers_size);
 	if (!comp->buffers) {
 		error = -ENOMEM;
 		goto err_streams;
@@ -204,7 +180,7 @@ void streams_exit(struct zcomp *comp)
 		comp->ops->destroy_ctx(&comp->params, &thread->strm.ctx);
 		mutex_exit(&thread->lock);
 	}
-	host_unmap(comp->buffers, comp->buffers_size);
+	zt_unmap(comp->buffers, comp->buffers_size);
 	comp->buffers = NULL;
 	zt_free(comp->threads);
 	comp->threads = NULL;

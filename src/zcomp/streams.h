@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * streams.h - the inside of a zcomp: its per-thread streams and counters. For zcomp.c and streams.c only.
+ * streams.h - the inside of a zcomp: its per-thread streams and counters.
  */
 #ifndef ZT_ZCOMP_STREAMS_H
 #define ZT_ZCOMP_STREAMS_H
@@ -33,11 +33,12 @@ enum zcomp_counter {
 };
 
 /*
- * A per-thread stream: always there, synchronous. Nothing binds it to a thread: a thread begins its search at the one
- * that its number names, so that threads up to the number of streams don't meet.
+ * A per-thread stream: always there, synchronous. Nothing binds it to a thread: a thread begins its
+ * search at the one that its number names, so that as many threads as there are streams don't meet.
  *
- * The counters are not the stream's but of the threads with its number, held stream or not: they are relaxed
- * atomics, since nothing is ordered by them, and apart from the lock so that counting and waiting don't meet either.
+ * The counters are not the stream's but of the threads with its number, held stream or not: they
+ * are relaxed atomics, since nothing is ordered by them, and apart from the lock so that counting
+ * and waiting don't meet either.
  */
 struct thread_strm {
 	alignas(ZCOMP_CACHE_LINE) pthread_mutex_t lock; /* from get to put */
@@ -45,10 +46,10 @@ struct thread_strm {
 	alignas(ZCOMP_CACHE_LINE) atomic_uint_fast64_t count[NR_ZCOMP_COUNTERS];
 };
 
-/* One backend set up with one set of parameters. Everything but counters and streams is immutable after creation. */
+/* A backend set up with its parameters; all but streams and counters is immutable from then on. */
 struct zcomp {
-	const struct zcomp_ops *ops; /* the one to call: the algorithm's, or the accelerator's around it */
 	const struct zcomp_ops *algorithm;
+	const struct zcomp_ops *ops; /* to call: the algorithm's, or the accelerator's around it */
 	struct zcomp_params params;
 	bool managed; /* the core's decision, after what the backend reported */
 	const char *degraded;
@@ -59,7 +60,7 @@ struct zcomp {
 	atomic_bool warned_bad_stream;
 };
 
-/** zcomp_host - memory and log for backends; alloc and map count as allocations for zt_fault_set() */
+/** zcomp_host - memory and log for backends; what it allocates counts for zt_fault_set() */
 extern const struct zcomp_host zcomp_host;
 
 /**

@@ -35,16 +35,17 @@ static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt,
 	return error;
 }
 
-static int check_level(const struct zcomp_ops *ops, int32_t level, char error_text[ZCOMP_ERROR_TEXT])
+static int check_level(const struct zcomp_ops *ops, int32_t level,
+		       char error_text[ZCOMP_ERROR_TEXT])
 {
 	if (level == ZCOMP_LEVEL_DEFAULT)
 		return 0;
 	if (ops->level_min == 0 && ops->level_max == 0)
-		return refuse(error_text, -EINVAL, "compress=%s:%d: %s has no levels", ops->name, level,
-			      ops->name);
+		return refuse(error_text, -EINVAL, "compress=%s:%d: %s has no levels", ops->name,
+			      level, ops->name);
 	if (level < ops->level_min || level > ops->level_max)
-		return refuse(error_text, -EINVAL, "compress=%s:%d: level out of range %d..%d", ops->name,
-			      level, ops->level_min, ops->level_max);
+		return refuse(error_text, -EINVAL, "compress=%s:%d: level out of range %d..%d",
+			      ops->name, level, ops->level_min, ops->level_max);
 	return 0;
 }
 
@@ -55,23 +56,24 @@ static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *
 
 	if (config->unit < ZCOMP_MIN_UNIT || config->unit > ZCOMP_MAX_UNIT ||
 	    config->unit % ZCOMP_MIN_UNIT != 0)
-		return refuse(error_text, -EINVAL, "unit of %u bytes: allowed: a multiple of %u, %u..%u",
-			      config->unit, ZCOMP_MIN_UNIT, ZCOMP_MIN_UNIT, ZCOMP_MAX_UNIT);
+		return refuse(error_text, -EINVAL,
+			      "unit of %u bytes: allowed: a multiple of %u, %u..%u", config->unit,
+			      ZCOMP_MIN_UNIT, ZCOMP_MIN_UNIT, ZCOMP_MAX_UNIT);
 	if (config->nr_streams > MAX_STREAMS)
-		return refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u", config->nr_streams,
-			      MAX_STREAMS);
+		return refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u",
+			      config->nr_streams, MAX_STREAMS);
 	if (config->accel && accel->engines > ZCOMP_ACCEL_MAX_ENGINES)
-		return refuse(error_text, -EINVAL, "accel: engines=%u: out of range 1..%u", accel->engines,
-			      ZCOMP_ACCEL_MAX_ENGINES);
+		return refuse(error_text, -EINVAL, "accel: engines=%u: out of range 1..%u",
+			      accel->engines, ZCOMP_ACCEL_MAX_ENGINES);
 	if (config->accel && accel->depth > ZCOMP_ACCEL_MAX_DEPTH)
-		return refuse(error_text, -EINVAL, "accel: depth=%u: out of range 1..%u", accel->depth,
-			      ZCOMP_ACCEL_MAX_DEPTH);
+		return refuse(error_text, -EINVAL, "accel: depth=%u: out of range 1..%u",
+			      accel->depth, ZCOMP_ACCEL_MAX_DEPTH);
 	if (config->dict && ops->dict_max == 0)
 		return refuse(error_text, -EINVAL, "compress=%s: takes no dictionary", ops->name);
 	if (config->dict && (config->dict_size == 0 || config->dict_size > ops->dict_max))
 		return refuse(error_text, -EINVAL,
-			      "compress=%s: dictionary of %zu bytes: out of range 1..%zu", ops->name,
-			      config->dict_size, ops->dict_max);
+			      "compress=%s: dictionary of %zu bytes: out of range 1..%zu",
+			      ops->name, config->dict_size, ops->dict_max);
 	return check_level(ops, config->level, error_text);
 }
 
@@ -79,8 +81,8 @@ static void fill_params(struct zcomp *comp, const struct zcomp_config *config)
 {
 	struct zcomp_params *params = &comp->params;
 
-	params->level = config->level == ZCOMP_LEVEL_DEFAULT ? comp->algorithm->level_default :
-							       config->level;
+	params->level = config->level == ZCOMP_LEVEL_DEFAULT ? comp->algorithm->level_default
+							     : config->level;
 	params->unit = config->unit;
 	params->dict = config->dict;
 	params->dict_size = config->dict ? config->dict_size : 0;
@@ -99,12 +101,14 @@ static void decide_managed(struct zcomp *comp, const struct zcomp_caps *caps)
 	comp->degraded = caps->degraded;
 	if (comp->managed && !(comp->ops->get_stream && comp->ops->put_stream)) {
 		comp->managed = false;
-		comp->degraded = "the backend claims managed streams but lacks get_stream or put_stream";
+		comp->degraded =
+			"the backend claims managed streams but lacks get_stream or put_stream";
 	}
 	if (comp->managed)
 		comp->degraded = NULL;
 	else if (comp->degraded)
-		zt_log(ZT_LOG_WARN, "compress=%s: managed streams are off: %s", name, comp->degraded);
+		zt_log(ZT_LOG_WARN, "compress=%s: managed streams are off: %s", name,
+		       comp->degraded);
 }
 
 static uint32_t default_streams(void)
@@ -120,8 +124,9 @@ static int setup_error(const struct zcomp *comp, int error, char error_text[ZCOM
 
 	if (error == -ENOMEM)
 		return refuse(error_text, error, "compress=%s: out of memory", name);
-	return refuse(error_text, error, "compress=%s: the backend refuses level %d or its dictionary: %s",
-		      name, comp->params.level, strerror(-error));
+	return refuse(error_text, error,
+		      "compress=%s: the backend refuses level %d or its dictionary: %s", name,
+		      comp->params.level, strerror(-error));
 }
 
 int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *config,
@@ -206,7 +211,8 @@ bool zcomp_managed(const struct zcomp *comp)
 	return comp->managed;
 }
 
-static void count_compressed(struct zcomp *comp, bool managed, const struct zcomp_req *req, int error)
+static void count_compressed(struct zcomp *comp, bool managed, const struct zcomp_req *req,
+			     int error)
 {
 	enum zcomp_counter first = managed ? COUNT_MGMT_CALLS : COUNT_COMPRESS_CALLS;
 
@@ -216,7 +222,7 @@ static void count_compressed(struct zcomp *comp, bool managed, const struct zcom
 		zcomp_count(comp, first + 2, req->dst_len);
 }
 
-/* An accelerator's result counts as one of its own; a failure is counted as a reason to fall back. */
+/* An accelerator's result counts as its work; a failure counts as a reason to fall back. */
 static void count_managed(struct zcomp *comp, const struct zcomp_req *req, int error)
 {
 	if (!error || error == -ENOSPC)
@@ -293,7 +299,7 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 	return 0;
 }
 
-/* Everything is read from the stream first: the caller's done() may put it, and somebody else may have it then. */
+/* All is read from the stream first: done() may put it, and somebody else may have it then. */
 static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
 {
 	struct zcomp_pending pending = strm->pending;

@@ -2,11 +2,13 @@
 /*
  * zcomp.h - the codec front end: a backend, its streams, and who gets which.
  *
- * Two kinds of streams (the hybrid model of the seed series): per-thread streams always exist and are
- * synchronous; a backend may manage streams of its own. A caller states a preference, never a demand.
+ * Two kinds of streams (the hybrid model of the zram series): per-thread streams always exist and
+ * are synchronous; a backend may manage streams of its own. A caller states a preference, never a
+ * demand.
  *
- * Locks: a per-thread stream's own mutex, held from get to put; no other lock is taken under it by this layer. A
- * thread holds at most one per-thread stream of one zcomp at a time. Managed streams have no lock.
+ * Locks: a per-thread stream's own mutex, held from get to put; no other lock is taken under it by
+ * this layer. A thread holds at most one per-thread stream of one zcomp at a time. Managed streams
+ * have no lock.
  */
 #ifndef ZT_ZCOMP_ZCOMP_H
 #define ZT_ZCOMP_ZCOMP_H
@@ -28,7 +30,7 @@ enum zstrm_pref {
 struct zcomp_config {
 	const char *name; /* "lz4", "lz4hc", "zstd", "null" */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
-	uint32_t unit; /* largest request, bytes: a multiple of 4096, ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT */
+	uint32_t unit; /* largest request in bytes; ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT by 4096 */
 	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
 	bool accel; /* drive the algorithm by the pseudo-accelerator */
 	struct zcomp_accel_params accel_params;
@@ -37,7 +39,8 @@ struct zcomp_config {
 };
 
 struct zcomp_stat {
-	uint64_t compress_calls, compress_in, compress_out; /* calls and bytes, per-thread streams */
+	/* Calls and bytes in and out, of per-thread streams. */
+	uint64_t compress_calls, compress_in, compress_out;
 	uint64_t mgmt_calls, mgmt_in, mgmt_out; /* the same by managed streams */
 	uint64_t decompress_calls, decompress_in, decompress_out;
 	uint64_t fallback_no_stream; /* managed was preferred, get_stream() said NULL */
@@ -56,8 +59,8 @@ struct zcomp_stat {
  * @config: copied, but for the dictionary
  * @error_text: out on error: one sentence naming what was wrong and what is allowed
  *
- * An accelerator that cannot be set up is no error: managed streams are then off, a line goes to the log and
- * zcomp_stat.degraded says why.
+ * An accelerator that cannot be set up is no error: managed streams are then off, a line goes to
+ * the log and zcomp_stat.degraded says why.
  *
  * Return: 0, -ENOENT no such algorithm, -EINVAL a parameter out of range, -ENOMEM.
  */
@@ -75,13 +78,14 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 /**
  * zcomp_stop() - end managed streams for good, and wait until every done() owed has returned
  *
- * Per-thread streams go on working, so that done() may use them. For owners that must know that no done() comes any
- * more before they take themselves apart; zcomp_destroy() does it too.
- * Context: not from done(). May be called twice.
+ * Per-thread streams go on working, so that done() may use them. For owners that must know that no
+ * done() comes any more before they take themselves apart; zcomp_destroy() does it too.
+ *
+ * Context: not from done(); one thread at a time. May be called again.
  */
 void zcomp_stop(struct zcomp *comp);
 
-/** zcomp_destroy() - stop, end the backend's threads and free all; NULL is allowed; nobody uses a stream any more */
+/** zcomp_destroy() - stop and free all; NULL is allowed; nobody holds a stream any more */
 void zcomp_destroy(struct zcomp *comp);
 
 /** zcomp_name() - the algorithm's name, also when the accelerator drives it */
@@ -97,12 +101,16 @@ const struct zcomp_params *zcomp_get_params(const struct zcomp *comp);
 struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref);
 
 /**
- * zcomp_stream_get_managed() - a managed stream or NULL (counted as fallback_no_stream when managed streams are on)
+ * zcomp_stream_get_managed() - a managed stream, or NULL
+ * NULL is counted as fallback_no_stream when managed streams are on.
  * Context: any thread, but not from done(); neither blocks nor allocates.
  */
 struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp);
 
-/** zcomp_stream_put() - give it back to whoever owns it; any thread for managed ones, the getter for others */
+/**
+ * zcomp_stream_put() - give it back to whoever owns it
+ * Context: any thread for managed streams, the one that got it for others.
+ */
 void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm);
 
 /** zcomp_stream_is_managed() */
@@ -114,8 +122,9 @@ bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *
  * @dst_cap: most bytes worth having, up to the stream's buffer_size
  * @out_len: bytes at strm->buffer, on success
  *
- * On a managed stream it waits for the accelerator; when that refuses or fails, a per-thread stream does the work
- * into the same buffer, and only the counters tell. So the caller must not hold a per-thread stream then.
+ * On a managed stream it waits for the accelerator; when that refuses or fails, a per-thread stream
+ * does the work into the same buffer, and only the counters tell. So the caller must not hold a
+ * per-thread stream then.
  *
  * Return: 0; -ENOSPC does not fit @dst_cap; another error of the backend.
  */
@@ -133,13 +142,15 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 
 /**
  * zcomp_submit() - compress by a managed stream, without waiting
- * @req: filled by the caller (dst inside strm->buffer); lives, and is untouched by the caller, until @done, which is
- *       given it back with dst_len set
+ * @req: filled by the caller (dst inside strm->buffer); lives, and is untouched by the caller,
+ *       until @done, which is given it back with dst_len set
  *
- * The source stays readable and unchanged until @done: strm->local_copy is there for sources that don't.
+ * The source stays readable and unchanged until @done: strm->local_copy is there for sources that
+ * don't.
  *
- * Return: 0: @done will be called exactly once, from another thread. Otherwise it will not: -EBUSY queue full or
- *         stopping (counted as fallback_busy), -EOPNOTSUPP the backend has no submit, or another error of it.
+ * Return: 0: @done will be called exactly once, from another thread, maybe before this returns.
+ *         Otherwise it will not: -EBUSY queue full or stopping (counted as fallback_busy),
+ *         -EOPNOTSUPP the backend has no submit, or another error of it (fallback_error).
  */
 int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
 		 zcomp_done_fn done, void *arg) ZT_MUST_CHECK;
@@ -147,7 +158,7 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 /** zcomp_managed() - whether managed streams are on */
 bool zcomp_managed(const struct zcomp *comp);
 
-/** zcomp_get_stat() - counters; each is exact once nothing runs, their sums may lag behind each other before */
+/** zcomp_get_stat() - counters; while calls run, one may be ahead of another */
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat);
 
 #endif

@@ -52,7 +52,8 @@ static int check_pages(struct size_class *class, struct zspage *zspage, struct t
 			return damaged(class, zspage, "page %" PRIu32 " is populated: %d", page,
 				       !resident);
 		if (covered && !resident)
-			return damaged(class, zspage, "page %" PRIu32 " is absent but in use", page);
+			return damaged(class, zspage, "page %" PRIu32 " is absent but in use",
+				       page);
 		nr_resident += resident;
 		nr_cached += resident && !covered;
 	}
@@ -79,7 +80,8 @@ static int check_slots(struct size_class *class, struct zspage *zspage, struct t
 		if (bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot)))
 			hdr = hdr_load(class->pool->arena, zspage_slot_ref(class, zspage, slot));
 		if (live ? !(hdr & HDR_LIVE) : hdr != 0)
-			return damaged(class, zspage, "slot %" PRIu32 ": header %" PRIx64, slot, hdr);
+			return damaged(class, zspage, "slot %" PRIu32 ": header %" PRIx64, slot,
+				       hdr);
 		if (!live)
 			continue;
 		if (hdr_len(hdr) > class->geo.room - ZS_HDR_SIZE ||
@@ -99,12 +101,11 @@ static int check_slots(struct size_class *class, struct zspage *zspage, struct t
 /* The zspage stands in the list of the group that its fullness asks for. */
 static int check_group(struct size_class *class, struct zspage *zspage)
 {
-	unsigned group = zspage->inuse == 0 ? ZS_GROUP_EMPTY :
-			 zspage->inuse == class->geo.nr_objs ?
-					      ZS_GROUP_FULL :
-					      1 + zspage->inuse * ZS_NR_PARTIAL_GROUPS / class->geo.nr_objs;
 	const struct zspage *prev = NULL, *entry = class->groups[zspage->group];
+	unsigned group = 1 + zspage->inuse * ZS_NR_PARTIAL_GROUPS / class->geo.nr_objs;
 
+	if (zspage->inuse == 0)
+		group = ZS_GROUP_EMPTY;
 	while (entry && entry != zspage) {
 		prev = entry;
 		entry = entry->next;
@@ -155,7 +156,8 @@ static int check_class(struct size_class *class, const struct tally *tally)
 			       tally->object_bytes);
 	if (class->resident != tally->resident || class->cached != tally->cached)
 		return damaged(class, NULL,
-			       "%" PRIu64 " pages, %" PRIu64 " cached, found %" PRIu64 " and %" PRIu64,
+			       "%" PRIu64 " pages, %" PRIu64 " cached, found %" PRIu64
+			       " and %" PRIu64,
 			       class->resident, class->cached, tally->resident, tally->cached);
 	return 0;
 }

@@ -6,8 +6,8 @@
  * side. Then objects move from the emptiest zspage, last slot first, to the fullest one, first slot
  * first; in the end within the one that is left.
  *
- * Locks: pool->compact_lock; class->lock for a batch of moves. The keeper of an object is asked under
- * class->lock and only tries its lock, so there is no order between the two.
+ * Locks: pool->compact_lock; class->lock for a batch of moves. The keeper of an object is asked
+ * under class->lock and only tries its lock, so there is no order between the two.
  */
 #include <string.h>
 
@@ -34,7 +34,9 @@ struct compaction {
 /* What became of trying to move one object. */
 enum move { MOVED, MOVE_PINNED, MOVE_NO_ROOM };
 
-/* Punch what is cached in one zspage, which may be gone afterwards; gives class->lock up meanwhile. */
+/*
+ * Punch what is cached in one zspage, which may be gone afterwards; gives class->lock up meanwhile.
+ */
 static uint32_t zspage_trim(struct size_class *class, struct zspage *zspage)
 {
 	struct page_set set;
@@ -45,7 +47,9 @@ static uint32_t zspage_trim(struct size_class *class, struct zspage *zspage)
 	return set.nr;
 }
 
-/* Punch in one chain of the hash, at most @most pages or one zspage more. Caller holds class->lock. */
+/*
+ * Punch in one chain of the hash, at most @most pages or one zspage more. Caller holds class->lock.
+ */
 static uint64_t bucket_trim(struct size_class *class, uint32_t bucket, uint64_t most)
 {
 	struct zspage *zspage = class->buckets[bucket];
@@ -64,26 +68,31 @@ static uint64_t bucket_trim(struct size_class *class, uint32_t bucket, uint64_t 
 	return nr;
 }
 
+static uint64_t class_trim(struct size_class *class, int64_t keep_pages)
+{
+	atomic_long *cached = &class->pool->cached;
+	uint64_t nr = 0;
+
+	mutex_lock(&class->lock);
+	for (uint32_t bucket = 0; bucket <= class->bucket_mask && class->cached != 0; bucket++) {
+		int64_t excess = atomic_load_explicit(cached, memory_order_relaxed) - keep_pages;
+
+		if (excess <= 0)
+			break;
+		nr += bucket_trim(class, bucket, (uint64_t)excess);
+	}
+	mutex_unlock(&class->lock);
+	return nr;
+}
+
 uint64_t zs_trim(struct zs_pool *pool, uint64_t keep)
 {
 	int64_t keep_pages = (int64_t)min_u64(keep >> ZT_PAGE_SHIFT, INT64_MAX);
 	uint64_t nr = 0;
 
 	/* Largest objects first: most bytes to a call. */
-	for (uint32_t i = pool->nr_classes; i-- > 0;) {
-		struct size_class *class = &pool->classes[i];
-
-		mutex_lock(&class->lock);
-		for (uint32_t bucket = 0; bucket <= class->bucket_mask && class->cached != 0; bucket++) {
-			int64_t excess = atomic_load_explicit(&pool->cached, memory_order_relaxed) -
-					 keep_pages;
-
-			if (excess <= 0)
-				break;
-			nr += bucket_trim(class, bucket, (uint64_t)excess);
-		}
-		mutex_unlock(&class->lock);
-	}
+	for (uint32_t i = pool->nr_classes; i-- > 0;)
+		nr += class_trim(&pool->classes[i], keep_pages);
 	return nr << ZT_PAGE_SHIFT;
 }
 
@@ -95,7 +104,9 @@ static bool class_is_worthwhile(const struct size_class *class)
 	return covered > needed + EXCESS_MIN + needed / EXCESS_SHARE;
 }
 
-/* A slot for an object that leaves @src, where only slots below @src_slot will do; taken, resident. */
+/*
+ * A slot for an object that leaves @src, where only slots below @src_slot will do; taken, resident.
+ */
 static bool target_take(struct compaction *c, struct size_class *class, struct zspage *src,
 			uint32_t src_slot, struct zspage **out_zspage, uint32_t *out_slot)
 {

@@ -2,9 +2,9 @@
 /*
  * pool.c - zs_malloc() and zs_free(): objects to slots; owners and lengths in header words.
  *
- * Locks: class->lock around everything that concerns slots, one class at a time; memory is populated
- * and punched outside of it (zspage.h: busy). Never touches an object's bytes, but zeroes the
- * room of a fixed pool's objects.
+ * Locks: class->lock around everything that concerns slots, one class at a time; memory is
+ * populated and punched outside of it (zspage.h: busy). Never touches an object's bytes, but zeroes
+ * the room of a fixed pool's objects.
  */
 #include "zsmalloc/pool.h"
 
@@ -176,7 +176,9 @@ static int class_pick(struct size_class *class, bool resident_only, struct zspag
 	return zspage_create(class, out_zspage);
 }
 
-/* Back a slot just taken with memory; class->lock is given up meanwhile. On error the slot is free. */
+/*
+ * Back a slot just taken with memory; class->lock is given up meanwhile. On error the slot is free.
+ */
 static int slot_populate(struct size_class *class, struct zspage *zspage, uint32_t slot)
 {
 	struct page_set set;

@@ -2,17 +2,20 @@
 /*
  * pool.h - objects in the arena, packed as zsmalloc packs them.
  *
- * An object is 1 byte to ZS_MAX_SIZE bytes. Its room is a slot of its size class; the slots of a class
- * stand side by side in zspages, runs of arena pages. Unlike the kernel's, a zspage is contiguous, so an object
- * may cross pages and may be larger than one, and a zspage is populated page by page as
- * its objects come: a half-empty zspage of large objects costs what its objects cost.
+ * An object is 1 byte to ZS_MAX_SIZE bytes. Its room is a slot of its size class; the slots of a
+ * class stand side by side in zspages, runs of arena pages. Unlike the kernel's, a zspage is
+ * contiguous, so an object may cross pages and may be larger than one, and a zspage is populated
+ * page by page as its objects come: a half-empty zspage of large objects costs what its objects
+ * cost.
  *
- * Every object begins with one 8-byte header word (zs_hdr below), zero while the room is free: with it
- * and the arena's page map all volatile state (bitmaps, fullness groups, counters) can be rebuilt.
+ * Every object begins with one 8-byte header word (zs_hdr below), zero while the room is free: with
+ * it and the arena's page map all volatile state (bitmaps, fullness groups, counters) can be
+ * rebuilt.
  *
  * Objects are named by refs, without handles. So that compaction can move an object, the
- * header says where its ref is stored (the owner: a word of the arena), and the pool's creator passes
- * callbacks that lock the word and store the new ref there. An object without owner is pinned.
+ * header says where its ref is stored (the owner: a word of the arena), and the pool's creator
+ * passes callbacks that lock the word and store the new ref there. An object without owner is
+ * pinned.
  *
  * Several pools share one arena: one for data, one for metadata, one for inodes.
  *
@@ -35,16 +38,16 @@
 #define ZS_MIN_ROOM 32u
 
 /*
- * The header word: owner (39 bits, in units of 8 bytes from the arena's start, so 4 TiB) | length - 1
- * (18 bits) | index (6 bits: for the owner's keeper) | live (1 bit, the lowest). Changed only by the pool and by
- * zs_set_owner(), read by anyone, always as one aligned 8-byte atomic.
+ * The header word, from its highest bit: owner (39 bits, in units of 8 bytes from the arena's
+ * start, so 4 TiB) | length - 1 (18) | index (6: for the owner's keeper) | live (1). Changed only
+ * by the pool and by zs_set_owner(), read by anyone, always as one aligned 8-byte atomic.
  */
 #define ZS_HDR_SIZE 8u
 
 struct zs_pool;
 
 struct zs_owner {
-	uint64_t word; /* place of the 8-byte word that holds the ref, in units of 8 bytes; 0: pinned */
+	uint64_t word; /* place of the word that holds the ref, in units of 8 bytes; 0: pinned */
 	uint32_t index; /* 0..63: free for the keeper of the word */
 };
 
@@ -52,8 +55,9 @@ struct zs_owner {
  * zs_relocate_begin_fn - compaction asks the keeper of an owner word to let an object move
  *
  * The keeper must not wait for any lock (trylock only). When it can prove under its own lock that
- * the word still holds @old_ref, it returns true and keeps the lock: until zs_relocate_end_fn nobody
- * else reads or writes the object, its header or the word. Otherwise it returns false and holds nothing.
+ * the word still holds @old_ref, it returns true and keeps the lock: until zs_relocate_end_fn
+ * nobody else reads or writes the object, its header or the word. Otherwise it returns false and
+ * holds nothing.
  */
 typedef bool (*zs_relocate_begin_fn)(void *arg, struct zs_owner owner, ref_t old_ref);
 
@@ -116,8 +120,12 @@ void zs_pool_destroy(struct zs_pool *pool);
  */
 int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref) ZT_MUST_CHECK;
 
-/** zs_free() - free an object; cannot fail. Memory that is no longer covered by any object goes back
- *  to the system: at once when much is cached, otherwise by zs_trim(). */
+/**
+ * zs_free() - free an object; cannot fail
+ *
+ * Memory that is no longer covered by any object goes back to the system: at once when much is
+ * cached, otherwise by zs_trim(). A ref that names no live object stops the program.
+ */
 void zs_free(struct zs_pool *pool, ref_t ref);
 
 /** zs_data() - the bytes of an object (behind its header); 8-byte aligned. Lock-free. */
@@ -143,8 +151,8 @@ void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner);
 
 /**
  * zs_resize() - shorten or lengthen an object within the room it has
- * Return: true and the new length is set, or false when @size belongs to a larger class. Keeps the owner.
- * The caller keeps compaction away (pinned object, or its own lock on the owner).
+ * Keeps the owner. The caller keeps compaction away (pinned object, or its own lock on the owner).
+ * Return: true and the new length is set, or false when @size belongs to a larger class.
  */
 bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size);
 
@@ -163,8 +171,8 @@ bool zs_is_live(const struct zs_pool *pool, ref_t ref);
 uint64_t zs_trim(struct zs_pool *pool, uint64_t keep);
 
 /**
- * zs_compact() - move objects out of the emptiest zspages of each class into its fuller ones, when that frees
- *                pages, and punch what becomes free
+ * zs_compact() - move objects out of the emptiest zspages of each class into its fuller ones, when
+ *                that frees pages, and punch what becomes free
  * @max_bytes: stop after about that many bytes copied; 0: no bound
  * Context: any thread, concurrently with everything else.
  * Return: bytes of memory given back.
@@ -185,7 +193,8 @@ void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class
 bool zs_object_next(struct zs_pool *pool, uint64_t *inout_cursor, ref_t *out_ref);
 
 /**
- * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map and headers; compare
+ * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map
+ *              and headers; compare
  * Context: nobody else uses the pool meanwhile.
  * Return: 0, or -EUCLEAN after a line on the log that says what differs.
  */

@@ -30,7 +30,9 @@
 #define ZS_GROUP_FULL	     (ZS_NR_PARTIAL_GROUPS + 1)
 #define ZS_NR_GROUPS	     (ZS_NR_PARTIAL_GROUPS + 2)
 
-/* How zspages of a class are cut; constant. nr_pages hold nr_objs rooms and less than a page more. */
+/*
+ * How zspages of a class are cut; constant. nr_pages hold nr_objs rooms and less than a page more.
+ */
 struct zs_geometry {
 	uint32_t room; /* bytes */
 	uint16_t nr_pages;
@@ -54,10 +56,13 @@ struct size_class {
 	uint64_t objects;
 	uint64_t object_bytes;
 	uint64_t resident; /* populated pages */
-	uint64_t cached; /* of these, pages that no slot in use covers and that are not being punched */
+	uint64_t cached; /* of these, pages that no slot in use covers, nor being punched */
 };
 
-/** zs_rooms_fill() - all rooms of a pool in ascending order; @rooms NULL only counts. Return: how many. */
+/**
+ * zs_rooms_fill() - all rooms of a pool in ascending order; @rooms NULL only counts
+ * Return: how many.
+ */
 uint32_t zs_rooms_fill(uint32_t *rooms);
 
 /** zs_rooms_find() - index of the smallest room that holds @room bytes; there is one */

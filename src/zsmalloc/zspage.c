@@ -373,5 +373,5 @@ void zspage_punch(struct size_class *class, struct zspage *zspage, const struct 
 	zspage->nr_resident = (uint16_t)(zspage->nr_resident - set->nr);
 	class->resident -= set->nr;
 	busy_end(class, zspage, set);
-	(void)zspage_reap(class, zspage); /* whether there is still something in it does not matter */
+	(void)zspage_reap(class, zspage); /* there may be something in it again */
 }

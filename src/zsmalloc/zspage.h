@@ -11,8 +11,8 @@
  * uncovered is "cached". It is busy while some thread populates or punches it outside of
  * class->lock: only that thread may touch it then, and slots on it are neither given out nor read.
  *
- * Invariants: covered pages are resident, except for those that are busy because their slot was only
- * just given out. An empty zspage with no resident and no busy page does not exist.
+ * Invariants: covered pages are resident, except for those that are busy because their slot was
+ * only just given out. An empty zspage with no resident and no busy page does not exist.
  *
  * All functions want class->lock held, unless they say otherwise.
  */
@@ -99,7 +99,10 @@ static inline uint32_t slot_last_page(const struct size_class *class, uint32_t s
  */
 int zspage_create(struct size_class *class, struct zspage **out_zspage) ZT_MUST_CHECK;
 
-/** zspage_reap() - free a zspage that is empty, not resident and not busy. Return: whether it was. */
+/**
+ * zspage_reap() - free a zspage if it is empty, not resident and not busy
+ * Return: whether it was.
+ */
 bool zspage_reap(struct size_class *class, struct zspage *zspage);
 
 /** zspage_find() - the zspage that starts at arena page number @page, or NULL */
@@ -149,7 +152,7 @@ int zspage_populate(struct size_class *class, struct zspage *zspage, const struc
  */
 void zspage_punch(struct size_class *class, struct zspage *zspage, const struct page_set *set);
 
-/** zspage_wait() - until some busy page of the pool is no longer busy; gives class->lock up meanwhile */
+/** zspage_wait() - until some page of the pool is no longer busy; gives class->lock up meanwhile */
 void zspage_wait(struct size_class *class);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arena/arena.h"
 #include "tests/lib/zt_check.h"
@@ -68,7 +69,7 @@ END_TEST
 
 START_TEST(test_reserve_out_of_range_is_refused)
 {
-	static const uint64_t bad[] = { 1, ZT_PAGE_SIZE, 8 * MIB - 1, (UINT64_C(4) << 40) + 4 * MIB };
+	static const uint64_t bad[] = { 1, ZT_PAGE_SIZE, 8 * MIB - 1, 4096 * GIB + 4 * MIB };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct arena_params params = { .reserve = bad[i] };
@@ -142,7 +143,8 @@ START_TEST(test_resident_pages_are_exactly_the_populated_ones)
 	for (size_t i = 0; i < ARRAY_SIZE(bitmap); i++)
 		ck_assert_uint_eq(bitmap[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		ck_assert_int_eq(arena_populate(arena, page_of(run, parts[i].first), parts[i].nr), 0);
+		ck_assert_int_eq(arena_populate(arena, page_of(run, parts[i].first), parts[i].nr),
+				 0);
 	ck_assert_int_eq(arena_resident_pages(arena, run, 200, bitmap), 0);
 	ck_assert_uint_eq(bitmap[0], UINT64_C(1) | UINT64_C(1) << 63);
 	ck_assert_uint_eq(bitmap[1], UINT64_C(1) | UINT64_C(0xfffffff) << 36);
@@ -217,6 +219,20 @@ START_TEST(test_populate_fails_with_enomem_when_told_to)
 	ck_assert(!zt_fault_pending());
 	ck_assert_uint_eq(resident(), before);
 	arena_run_free(arena, run);
+}
+END_TEST
+
+START_TEST(test_populate_that_fails_midway_leaves_nothing_behind)
+{
+	ref_t run = run_alloc(8);
+	uint64_t before = resident();
+
+	/* Without address range behind a page the kernel cannot populate it. */
+	ck_assert_int_eq(munmap(arena_ptr(arena, page_of(run, 5)), ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(arena_populate(arena, run, 8), -ENOMEM);
+	ck_assert_uint_eq(resident(), before);
+	ck_assert_int_eq(arena_populate(arena, run, 5), 0);
+	ck_assert_uint_eq(resident(), before + 5 * ZT_PAGE_SIZE);
 }
 END_TEST
 
@@ -324,6 +340,7 @@ int main(void)
 	Suite *suite = suite_create("arena");
 	TCase *tc = tcase_create("memory");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_empty_arena_holds_one_page);
 	tcase_add_test(tc, test_default_reserve_is_at_least_a_gibibyte);
@@ -336,6 +353,7 @@ int main(void)
 	tcase_add_test(tc, test_limit_too_small_for_the_superblock_is_refused);
 	tcase_add_test(tc, test_limit_forbids_a_page_of_the_page_map_too);
 	tcase_add_test(tc, test_populate_fails_with_enomem_when_told_to);
+	tcase_add_test(tc, test_populate_that_fails_midway_leaves_nothing_behind);
 	tcase_add_test(tc, test_create_survives_the_failure_of_every_allocation);
 	tcase_add_test(tc, test_super_area_is_zero_and_keeps_what_is_stored);
 	tcase_add_test(tc, test_resident_max_remembers_the_peak);

@@ -161,6 +161,7 @@ int main(void)
 	Suite *suite = suite_create("buddy");
 	TCase *tc = tcase_create("buddy");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_order_is_the_smallest_that_fits);
 	tcase_add_test(tc, test_nothing_is_free_before_the_first_chunk);

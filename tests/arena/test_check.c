@@ -101,6 +101,7 @@ int main(void)
 	Suite *suite = suite_create("check");
 	TCase *tc = tcase_create("damage");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_damaged_superblock_is_found);
 	tcase_add_test(tc, test_lost_page_map_entry_is_found);

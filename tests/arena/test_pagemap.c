@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_pagemap.c - the page map finds each run from each of its pages, and nothing where none is. */
+/*
+ * test_pagemap.c - the page map finds each run from each of its pages, and nothing where none is.
+ */
 #include <string.h>
 
 #include "arena/pagemap.h"
@@ -92,6 +94,7 @@ int main(void)
 	Suite *suite = suite_create("pagemap");
 	TCase *tc = tcase_create("pagemap");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_run_is_found_from_each_of_its_pages);
 	tcase_add_test(tc, test_neighbours_are_walked_in_order_and_only_once);

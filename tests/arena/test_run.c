@@ -66,7 +66,7 @@ START_TEST(test_range_used_up_is_enospc_and_comes_back)
 	ref_t refs[16], ref;
 	int nr = 0, error;
 
-	while ((error = arena_run_alloc(arena, ARENA_RUN_MAX_PAGES, ARENA_RUN_ZSPAGE, 0, &ref)) == 0) {
+	while ((error = arena_run_alloc(arena, 1024, ARENA_RUN_ZSPAGE, 0, &ref)) == 0) {
 		ck_assert_int_lt(nr, 16);
 		refs[nr++] = ref;
 	}
@@ -93,7 +93,8 @@ START_TEST(test_walk_sees_every_live_run_once_in_order)
 
 	for (uint32_t i = 0; i < 400; i++) {
 		lengths[i] = 1 + (uint32_t)(zt_random(&state) % 20);
-		ck_assert_int_eq(arena_run_alloc(arena, lengths[i], ARENA_RUN_ZSPAGE, i, &refs[i]), 0);
+		ck_assert_int_eq(arena_run_alloc(arena, lengths[i], ARENA_RUN_ZSPAGE, i, &refs[i]),
+				 0);
 	}
 	for (uint32_t i = 0; i < 400; i += 3)
 		arena_run_free(arena, refs[i]);
@@ -134,6 +135,7 @@ int main(void)
 	Suite *suite = suite_create("run");
 	TCase *tc = tcase_create("run");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_run_is_found_from_any_ref_inside);
 	tcase_add_test(tc, test_wild_refs_belong_to_no_run_and_touch_nothing);

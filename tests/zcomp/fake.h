@@ -22,7 +22,7 @@ static struct {
 	char calls[256]; /* one letter each: S setup, c create, d destroy, s stop, R release */
 	struct zcomp_params params;
 	struct zcomp_caps caps_before;
-	int nr_ctx, nr_put;
+	int nr_created, nr_ctx, nr_put;
 	struct zcomp_strm strm;
 } fake;
 
@@ -56,10 +56,9 @@ static inline int fake_create_ctx(const struct zcomp_params *params, struct zcom
 {
 	(void)params;
 	fake_note('c');
-	if (++fake.nr_ctx == fake.ctx_error_at) {
-		fake.nr_ctx--;
+	if (++fake.nr_created == fake.ctx_error_at)
 		return -ENOMEM;
-	}
+	fake.nr_ctx++;
 	ctx->context = &fake;
 	return 0;
 }

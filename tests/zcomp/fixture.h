@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fixture.h - what the tests of codecs share: data of several kinds, buffers between guard pages, and
- * one way to make a zcomp.
+ * fixture.h - what the tests of codecs share: data of several kinds, buffers between guard pages,
+ * and one way to make a zcomp.
  */
 #ifndef ZT_TESTS_ZCOMP_FIXTURE_H
 #define ZT_TESTS_ZCOMP_FIXTURE_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_accel.c - the pseudo-accelerator at its limits: held engines, a full queue, failing requests, the end
- * with work queued, and set-up that doesn't succeed. Nothing here waits for time to pass.
+ * test_accel.c - the pseudo-accelerator at its limits: held engines, a full queue, failing
+ * requests, the end with work queued, and set-up that doesn't succeed. Nothing here waits for time
+ * to pass.
  */
 #include <errno.h>
 #include <semaphore.h>
@@ -53,9 +54,9 @@ static void job_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, 
 	} else if (job->sync_in_done) {
 		struct zcomp_strm *own = zcomp_stream_get(job->comp, ZSTRM_DEFAULT);
 
-		ck_assert_int_eq(zcomp_compress(job->comp, own, job->data, UNIT, 2 * UNIT,
-						&job->packed_len),
-				 0);
+		ck_assert_int_eq(
+			zcomp_compress(job->comp, own, job->data, UNIT, 2 * UNIT, &job->packed_len),
+			0);
 		memcpy(job->packed, own->buffer, job->packed_len);
 		zcomp_stream_put(job->comp, own);
 	}
@@ -74,8 +75,9 @@ static void job_prepare(struct job *job, struct zcomp *comp, struct zcomp_strm *
 	job->comp = comp;
 	job->strm = strm;
 	memcpy(strm->local_copy, job->data, UNIT);
-	job->req = (struct zcomp_req){ .src = strm->local_copy, .src_len = UNIT,
-				       .dst = strm->buffer, .dst_cap = 2 * UNIT };
+	job->req = (struct zcomp_req){
+		.src = strm->local_copy, .src_len = UNIT, .dst = strm->buffer, .dst_cap = 2 * UNIT
+	};
 }
 
 static int job_submit(struct job *job)
@@ -339,7 +341,8 @@ START_TEST(test_end_with_work_queued_delivers_every_done)
 		jobs[i].put_in_done = i % 2;
 		jobs[i].sync_in_done = true;
 	}
-	accel_fail_next(zcomp_get_params(comp), 2, -EIO); /* done() falls back while all is ending */
+	/* done() falls back while all is ending */
+	accel_fail_next(zcomp_get_params(comp), 2, -EIO);
 	zcomp_stop(comp);
 	for (int i = 0; i < DEPTH; i++)
 		job_check(&jobs[i]); /* per-thread streams live on */
@@ -413,7 +416,7 @@ START_TEST(test_level_and_dictionary_reach_the_algorithm_inside)
 }
 END_TEST
 
-/* Its own claim of managed streams is not asked for; the rest of its life is that of any backend. */
+/* Its own claim of managed streams is not asked for; else it lives as any backend does. */
 START_TEST(test_algorithm_inside_is_set_up_and_released_once)
 {
 	struct zcomp_config config = config_of(NULL, UNIT);
@@ -435,10 +438,11 @@ START_TEST(test_algorithm_inside_is_set_up_and_released_once)
 	comp = must_create_ops(&ops, &config);
 	ck_assert_str_eq(stat_of(comp).degraded, "no engine of the accelerator could be started");
 	zcomp_destroy(comp);
-	ck_assert_str_eq(fake.calls, "SccccsddR");
+	ck_assert_str_eq(fake.calls, "ScccsddR");
 	ops = fake_ops();
 	fake.setup_error = -EINVAL;
-	ck_assert_int_eq(zcomp_create_ops(&ops, &config, (char[ZCOMP_ERROR_TEXT]){ 0 }, &comp), -EINVAL);
+	ck_assert_int_eq(zcomp_create_ops(&ops, &config, (char[ZCOMP_ERROR_TEXT]){ 0 }, &comp),
+			 -EINVAL);
 	ck_assert_str_eq(fake.calls, "S");
 }
 END_TEST
@@ -447,8 +451,8 @@ END_TEST
 
 static int threads_left;
 
-static int create_some_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
-			       void *arg)
+static int create_some_threads(pthread_t *thread, const pthread_attr_t *attr,
+			       void *(*start)(void *), void *arg)
 {
 	if (threads_left-- <= 0)
 		return EAGAIN;
@@ -509,7 +513,8 @@ START_TEST(test_fewer_threads_than_wanted_go_on_with_a_warning)
 }
 END_TEST
 
-/* The third allocation is that of the engines: zcomp and accelerator are there, the algorithm has none of its own. */
+/* The third allocation is that of the engines: zcomp and accelerator are there, the algorithm has
+ * none of its own. */
 START_TEST(test_no_memory_for_the_device_degrades_with_a_reason)
 {
 	struct zcomp *comp;
@@ -539,7 +544,8 @@ int main(void)
 	tcase_add_test(tc, test_failing_requests_reach_done_and_are_counted);
 	tcase_add_test(tc, test_waiting_compression_that_fails_is_done_by_a_thread_stream);
 	tcase_add_test(tc, test_incompressible_is_enospc_from_the_engine_and_no_fallback);
-	tcase_add_test(tc, test_done_comes_from_an_engine_with_signals_blocked_and_may_put_its_stream);
+	tcase_add_test(tc,
+		       test_done_comes_from_an_engine_with_signals_blocked_and_may_put_its_stream);
 	tcase_add_loop_test(tc, test_end_with_work_queued_delivers_every_done, 0, 2);
 	tcase_add_test(tc, test_after_stop_managed_streams_are_refused_and_the_rest_works);
 	tcase_add_test(tc, test_managed_streams_compress_only);

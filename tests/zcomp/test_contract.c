@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_contract.c - what include/ztmpfs/zcomp.h promises, held against every built-in backend, as it is and
- * driven by the accelerator.
+ * test_contract.c - what include/ztmpfs/zcomp.h promises, held against every built-in backend, as
+ * it is and driven by the accelerator.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -19,7 +19,7 @@ enum route {
 
 static const uint32_t units[] = { 4096, 65536, 131072 };
 
-#define NR_CASES(nr_backends) ((int)((nr_backends) * NR_ROUTES * ARRAY_SIZE(units)))
+#define NR_CASES(nr_backends) ((int)((nr_backends)*NR_ROUTES * ARRAY_SIZE(units)))
 
 static uint64_t seed;
 
@@ -87,8 +87,11 @@ static int submit_and_wait(struct contract *c, struct zcomp_strm *strm, const ui
 {
 	struct outcome outcome = { .lock = PTHREAD_MUTEX_INITIALIZER,
 				   .cond = PTHREAD_COND_INITIALIZER };
-	struct zcomp_req req = { .src = strm->local_copy, .src_len = len, .dst = strm->buffer,
-				 .dst_cap = cap, .dst_len = SIZE_MAX };
+	struct zcomp_req req = { .src = strm->local_copy,
+				 .src_len = len,
+				 .dst = strm->buffer,
+				 .dst_cap = cap,
+				 .dst_len = SIZE_MAX };
 
 	memcpy(strm->local_copy, src, len);
 	ck_assert_int_eq(zcomp_submit(c->comp, strm, &req, outcome_done, &outcome), 0);
@@ -149,9 +152,9 @@ static void round_trip(struct contract *c, size_t len)
 
 START_TEST(test_round_trip_of_every_size_and_kind_of_data)
 {
-	static const size_t sizes[] = { 1,    2,    3,	   15,	  100,	 1000,	4095,  4096,
-					4097, 8192, 16384, 16385, 65535, 65536, 65537, 131071,
-					131072 };
+	static const size_t sizes[] = { 1,     2,     3,     15,     100,   1000,
+					4095,  4096,  4097,  8192,   16384, 16385,
+					65535, 65536, 65537, 131071, 131072 };
 	struct contract c;
 
 	contract_init(&c, _i);
@@ -193,7 +196,9 @@ START_TEST(test_too_small_output_is_enospc_and_stream_still_works)
 		for (int i = 0; i < 20; i++) {
 			size_t out = 12345;
 
-			small = i < 2 ? (size_t)i : i < 4 ? len - i + 1 : zt_random(&c.random) % len;
+			small = i < 2   ? (size_t)i
+				: i < 4 ? len - i + 1
+					: zt_random(&c.random) % len;
 			if (small >= len)
 				continue;
 			ck_assert_int_eq(squeeze(&c, c.data, c.unit, small, &out), -ENOSPC);
@@ -216,13 +221,15 @@ START_TEST(test_compress_stays_inside_source_and_destination)
 	contract_init(&c, _i);
 	src = guarded_make(c.unit);
 	dst = guarded_make(2 * (size_t)c.unit);
-	strm = zcomp_stream_get(c.comp, c.route >= ROUTE_ACCEL_MANAGED ? ZSTRM_PREFER_MGMT :
-									 ZSTRM_DEFAULT);
+	strm = zcomp_stream_get(c.comp,
+				c.route >= ROUTE_ACCEL_MANAGED ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT);
 	for (int i = 0; i < 40; i++) {
 		size_t len = 1 + zt_random(&c.random) % c.unit;
 		size_t cap = zt_random(&c.random) % (len + 100);
-		struct zcomp_req req = { .src = guarded_end(&src, len), .src_len = len,
-					 .dst = guarded_end(&dst, cap), .dst_cap = cap };
+		struct zcomp_req req = { .src = guarded_end(&src, len),
+					 .src_len = len,
+					 .dst = guarded_end(&dst, cap),
+					 .dst_cap = cap };
 		int error;
 
 		fill_data(i % NR_DATA_KINDS, guarded_end(&src, len), len, &c.random);
@@ -303,8 +310,8 @@ START_TEST(test_input_cut_short_never_gives_the_whole_back)
 		size_t out = 0;
 		int error = expand(&c, c.packed, cut, c.back, c.unit, &out);
 
-		ck_assert_msg(error == -EBADMSG || (error == 0 && out < c.unit), "cut %zu of %zu", cut,
-			      len);
+		ck_assert_msg(error == -EBADMSG || (error == 0 && out < c.unit), "cut %zu of %zu",
+			      cut, len);
 	}
 	contract_exit(&c);
 }

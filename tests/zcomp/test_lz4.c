@@ -51,7 +51,8 @@ static void try_level(const char *name, int32_t level, uint32_t unit, const void
 	fill_data(DATA_MIXED, data, unit, &random);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		if (sizes[i] <= unit)
-			expand_is(comp, packed, squeeze(comp, data, sizes[i], packed), data, sizes[i]);
+			expand_is(comp, packed, squeeze(comp, data, sizes[i], packed), data,
+				  sizes[i]);
 	}
 	zcomp_destroy(comp);
 	free(data);
@@ -62,9 +63,9 @@ static const struct {
 	const char *name;
 	int32_t level;
 } levels[] = {
-	{ "lz4", 1 },	{ "lz4", 2 },	{ "lz4", 10 },	 { "lz4", 65537 }, { "lz4hc", 1 },
-	{ "lz4hc", 2 }, { "lz4hc", 3 }, { "lz4hc", 9 },	 { "lz4hc", 10 },  { "lz4hc", 11 },
-	{ "lz4hc", 12 },
+	{ "lz4", 1 },    { "lz4", 2 },    { "lz4", 10 },   { "lz4", 65537 },
+	{ "lz4hc", 1 },  { "lz4hc", 2 },  { "lz4hc", 3 },  { "lz4hc", 9 },
+	{ "lz4hc", 10 }, { "lz4hc", 11 }, { "lz4hc", 12 },
 };
 
 START_TEST(test_every_level_works)

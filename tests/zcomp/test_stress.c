@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_stress.c - many submitters, few engines, and somebody who holds, releases and fails them at random. Every
- * result must expand to what went in, and every accepted request must end exactly once. ZT_STRESS=N multiplies
- * the number of requests.
+ * test_stress.c - many submitters, few engines, and somebody who holds, releases and fails them at
+ * random. Every result must expand to what went in, and every accepted request must end exactly
+ * once. ZT_STRESS=N multiplies the number of requests.
  */
 #include <errno.h>
 #include <sched.h>
@@ -47,13 +47,14 @@ static size_t make_data(uint8_t *data, uint64_t data_seed)
 	return 1 + data_seed % UNIT;
 }
 
-static void expand_is(struct submitter *s, const void *packed, size_t packed_len, uint64_t data_seed)
+static void expand_is(struct submitter *s, const void *packed, size_t packed_len,
+		      uint64_t data_seed)
 {
 	struct zcomp_strm *strm = zcomp_stream_get(shared.comp, ZSTRM_DEFAULT);
 	size_t len = make_data(s->data, data_seed), out = 0;
 
-	ck_assert_int_eq(zcomp_decompress(shared.comp, strm, packed, packed_len, s->back, UNIT, &out),
-			 0);
+	ck_assert_int_eq(
+		zcomp_decompress(shared.comp, strm, packed, packed_len, s->back, UNIT, &out), 0);
 	ck_assert_uint_eq(out, len);
 	ck_assert_int_eq(memcmp(s->back, s->data, len), 0);
 	zcomp_stream_put(shared.comp, strm);
@@ -99,8 +100,10 @@ static void submit_one(struct submitter *s, struct slot *slot)
 	slot->strm = strm;
 	slot->error = 1;
 	atomic_store(&slot->nr_done, 0);
-	slot->req = (struct zcomp_req){ .src = strm->local_copy, .src_len = len,
-					.dst = strm->buffer, .dst_cap = strm->buffer_size };
+	slot->req = (struct zcomp_req){ .src = strm->local_copy,
+					.src_len = len,
+					.dst = strm->buffer,
+					.dst_cap = strm->buffer_size };
 	error = zcomp_submit(shared.comp, strm, &slot->req, slot_done, slot);
 	if (!error) {
 		atomic_fetch_add(&shared.nr_accepted, 1);
@@ -117,7 +120,8 @@ static void compress_one(struct submitter *s, enum zstrm_pref pref)
 	uint64_t data_seed = zt_random(&s->random);
 	size_t len = make_data(s->data, data_seed), out = 0;
 
-	ck_assert_int_eq(zcomp_compress(shared.comp, strm, s->data, len, strm->buffer_size, &out), 0);
+	ck_assert_int_eq(zcomp_compress(shared.comp, strm, s->data, len, strm->buffer_size, &out),
+			 0);
 	memcpy(s->packed, strm->buffer, out);
 	zcomp_stream_put(shared.comp, strm);
 	expand_is(s, s->packed, out, data_seed);
@@ -195,7 +199,8 @@ static void run_stress(const char *name, bool stop_in_the_middle)
 		submitters[i].random = seed + (uint64_t)i + 1;
 		for (size_t k = 0; k < NR_SLOTS; k++)
 			sem_init(&submitters[i].slots[k].done, 0, 0);
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, submitter_main, &submitters[i]), 0);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, submitter_main, &submitters[i]),
+				 0);
 	}
 	while (atomic_load(&shared.nr_running) > 0) {
 		disturb(&random);

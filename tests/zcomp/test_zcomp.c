@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_zcomp.c - set-up, its refusals, the order of calls, and what becomes of a backend's failures. */
+/* test_zcomp.c - set-up, its refusals, the order of calls, and what becomes of a backend's
+ * failures. */
 #include <errno.h>
 
 #include "tests/zcomp/fake.h"
@@ -22,7 +23,8 @@ START_TEST(test_unknown_algorithm_is_named_with_those_allowed)
 	create_says(&config, -ENOENT,
 		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
 	config.name = "";
-	create_says(&config, -ENOENT, "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
+	create_says(&config, -ENOENT,
+		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
 }
 END_TEST
 
@@ -84,7 +86,8 @@ START_TEST(test_dictionary_out_of_range_is_named)
 	config.dict_size = 0;
 	create_says(&config, -EINVAL, "compress=lz4: dictionary of 0 bytes: out of range 1..65536");
 	config.dict_size = 65537;
-	create_says(&config, -EINVAL, "compress=lz4: dictionary of 65537 bytes: out of range 1..65536");
+	create_says(&config, -EINVAL,
+		    "compress=lz4: dictionary of 65537 bytes: out of range 1..65536");
 }
 END_TEST
 
@@ -151,7 +154,7 @@ START_TEST(test_failed_setup_releases_nothing_and_failed_context_releases_all)
 }
 END_TEST
 
-/* The seed's row: the capability without the operations costs a warning, nothing else. */
+/* Row of the zram series: the capability without the operations costs a warning, nothing else. */
 START_TEST(test_claim_without_operations_warns_once_and_works_on)
 {
 	struct zcomp_config config = config_of(NULL, 4096);
@@ -220,7 +223,8 @@ START_TEST(test_reported_degradation_is_logged_and_in_the_stat)
 }
 END_TEST
 
-/* The accelerator's trouble is never the caller's: refused or failed, the work is done all the same. */
+/* The accelerator's trouble is never the caller's: refused or failed, the work is done all the
+ * same. */
 START_TEST(test_managed_compression_that_fails_is_done_by_a_thread_stream)
 {
 	static const int errors[] = { -EBUSY, -EIO, -ETIMEDOUT, -ENOMEM };
@@ -274,7 +278,9 @@ START_TEST(test_submit_gives_the_callers_own_request_back_and_counts)
 	struct zcomp_ops ops = fake_ops();
 	struct zcomp *comp = must_create_ops(&ops, &config);
 	struct zcomp_strm *strm = zcomp_stream_get_managed(comp);
-	struct zcomp_req req = { .src = "hello", .src_len = 5, .dst = strm->buffer, .dst_cap = 4096 };
+	struct zcomp_req req = {
+		.src = "hello", .src_len = 5, .dst = strm->buffer, .dst_cap = 4096
+	};
 	struct seen seen = { .nr = 0 };
 
 	ck_assert_int_eq(zcomp_submit(comp, strm, &req, seen_done, &seen), 0);

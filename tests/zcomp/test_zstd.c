@@ -16,8 +16,8 @@ static void round_trip(struct zcomp *comp, const uint8_t *data, size_t len, size
 	size_t packed_len = 0, back_len = 0;
 
 	ck_assert_int_eq(zcomp_compress(comp, strm, data, len, strm->buffer_size, &packed_len), 0);
-	ck_assert_int_eq(zcomp_decompress(comp, strm, strm->buffer, packed_len, back, len, &back_len),
-			 0);
+	ck_assert_int_eq(
+		zcomp_decompress(comp, strm, strm->buffer, packed_len, back, len, &back_len), 0);
 	ck_assert_uint_eq(back_len, len);
 	ck_assert_int_eq(memcmp(back, data, len), 0);
 	zcomp_stream_put(comp, strm);
@@ -40,7 +40,8 @@ static void try_level(int32_t level, uint32_t unit, const void *dict, size_t dic
 	config.dict = dict;
 	config.dict_size = dict_size;
 	comp = must_create(&config);
-	for (int round = 0; round < 2; round++) { /* twice: contexts that served another size before */
+	/* Twice: contexts that served another size before. */
+	for (int round = 0; round < 2; round++) {
 		fill_data(round ? DATA_MIXED : DATA_TEXT, data, unit, &random);
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 			if (sizes[i] <= unit)
@@ -55,8 +56,8 @@ static const int32_t odd_levels[] = { -131072, -131071, -1000, -100, -10, 0 };
 
 static int32_t level_at(int idx)
 {
-	return (size_t)idx < ARRAY_SIZE(odd_levels) ? odd_levels[idx] :
-						      idx - (int)ARRAY_SIZE(odd_levels) - 5;
+	return (size_t)idx < ARRAY_SIZE(odd_levels) ? odd_levels[idx]
+						    : idx - (int)ARRAY_SIZE(odd_levels) - 5;
 }
 #define NR_LEVELS ((int)ARRAY_SIZE(odd_levels) + 28)
 
@@ -100,7 +101,8 @@ START_TEST(test_output_with_a_magic_number_before_it_is_a_standard_frame)
 	size_t len = 0;
 
 	fill_text(data, sizeof(data), &random);
-	ck_assert_int_eq(zcomp_compress(comp, strm, data, sizeof(data), strm->buffer_size, &len), 0);
+	ck_assert_int_eq(zcomp_compress(comp, strm, data, sizeof(data), strm->buffer_size, &len),
+			 0);
 	memcpy(frame, magic, sizeof(magic));
 	memcpy(frame + sizeof(magic), strm->buffer, len);
 	ck_assert_uint_eq(ZSTD_decompress(back, sizeof(back), frame, len + sizeof(magic)),
@@ -121,14 +123,15 @@ START_TEST(test_bytes_after_the_frame_are_refused)
 	size_t len = 0, out = 0;
 
 	fill_text(data, sizeof(data), &random);
-	ck_assert_int_eq(zcomp_compress(comp, strm, data, sizeof(data), strm->buffer_size, &len), 0);
+	ck_assert_int_eq(zcomp_compress(comp, strm, data, sizeof(data), strm->buffer_size, &len),
+			 0);
 	memset(packed, 0, sizeof(packed));
 	memcpy(packed, strm->buffer, len);
 	ck_assert_int_eq(zcomp_decompress(comp, strm, packed, len, back, sizeof(back), &out), 0);
 	for (size_t more = 1; more < 8; more++)
-		ck_assert_int_eq(zcomp_decompress(comp, strm, packed, len + more, back, sizeof(back),
-						  &out),
-				 -EBADMSG);
+		ck_assert_int_eq(
+			zcomp_decompress(comp, strm, packed, len + more, back, sizeof(back), &out),
+			-EBADMSG);
 	memcpy(packed + len, packed, len < 4096 ? len : 0); /* nor is a second frame */
 	ck_assert_int_eq(zcomp_decompress(comp, strm, packed, 2 * len, back, sizeof(back), &out),
 			 -EBADMSG);
@@ -144,11 +147,12 @@ static void fill_record(uint8_t *dst, size_t len, uint64_t *random)
 	size_t at = 0;
 
 	while (at < len) {
-		int n = snprintf(line, sizeof(line),
-				 "{\"path\": \"/usr/share/doc/%u\", \"mode\": %u, \"owner\": \"root\", "
-				 "\"checksum\": \"%08x\"},\n",
-				 (unsigned)(zt_random(random) % 50), (unsigned)(zt_random(random) % 8),
-				 (unsigned)zt_random(random));
+		int n = snprintf(
+			line, sizeof(line),
+			"{\"path\": \"/usr/share/doc/%u\", \"mode\": %u, \"owner\": \"root\", "
+			"\"checksum\": \"%08x\"},\n",
+			(unsigned)(zt_random(random) % 50), (unsigned)(zt_random(random) % 8),
+			(unsigned)zt_random(random));
 		size_t part = (size_t)n < len - at ? (size_t)n : len - at;
 
 		memcpy(dst + at, line, part);
@@ -207,7 +211,8 @@ int main(void)
 
 	seed = zt_seed();
 	tcase_set_timeout(tc, 30);
-	tcase_add_loop_test(tc, test_every_level_works_without_allocating_for_every_unit, 0, NR_LEVELS);
+	tcase_add_loop_test(tc, test_every_level_works_without_allocating_for_every_unit, 0,
+			    NR_LEVELS);
 	tcase_add_loop_test(tc, test_every_level_works_with_a_dictionary, 0, NR_LEVELS);
 	tcase_add_test(tc, test_range_of_levels_is_the_librarys);
 	tcase_add_test(tc, test_output_with_a_magic_number_before_it_is_a_standard_frame);

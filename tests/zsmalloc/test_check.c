@@ -124,6 +124,7 @@ int main(void)
 	Suite *suite = suite_create("check");
 	TCase *tc = tcase_create("damage");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_headers_that_differ_from_the_bitmap_are_found);
 	tcase_add_test(tc, test_pages_that_differ_from_the_kernel_are_found);

@@ -244,6 +244,103 @@ START_TEST(test_pool_without_keeper_is_not_compacted)
 }
 END_TEST
 
+/* A keeper that changes the owner's index at the last moment, as if it had just come before us. */
+static uint32_t nr_ended_unmoved;
+
+static bool reindex_begin(void *arg, struct zs_owner owner, ref_t old_ref)
+{
+	(void)arg;
+	owner.index ^= 1;
+	zs_set_owner(arena, old_ref, owner);
+	return true;
+}
+
+static void reindex_end(void *arg, struct zs_owner owner, ref_t new_ref)
+{
+	(void)arg;
+	(void)owner;
+	nr_ended_unmoved += new_ref == 0;
+}
+
+/* A keeper whose lock is got only after somebody overwrote the object in place. */
+static struct zs_pool *overwritten_pool;
+static ref_t overwritten[200];
+
+static bool overwrite_begin(void *arg, struct zs_owner owner, ref_t old_ref)
+{
+	(void)arg;
+	memset(zs_data(arena, old_ref), (int)owner.word, 2500);
+	return overwritten[owner.word - 1] == old_ref;
+}
+
+static void overwrite_end(void *arg, struct zs_owner owner, ref_t new_ref)
+{
+	(void)arg;
+	overwritten[owner.word - 1] = new_ref;
+}
+
+START_TEST(test_bytes_are_copied_under_the_keepers_lock)
+{
+	struct zs_pool_params params = { .name = "overwritten",
+					 .id = 1,
+					 .relocate_begin = overwrite_begin,
+					 .relocate_end = overwrite_end };
+	uint32_t nr_moved = 0;
+
+	ck_assert_int_eq(zs_pool_create(arena, &params, &overwritten_pool), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		ck_assert_int_eq(zs_malloc(overwritten_pool, 2500, &overwritten[i]), 0);
+		memset(zs_data(arena, overwritten[i]), 0xff, 2500);
+		zs_set_owner(arena, overwritten[i], (struct zs_owner){ .word = i + 1 });
+	}
+	for (uint32_t i = 0; i < 200; i++) {
+		if (i % 4)
+			zs_free(overwritten_pool, overwritten[i]);
+	}
+	ck_assert_uint_gt(zs_compact(overwritten_pool, 0), 0);
+	for (uint32_t i = 0; i < 200; i += 4) {
+		const unsigned char *bytes = zs_data(arena, overwritten[i]);
+
+		if (bytes[0] == 0xff)
+			continue; /* stayed */
+		nr_moved++;
+		for (uint32_t at = 0; at < 2500; at++)
+			ck_assert_uint_eq(bytes[at], (unsigned char)(i + 1));
+	}
+	ck_assert_uint_gt(nr_moved, 10);
+	ck_assert_int_eq(zs_check(overwritten_pool), 0);
+	zs_pool_destroy(overwritten_pool);
+}
+END_TEST
+
+START_TEST(test_owner_that_changed_meanwhile_stops_the_move)
+{
+	struct zs_pool_params params = { .name = "reindexed",
+					 .id = 1,
+					 .relocate_begin = reindex_begin,
+					 .relocate_end = reindex_end };
+	struct zs_pool *other;
+	ref_t refs[200];
+
+	nr_ended_unmoved = 0;
+	ck_assert_int_eq(zs_pool_create(arena, &params, &other), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		ck_assert_int_eq(zs_malloc(other, 3000, &refs[i]), 0);
+		zs_set_owner(arena, refs[i], (struct zs_owner){ .word = i + 1 });
+	}
+	for (uint32_t i = 0; i < 200; i++) {
+		if (i % 4)
+			zs_free(other, refs[i]);
+	}
+	(void)zs_compact(other, 0);
+	ck_assert_uint_gt(nr_ended_unmoved, 0);
+	for (uint32_t i = 0; i < 200; i += 4)
+		ck_assert(zs_is_live(other, refs[i]));
+	ck_assert_int_eq(zs_check(other), 0);
+	zs_pool_destroy(other);
+}
+END_TEST
+
 START_TEST(test_compaction_at_the_limit_makes_room)
 {
 	struct arena_stat now;
@@ -305,7 +402,7 @@ int main(void)
 	Suite *suite = suite_create("compact");
 	TCase *tc = tcase_create("compact");
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_scattered_objects_are_gathered, 0, (int)ARRAY_SIZE(sizes));
 	tcase_add_test(tc, test_compaction_returns_what_it_says);
@@ -316,6 +413,8 @@ int main(void)
 	tcase_add_test(tc, test_word_that_names_another_object_is_refused);
 	tcase_add_test(tc, test_bytes_copied_are_bounded);
 	tcase_add_test(tc, test_pool_without_keeper_is_not_compacted);
+	tcase_add_test(tc, test_bytes_are_copied_under_the_keepers_lock);
+	tcase_add_test(tc, test_owner_that_changed_meanwhile_stops_the_move);
 	tcase_add_test(tc, test_compaction_at_the_limit_makes_room);
 	tcase_add_test(tc, test_compaction_survives_the_failure_of_every_allocation);
 	suite_add_tcase(suite, tc);

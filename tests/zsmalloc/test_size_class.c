@@ -96,6 +96,7 @@ int main(void)
 	Suite *suite = suite_create("size_class");
 	TCase *tc = tcase_create("size_class");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_rooms_ascend_in_steps_of_at_most_16_bytes_or_1_6_percent);
 	tcase_add_test(tc, test_raw_pages_and_clusters_have_their_own_rooms);

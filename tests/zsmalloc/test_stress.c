@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_stress.c - many threads write, overwrite, read and free objects while others compact and trim.
+ * test_stress.c - threads write, overwrite, read and free objects while others compact and trim.
  *
  * Each word's object holds the word's number and version all over, so that a lost overwrite, a
  * stale copy or a neighbour's bytes show.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_zspage.c - which slot is given, which pages exist, and what happens while they come and go. */
+/*
+ * test_zspage.c - which slot is given, which pages exist, and what happens while they come and go.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -149,14 +151,19 @@ END_TEST
 
 START_TEST(test_pages_ahead_are_few)
 {
-	uint64_t needed;
+	struct zs_class_stat cs = { 0 };
+	struct zspage *zspage;
+	uint32_t class_idx = class_of(make(100), &zspage)->idx;
 
-	for (uint32_t i = 1; i <= 20000; i++) {
+	/* 112 bytes go into a page evenly enough that no zspage has a tail of a page. */
+	for (uint32_t i = 2; i <= 20000; i++) {
+		uint64_t needed = ((uint64_t)i * 112 + ZT_PAGE_SIZE - 1) / ZT_PAGE_SIZE;
+
 		(void)make(100);
-		if (i % 1000)
-			continue;
-		needed = (uint64_t)i * 112 / ZT_PAGE_SIZE;
-		ck_assert_uint_le(resident_pages(), needed + needed / 100 + 5);
+		zs_class_get_stat(pool, class_idx, &cs);
+		if (needed < 60)
+			ck_assert_uint_eq(cs.resident_pages, needed);
+		ck_assert_uint_le(cs.resident_pages, needed + needed / 60);
 	}
 	ck_assert_uint_gt(stat().resident, 2 * MIB);
 	ck_assert_uint_le(stat().cached, 3 * ZT_PAGE_SIZE);
@@ -242,17 +249,37 @@ END_TEST
 
 START_TEST(test_last_slot_with_memory_is_found_at_the_limit)
 {
-	ref_t refs[400];
+	ref_t ref = make(2040), b_first = 0, hole = 0;
+	struct zs_class_stat cs = { 0 };
+	struct zspage *zspage;
+	uint32_t nr;
 
-	for (size_t i = 0; i < ARRAY_SIZE(refs); i++)
-		refs[i] = make(2040);
-	/* Whole pages go at the front; one half of a page is free far behind. */
-	for (size_t i = 0; i < 100; i++)
-		zs_free(pool, refs[i]);
-	(void)zs_trim(pool, 0);
-	zs_free(pool, refs[301]);
+	/*
+	 * Two to a page. The fuller zspage has lost page 0, of the other every second slot is free.
+	 */
+	zs_class_get_stat(pool, class_of(ref, &zspage)->idx, &cs);
+	nr = cs.objs_per_zspage;
+	ck_assert_uint_eq(cs.room, 2048);
+	for (uint32_t i = 1; i < nr; i++)
+		(void)make(2040);
+	for (uint32_t i = 0; i < nr; i++) {
+		hole = make(2040);
+		if (i == 0)
+			b_first = hole;
+	}
+	ck_assert_uint_eq(stat().zspages, 2);
+	for (uint32_t i = 1; i < nr; i += 2)
+		zs_free(pool, b_first + i * 128);
+	zs_free(pool, ref);
+	zs_free(pool, ref + 128);
+	ck_assert_uint_eq(zs_trim(pool, 0), ZT_PAGE_SIZE);
 	arena_set_limit(arena, arena_memfd_bytes(arena));
-	ck_assert_uint_eq(make(2040), refs[301]);
+	for (uint32_t i = 1; i < nr; i += 2) {
+		hole = make(2040);
+		ck_assert_uint_ge(hole, b_first);
+		ck_assert_uint_lt(hole, b_first + nr * 128);
+	}
+	ck_assert_int_eq(zs_malloc(pool, 2040, &hole), -ENOSPC);
 }
 END_TEST
 
@@ -261,6 +288,7 @@ int main(void)
 	Suite *suite = suite_create("zspage");
 	TCase *tc = tcase_create("zspage");
 
+	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_one_object_costs_its_own_pages);
 	tcase_add_test(tc, test_page_comes_back_when_no_slot_in_use_touches_it);

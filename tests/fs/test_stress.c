@@ -473,6 +473,64 @@ START_TEST(test_writers_of_one_file_lose_nothing)
 }
 END_TEST
 
+/*
+ * Two directories that move each below the other: alone either may, together they would hang on nothing but
+ * each other. No lock of a directory is common to both moves.
+ */
+static ino_nr loop_top[2], loop_low[2]; /* top/dir/low */
+
+static void climb_to_root(ino_nr ino)
+{
+	struct fs_entry entry;
+
+	for (unsigned steps = 0; ino != FS_ROOT_INO; steps++) {
+		if (steps > 100 || fs_lookup(sb, ino, "..", &entry)) {
+			surprise("a directory does not lead to the root", (int)steps);
+			return;
+		}
+		ino = entry.ino;
+		fs_forget(sb, ino, 1);
+	}
+}
+
+static void *work_on_loops(void *arg)
+{
+	struct worker *me = arg;
+	unsigned mine = (unsigned)(me->state - seed) % 2;
+	const char *name = mine ? "b" : "a";
+	ino_nr top = loop_top[mine], low = loop_low[!mine];
+
+	for (unsigned i = 0; i < NR_OPS; i++) {
+		int err = fs_rename(sb, &user_cred, top, name, low, name, 0);
+
+		if (!err) {
+			climb_to_root(low);
+			err = fs_rename(sb, &user_cred, low, name, top, name, 0);
+		}
+		/* two threads share each move */
+		if (err && err != -EINVAL && err != -ENOENT)
+			surprise("rename", err);
+	}
+	return NULL;
+}
+
+START_TEST(test_directories_never_come_to_stand_below_each_other)
+{
+	struct worker workers[NR_THREADS];
+
+	for (unsigned i = 0; i < 2; i++) {
+		ino_nr dir = make_dir(sb, dirs[i], i ? "b" : "a");
+
+		loop_top[i] = dirs[i];
+		loop_low[i] = make_dir(sb, dir, "low");
+		fs_forget(sb, dir, 1);
+	}
+	run(work_on_loops, workers);
+	for (unsigned i = 0; i < 2; i++)
+		fs_forget(sb, loop_low[i], 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("stress");
@@ -483,6 +541,7 @@ int main(void)
 	tcase_add_test(tc, test_changes_by_many_threads_leave_a_sound_tree);
 	tcase_add_test(tc, test_listings_are_complete_while_threads_change_the_directory);
 	tcase_add_test(tc, test_writers_of_one_file_lose_nothing);
+	tcase_add_test(tc, test_directories_never_come_to_stand_below_each_other);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -137,10 +137,6 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 	int error;
 
 	(void)fi;
-	if (off < 0) {
-		reply_error(req, -ENXIO);
-		return;
-	}
 	error = fs_lseek(req_super(req), ino, (uint64_t)off, whence, &result);
 	if (error)
 		reply_error(req, error);

@@ -270,6 +270,7 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=zstd:x", "zstd" },
 		{ "compress=zstd:1x", "zstd" },
 		{ "compress=zstd:99999999999999999999", "zstd" },
+		{ "compress=null:0", "null" },
 		{ "compress=null:1", "null" },
 		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
 		{ "cluster=2k", "4k, 8k" },

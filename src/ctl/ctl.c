@@ -55,7 +55,8 @@ static void help(FILE *out)
 		     "\n"
 		     "Commands:\n");
 	for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++)
-		fprintf(out, "  %s %s\n      %s\n", command->name, command->synopsis, command->help);
+		fprintf(out, "  %s %s\n      %s\n", command->name, command->synopsis,
+			command->help);
 	fprintf(out, "\n"
 		     "  -h, --help     print this and end\n"
 		     "  -V, --version  print the version and end\n");

@@ -9,8 +9,9 @@
  * bdi_tune() - let this mount have as many dirty pages as a disk may, and read further ahead
  * @mountpoint: absolute path
  *
- * FUSE's own limit is 1 % of the memory that may be dirty, and strict: writers wait for every MiB or so. The limits
- * are files in /sys/class/bdi, for root. Where they cannot be written the mount works as before, only slower.
+ * FUSE's own limit is 1 % of the memory that may be dirty, and strict: writers wait for every MiB
+ * or so. The limits are files in /sys/class/bdi, for root. Where they cannot be written the mount
+ * works as before, only slower.
  *
  * Never touches the mount itself, so it may run before requests are served.
  */

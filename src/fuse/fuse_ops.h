@@ -2,8 +2,8 @@
 /*
  * fuse_ops.h - the one table of FUSE requests, and what a session around it needs.
  *
- * Only this folder and the daemon know libfuse. A handler turns one request into one call of the fs layer and
- * one reply; it holds no lock and keeps nothing between requests.
+ * Only this folder and the daemon know libfuse. A handler turns one request into one call of the fs
+ * layer and one reply; it holds no lock and keeps nothing between requests.
  */
 #ifndef ZT_FUSE_FUSE_OPS_H
 #define ZT_FUSE_FUSE_OPS_H
@@ -26,8 +26,9 @@ enum ztfuse_cache {
 };
 
 /*
- * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are served, but
- * for initialised, which the thread that serves INIT sets before any other thread exists.
+ * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are
+ * served, but for initialised, which the thread that serves INIT sets before any other thread
+ * exists.
  */
 struct ztfuse {
 	struct super *sb;
@@ -38,14 +39,18 @@ struct ztfuse {
 
 /* What ztfuse_session_new() hands to libfuse. */
 struct ztfuse_session_params {
-	const char *mount_opts; /* libfuse's mount options, escaped as fuse_opt has it; NULL or "": none */
+	const char *mount_opts; /* libfuse's mount options, escaped as fuse_opt has it; NULL or "":
+				   none */
 	bool debug; /* print every request */
 };
 
 /** ztfuse_init() - set up @front, whose sb and cache are filled. Return: 0, -EAGAIN or -ENOMEM. */
 int ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache) ZT_MUST_CHECK;
 
-/** ztfuse_exit() - give back what the calling thread holds; all other threads have ended, the session is gone */
+/**
+ * ztfuse_exit() - give back what the calling thread holds; all other threads have ended, the
+ * session is gone
+ */
 void ztfuse_exit(struct ztfuse *front);
 
 /**

@@ -430,8 +430,8 @@ START_TEST(test_helper_takes_what_mount_8_hands_over)
 	struct options_error error;
 
 	ck_assert_int_eq(PARSE(&root_env, &o, &error, "/sbin/mount.ztmpfs", "none", "/mnt", "-s",
-			       "-f", "-n", "-v", "-r", "-o", "rw,size=2G,unheard_of=1", "-t", "ztmpfs",
-			       "-N", "/proc/1/ns/mnt"),
+			       "-f", "-n", "-v", "-r", "-o", "rw,size=2G,unheard_of=1", "-t",
+			       "ztmpfs", "-N", "/proc/1/ns/mnt"),
 			 0);
 	ck_assert(o.helper && o.fake && o.verbose && o.sloppy && !o.foreground);
 	ck_assert_uint_eq(o.super.size, 2 * GIB);

@@ -36,10 +36,8 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
 	memset(&stat, 0, sizeof(stat));
 	if (ioctl(fd, ZTMPFS_IOC_STAT, &stat) != 0)
 		error = -errno;
-	/* Other filesystems have other words for "unknown"; a neighbour may even take the number for its own. */
+	/* Another driver may take the number for its own. */
 	else if (stat.version != ZTMPFS_STAT_VERSION || stat.struct_size != sizeof(stat))
-		error = -ENOTTY;
-	if (error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
 		error = -ENOTTY;
 	close(fd);
 	if (!error)
@@ -57,7 +55,8 @@ static void help(FILE *out)
 		     "\n"
 		     "Commands:\n");
 	for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++)
-		fprintf(out, "  %s %s\n      %s\n", command->name, command->synopsis, command->help);
+		fprintf(out, "  %s %s\n      %s\n", command->name, command->synopsis,
+			command->help);
 	fprintf(out, "\n"
 		     "  -h, --help     print this and end\n"
 		     "  -V, --version  print the version and end\n");

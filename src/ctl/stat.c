@@ -2,7 +2,8 @@
 /*
  * stat.c - ztmpfsctl stat: the counters of a mount.
  *
- * The first nine have the names, the order and the meanings of zram's mm_stat. Table and JSON read the same list.
+ * The first nine have the names, the order and the meanings of zram's mm_stat. Table and JSON read
+ * the same list.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,8 +20,10 @@ struct field {
 	const char *unit; /* for the table; NULL: a plain number */
 };
 
+/* clang-format off */
 #define U64(member, unit) { #member, FIELD_U64, offsetof(struct ztmpfs_stat, member), unit }
 #define TEXT(member)	  { #member, FIELD_TEXT, offsetof(struct ztmpfs_stat, member), NULL }
+/* clang-format on */
 
 static const struct field fields[] = {
 	U64(orig_data_size, "bytes"),

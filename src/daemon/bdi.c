@@ -2,8 +2,8 @@
 /*
  * bdi.c - the kernel's limits on this mount's pages.
  *
- * The device number comes from /proc/self/mountinfo: stat() of the mount point would be a request to ourselves.
- * Failures are silent by design, see bdi.h.
+ * The device number comes from /proc/self/mountinfo: stat() of the mount point would be a request
+ * to ourselves. Failures are silent by design, see bdi.h.
  */
 #include "daemon/bdi.h"
 

@@ -2,10 +2,12 @@
 /*
  * main.c - ztmpfs and mount.ztmpfs: from a command line to a daemon.
  *
- * The process forks before anything has a thread. The child does everything and reports through a pipe once the mount is
- * usable; until then its messages go to the caller's error output, afterwards to syslog.
+ * The process forks before anything has a thread. The child does everything and reports through a
+ * pipe once the mount is usable; until then its messages go to the caller's error output,
+ * afterwards to syslog.
  *
- * Exit status, as mount(8) has it: 0 mounted, 1 wrong usage, 2 the system refused a process, 32 mount failed.
+ * Exit status, as mount(8) has it: 0 mounted, 1 wrong usage, 2 the system refused a process, 32
+ * mount failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -154,7 +156,10 @@ static int enter_namespace(const char *path)
 	return res;
 }
 
-/* The daemon leaves its folder, so the mount point must be absolute. /dev/fd/N is an open channel, not a place. */
+/*
+ * The daemon leaves its folder, so the mount point must be absolute. /dev/fd/N is an open channel,
+ * not a place.
+ */
 static int resolve_mountpoint(struct options *options)
 {
 	struct stat st;

@@ -306,8 +306,9 @@ static int parse_flag(PARSE_ARGS)
 }
 
 static const struct option_desc table[] = {
-	{ "size", "SIZE", "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit",
-	  "50%", "Most bytes of file content, counted uncompressed; 0: no limit", parse_size, 0, 0 },
+	{ "size", "SIZE",
+	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit", "50%",
+	  "Most bytes of file content, counted uncompressed; 0: no limit", parse_size, 0, 0 },
 	{ "nr_inodes", "N", "a number, with suffix k, m, g, t, p or e; 0: no limit",
 	  "one for every 8 KiB of RAM", "Most files, directories and other inodes; 0: no limit",
 	  parse_nr_inodes, 0, 0 },
@@ -326,28 +327,30 @@ static const struct option_desc table[] = {
 	{ "cluster", "SIZE", "4k, 8k, 16k, 32k, 64k, 128k", "64k",
 	  "Bytes of a new file that are compressed together, a power of two", parse_cluster, 0, 0 },
 	{ "accel", "WHEN[:engines=N][:depth=N]",
-	  "off, auto, on; the latter two with :engines=1..256 and :depth=1..65536",
-	  "auto", "Compress delayed and large writes by engine threads with a queue of their own",
+	  "off, auto, on; the latter two with :engines=1..256 and :depth=1..65536", "auto",
+	  "Compress delayed and large writes by engine threads with a queue of their own",
 	  parse_accel, 0, 0 },
 	{ "cache", "MODE", "writeback, through, never", "writeback",
-	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0, 0 },
+	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0,
+	  0 },
 	{ "max_threads", "N", "a number from 1 to 1000", "two for each CPU, at least 4",
 	  "Most threads that serve requests", parse_max_threads, 0, 0 },
 	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
 	  parse_clone_fd, 0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",
 	  parse_allow_other, 0, 1 },
-	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other, 0, 0 },
+	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other,
+	  0, 0 },
 	{ "default_permissions", NULL, NULL, "always", "Let the kernel check permissions",
 	  parse_default_permissions, 0, 0 },
 	{ "fsname", "NAME", "a name that is not empty", "SOURCE, or ztmpfs",
 	  "First word of the mount's line in /proc/mounts", parse_fsname, 0, 0 },
-	{ "subtype", "NAME", NULL, "ztmpfs",
-	  "Show the type as fuse.NAME; empty: as fuse", parse_subtype, 0, 0 },
+	{ "subtype", "NAME", NULL, "ztmpfs", "Show the type as fuse.NAME; empty: as fuse",
+	  parse_subtype, 0, 0 },
 	{ "ro", NULL, NULL, NULL, "Mount for reading only", parse_flag, MOUNT_RO, 1 },
 	{ "rw", NULL, NULL, "on", "Mount for reading and writing", parse_flag, MOUNT_RO, 0 },
-	{ "suid", NULL, NULL, "for root only", "Let set-user-ID and set-group-ID bits act", parse_flag,
-	  MOUNT_SUID, 1 },
+	{ "suid", NULL, NULL, "for root only", "Let set-user-ID and set-group-ID bits act",
+	  parse_flag, MOUNT_SUID, 1 },
 	{ "nosuid", NULL, NULL, "unless root", "Do not let them act", parse_flag, MOUNT_SUID, 0 },
 	{ "dev", NULL, NULL, "for root only", "Let device nodes work", parse_flag, MOUNT_DEV, 1 },
 	{ "nodev", NULL, NULL, "unless root", "Do not let them work", parse_flag, MOUNT_DEV, 0 },
@@ -357,16 +360,18 @@ static const struct option_desc table[] = {
 	{ "async", NULL, NULL, "on", "Write as cache= says", parse_flag, MOUNT_SYNC, 0 },
 	{ "dirsync", NULL, NULL, NULL, "Change directories at once", parse_flag, MOUNT_DIRSYNC, 1 },
 	{ "atime", NULL, NULL, "on", "Do not forbid access times", parse_flag, MOUNT_ATIME, 1 },
-	{ "noatime", NULL, NULL, NULL, "Forbid changes of access times", parse_flag, MOUNT_ATIME, 0 },
+	{ "noatime", NULL, NULL, NULL, "Forbid changes of access times", parse_flag, MOUNT_ATIME,
+	  0 },
 };
 
 /*
- * Words for mount(8) and fstab(5). relatime and nodiratime say what is so anyway. One that ends in = or - is
- * followed by anything.
+ * Words for mount(8) and fstab(5). relatime and nodiratime say what is so anyway. One that ends in
+ * = or - is followed by anything.
  */
 static const char *const ignored[] = {
-	"defaults", "auto",	"noauto",   "user", "user=", "nouser", "users",	   "owner",   "group",
-	"nofail",   "relatime", "nodiratime", "_netdev", "x-", "X-",	 "comment=", "helper=", "uhelper=",
+	"defaults", "auto",  "noauto", "user",	   "user=",    "nouser",
+	"users",    "owner", "group",  "nofail",   "relatime", "nodiratime",
+	"_netdev",  "x-",    "X-",     "comment=", "helper=",  "uhelper=",
 };
 
 const struct option_desc *option_at(size_t idx)

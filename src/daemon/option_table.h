@@ -29,7 +29,10 @@ const struct option_desc *option_find(const char *name);
 /** option_is_ignored() - a word that only mount(8) or fstab(5) needs */
 bool option_is_ignored(const char *word);
 
-/** option_ignored_at() - the @idx-th such word, NULL at the end; one that ends in = or - is followed by anything */
+/**
+ * option_ignored_at() - the @idx-th such word, NULL at the end; one that ends in = or - is
+ * followed by anything
+ */
 const char *option_ignored_at(size_t idx);
 
 /** option_text_set() - replace a string by a copy of @text. Return: 0 or -ENOMEM. */

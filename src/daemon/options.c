@@ -21,7 +21,7 @@
 #include "ztmpfs/zcomp.h"
 
 /* tmpfs's defaults: half of RAM, and an inode for every page of that half. */
-#define DEFAULT_SHARE 2
+#define DEFAULT_SHARE	      2
 #define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
 
 #define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
@@ -31,7 +31,10 @@ void options_env_get(struct options_env *out_env)
 	struct sysinfo info;
 	cpu_set_t cpus;
 
-	/* Neither fails with valid arguments; a machine of more CPUs than cpu_set_t holds still has that many. */
+	/*
+	 * Neither fails with valid arguments; a machine of more CPUs than cpu_set_t holds still has
+	 * that many.
+	 */
 	out_env->ram = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : GIB;
 	out_env->nr_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ?
 				   (unsigned)CPU_COUNT(&cpus) :
@@ -61,7 +64,10 @@ static int set_defaults(struct options *options, const struct options_env *env)
 	};
 	strcpy(options->compress_name, "lz4");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));
-	/* mount(8) takes these two words away before it calls a helper, and libfuse alone forbids both. */
+	/*
+	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
+	 * both.
+	 */
 	if (env->root) {
 		options->mount_flags[MOUNT_SUID] = 1;
 		options->mount_flags[MOUNT_DEV] = 1;
@@ -113,7 +119,9 @@ static int parse_word(struct options *options, const struct options_env *env, ch
 	return error_code;
 }
 
-/* The argument of -o: words between commas; a backslash makes the next character an ordinary one. */
+/*
+ * The argument of -o: words between commas; a backslash makes the next character an ordinary one.
+ */
 static int parse_list(struct options *options, const struct options_env *env, const char *list,
 		      struct options_error *error)
 {
@@ -294,9 +302,12 @@ int options_mount_opts(const struct options *options, char **out_text)
 	static const struct {
 		const char *off, *on;
 	} flags[MOUNT_NR_FLAGS] = {
-		[MOUNT_RO] = { "rw", "ro" },	    [MOUNT_SUID] = { "nosuid", "suid" },
-		[MOUNT_DEV] = { "nodev", "dev" },   [MOUNT_EXEC] = { "noexec", "exec" },
-		[MOUNT_SYNC] = { "async", "sync" }, [MOUNT_DIRSYNC] = { NULL, "dirsync" },
+		[MOUNT_RO] = { "rw", "ro" },
+		[MOUNT_SUID] = { "nosuid", "suid" },
+		[MOUNT_DEV] = { "nodev", "dev" },
+		[MOUNT_EXEC] = { "noexec", "exec" },
+		[MOUNT_SYNC] = { "async", "sync" },
+		[MOUNT_DIRSYNC] = { NULL, "dirsync" },
 		[MOUNT_ATIME] = { "noatime", "atime" },
 	};
 	const size_t room = 256 + 2 * (strlen(options->fsname) + strlen(options->subtype));
@@ -324,32 +335,31 @@ void options_help(FILE *out, const struct options_env *env)
 	const struct option_desc *desc;
 	const char *word;
 
-	fprintf(out,
-		"Usage: ztmpfs [-o OPTIONS] [-f] [-d] [SOURCE] MOUNTPOINT\n"
-		"       mount.ztmpfs SOURCE MOUNTPOINT [-o OPTIONS]\n"
-		"\n"
-		"Mount a temporary filesystem whose files stay compressed in memory.\n"
-		"\n"
-		"  -f                     stay in the foreground\n"
-		"  -d                     the same, and print every request\n"
-		"  -h, --help             print this and end\n"
-		"  -V, --version          print the version and end\n"
-		"\n"
-		"Options, separated by commas:\n");
+	fprintf(out, "Usage: ztmpfs [-o OPTIONS] [-f] [-d] [SOURCE] MOUNTPOINT\n"
+		     "       mount.ztmpfs SOURCE MOUNTPOINT [-o OPTIONS]\n"
+		     "\n"
+		     "Mount a temporary filesystem whose files stay compressed in memory.\n"
+		     "\n"
+		     "  -f                     stay in the foreground\n"
+		     "  -d                     the same, and print every request\n"
+		     "  -h, --help             print this and end\n"
+		     "  -V, --version          print the version and end\n"
+		     "\n"
+		     "Options, separated by commas:\n");
 	for (size_t i = 0; (desc = option_at(i)) != NULL; i++) {
 		char name[64];
 
 		snprintf(name, sizeof(name), "%s%s%s", desc->name, desc->arg ? "=" : "",
 			 desc->arg ? desc->arg : "");
-		fprintf(out, "  -o %-20s%s%s", name, strlen(name) < 20 ? "" : "\n                         ",
-			desc->help);
+		fprintf(out, "  -o %-20s%s%s", name,
+			strlen(name) < 20 ? "" : "\n                         ", desc->help);
 		if (desc->preset)
 			fprintf(out, " (default: %s)", desc->preset);
 		fputc('\n', out);
 	}
 	fprintf(out,
-		"\nSizes take the suffixes k, m, g, t, p, e (powers of 1024) or %% of RAM, here %" PRIu64
-		" MiB.\nTaken for mount(8) and fstab(5), without effect:",
+		"\nSizes take the suffixes k, m, g, t, p, e (powers of 1024) or %% of RAM, here "
+		"%" PRIu64 " MiB.\nTaken for mount(8) and fstab(5), without effect:",
 		env->ram / MIB);
 	for (size_t i = 0; (word = option_ignored_at(i)) != NULL; i++) {
 		const char last = word[strlen(word) - 1];

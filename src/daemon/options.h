@@ -3,7 +3,8 @@
  * options.h - the command line of ztmpfs and mount.ztmpfs.
  *
  * Every mount option is one line of one table: parsing and --help read it, and so do the tests
- * of the manual page. What is parsed acts; words that only mount(8) and fstab(5) need are a list of their own.
+ * of the manual page. What is parsed acts; words that only mount(8) and fstab(5) need are a list of
+ * their own.
  */
 #ifndef ZT_DAEMON_OPTIONS_H
 #define ZT_DAEMON_OPTIONS_H

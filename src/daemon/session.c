@@ -2,9 +2,10 @@
 /*
  * session.c - one mount from its making to its end.
  *
- * Threads: the caller, which serves INIT by itself and later only waits; libfuse's workers, which libfuse joins; a
- * signal thread, joined by session_serve(). Terminating signals are blocked everywhere and taken by
- * the signal thread alone: libfuse's own handlers would be run by any thread, and the waiting one not woken.
+ * Threads: the caller, which serves INIT by itself and later only waits; libfuse's workers, which
+ * libfuse joins; a signal thread, joined by session_serve(). Terminating signals are blocked
+ * everywhere and taken by the signal thread alone: libfuse's own handlers would be run by any
+ * thread, and the waiting one not woken.
  *
  * Locks: session->lock, for session->ended; nothing is called under it.
  */
@@ -87,8 +88,8 @@ static void first_line(int fd, char *text, size_t room)
 }
 
 /*
- * libfuse and its helper print why a mount failed, on several ways and sometimes twice. What they say is caught,
- * so that the caller gets one line.
+ * libfuse and its helper print why a mount failed, on several ways and sometimes twice. What they
+ * say is caught, so that the caller gets one line.
  */
 static int mount_quietly(struct session *s, struct options_error *error)
 {
@@ -120,8 +121,8 @@ static int mount_quietly(struct session *s, struct options_error *error)
 }
 
 /*
- * The kernel's first request, served here: what follows knows that the mount works, and no worker starts before the
- * terms are settled.
+ * The kernel's first request, served here: what follows knows that the mount works, and no worker
+ * starts before the terms are settled.
  */
 static int serve_init(struct session *s, struct options_error *error)
 {
@@ -197,8 +198,8 @@ err_free:
 }
 
 /*
- * Waits for a terminating signal, then wakes the waiting thread until it has noticed. Once is not enough: it may be
- * just between looking at the flag and going to sleep.
+ * Waits for a terminating signal, then wakes the waiting thread until it has noticed. Once is not
+ * enough: it may be just between looking at the flag and going to sleep.
  */
 static void *signal_thread(void *arg)
 {

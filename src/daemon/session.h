@@ -11,12 +11,13 @@
 struct session; /* one per process */
 
 /**
- * session_create() - make the filesystem, mount it, agree with the kernel: afterwards the mount is usable
+ * session_create() - make the filesystem, mount it, agree with the kernel: afterwards the mount is
+ * usable
  * @options: outlives the session; its mountpoint is absolute, or /dev/fd/N
  * @out_error: on error, one line that says what failed and why
  *
- * Starts threads (the filesystem's own): fork before. SIGTERM, SIGINT and SIGHUP stay blocked afterwards, for
- * session_serve().
+ * Starts threads (the filesystem's own): fork before. SIGTERM, SIGINT and SIGHUP stay blocked
+ * afterwards, for session_serve().
  *
  * Return: 0 or -errno; on error nothing is mounted.
  */

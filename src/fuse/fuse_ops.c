@@ -2,9 +2,10 @@
 /*
  * fuse_ops.c - the table of requests, and what is agreed with the kernel before the first one.
  *
- * What the table leaves out is as much part of it: no access (default_permissions), no flush, fsync, release
- * (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by itself, and better: waiters stay
- * killable), no xattrs, no copy_file_range (the kernel copies through its pages).
+ * What the table leaves out is as much part of it: no access (default_permissions), no flush,
+ * fsync, release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
+ * itself, and better: waiters stay killable), no xattrs, no copy_file_range (the kernel copies
+ * through its pages).
  */
 #include "fuse/fuse_ops.h"
 
@@ -16,8 +17,9 @@
 #include "util/alloc.h"
 
 /*
- * Requests that the kernel may have under way for its own sake: readahead, writeback, async direct I/O. The
- * kernel's default is 12, fewer than two cores of compressors with 1 MiB requests keep busy.
+ * Requests that the kernel may have under way for its own sake: readahead, writeback, async direct
+ * I/O. The kernel's default is 12, fewer than two cores of compressors with 1 MiB requests keep
+ * busy.
  */
 #define MAX_BACKGROUND 256
 
@@ -64,13 +66,18 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	cap_set(conn, FUSE_CAP_CACHE_SYMLINKS, true);
 	cap_set(conn, FUSE_CAP_EXPORT_SUPPORT, true);
 	cap_set(conn, FUSE_CAP_IOCTL_DIR, true);
-	/* O_TRUNC would come with OPEN, which is never sent: the kernel must truncate by SETATTR. */
+	/*
+	 * O_TRUNC would come with OPEN, which is never sent: the kernel must truncate by SETATTR.
+	 */
 	cap_set(conn, FUSE_CAP_ATOMIC_O_TRUNC, false);
-	/* Nothing changes behind the kernel; with it, mtime steps drop pages that others have just read. */
+	/*
+	 * Nothing changes behind the kernel; with it, mtime steps drop pages that others have just
+	 * read.
+	 */
 	cap_set(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
 	/*
-	 * Without it the kernel clears set-ID bits when write(2) is called, by SETATTR. A delayed write could do
-	 * it only later. Chown and truncation are the fs layer's.
+	 * Without it the kernel clears set-ID bits when write(2) is called, by SETATTR. A delayed
+	 * write could do it only later. Chown and truncation are the fs layer's.
 	 */
 	cap_set(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
 	/* The umask is applied by the kernel. */

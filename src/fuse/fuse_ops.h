@@ -2,8 +2,8 @@
 /*
  * fuse_ops.h - the one table of FUSE requests, and what a session around it needs.
  *
- * Only this folder and the daemon know libfuse. A handler turns one request into one call of the fs layer and
- * one reply; it holds no lock and keeps nothing between requests.
+ * Only this folder and the daemon know libfuse. A handler turns one request into one call of the fs
+ * layer and one reply; it holds no lock and keeps nothing between requests.
  */
 #ifndef ZT_FUSE_FUSE_OPS_H
 #define ZT_FUSE_FUSE_OPS_H
@@ -27,8 +27,9 @@ enum ztfuse_cache {
 };
 
 /*
- * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are served, but
- * for initialised, which the thread that serves INIT sets before any other thread exists.
+ * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are
+ * served, but for initialised, which the thread that serves INIT sets before any other thread
+ * exists.
  */
 struct ztfuse {
 	struct super *sb;
@@ -39,7 +40,8 @@ struct ztfuse {
 
 /* What ztfuse_session_new() hands to libfuse. */
 struct ztfuse_session_params {
-	const char *mount_opts; /* libfuse's mount options, escaped as fuse_opt has it; NULL or "": none */
+	const char *mount_opts; /* libfuse's mount options, escaped as fuse_opt has it; NULL or "":
+				   none */
 	bool debug; /* print every request */
 };
 

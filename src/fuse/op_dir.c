@@ -2,8 +2,8 @@
 /*
  * op_dir.c - requests that list directories.
  *
- * On the data path: no. Locks: none here. A listing has no state between requests: the fs layer's cookies say
- * where it goes on, so OPENDIR is answered with ENOSYS, once.
+ * On the data path: no. Locks: none here. A listing has no state between requests: the fs layer's
+ * cookies say where it goes on, so OPENDIR is answered with ENOSYS, once.
  */
 #include <errno.h>
 #include <string.h>

@@ -2,12 +2,13 @@
 /*
  * op_file.c - requests about the content of regular files. The data path enters here.
  *
- * Locks: none here. A file has no state of its own per open: OPEN is answered with ENOSYS, which the kernel takes
- * for "always yes" and never asks again; CREATE likewise, so that a new file costs one MKNOD. Only cache=never opens
- * files, since direct I/O is a mark on each open.
+ * Locks: none here. A file has no state of its own per open: OPEN is answered with ENOSYS, which
+ * the kernel takes for "always yes" and never asks again; CREATE likewise, so that a new file costs
+ * one MKNOD. Only cache=never opens files, since direct I/O is a mark on each open.
  *
- * FLUSH, FSYNC and RELEASE have no handler: there is nothing to do that the kernel has not done before (it writes
- * its dirty pages, and reports what that gave). libfuse then says ENOSYS, which the kernel remembers as success.
+ * FLUSH, FSYNC and RELEASE have no handler: there is nothing to do that the kernel has not done
+ * before (it writes its dirty pages, and reports what that gave). libfuse then says ENOSYS, which
+ * the kernel remembers as success.
  */
 #include "fs/file.h"
 
@@ -18,7 +19,10 @@
 #include "fuse/reply.h"
 #include "util/sizes.h"
 
-/* Every read and write is a request; where the library has the bit, writes to one file go on side by side. */
+/*
+ * Every read and write is a request; where the library has the bit, writes to one file go on side
+ * by side.
+ */
 static void open_direct(struct fuse_file_info *fi)
 {
 	fi->direct_io = 1;
@@ -94,7 +98,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	}
 	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
-	/* For a delayed write the kernel looks at the error alone: a short count would lose the rest in silence. */
+	/*
+	 * For a delayed write the kernel looks at the error alone: a short count would lose the
+	 * rest in silence.
+	 */
 	if (!error && done < size && fi->writepage)
 		error = -ENOSPC;
 	reply_write(req, error, done);
@@ -110,8 +117,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 		reply_error(req, -EINVAL);
 		return;
 	}
-	reply_error(req, fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off,
-				      (uint64_t)len));
+	reply_error(req,
+		    fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off, (uint64_t)len));
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
@@ -120,10 +127,6 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 	int error;
 
 	(void)fi;
-	if (off < 0) {
-		reply_error(req, -ENXIO);
-		return;
-	}
 	error = fs_lseek(req_super(req), ino, (uint64_t)off, whence, &result);
 	if (error)
 		reply_error(req, error);

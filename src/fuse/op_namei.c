@@ -40,8 +40,8 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 {
 	const struct fs_cred cred = req_cred(req);
 	struct fs_entry entry;
-	int error = fs_mknod(req_super(req), &cred, parent, name,
-			     mode & (S_IFMT | PERMISSIONS), rdev, &entry);
+	int error = fs_mknod(req_super(req), &cred, parent, name, mode & (S_IFMT | PERMISSIONS),
+			     rdev, &entry);
 
 	reply_entry(req, error, &entry);
 }
@@ -87,8 +87,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 {
 	const struct fs_cred cred = req_cred(req);
 
-	reply_error(req, fs_rename(req_super(req), &cred, parent, name, new_parent, new_name,
-				   flags));
+	reply_error(req,
+		    fs_rename(req_super(req), &cred, parent, name, new_parent, new_name, flags));
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

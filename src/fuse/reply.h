@@ -2,8 +2,8 @@
 /*
  * reply.h - from 0 or -errno to exactly one reply.
  *
- * The only place that turns an error's sign around. References that a reply would have given to the kernel are
- * taken back when the reply does not arrive.
+ * The only place that turns an error's sign around. References that a reply would have given to the
+ * kernel are taken back when the reply does not arrive.
  */
 #ifndef ZT_FUSE_REPLY_H
 #define ZT_FUSE_REPLY_H
@@ -12,8 +12,9 @@
 #include "fuse/fuse_ops.h"
 
 /*
- * Life time of attributes, names and absent names in the kernel, in seconds: without end. Everything that changes
- * them comes through the kernel. 2^30 s are 34 years, and fit every type on the way to jiffies.
+ * Life time of attributes, names and absent names in the kernel, in seconds: without end.
+ * Everything that changes them comes through the kernel. 2^30 s are 34 years, and fit every type on
+ * the way to jiffies.
  */
 #define ZTFUSE_FOREVER 1073741824.0
 

@@ -37,9 +37,11 @@ static struct ztmpfs_stat sample(void)
 
 START_TEST(test_table_starts_with_zrams_names_in_zrams_order)
 {
-	static const char *const names[] = { "orig_data_size", "compr_data_size", "mem_used_total",
-					     "mem_limit",      "mem_used_max",	  "same_pages",
-					     "pages_compacted", "huge_pages", "huge_pages_since" };
+	static const char *const names[] = { "orig_data_size",	"compr_data_size",
+					     "mem_used_total",	"mem_limit",
+					     "mem_used_max",	"same_pages",
+					     "pages_compacted", "huge_pages",
+					     "huge_pages_since" };
 	const struct ztmpfs_stat stat = sample();
 	char text[8192];
 	char *line;
@@ -146,10 +148,10 @@ static int run(const char *argv[], char *text, size_t room)
 START_TEST(test_wrong_use_is_told_in_one_line)
 {
 	static const char *const wrong[][4] = { { NULL },
-					  { "nope", NULL },
-					  { "stat", NULL },
-					  { "stat", "--jason", "/", NULL },
-					  { "stat", "/", "/", NULL } };
+						{ "nope", NULL },
+						{ "stat", NULL },
+						{ "stat", "--jason", "/", NULL },
+						{ "stat", "/", "/", NULL } };
 	char text[1024];
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {

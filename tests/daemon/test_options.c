@@ -270,6 +270,7 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=zstd:x", "zstd" },
 		{ "compress=zstd:1x", "zstd" },
 		{ "compress=zstd:99999999999999999999", "zstd" },
+		{ "compress=null:0", "null" },
 		{ "compress=null:1", "null" },
 		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
 		{ "cluster=2k", "4k, 8k" },
@@ -429,8 +430,8 @@ START_TEST(test_helper_takes_what_mount_8_hands_over)
 	struct options_error error;
 
 	ck_assert_int_eq(PARSE(&root_env, &o, &error, "/sbin/mount.ztmpfs", "none", "/mnt", "-s",
-			       "-f", "-n", "-v", "-r", "-o", "rw,size=2G,unheard_of=1", "-t", "ztmpfs",
-			       "-N", "/proc/1/ns/mnt"),
+			       "-f", "-n", "-v", "-r", "-o", "rw,size=2G,unheard_of=1", "-t",
+			       "ztmpfs", "-N", "/proc/1/ns/mnt"),
 			 0);
 	ck_assert(o.helper && o.fake && o.verbose && o.sloppy && !o.foreground);
 	ck_assert_uint_eq(o.super.size, 2 * GIB);

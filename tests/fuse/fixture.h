@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fixture.h - a small filesystem behind a wire, for the request tests. Its walker runs at the end of each case.
+ * fixture.h - a small filesystem behind a wire, for the request tests. Its walker runs at the end
+ * of each case.
  */
 #ifndef ZT_TESTS_FUSE_FIXTURE_H
 #define ZT_TESTS_FUSE_FIXTURE_H

@@ -2,9 +2,9 @@
 /*
  * test_bad_requests.c - requests that no kernel sends: cut short, out of range, at random.
  *
- * Each gets exactly one answer, within the errors that the kernel takes, and afterwards the walker finds the
- * filesystem whole. Left out are those whose damage would meet libfuse alone: counts of BATCH_FORGET, INTERRUPT and
- * NOTIFY_REPLY.
+ * Each gets exactly one answer, within the errors that the kernel takes, and afterwards the walker
+ * finds the filesystem whole. Left out are those whose damage would meet libfuse alone: counts of
+ * BATCH_FORGET, INTERRUPT and NOTIFY_REPLY.
  */
 #include "tests/fuse/fixture.h"
 
@@ -100,9 +100,20 @@ END_TEST
 /* A number near an edge, small, or any. */
 static uint64_t odd_number(uint64_t *seed)
 {
-	static const uint64_t odd[] = { 0,	 1,	     255,	4095,	   4096,
-					65535,	 65536,	     1 << 20,	INT32_MAX, UINT32_MAX,
-					INT64_MAX - 1, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX };
+	static const uint64_t odd[] = { 0,
+					1,
+					255,
+					4095,
+					4096,
+					65535,
+					65536,
+					1 << 20,
+					INT32_MAX,
+					UINT32_MAX,
+					INT64_MAX - 1,
+					INT64_MAX,
+					UINT64_C(1) << 63,
+					UINT64_MAX };
 	const uint64_t r = zt_random(seed);
 
 	switch (r % 4) {
@@ -129,7 +140,10 @@ static uint64_t some_ino(const struct known *known, uint64_t *seed)
 	return known->ino[(r >> 8) % known->nr];
 }
 
-/* Mostly one of a few names, so that requests meet; sometimes any bytes. Returns the length with its NUL. */
+/*
+ * Mostly one of a few names, so that requests meet; sometimes any bytes. Returns the length with
+ * its NUL.
+ */
 static size_t some_name(char *buf, uint64_t *seed)
 {
 	const uint64_t r = zt_random(seed);
@@ -159,7 +173,8 @@ static size_t random_request(const struct form *form, const struct known *known,
 		memcpy(buf + i, &word, 4);
 	}
 	/* Places where a number must mostly make sense for anything to happen. */
-	if (form->opcode == FUSE_LINK || form->opcode == FUSE_RENAME || form->opcode == FUSE_RENAME2) {
+	if (form->opcode == FUSE_LINK || form->opcode == FUSE_RENAME ||
+	    form->opcode == FUSE_RENAME2) {
 		const uint64_t ino = some_ino(known, seed);
 
 		memcpy(buf, &ino, sizeof(ino));

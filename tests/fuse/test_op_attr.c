@@ -48,7 +48,9 @@ START_TEST(test_bits_of_no_known_meaning_change_nothing)
 		.valid = ~(uint32_t)(FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_ATIME |
 				     FATTR_MTIME | FATTR_CTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW |
 				     FATTR_KILL_SUIDGID),
-		.mode = 0777, .uid = 7, .size = 77,
+		.mode = 0777,
+		.uid = 7,
+		.size = 77,
 	};
 	struct fuse_attr before, after;
 

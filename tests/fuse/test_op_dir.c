@@ -42,7 +42,8 @@ static void see(struct seen *seen, const struct fuse_dirent *dirent)
 }
 
 /* One request from @cookie on; returns the next cookie, or @cookie at the end. */
-static uint64_t list_once(uint64_t dir, uint64_t cookie, uint32_t size, bool plus, struct seen *seen)
+static uint64_t list_once(uint64_t dir, uint64_t cookie, uint32_t size, bool plus,
+			  struct seen *seen)
 {
 	const struct fuse_read_in in = { .offset = cookie, .size = size };
 	static char copy[1 << 20];
@@ -99,7 +100,10 @@ START_TEST(test_every_entry_is_listed_once_whatever_the_reply_size)
 }
 END_TEST
 
-/* All files are removed and forgotten; one reference too many or too few would leave inodes, or free them early. */
+/*
+ * All files are removed and forgotten; one reference too many or too few would leave inodes, or
+ * free them early.
+ */
 static void remove_files(uint64_t dir)
 {
 	for (unsigned i = 0; i < NR_FILES; i++) {
@@ -181,8 +185,9 @@ START_TEST(test_reply_too_small_for_one_entry_is_an_error_not_an_end)
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		const struct fuse_read_in in = { .size = sizes[i] };
 
-		ck_assert_int_eq(wire_call(&wire, FUSE_READDIR, ROOT, &in, sizeof(in), NULL, 0).error,
-				 -EINVAL);
+		ck_assert_int_eq(
+			wire_call(&wire, FUSE_READDIR, ROOT, &in, sizeof(in), NULL, 0).error,
+			-EINVAL);
 		ck_assert_int_eq(
 			wire_call(&wire, FUSE_READDIRPLUS, ROOT, &in, sizeof(in), NULL, 0).error,
 			-EINVAL);
@@ -194,9 +199,10 @@ START_TEST(test_what_is_no_directory_is_not_listed)
 {
 	const struct fuse_read_in in = { .size = 4096 };
 
-	ck_assert_int_eq(wire_call(&wire, FUSE_READDIR, make_file(ROOT, "f"), &in, sizeof(in), NULL, 0)
-				 .error,
-			 -ENOTDIR);
+	ck_assert_int_eq(
+		wire_call(&wire, FUSE_READDIR, make_file(ROOT, "f"), &in, sizeof(in), NULL, 0)
+			.error,
+		-ENOTDIR);
 	ck_assert_int_eq(wire_call(&wire, FUSE_READDIRPLUS, 4242, &in, sizeof(in), NULL, 0).error,
 			 -ESTALE);
 }

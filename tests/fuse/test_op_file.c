@@ -17,8 +17,8 @@ static void fill(char *buf, size_t len, uint64_t seed)
 
 START_TEST(test_bytes_come_back_at_every_size)
 {
-	static const uint32_t sizes[] = { 1, 100, 4095, 4096, 4097, 65535, 65536, 65537, 1000000,
-					  ZTFUSE_IO_MAX };
+	static const uint32_t sizes[] = { 1,	 100,	4095,  4096,	4097,
+					  65535, 65536, 65537, 1000000, ZTFUSE_IO_MAX };
 	const uint64_t ino = make_file(ROOT, "f");
 	struct fuse_attr attr;
 
@@ -63,12 +63,13 @@ START_TEST(test_impossible_sizes_and_offsets_are_refused)
 	ck_assert_int_eq(wire_write(&wire, ino, UINT64_MAX, "x", 1, 0), -EINVAL);
 	ck_assert_int_eq(wire_write(&wire, ino, UINT64_C(1) << 63, "x", 1, 0), -EINVAL);
 	ck_assert_int_eq(wire_write(&wire, ino, INT64_MAX, "x", 1, 0), -EFBIG);
-	ck_assert_int_eq(wire_call(&wire, FUSE_WRITE, ino, &too_long, sizeof(too_long), "x", 1).error,
-			 -EINVAL);
-	ck_assert_int_eq(wire_call(&wire, FUSE_WRITE, ino, &far_too_long, sizeof(far_too_long), "x",
-				   1)
-				 .error,
-			 -EINVAL);
+	ck_assert_int_eq(
+		wire_call(&wire, FUSE_WRITE, ino, &too_long, sizeof(too_long), "x", 1).error,
+		-EINVAL);
+	ck_assert_int_eq(
+		wire_call(&wire, FUSE_WRITE, ino, &far_too_long, sizeof(far_too_long), "x", 1)
+			.error,
+		-EINVAL);
 	ck_assert_int_eq(wire_getattr(&wire, ino, &attr), 0);
 	ck_assert_uint_eq(attr.size, 0);
 }
@@ -158,9 +159,9 @@ START_TEST(test_fallocate_punches_and_seek_finds_the_hole)
 
 	fill(big, 65536, 1);
 	ck_assert_int_eq(wire_write(&wire, ino, 0, big, 65536, 0), 65536);
-	ck_assert_int_eq(wire_fallocate(&wire, ino, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192,
-					8192),
-			 0);
+	ck_assert_int_eq(
+		wire_fallocate(&wire, ino, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 8192),
+		0);
 	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_HOLE, &off), 0);
 	ck_assert_uint_eq(off, 8192);
 	ck_assert_int_eq(wire_lseek(&wire, ino, 8192, SEEK_DATA, &off), 0);
@@ -187,7 +188,8 @@ START_TEST(test_wrong_fallocate_and_seek_are_refused)
 	ck_assert_int_eq(wire_fallocate(&wire, ino, 0, 0, UINT64_MAX), -EINVAL);
 	ck_assert_int_eq(wire_fallocate(&wire, ino, 0, INT64_MAX, INT64_MAX), -EFBIG);
 	ck_assert_int_eq(wire_fallocate(&wire, ino, 0, 0, 2 * FIXTURE_SIZE), -ENOSPC);
-	ck_assert_int_eq(wire_fallocate(&wire, ino, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), -EOPNOTSUPP);
+	ck_assert_int_eq(wire_fallocate(&wire, ino, FALLOC_FL_COLLAPSE_RANGE, 0, 4096),
+			 -EOPNOTSUPP);
 	ck_assert_int_eq(wire_fallocate(&wire, ino, FALLOC_FL_INSERT_RANGE, 0, 4096), -EOPNOTSUPP);
 	ck_assert_int_eq(wire_fallocate(&wire, ino, 0xffffffff, 0, 4096), -EOPNOTSUPP);
 	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_DATA, &off), -ENXIO);

@@ -40,9 +40,9 @@ END_TEST
 
 START_TEST(test_stat_with_too_little_room_is_refused)
 {
-	ck_assert_int_eq(call(ROOT, ZTMPFS_IOC_STAT, sizeof(struct ztmpfs_stat) - 1, FUSE_IOCTL_DIR)
-				 .error,
-			 -EINVAL);
+	ck_assert_int_eq(
+		call(ROOT, ZTMPFS_IOC_STAT, sizeof(struct ztmpfs_stat) - 1, FUSE_IOCTL_DIR).error,
+		-EINVAL);
 }
 END_TEST
 

@@ -45,8 +45,9 @@ END_TEST
 
 START_TEST(test_device_numbers_come_back)
 {
-	const struct fuse_mknod_in in = { .mode = S_IFCHR | 0600, .rdev = (300u & 0xff) | (12u << 8) |
-									   ((300u & ~0xffu) << 12) };
+	const struct fuse_mknod_in in = {
+		.mode = S_IFCHR | 0600, .rdev = (300u & 0xff) | (12u << 8) | ((300u & ~0xffu) << 12)
+	};
 	struct wire_reply reply = wire_call(&wire, FUSE_MKNOD, ROOT, &in, sizeof(in), "dev", 4);
 	struct fuse_entry_out entry;
 
@@ -251,7 +252,9 @@ END_TEST
 
 START_TEST(test_unknown_node_ids_are_stale)
 {
-	static const uint64_t inos[] = { 0, 2, 3, 16, 4096, 1u << 20, UINT64_C(1) << 40, UINT64_MAX };
+	static const uint64_t inos[] = {
+		0, 2, 3, 16, 4096, 1u << 20, UINT64_C(1) << 40, UINT64_MAX
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(inos); i++) {
 		struct fuse_entry_out entry;

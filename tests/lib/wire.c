@@ -181,12 +181,15 @@ void wire_post(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *
 	       size_t fixed_len, const void *data, size_t data_len)
 {
 	send_request(wire, opcode, nodeid, fixed, fixed_len, data, data_len);
-	/* Requests are served in turn: once a later one is answered, this one is done; it got no answer itself. */
+	/*
+	 * Requests are served in turn: once a later one is answered, this one is done; it got no
+	 * answer itself.
+	 */
 	(void)wire_call(wire, FUSE_STATFS, FUSE_ROOT_ID, NULL, 0, NULL, 0);
 }
 
-bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *data, size_t data_len,
-	      struct wire_reply *out_reply)
+bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *data,
+	      size_t data_len, struct wire_reply *out_reply)
 {
 	static char kept[REPLY_ROOM];
 	bool answered = false;
@@ -377,8 +380,8 @@ int wire_lseek(struct wire *wire, uint64_t ino, uint64_t off, uint32_t whence, u
 {
 	const struct fuse_lseek_in in = { .offset = off, .whence = whence };
 	struct fuse_lseek_out out;
-	int error = take(wire_call(wire, FUSE_LSEEK, ino, &in, sizeof(in), NULL, 0), &out,
-			 sizeof(out));
+	int error =
+		take(wire_call(wire, FUSE_LSEEK, ino, &in, sizeof(in), NULL, 0), &out, sizeof(out));
 
 	if (!error)
 		*out_off = out.offset;

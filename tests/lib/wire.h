@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * wire.h - a FUSE client in the test's own process: raw requests over a socket pair to the real table of requests.
+ * wire.h - a FUSE client in the test's own process: raw requests over a socket pair to the real
+ * table of requests.
  *
- * Plays the kernel's part without /dev/fuse and without root. A server thread runs libfuse's single-threaded loop;
- * calls block until their reply is there, so a test is a sequence. What the kernel guarantees about framing is
- * kept even for damaged requests: bytes behind a request's end read as zero.
+ * Plays the kernel's part without /dev/fuse and without root. A server thread runs libfuse's
+ * single-threaded loop; calls block until their reply is there, so a test is a sequence. What the
+ * kernel guarantees about framing is kept even for damaged requests: bytes behind a request's end
+ * read as zero.
  */
 #ifndef ZT_TESTS_LIB_WIRE_H
 #define ZT_TESTS_LIB_WIRE_H
@@ -33,7 +35,9 @@ struct wire_reply {
 	const void *data; /* they; valid until the next request of this wire */
 };
 
-/** wire_start() - serve @front, and negotiate as a kernel of protocol 7.31 with all features does */
+/**
+ * wire_start() - serve @front, and negotiate as a kernel of protocol 7.31 with all features does
+ */
 void wire_start(struct wire *wire, struct ztfuse *front);
 
 /** wire_stop() - the connection ends, the server thread is joined, the session destroyed */
@@ -43,7 +47,9 @@ void wire_stop(struct wire *wire);
 struct wire_reply wire_call(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *fixed,
 			    size_t fixed_len, const void *data, size_t data_len);
 
-/** wire_post() - the same for requests without an answer (FORGET); has been served when it returns */
+/**
+ * wire_post() - the same for requests without an answer (FORGET); has been served when it returns
+ */
 void wire_post(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *fixed,
 	       size_t fixed_len, const void *data, size_t data_len);
 
@@ -51,8 +57,8 @@ void wire_post(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *
  * wire_try() - one request of any form, which may have no answer
  * Return: false when it was served without one.
  */
-bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *data, size_t data_len,
-	      struct wire_reply *out_reply);
+bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *data,
+	      size_t data_len, struct wire_reply *out_reply);
 
 /** wire_interrupt_next_reply() - the next reply finds its request gone, as after a kill: ENOENT */
 void wire_interrupt_next_reply(void);

@@ -36,7 +36,7 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len, s
 	err = file_open(sb, ino, &rec);
 	if (err)
 		goto out;
-	/* Pairs with the release in size_raise(): what lies below the size has been stored. */
+	/* Pairs with the release in inode_raise_size(): what lies below the size has been stored. */
 	size = __atomic_load_n(&rec->size, __ATOMIC_ACQUIRE);
 	len = off < size ? min_u64(len, size - off) : 0;
 	file = inode_file(rec);
@@ -49,17 +49,6 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len, s
 out:
 	inode_unlock(sb, ino);
 	return err;
-}
-
-/* Writers side by side: the largest end wins. */
-static void size_raise(struct inode_rec *rec, uint64_t size)
-{
-	uint64_t old = rec_load(&rec->size);
-
-	while (old < size)
-		if (__atomic_compare_exchange_n(&rec->size, &old, size, false, __ATOMIC_RELEASE,
-						__ATOMIC_RELAXED))
-			return;
 }
 
 /* Under the exclusive lock: make it ready for a write or an allocation in the range. */
@@ -149,7 +138,7 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 	failed = err != 0;
 	if (done > 0) {
 		err = 0;
-		size_raise(rec, off + done);
+		inode_raise_size(rec, off + done);
 		if (!delayed)
 			inode_touch(rec, INODE_MTIME | INODE_CTIME);
 		if (!delayed && cred->uid != 0)
@@ -177,7 +166,7 @@ static int fallocate_locked(struct super *sb, struct inode_rec *rec, int mode, u
 		if (!err)
 			err = blkmap_allocate(sb->map, &file, off, len);
 		if (!err && !(mode & FALLOC_FL_KEEP_SIZE))
-			size_raise(rec, off + len);
+			inode_raise_size(rec, off + len);
 	}
 	/* What a failed allocation got so far must not keep the filesystem full, unseen. */
 	if (err == -ENOSPC || err == -ENOMEM)

@@ -88,6 +88,17 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 	};
 }
 
+/** inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock held shared. */
+static inline void inode_raise_size(struct inode_rec *rec, uint64_t size)
+{
+	uint64_t old = rec_load(&rec->size);
+
+	while (old < size)
+		if (__atomic_compare_exchange_n(&rec->size, &old, size, false, __ATOMIC_RELEASE,
+						__ATOMIC_RELAXED))
+			return;
+}
+
 /* What a new inode is to be. */
 struct inode_init {
 	mode_t mode;

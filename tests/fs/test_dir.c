@@ -306,6 +306,76 @@ START_TEST(test_want_of_memory_at_the_second_block_leaves_no_index)
 }
 END_TEST
 
+/* Names of full length: fifteen to a block. One assertion each would take most of the time. */
+static struct fs_name long_name_of(unsigned i)
+{
+	static char text[FS_NAME_MAX + 1];
+	int len = snprintf(text, sizeof(text), "%u", i);
+	struct fs_name name;
+
+	memset(text + len, 'x', sizeof(text) - 1 - (size_t)len);
+	if (fs_name_init(sb, text, &name))
+		ck_abort_msg("name %u", i);
+	return name;
+}
+
+static int add_long(unsigned i)
+{
+	struct fs_name name = long_name_of(i);
+
+	return dir_add(&dir, &name, FAKE_INO(i), 8);
+}
+
+static void remove_long(unsigned i)
+{
+	struct fs_name name = long_name_of(i);
+	struct dir_entry entry;
+
+	if (dir_find(&dir, &name, &entry))
+		ck_abort_msg("name %u", i);
+	dir_remove(&dir, &name, entry.pos);
+}
+
+/* A block that needs two new tree nodes, the second of which cannot be had: the first must not stay. */
+START_TEST(test_want_of_memory_for_the_second_of_two_nodes_leaves_none)
+{
+	enum { NR = 64 * 64 * 15 }; /* so many long names fill as many blocks as one level of nodes covers */
+	ref_t padding[32];
+	unsigned failures = 0;
+
+	for (unsigned i = 0; i < NR; i++)
+		if (add_long(i))
+			ck_abort_msg("name %u", i);
+	/* the shape that covers one block more stays */
+	ck_assert_int_eq(add_long(NR), 0);
+	remove_long(NR);
+	for (unsigned k = 0; k < ARRAY_SIZE(padding); k++) {
+		uint64_t before = fixture_meta_objects(sb);
+		int err = -ENOMEM;
+
+		for (long n = 1; err; n++) {
+			zs_trim(sb->meta, 0);
+			zt_fault_set_from(n);
+			err = add_long(NR);
+			zt_fault_set(0);
+			failures += err != 0;
+			if (err)
+				ck_assert_uint_eq(fixture_meta_objects(sb), before);
+		}
+		remove_long(NR);
+		/* moves the place where the class of the nodes needs its next page */
+		ck_assert_int_eq(zs_malloc(sb->meta, 64 * 8, &padding[k]), 0);
+	}
+	ck_assert_uint_gt(failures, 5);
+	for (unsigned k = 0; k < ARRAY_SIZE(padding); k++)
+		zs_free(sb->meta, padding[k]);
+	check_dir();
+	for (unsigned i = 0; i < NR; i++)
+		remove_long(i);
+	ck_assert_uint_eq(fixture_meta_objects(sb), objects_before);
+}
+END_TEST
+
 START_TEST(test_check_sees_damage)
 {
 	uint64_t objects = 0, *block, header;
@@ -348,6 +418,7 @@ int main(void)
 	tcase_add_test(tc, test_replaced_name_leads_elsewhere);
 	tcase_add_test(tc, test_want_of_memory_while_growing_changes_nothing);
 	tcase_add_test(tc, test_want_of_memory_at_the_second_block_leaves_no_index);
+	tcase_add_test(tc, test_want_of_memory_for_the_second_of_two_nodes_leaves_none);
 	tcase_add_test(tc, test_check_sees_damage);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

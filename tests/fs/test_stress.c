@@ -327,6 +327,7 @@ static void setup(void)
 {
 	char name[16];
 
+	atomic_store(&surprises, 0);
 	seed = zt_seed();
 	sb = fixture_init();
 	for (unsigned i = 0; i < NR_DIRS; i++) {

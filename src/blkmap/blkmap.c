@@ -17,10 +17,18 @@ static void thread_vars_init(struct blkmap *map)
 	pthread_condattr_t attr;
 
 	mutex_init(&map->thread_lock);
+	mutex_init(&map->tick_lock);
 	zt_lock_check(pthread_condattr_init(&attr));
 	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
 	zt_lock_check(pthread_cond_init(&map->thread_cond, &attr));
 	zt_lock_check(pthread_condattr_destroy(&attr));
+}
+
+static void thread_vars_exit(struct blkmap *map)
+{
+	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
+	mutex_exit(&map->tick_lock);
+	mutex_exit(&map->thread_lock);
 }
 
 /* With one CPU an engine could only take turns with the thread that waits for it. */
@@ -86,8 +94,7 @@ err_comp:
 err_slots:
 	slots_exit(map);
 err_free:
-	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
-	mutex_exit(&map->thread_lock);
+	thread_vars_exit(map);
 	zt_free(map);
 	return error;
 }
@@ -99,8 +106,7 @@ void blkmap_destroy(struct blkmap *map)
 	maintain_stop(map);
 	zcomp_destroy(map->comp);
 	slots_exit(map);
-	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
-	mutex_exit(&map->thread_lock);
+	thread_vars_exit(map);
 	zt_free(map);
 }
 

@@ -65,6 +65,12 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256],
 		  struct blkmap **out_map) ZT_MUST_CHECK;
 void blkmap_destroy(struct blkmap *map);
 
+/**
+ * blkmap_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread; NULL: no more
+ * After the call no earlier tick is running. @tick must not call blkmap_set_tick().
+ */
+void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
+
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
 

@@ -113,6 +113,22 @@ static bool maintain_wait(struct blkmap *map)
 	return go_on;
 }
 
+void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg)
+{
+	mutex_lock(&map->tick_lock);
+	map->tick = tick;
+	map->tick_arg = arg;
+	mutex_unlock(&map->tick_lock);
+}
+
+static void run_tick(struct blkmap *map)
+{
+	mutex_lock(&map->tick_lock);
+	if (map->tick)
+		map->tick(map->tick_arg);
+	mutex_unlock(&map->tick_lock);
+}
+
 static void *maintain_thread(void *arg)
 {
 	struct blkmap *map = arg;
@@ -122,6 +138,7 @@ static void *maintain_thread(void *arg)
 		compact_if_worth(map);
 		zs_trim(map->data, 0);
 		zs_trim(map->meta, 0);
+		run_tick(map);
 	}
 	return NULL;
 }

@@ -14,6 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What compressors on all cores work off in a fraction of a second: enough to never run dry. */
+#define DIRTY_BYTES "134217728"
+/* One request's worth, as FUSE negotiates it at most. */
+#define READ_AHEAD_KB "1024"
+
 /* In place: mountinfo writes blank, tab, newline and backslash as three octal digits. */
 static void unescape(char *text)
 {
@@ -60,19 +65,20 @@ static bool find_device(const char *mountpoint, unsigned *out_major, unsigned *o
 	return found;
 }
 
-static void write_limit(unsigned major, unsigned minor, const char *name, const char *value)
+/* False: an older kernel, or not root. */
+static bool write_limit(unsigned major, unsigned minor, const char *name, const char *value)
 {
 	char path[96];
+	bool written;
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/%s", major, minor, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
-	if (write(fd, value, strlen(value)) < 0) {
-		/* An older kernel, or not root: as bdi.h says. */
-	}
+		return false;
+	written = write(fd, value, strlen(value)) > 0;
 	close(fd);
+	return written;
 }
 
 void bdi_tune(const char *mountpoint)
@@ -81,7 +87,8 @@ void bdi_tune(const char *mountpoint)
 
 	if (!find_device(mountpoint, &major, &minor))
 		return;
-	write_limit(major, minor, "strict_limit", "0");
-	write_limit(major, minor, "max_ratio", "100");
-	write_limit(major, minor, "read_ahead_kb", "1024");
+	/* Linux 6.2 has bytes and the switch; before, only a share of all dirty memory. */
+	if (!write_limit(major, minor, "max_bytes", DIRTY_BYTES))
+		write_limit(major, minor, "max_ratio", "100");
+	write_limit(major, minor, "read_ahead_kb", READ_AHEAD_KB);
 }

@@ -165,9 +165,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		ERR_PRINTF(out_error, "%s", *text != '\0' ? text : strerror(-error));
 		goto err_free;
 	}
-	error = ztfuse_init(&s->front, s->sb, options->cache);
-	if (error)
-		goto err_super;
+	ztfuse_init(&s->front, s->sb, options->cache);
 	error = options_mount_opts(options, &mount_opts);
 	if (error)
 		goto err_front;
@@ -191,7 +189,6 @@ int session_create(const struct options *options, struct options_error *out_erro
 
 err_front:
 	ztfuse_exit(&s->front);
-err_super:
 	super_destroy(s->sb);
 err_free:
 	(void)pthread_cond_destroy(&s->end);

@@ -169,11 +169,14 @@ void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup)
 
 	if (rec == NULL || nlookup == 0)
 		return;
-	/* As long as references stay, nothing can be freed and no lock is needed. */
+	/*
+	 * As long as references stay, nothing can be freed and no lock is needed. Release here and acquire below: all
+	 * that was done to the record while these references were held comes before it is freed.
+	 */
 	have = rec_load(&rec->nlookup);
 	while (have > nlookup)
 		if (__atomic_compare_exchange_n(&rec->nlookup, &have, have - nlookup, false,
-						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+						__ATOMIC_RELEASE, __ATOMIC_RELAXED))
 			return;
 
 	inode_lock(sb, ino);
@@ -182,7 +185,7 @@ void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup)
 		have = rec_load(&rec->nlookup);
 		while (!__atomic_compare_exchange_n(&rec->nlookup, &have,
 						    have > nlookup ? have - nlookup : 0, false,
-						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+						    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			;
 		inode_put_unused(sb, ino, rec);
 	}

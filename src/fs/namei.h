@@ -48,6 +48,7 @@ int fs_readlink(struct super *sb, ino_nr ino, char *buf) ZT_MUST_CHECK;
  * @next_cookie: what continues behind this entry
  * @entry: set when attributes were asked for (then the kernel gets a reference, unless the callback declines); else NULL,
  *         and always for "." and ".."
+ * Context: the directory is locked: nothing of the fs layer may be called.
  * Return: false when it does not fit: the listing stops before it.
  */
 typedef bool (*fs_dir_emit_fn)(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,

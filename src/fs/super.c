@@ -127,6 +127,11 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	return 0;
 }
 
+void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
+{
+	blkmap_set_tick(sb->map, tick, arg);
+}
+
 void super_destroy(struct super *sb)
 {
 	if (sb == NULL)

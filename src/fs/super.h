@@ -38,6 +38,12 @@ int super_create(const struct super_params *params, char error_text[256],
 /** super_destroy() - end threads, free everything; NULL is allowed. No request is running. */
 void super_destroy(struct super *sb);
 
+/**
+ * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread; NULL: no more
+ * After the call no earlier tick is running. Never called by a mount without background work.
+ */
+void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
+
 /** super_statfs() - f_bsize 4096; never promises more than incompressible data could fill */
 void super_statfs(struct super *sb, struct statvfs *out);
 

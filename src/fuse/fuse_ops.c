@@ -125,19 +125,24 @@ static const struct fuse_lowlevel_ops table = {
 	.ioctl = op_ioctl,
 };
 
-int ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
+static void trim_buffers(void *arg)
+{
+	buffers_trim(arg);
+}
+
+void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
 {
 	front->sb = sb;
 	front->cache = cache;
 	front->initialised = false;
-	return -pthread_key_create(&front->read_buffer, zt_free);
+	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
+	super_set_tick(sb, trim_buffers, &front->buffers);
 }
 
 void ztfuse_exit(struct ztfuse *front)
 {
-	zt_free(pthread_getspecific(front->read_buffer));
-	/* Fails only for a key that does not exist. */
-	(void)pthread_key_delete(front->read_buffer);
+	super_set_tick(front->sb, NULL, NULL);
+	buffers_exit(&front->buffers);
 }
 
 int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params *params,

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "fs/super.h"
+#include "fuse/buffers.h"
 #include "util/compiler.h"
 
 /* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
@@ -34,7 +35,7 @@ struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
 	bool initialised; /* INIT was negotiated */
-	pthread_key_t read_buffer; /* one page-aligned buffer of ZTFUSE_IO_MAX bytes per thread */
+	struct ztfuse_buffers buffers; /* for reads, ZTFUSE_IO_MAX bytes each */
 };
 
 /* What ztfuse_session_new() hands to libfuse. */
@@ -44,13 +45,10 @@ struct ztfuse_session_params {
 	bool debug; /* print every request */
 };
 
-/** ztfuse_init() - set up @front, whose sb and cache are filled. Return: 0, -EAGAIN or -ENOMEM. */
-int ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache) ZT_MUST_CHECK;
+/** ztfuse_init() - set up @front for the mount @sb, which outlives it */
+void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache);
 
-/**
- * ztfuse_exit() - give back what the calling thread holds; all other threads have ended, the
- * session is gone
- */
+/** ztfuse_exit() - give back what it holds; no request is served any more */
 void ztfuse_exit(struct ztfuse *front);
 
 /**

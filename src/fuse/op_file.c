@@ -17,7 +17,6 @@
 #include "fs/namei.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
-#include "util/alloc.h"
 #include "util/sizes.h"
 
 /*
@@ -59,26 +58,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	reply_create(req, error, &entry, fi);
 }
 
-/*
- * The calling thread's buffer for reads, made at its first one and freed at its end (the key's
- * destructor). One copy less than building it per request, and always the same warm pages.
- */
-static void *read_buffer(struct ztfuse *front)
-{
-	void *buf = pthread_getspecific(front->read_buffer);
-
-	if (buf)
-		return buf;
-	buf = zt_alloc_aligned(ZT_PAGE_SIZE, ZTFUSE_IO_MAX);
-	if (buf && pthread_setspecific(front->read_buffer, buf) != 0) {
-		zt_free(buf);
-		buf = NULL;
-	}
-	return buf;
-}
-
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
+	struct ztfuse_buffers *buffers = &req_front(req)->buffers;
 	void *buf;
 	size_t done;
 	int error;
@@ -89,7 +71,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, -EINVAL);
 		return;
 	}
-	buf = read_buffer(req_front(req));
+	buf = buffers_get(buffers);
 	if (!buf) {
 		reply_error(req, -ENOMEM);
 		return;
@@ -99,6 +81,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, error);
 	else
 		(void)fuse_reply_buf(req, buf, done);
+	buffers_put(buffers, buf);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* 0: no failure is asked for. Relaxed: it orders nothing, it only counts. */
 static atomic_long fault_countdown;
@@ -41,6 +42,27 @@ void *zt_alloc_aligned(size_t align, size_t size)
 	if (zt_fault_hit() || posix_memalign(&ptr, align, size) != 0)
 		return NULL;
 	return ptr;
+}
+
+/* Transparent huge pages would undo it: the first byte of a buffer would cost 2 MiB. */
+void *zt_map(size_t size)
+{
+	void *ptr;
+
+	if (zt_fault_hit())
+		return NULL;
+	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
+	if (ptr == MAP_FAILED)
+		return NULL;
+	(void)madvise(ptr, size, MADV_NOHUGEPAGE); /* a hint; kernels without huge pages refuse it */
+	return ptr;
+}
+
+void zt_unmap(void *ptr, size_t size)
+{
+	if (ptr)
+		(void)munmap(ptr, size); /* fails for a wrong range only */
 }
 
 void zt_free(void *ptr)

@@ -25,6 +25,15 @@ void *zt_zalloc(size_t size) __attribute__((malloc));
  */
 void *zt_alloc_aligned(size_t align, size_t size) __attribute__((malloc));
 
+/**
+ * zt_map() - zeroed pages straight from the system; untouched ones cost nothing
+ * For buffers that are large and used now and then. Return: memory that zt_unmap() takes, or NULL.
+ */
+void *zt_map(size_t size);
+
+/** zt_unmap() - give them back; NULL is allowed */
+void zt_unmap(void *ptr, size_t size);
+
 /** zt_free() - give memory back; NULL is allowed */
 void zt_free(void *ptr);
 

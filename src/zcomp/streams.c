@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "util/alloc.h"
 #include "util/lock.h"
@@ -21,38 +20,13 @@ static void host_log(const char *line)
 	zt_log(ZT_LOG_WARN, "%s", line);
 }
 
-/*
- * Pages straight from the system: zeroed, and free of charge until touched, which the heap does not
- * promise. Transparent huge pages would undo that: the first byte of a buffer would cost 2 MiB.
- */
-static void *host_map(size_t size)
-{
-	void *ptr;
-
-	if (zt_fault_hit())
-		return NULL;
-	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		   -1, 0);
-	if (ptr == MAP_FAILED)
-		return NULL;
-	/* A hint; kernels without huge pages refuse it. */
-	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
-	return ptr;
-}
-
-static void host_unmap(void *ptr, size_t size)
-{
-	if (ptr)
-		(void)munmap(ptr, size); /* fails for a wrong range only */
-}
-
 const struct zcomp_host zcomp_host = {
 	.struct_size = sizeof(struct zcomp_host),
 	.log = host_log,
 	.alloc = zt_zalloc,
 	.free = zt_free,
-	.map = host_map,
-	.unmap = host_unmap,
+	.map = zt_map,
+	.unmap = zt_unmap,
 };
 
 /* Threads are numbered as they first come here; the number outlives nothing and may wrap. */
@@ -171,7 +145,7 @@ int streams_init(struct zcomp *comp, uint32_t nr_streams)
 		return -ENOMEM;
 	memset(comp->threads, 0, nr_streams * sizeof(*comp->threads));
 	comp->buffers_size = nr_streams * each;
-	comp->buffers = host_map(comp->buffers_size);
+	comp->buffers = zt_map(comp->buffers_size);
 	if (!comp->buffers) {
 		error = -ENOMEM;
 		goto err_streams;
@@ -206,7 +180,7 @@ void streams_exit(struct zcomp *comp)
 		comp->ops->destroy_ctx(&comp->params, &thread->strm.ctx);
 		mutex_exit(&thread->lock);
 	}
-	host_unmap(comp->buffers, comp->buffers_size);
+	zt_unmap(comp->buffers, comp->buffers_size);
 	comp->buffers = NULL;
 	zt_free(comp->threads);
 	comp->threads = NULL;

@@ -110,6 +110,14 @@ static inline struct stat attr_of(struct super *sb, ino_nr ino)
 	return attr;
 }
 
+/* One assertion instead of one for each byte. */
+static inline bool is_zero(const void *buf, size_t len)
+{
+	const char *at = buf;
+
+	return len == 0 || (at[0] == 0 && memcmp(at, at + 1, len - 1) == 0);
+}
+
 static inline void write_all(struct super *sb, ino_nr ino, uint64_t off, const void *buf, size_t len)
 {
 	size_t done = 0;

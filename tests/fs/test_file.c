@@ -83,8 +83,7 @@ START_TEST(test_far_write_leaves_a_hole)
 		ck_assert_int_eq(size_now(), (off_t)offs[i] + 1);
 		ck_assert_int_eq(pages_now(), (off_t)i + 1);
 		ck_assert_uint_eq(read_at(offs[i] - 10, buf, sizeof(buf)), 11);
-		for (unsigned b = 0; b < 10; b++)
-			ck_assert_int_eq(buf[b], 0);
+		ck_assert(is_zero(buf, 10));
 		ck_assert_int_eq(buf[10], 'x');
 	}
 	ck_assert_int_eq(super_check(sb), 0);
@@ -182,8 +181,7 @@ START_TEST(test_truncated_bytes_do_not_come_back)
 			set_size(sizeof(data));
 			ck_assert_uint_eq(read_at(0, buf, sizeof(buf)), sizeof(buf));
 			ck_assert_int_eq(memcmp(buf, data, cuts[i]), 0);
-			for (size_t b = cuts[i]; b < sizeof(buf); b++)
-				ck_assert_int_eq(buf[b], 0);
+			ck_assert(is_zero(buf + cuts[i], sizeof(buf) - cuts[i]));
 			ck_assert_int_eq(pages_now(), (off_t)((cuts[i] + 4095) / 4096));
 			set_size(0);
 		}

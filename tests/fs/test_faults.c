@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_faults.c - every allocation of every change of names and content fails once. After each failure all walkers
+ * agree and nothing has changed; without one the same call works.
+ */
+#include "tests/fs/fixture.h"
+#include "util/alloc.h"
+
+#include <linux/falloc.h>
+#include <linux/fs.h>
+
+static struct super *sb;
+static ino_nr dir, file;
+static char data[3 * 65536 + 1000];
+
+/* All there is to see: names, attributes, content, counts. */
+struct view {
+	uint64_t hash;
+	uint64_t inodes;
+	uint64_t nr;
+};
+
+static void view_add(struct view *view, const void *buf, size_t len)
+{
+	const unsigned char *at = buf;
+
+	for (size_t i = 0; i < len; i++)
+		view->hash = (view->hash ^ at[i]) * UINT64_C(0x100000001b3);
+}
+
+/* A listing, since its callback must not look at inodes itself. */
+struct names {
+	unsigned nr;
+	struct name {
+		char text[80];
+		ino_nr ino;
+		mode_t type;
+	} names[512];
+};
+
+static bool list_name(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
+		      uint64_t next_cookie, const struct fs_entry *entry)
+{
+	struct names *list = arg;
+	struct name *next = &list->names[list->nr];
+
+	(void)entry;
+	(void)next_cookie;
+	if (name[0] == '.')
+		return true;
+	if (list->nr == ARRAY_SIZE(list->names) || name_len >= sizeof(next->text))
+		return false;
+	memcpy(next->text, name, name_len);
+	next->text[name_len] = '\0';
+	next->ino = ino;
+	next->type = type;
+	list->nr++;
+	return true;
+}
+
+static void view_dir(struct view *view, ino_nr ino)
+{
+	struct names *list = zt_zalloc(sizeof(*list));
+	static char buf[sizeof(data)];
+	size_t len;
+
+	ck_assert_ptr_nonnull(list);
+	ck_assert_int_eq(fs_readdir(sb, ino, 0, false, list_name, list), 0);
+	ck_assert_uint_lt(list->nr, ARRAY_SIZE(list->names));
+	view->nr += list->nr;
+	for (unsigned i = 0; i < list->nr; i++) {
+		const struct name *name = &list->names[i];
+		struct stat attr = attr_of(sb, name->ino);
+
+		memset(&attr.st_atim, 0, sizeof(attr.st_atim));
+		view_add(view, name->text, strlen(name->text));
+		view_add(view, &name->type, sizeof(name->type));
+		view_add(view, &attr, sizeof(attr));
+		if (S_ISREG(name->type)) {
+			ck_assert_int_eq(fs_read(sb, name->ino, 0, buf, sizeof(buf), &len), 0);
+			view_add(view, buf, len);
+		} else if (S_ISDIR(name->type)) {
+			view_dir(view, name->ino);
+		}
+	}
+	zt_free(list);
+}
+
+static struct view view_all(void)
+{
+	struct view view = { .hash = UINT64_C(0xcbf29ce484222325), .inodes = sb->nr_inodes };
+
+	view_dir(&view, FS_ROOT_INO);
+	return view;
+}
+
+typedef int (*change_fn)(unsigned i);
+
+/* Runs @change with the n-th allocation failing, for n = 1, 2, ... until it works. Return: failures seen. */
+static unsigned try_all(change_fn change, unsigned i, bool partial)
+{
+	struct view before = view_all(), after;
+	unsigned failures = 0;
+	long n = 1;
+	int err;
+
+	for (;; n++) {
+		ck_assert_int_lt(n, 1000);
+		zt_fault_set(n);
+		err = change(i);
+		if (zt_fault_pending() || !err) {
+			zt_fault_set(0);
+			ck_assert_int_eq(err, 0);
+			break;
+		}
+		zt_fault_set(0);
+		failures++;
+		ck_assert_msg(err == -ENOMEM || err == -ENOSPC, "allocation %ld: %d", n, err);
+		ck_assert_int_eq(super_check(sb), 0);
+		after = view_all();
+		if (!partial)
+			ck_assert_msg(memcmp(&before, &after, sizeof(before)) == 0,
+				      "allocation %ld changed something", n);
+	}
+	ck_assert_int_eq(super_check(sb), 0);
+	return failures;
+}
+
+static void setup(void)
+{
+	sb = fixture_init();
+	dir = make_dir(sb, FS_ROOT_INO, "dir");
+	file = make_file(sb, FS_ROOT_INO, "file");
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i % 251 + i / 5000);
+}
+
+static void teardown(void)
+{
+	zt_fault_set(0);
+	fixture_exit(sb);
+}
+
+/* Valid until the next but one. */
+static char *name_of(const char *kind, unsigned i)
+{
+	static char names[2][64];
+	static unsigned next;
+	char *name = names[next++ % 2];
+
+	snprintf(name, sizeof(names[0]), "%s-%u", kind, i);
+	return name;
+}
+
+static int change_mknod(unsigned i)
+{
+	struct fs_entry entry;
+
+	return fs_mknod(sb, &user_cred, dir, name_of("file", i), S_IFREG | 0644, 0, &entry);
+}
+
+static int change_mkdir(unsigned i)
+{
+	struct fs_entry entry;
+
+	return fs_mkdir(sb, &user_cred, dir, name_of("dir", i), 0755, &entry);
+}
+
+static int change_symlink(unsigned i)
+{
+	struct fs_entry entry;
+
+	return fs_symlink(sb, &user_cred, dir, name_of("symlink", i), "a target of some length", &entry);
+}
+
+static int change_link(unsigned i)
+{
+	struct fs_entry entry;
+
+	return fs_link(sb, file, dir, name_of("link", i), &entry);
+}
+
+static int change_rename(unsigned i)
+{
+	return fs_rename(sb, &user_cred, FS_ROOT_INO, name_of("source", i), dir,
+			 name_of("a longer name for what came from elsewhere", i), 0);
+}
+
+static int change_whiteout(unsigned i)
+{
+	return fs_rename(sb, &user_cred, dir,
+			 name_of("a longer name for what came from elsewhere", i), dir,
+			 name_of("whiteout moved", i), RENAME_WHITEOUT);
+}
+
+/* The directory grows from one small block to several with an index while this runs. */
+START_TEST(test_names_survive_want_of_memory)
+{
+	static const change_fn changes[] = { change_mknod, change_mkdir, change_symlink, change_link };
+	unsigned failures = 0;
+
+	for (unsigned i = 0; i < 60; i++) {
+		failures += try_all(changes[i % 4], i, false);
+		fs_forget(sb, make_file(sb, FS_ROOT_INO, name_of("source", i)), 1);
+		failures += try_all(change_rename, i, false);
+		failures += try_all(change_whiteout, i, false);
+	}
+	/* not every one allocates, but together they have to, in several ways */
+	ck_assert_msg(failures >= 10, "only %u allocations failed", failures);
+}
+END_TEST
+
+static int write_at(ino_nr ino, uint64_t off, size_t len)
+{
+	uint64_t size = (uint64_t)attr_of(sb, ino).st_size;
+	size_t done = 0;
+	int err = fs_write(sb, &user_cred, ino, off, data, len, 0, &done);
+
+	if (err)
+		ck_assert_uint_eq((uint64_t)attr_of(sb, ino).st_size, size);
+	else
+		ck_assert_uint_le(off + done, (uint64_t)attr_of(sb, ino).st_size);
+	/* A short write says truthfully that memory was short. */
+	return err ? err : done < len ? -ENOSPC : 0;
+}
+
+static int change_write(unsigned i)
+{
+	static const struct {
+		uint64_t off;
+		size_t len;
+	} writes[] = {
+		{ 0, 10 },		{ 5, 3 },	     { 4000, 200 },	{ 0, sizeof(data) },
+		{ 65536 + 100, 50 },	{ 300000, 4096 },    { 70000, 70000 },	{ 1 << 26, 4097 },
+		{ UINT64_C(1) << 35, 8 },
+	};
+
+	return write_at(file, writes[i % ARRAY_SIZE(writes)].off, writes[i % ARRAY_SIZE(writes)].len);
+}
+
+static void check_content(void)
+{
+	static char buf[sizeof(data)];
+	size_t len;
+
+	ck_assert_int_eq(fs_read(sb, file, 70000, buf, 70000, &len), 0);
+	ck_assert_uint_eq(len, 70000);
+	ck_assert_int_eq(memcmp(buf, data, len), 0);
+}
+
+START_TEST(test_writes_survive_want_of_memory)
+{
+	unsigned failures = 0;
+
+	for (unsigned i = 0; i < 9; i++)
+		failures += try_all(change_write, i, true);
+	check_content();
+	ck_assert_msg(failures >= 9, "only %u allocations failed", failures);
+}
+END_TEST
+
+static int change_allocate(unsigned i)
+{
+	return fs_fallocate(sb, &user_cred, file, i % 2 ? FALLOC_FL_ZERO_RANGE : 0, i * 100000, 150000);
+}
+
+static int change_punch(unsigned i)
+{
+	return fs_fallocate(sb, &user_cred, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    i * 30000 + 1000, 20000);
+}
+
+START_TEST(test_allocation_and_punching_survive_want_of_memory)
+{
+	write_all(sb, file, 0, data, sizeof(data));
+	for (unsigned i = 0; i < 4; i++)
+		try_all(change_allocate, i, true);
+	for (unsigned i = 0; i < 4; i++)
+		try_all(change_punch, i, true);
+}
+END_TEST
+
+/* A file may always be cut, and what was cut never shows again. */
+START_TEST(test_files_are_cut_without_memory)
+{
+	static char buf[sizeof(data)];
+	struct stat attr;
+	size_t len;
+
+	for (unsigned kind = 0; kind < 2; kind++) {
+		if (kind)
+			memset(data, 'x', sizeof(data));
+		for (size_t cut = sizeof(data) - 1; cut > 3000; cut -= 2999) {
+			write_all(sb, file, 0, data, sizeof(data));
+			for (long n = 1; n < 4; n++) {
+				attr.st_size = (off_t)cut;
+				zt_fault_set(n);
+				ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE,
+							    &attr), 0);
+				zt_fault_set(0);
+				ck_assert_int_eq(attr.st_size, (off_t)cut);
+				attr.st_size = sizeof(data);
+				ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE,
+							    &attr), 0);
+				ck_assert_int_eq(fs_read(sb, file, 0, buf, sizeof(buf), &len), 0);
+				ck_assert_uint_eq(len, sizeof(buf));
+				ck_assert_int_eq(memcmp(buf, data, cut), 0);
+				ck_assert(is_zero(buf + cut, sizeof(buf) - cut));
+			}
+			ck_assert_int_eq(super_check(sb), 0);
+		}
+	}
+}
+END_TEST
+
+/* The limit on memory itself, rather than a planted failure: fill it up, and remove everything again. */
+START_TEST(test_memory_limit_is_met_and_left_again)
+{
+	struct super_params params = fixture_params();
+	struct super *unlimited = sb;
+	struct fs_entry entry;
+	unsigned nr = 0;
+	int err;
+
+	params.mem_limit = 4 * MIB;
+	sb = fixture_init_params(&params);
+	while (!(err = fs_mknod(sb, &user_cred, FS_ROOT_INO, name_of("file", nr), S_IFREG, 0, &entry))) {
+		fs_forget(sb, entry.ino, 1);
+		nr++;
+	}
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_uint_gt(nr, 20000);
+	ck_assert_int_eq(super_check(sb), 0);
+	while (nr-- > 0)
+		ck_assert_int_eq(fs_unlink(sb, FS_ROOT_INO, name_of("file", nr)), 0);
+	ck_assert_uint_eq(fixture_meta_objects(sb), 0);
+	fs_forget(sb, make_dir(sb, FS_ROOT_INO, "again"), 1);
+	fixture_exit(sb);
+	sb = unlimited;
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("faults");
+	TCase *tc = tcase_create("faults");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_names_survive_want_of_memory);
+	tcase_add_test(tc, test_writes_survive_want_of_memory);
+	tcase_add_test(tc, test_allocation_and_punching_survive_want_of_memory);
+	tcase_add_test(tc, test_files_are_cut_without_memory);
+	tcase_add_test(tc, test_memory_limit_is_met_and_left_again);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/dir.h"
 #include "fs/inode_i.h"
@@ -134,21 +135,27 @@ static int check_links(const struct seen *seen, const struct inode_rec *rec)
 	return 0;
 }
 
-/* What stands behind the end in its page must be zero, or it would be seen when the file grows. */
+/* Whatever is kept behind the end must be zero, or it would be seen when the file grows. */
 static int check_tail(struct super *sb, ino_nr ino, struct inode_rec *rec)
 {
 	struct blkmap_file file = inode_file(rec);
-	unsigned char tail[ZT_PAGE_SIZE];
-	size_t len = (size_t)(round_up_u64(rec->size, ZT_PAGE_SIZE) - rec->size);
-	int err;
+	unsigned char page[ZT_PAGE_SIZE];
+	uint64_t off = rec->size;
 
-	if (len == 0 || inode_tail_is_dirty(rec))
+	if (inode_tail_is_dirty(rec))
 		return 0;
-	err = blkmap_read(sb->map, &file, rec->size, tail, len);
-	for (size_t i = 0; !err && i < len; i++)
-		if (tail[i] != 0)
-			err = ino_bad(ino, "bytes behind its end are not zero");
-	return err;
+	while (blkmap_seek(sb->map, &file, ZT_MAX_FILE_SIZE, off, SEEK_DATA, &off) == 0) {
+		size_t len = ZT_PAGE_SIZE - off % ZT_PAGE_SIZE;
+		int err = blkmap_read(sb->map, &file, off, page, len);
+
+		if (err)
+			return err;
+		for (size_t i = 0; i < len; i++)
+			if (page[i] != 0)
+				return ino_bad(ino, "bytes behind its end are not zero");
+		off += len;
+	}
+	return 0;
 }
 
 static int check_content(struct checker *check, ino_nr ino, struct inode_rec *rec)

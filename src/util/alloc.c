@@ -10,10 +10,23 @@
 
 /* 0: no failure is asked for. Relaxed: it orders nothing, it only counts. */
 static atomic_long fault_countdown;
+/* The countdown stops at 1: from there on everything fails. */
+static atomic_bool fault_stays;
+
+static void fault_start(long n, bool stays)
+{
+	atomic_store_explicit(&fault_stays, stays, memory_order_relaxed);
+	atomic_store_explicit(&fault_countdown, n, memory_order_relaxed);
+}
 
 void zt_fault_set(long n)
 {
-	atomic_store_explicit(&fault_countdown, n, memory_order_relaxed);
+	fault_start(n, false);
+}
+
+void zt_fault_set_from(long n)
+{
+	fault_start(n, true);
 }
 
 bool zt_fault_pending(void)
@@ -23,8 +36,12 @@ bool zt_fault_pending(void)
 
 bool zt_fault_hit(void)
 {
-	if (likely(atomic_load_explicit(&fault_countdown, memory_order_relaxed) <= 0))
+	long left = atomic_load_explicit(&fault_countdown, memory_order_relaxed);
+
+	if (likely(left <= 0))
 		return false;
+	if (left == 1 && atomic_load_explicit(&fault_stays, memory_order_relaxed))
+		return true;
 	return atomic_fetch_sub_explicit(&fault_countdown, 1, memory_order_relaxed) == 1;
 }
 

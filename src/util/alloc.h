@@ -46,6 +46,9 @@ void zt_free(void *ptr);
  */
 void zt_fault_set(long n);
 
+/** zt_fault_set_from() - make the @n-th allocation and every later one fail, as when memory is used up; 0: none */
+void zt_fault_set_from(long n);
+
 /** zt_fault_pending() - true while the failure that zt_fault_set() asked for has not happened yet */
 bool zt_fault_pending(void);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_dir.c - a directory as a set of names: growth from nothing to many blocks and back. */
 #include "fs/dir.h"
+#include "fs/dirblock.h"
 #include "fs/dirindex.h"
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
@@ -231,7 +232,7 @@ START_TEST(test_replaced_name_leads_elsewhere)
 }
 END_TEST
 
-/* Every allocation of every growth fails once: the name is not added, nothing else changes, and then it works. */
+/* Every allocation of every growth fails: the name is not added, nothing else changes, and then it works. */
 START_TEST(test_want_of_memory_while_growing_changes_nothing)
 {
 	unsigned failures = 0;
@@ -242,7 +243,11 @@ START_TEST(test_want_of_memory_while_growing_changes_nothing)
 		for (long n = 1; err; n++) {
 			uint64_t nr = dir_nr_entries(&dir);
 
-			zt_fault_set(n);
+			zs_trim(sb->meta, 0);
+			if (i % 2)
+				zt_fault_set_from(n);
+			else
+				zt_fault_set(n);
 			err = add(i);
 			zt_fault_set(0);
 			if (!err)
@@ -259,6 +264,45 @@ START_TEST(test_want_of_memory_while_growing_changes_nothing)
 	for (unsigned i = 0; i < 1500; i++)
 		remove_name(i);
 	check_dir();
+	ck_assert_uint_eq(fixture_meta_objects(sb), objects_before);
+}
+END_TEST
+
+static bool block_is_not_full(unsigned next)
+{
+	struct dirblock_room room = { .gap = DIRBLOCK_UNITS };
+	ref_t ref = dir.rec->tree_word;
+
+	if (ref != 0 && zs_size(sb->arena, ref) == DIRBLOCK_UNITS * 8)
+		dirblock_scan(zs_data(sb->arena, ref), DIRBLOCK_UNITS, &room);
+	return room.gap >= dirent_units_for(name_of(next).len);
+}
+
+/* The step to two blocks, where the index comes into being, with every allocation failing and all behind it. */
+START_TEST(test_want_of_memory_at_the_second_block_leaves_no_index)
+{
+	unsigned i = 0, failures = 0;
+	int err = -ENOMEM;
+
+	while (block_is_not_full(i))
+		ck_assert_int_eq(add(i++), 0);
+	for (long n = 1; err; n++) {
+		zs_trim(sb->meta, 0);
+		zt_fault_set_from(n);
+		err = add(i);
+		zt_fault_set(0);
+		if (!err)
+			break;
+		failures++;
+		check_dir();
+		ck_assert_uint_eq(dir.rec->tree_shape, 0);
+		ck_assert_ptr_null(dirindex_get(sb, dir.ino));
+	}
+	ck_assert_uint_ge(failures, 5);
+	check_dir();
+	do {
+		remove_name(i);
+	} while (i-- > 0);
 }
 END_TEST
 
@@ -303,6 +347,7 @@ int main(void)
 	tcase_add_test(tc, test_walk_begins_at_a_position_and_stops_when_told);
 	tcase_add_test(tc, test_replaced_name_leads_elsewhere);
 	tcase_add_test(tc, test_want_of_memory_while_growing_changes_nothing);
+	tcase_add_test(tc, test_want_of_memory_at_the_second_block_leaves_no_index);
 	tcase_add_test(tc, test_check_sees_damage);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

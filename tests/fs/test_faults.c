@@ -96,33 +96,45 @@ static struct view view_all(void)
 
 typedef int (*change_fn)(unsigned i);
 
-/* Runs @change with the n-th allocation failing, for n = 1, 2, ... until it works. Return: failures seen. */
+/* Memory that stands by would hide what fails without it. */
+static void give_back(void)
+{
+	blkmap_trim(sb->map);
+	zs_trim(sb->meta, 0);
+	zs_trim(sb->inodes, 0);
+}
+
+/*
+ * Runs @change with the n-th allocation failing, for n = 1, 2, ... until it works: for even @i that one alone, for odd
+ * @i all behind it too. @partial: some of it may be done. Return: failures seen.
+ */
 static unsigned try_all(change_fn change, unsigned i, bool partial)
 {
 	struct view before = view_all(), after;
 	unsigned failures = 0;
-	long n = 1;
-	int err;
+	int err = -ENOMEM;
 
-	for (;; n++) {
+	for (long n = 1; err; n++) {
 		ck_assert_int_lt(n, 1000);
-		zt_fault_set(n);
+		give_back();
+		if (i % 2)
+			zt_fault_set_from(n);
+		else
+			zt_fault_set(n);
 		err = change(i);
-		if (zt_fault_pending() || !err) {
-			zt_fault_set(0);
+		if (!(i % 2) && zt_fault_pending())
 			ck_assert_int_eq(err, 0);
-			break;
-		}
 		zt_fault_set(0);
+		ck_assert_int_eq(super_check(sb), 0);
+		if (!err)
+			break;
 		failures++;
 		ck_assert_msg(err == -ENOMEM || err == -ENOSPC, "allocation %ld: %d", n, err);
-		ck_assert_int_eq(super_check(sb), 0);
 		after = view_all();
 		if (!partial)
 			ck_assert_msg(memcmp(&before, &after, sizeof(before)) == 0,
 				      "allocation %ld changed something", n);
 	}
-	ck_assert_int_eq(super_check(sb), 0);
 	return failures;
 }
 
@@ -199,8 +211,8 @@ START_TEST(test_names_survive_want_of_memory)
 	static const change_fn changes[] = { change_mknod, change_mkdir, change_symlink, change_link };
 	unsigned failures = 0;
 
-	for (unsigned i = 0; i < 60; i++) {
-		failures += try_all(changes[i % 4], i, false);
+	for (unsigned i = 0; i < 100; i++) {
+		failures += try_all(changes[i / 2 % 4], i, false);
 		fs_forget(sb, make_file(sb, FS_ROOT_INO, name_of("source", i)), 1);
 		failures += try_all(change_rename, i, false);
 		failures += try_all(change_whiteout, i, false);
@@ -280,36 +292,116 @@ START_TEST(test_allocation_and_punching_survive_want_of_memory)
 }
 END_TEST
 
+static struct stat set_size(uint64_t size)
+{
+	struct stat attr = { .st_size = (off_t)size };
+
+	ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE, &attr), 0);
+	ck_assert_int_eq(attr.st_size, (off_t)size);
+	return attr;
+}
+
+/* The file has @cut bytes of the data, and is made to show what is behind them. */
+static void check_cut(uint64_t cut)
+{
+	static char buf[sizeof(data)];
+	size_t len;
+
+	set_size(sizeof(buf));
+	ck_assert_int_eq(fs_read(sb, file, 0, buf, sizeof(buf), &len), 0);
+	ck_assert_uint_eq(len, sizeof(buf));
+	ck_assert_int_eq(memcmp(buf, data, cut), 0);
+	ck_assert(is_zero(buf + cut, sizeof(buf) - cut));
+}
+
 /* A file may always be cut, and what was cut never shows again. */
 START_TEST(test_files_are_cut_without_memory)
 {
-	static char buf[sizeof(data)];
-	struct stat attr;
-	size_t len;
-
-	for (unsigned kind = 0; kind < 2; kind++) {
-		if (kind)
-			memset(data, 'x', sizeof(data));
-		for (size_t cut = sizeof(data) - 1; cut > 3000; cut -= 2999) {
-			write_all(sb, file, 0, data, sizeof(data));
-			for (long n = 1; n < 4; n++) {
-				attr.st_size = (off_t)cut;
-				zt_fault_set(n);
-				ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE,
-							    &attr), 0);
-				zt_fault_set(0);
-				ck_assert_int_eq(attr.st_size, (off_t)cut);
-				attr.st_size = sizeof(data);
-				ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE,
-							    &attr), 0);
-				ck_assert_int_eq(fs_read(sb, file, 0, buf, sizeof(buf), &len), 0);
-				ck_assert_uint_eq(len, sizeof(buf));
-				ck_assert_int_eq(memcmp(buf, data, cut), 0);
-				ck_assert(is_zero(buf + cut, sizeof(buf) - cut));
-			}
-			ck_assert_int_eq(super_check(sb), 0);
-		}
+	for (size_t cut = sizeof(data) - 1; cut > 3000; cut -= 2999) {
+		write_all(sb, file, 0, data, sizeof(data));
+		give_back();
+		zt_fault_set_from(1);
+		set_size(cut);
+		zt_fault_set(0);
+		ck_assert_int_eq(super_check(sb), 0);
+		check_cut(cut);
 	}
+}
+END_TEST
+
+/*
+ * A repeated value that is cut in the middle is the one case that needs memory. The bytes behind the end stay
+ * for now, and everything that could show them fails until they are gone.
+ */
+START_TEST(test_bytes_that_could_not_be_cut_are_never_seen)
+{
+	uint64_t cut = 70000;
+	struct stat attr;
+	size_t done;
+
+	memset(data, 1, sizeof(data));
+	for (unsigned way = 0; way < 4; way++) {
+		/* whole clusters: the pool of data is empty, so that an object needs memory */
+		set_size(0);
+		write_all(sb, file, 0, data, 3 * 65536);
+		give_back();
+		zt_fault_set_from(1);
+		set_size(cut);
+		ck_assert(inode_tail_is_dirty(inode_get(sb, file)));
+		attr.st_size = sizeof(data);
+		ck_assert_int_eq(fs_write(sb, &user_cred, file, 100000, "y", 1, 0, &done), -ENOMEM);
+		ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE, &attr), -ENOMEM);
+		ck_assert_int_eq(fs_fallocate(sb, &user_cred, file, 0, 0, 200000), -ENOMEM);
+		zt_fault_set(0);
+		ck_assert_int_eq(attr_of(sb, file).st_size, (off_t)cut);
+		ck_assert_int_eq(super_check(sb), 0);
+		/* with memory again, each way to lengthen it cuts first */
+		if (way == 1)
+			write_all(sb, file, sizeof(data) - 1, "", 1);
+		else if (way == 2)
+			ck_assert_int_eq(fs_fallocate(sb, &user_cred, file, 0, 0, sizeof(data)), 0);
+		else if (way == 3)
+			set_size(cut - 1);
+		if (way == 3)
+			cut--;
+		check_cut(cut);
+		ck_assert(!inode_tail_is_dirty(inode_get(sb, file)));
+	}
+}
+END_TEST
+
+/* Clusters that engines compress are stored in any order: what follows a failed one must not stay behind the end. */
+START_TEST(test_write_that_fails_in_the_middle_leaves_nothing_behind_the_end)
+{
+	struct super_params params = fixture_params();
+	static uint64_t noise[20 * 65536 / 8];
+	unsigned failures = 0;
+	size_t done = 0;
+
+	super_destroy(sb);
+	params.accel = BLKMAP_ACCEL_ON;
+	params.accel_engines = 2;
+	sb = fixture_init_params(&params);
+	file = make_file(sb, FS_ROOT_INO, "file");
+	for (size_t i = 0; i < ARRAY_SIZE(noise); i++)
+		noise[i] = zt_random(&(uint64_t){ i });
+	for (long n = 1; done < sizeof(noise); n++) {
+		int err;
+
+		give_back();
+		done = 0;
+		zt_fault_set(n);
+		err = fs_write(sb, &user_cred, file, 0, noise, sizeof(noise), FS_WRITE_DELAYED, &done);
+		zt_fault_set(0);
+		ck_assert(err == 0 || err == -ENOMEM || err == -ENOSPC);
+		ck_assert_int_eq(attr_of(sb, file).st_size, err ? 0 : (off_t)done);
+		ck_assert_int_eq(super_check(sb), 0);
+		failures += done < sizeof(noise);
+		if (done < sizeof(noise))
+			set_size(0);
+		ck_assert_int_lt(n, 1000);
+	}
+	ck_assert_uint_gt(failures, 5);
 }
 END_TEST
 
@@ -351,6 +443,8 @@ int main(void)
 	tcase_add_test(tc, test_writes_survive_want_of_memory);
 	tcase_add_test(tc, test_allocation_and_punching_survive_want_of_memory);
 	tcase_add_test(tc, test_files_are_cut_without_memory);
+	tcase_add_test(tc, test_bytes_that_could_not_be_cut_are_never_seen);
+	tcase_add_test(tc, test_write_that_fails_in_the_middle_leaves_nothing_behind_the_end);
 	tcase_add_test(tc, test_memory_limit_is_met_and_left_again);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

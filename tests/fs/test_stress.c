@@ -455,6 +455,33 @@ static void *work_on_file(void *arg)
 	return NULL;
 }
 
+/* Bytes appended one by one: whoever has stored one sees the file that long, whoever else raises the size meanwhile. */
+static void *work_on_size(void *arg)
+{
+	struct worker *me = arg;
+	struct stat attr;
+	size_t done;
+
+	for (uint64_t i = me->state - seed; i < NR_OPS; i += NR_THREADS) {
+		if (fs_write(sb, &root_cred, shared_file, i, "x", 1, FS_WRITE_DELAYED, &done) || done != 1)
+			surprise("write", 0);
+		if (fs_getattr(sb, shared_file, &attr) || attr.st_size < (off_t)i + 1)
+			surprise("size", (int)i);
+	}
+	return NULL;
+}
+
+START_TEST(test_size_never_falls_behind_a_finished_write)
+{
+	struct worker workers[NR_THREADS];
+
+	shared_file = make_file(sb, dirs[0], "file");
+	run(work_on_size, workers);
+	ck_assert_int_eq(attr_of(sb, shared_file).st_size, NR_OPS);
+	fs_forget(sb, shared_file, 1);
+}
+END_TEST
+
 START_TEST(test_writers_of_one_file_lose_nothing)
 {
 	struct worker workers[NR_THREADS];
@@ -541,6 +568,7 @@ int main(void)
 	tcase_add_test(tc, test_changes_by_many_threads_leave_a_sound_tree);
 	tcase_add_test(tc, test_listings_are_complete_while_threads_change_the_directory);
 	tcase_add_test(tc, test_writers_of_one_file_lose_nothing);
+	tcase_add_test(tc, test_size_never_falls_behind_a_finished_write);
 	tcase_add_test(tc, test_directories_never_come_to_stand_below_each_other);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -103,7 +103,7 @@ void blkmap_destroy(struct blkmap *map)
 {
 	if (!map)
 		return;
-	maintain_stop(map);
+	blkmap_stop(map);
 	zcomp_destroy(map->comp);
 	slots_exit(map);
 	thread_vars_exit(map);

@@ -65,6 +65,9 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256],
 		  struct blkmap **out_map) ZT_MUST_CHECK;
 void blkmap_destroy(struct blkmap *map);
 
+/** blkmap_stop() - end background work for good, as a walker needs it; may be called again */
+void blkmap_stop(struct blkmap *map);
+
 /**
  * blkmap_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread; NULL: no more
  * After the call no earlier tick is running. @tick must not call blkmap_set_tick().

@@ -268,6 +268,5 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
 uint64_t blkmap_make_room(struct blkmap *map);
 
 int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
-void maintain_stop(struct blkmap *map);
 
 #endif

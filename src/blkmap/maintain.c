@@ -154,7 +154,7 @@ int maintain_start(struct blkmap *map)
 	return 0;
 }
 
-void maintain_stop(struct blkmap *map)
+void blkmap_stop(struct blkmap *map)
 {
 	if (!map->has_thread)
 		return;

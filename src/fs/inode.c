@@ -322,7 +322,7 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 
 	/* The rights go before the owner changes: nobody may see the new owner with the old ones. */
 	if (which & FS_SET_MODE)
-		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & ~(mode_t)S_IFMT));
+		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & 07777));
 	else if (which & (FS_SET_UID | FS_SET_GID) || (which & FS_SET_SIZE && cred->uid != 0))
 		inode_clear_setid(rec);
 	setattr_owner(rec, attr, which);

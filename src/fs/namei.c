@@ -202,7 +202,7 @@ static int create(struct super *sb, const struct fs_cred *cred, struct inode_ini
 int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, dev_t rdev, struct fs_entry *out)
 {
-	struct inode_init init = { .mode = mode };
+	struct inode_init init = { .mode = mode & (S_IFMT | 07777) };
 
 	switch (mode & S_IFMT) {
 	case S_IFCHR:
@@ -222,7 +222,7 @@ int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const 
 int fs_mkdir(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, struct fs_entry *out)
 {
-	struct inode_init init = { .mode = (mode & ~(mode_t)S_IFMT) | S_IFDIR };
+	struct inode_init init = { .mode = (mode & 07777) | S_IFDIR };
 
 	return create(sb, cred, &init, parent, name, out);
 }

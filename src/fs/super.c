@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/dirindex.h"
@@ -88,6 +89,20 @@ static int create_root(struct super *sb, const struct super_params *params, char
 	return 0;
 }
 
+static void super_free(struct super *sb)
+{
+	dirindex_drop_all(sb);
+	blkmap_destroy(sb->map);
+	zs_pool_destroy(sb->inodes);
+	zs_pool_destroy(sb->meta);
+	arena_destroy(sb->arena);
+	inodeset_exit(&sb->live);
+	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
+		rwlock_exit(&sb->locks[i].lock);
+	mutex_exit(&sb->rename_lock);
+	zt_free(sb);
+}
+
 int super_create(const struct super_params *params, char error_text[256], struct super **out_sb)
 {
 	struct super *sb;
@@ -120,7 +135,7 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	if (!err)
 		err = create_root(sb, params, error_text);
 	if (err) {
-		super_destroy(sb);
+		super_free(sb);
 		return err;
 	}
 	*out_sb = sb;
@@ -136,14 +151,11 @@ void super_destroy(struct super *sb)
 {
 	if (sb == NULL)
 		return;
-	dirindex_drop_all(sb);
-	blkmap_destroy(sb->map);
-	zs_pool_destroy(sb->inodes);
-	zs_pool_destroy(sb->meta);
-	arena_destroy(sb->arena);
-	inodeset_exit(&sb->live);
-	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
-		rwlock_exit(&sb->locks[i].lock);
-	mutex_exit(&sb->rename_lock);
-	zt_free(sb);
+#ifdef ZT_DEBUG
+	/* Whatever this mount was used for is a test, too: do the walkers agree? */
+	blkmap_stop(sb->map);
+	if (super_check(sb) != 0)
+		abort();
+#endif
+	super_free(sb);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * buffers.h - where READ's bytes are unpacked before the reply: a few large buffers that all threads share.
+ * buffers.h - where READ's bytes are unpacked before the reply: a few large buffers that all
+ * threads share.
  *
- * The one that was used last is taken first, so that few are warm; what nobody has needed for a while goes
- * back to the system. (One per thread would hold 1 MiB for each for ever.)
+ * The one that was used last is taken first, so that few are warm; what nobody has needed for a
+ * while goes back to the system. (One per thread would hold 1 MiB for each for ever.)
  *
  * Locks: buffers.lock, innermost.
  */
@@ -26,7 +27,10 @@ void buffers_init(struct ztfuse_buffers *buffers, size_t size);
 /** buffers_exit() - all buffers have been put */
 void buffers_exit(struct ztfuse_buffers *buffers);
 
-/** buffers_get() - a page-aligned buffer for the caller alone, its content undefined; NULL: no memory */
+/**
+ * buffers_get() - a page-aligned buffer for the caller alone, its content undefined; NULL: no
+ * memory
+ */
 void *buffers_get(struct ztfuse_buffers *buffers);
 void buffers_put(struct ztfuse_buffers *buffers, void *buf);
 

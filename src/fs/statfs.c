@@ -11,8 +11,9 @@
 #include "fs/namei.h"
 
 /*
- * Of the memory that is left, what data that do not compress could fill: an object costs its header, its share of its
- * zspage and a slot besides its bytes. A thirty-second is more than all that for every cluster size.
+ * Of the memory that is left, what data that do not compress could fill: an object costs its
+ * header, its share of its zspage and a slot besides its bytes. A thirty-second is more than all
+ * that for every cluster size.
  */
 static uint64_t pages_for(uint64_t bytes)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * check.c - super_check(): walk all names from the root, count what they lead to, and compare with the inodes.
+ * check.c - super_check(): walk all names from the root, count what they lead to, and compare with
+ * the inodes.
  *
  * Nobody else uses the mount meanwhile; no locks are taken.
  */
@@ -67,8 +68,8 @@ static int list_inodes(struct checker *check)
 	return 0;
 }
 
-static bool check_entry(void *arg, const struct dir_entry *entry, const char *name, unsigned name_len,
-			uint64_t next_pos)
+static bool check_entry(void *arg, const struct dir_entry *entry, const char *name,
+			unsigned name_len, uint64_t next_pos)
 {
 	struct checker *check = arg;
 	struct seen key = { .ino = entry->ino }, *seen;
@@ -210,7 +211,8 @@ static int check_stores(struct checker *check)
 	zs_pool_get_stat(sb->meta, &meta);
 	/* More than counted here are blkmap's cluster maps. */
 	if (!err && meta.objects < check->meta_objects) {
-		zt_log(ZT_LOG_ERR, "fs: the metadata pool has %" PRIu64 " objects, inodes name %" PRIu64,
+		zt_log(ZT_LOG_ERR,
+		       "fs: the metadata pool has %" PRIu64 " objects, inodes name %" PRIu64,
 		       meta.objects, check->meta_objects);
 		err = -EUCLEAN;
 	}

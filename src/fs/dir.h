@@ -2,14 +2,16 @@
 /*
  * dir.h - a directory as a set of names, each at a position of its own.
  *
- * A directory's entries stand in blocks (dirblock.h), the blocks' refs in the tree of its inode. Block 0
- * begins small and doubles; the others are full-grown. A block without entries is given back. A position is
- * the block's number times DIR_POS_BLOCK plus the unit in the block, and stays an entry's own as long as it
- * exists. One block is searched from end to end; more have an index (dirindex.h), made when it is missing.
+ * A directory's entries stand in blocks (dirblock.h), the blocks' refs in the tree of its inode.
+ * Block 0 begins small and doubles; the others are full-grown. A block without entries is given
+ * back. A position is the block's number times DIR_POS_BLOCK plus the unit in the block, and stays
+ * an entry's own as long as it exists. One block is searched from end to end; more have an index
+ * (dirindex.h), made when it is missing.
  *
  *     inode_rec.tree_word --- tree --+-- block 0: 7 .. 511 units, entries
  *                                    +-- block 1: 511 units
- *                                    +-- (0: none)              index (heap): hash -> position, gaps
+ *                                    +-- (0: none)              index (heap): hash -> position,
+ * gaps
  *
  * Locks: the directory's inode lock; shared for dir_find() and dir_walk(), exclusive for the rest.
  */
@@ -50,7 +52,10 @@ struct dir_entry {
 /** dir_open() - look at inode @ino as a directory. Return: 0, -ESTALE, -ENOTDIR. */
 int dir_open(struct super *sb, ino_nr ino, struct dir *out_dir) ZT_MUST_CHECK;
 
-/** fs_name_init() - take @text for a name. Return: 0, -EINVAL, -ENAMETOOLONG; -EEXIST for "." and "..". */
+/**
+ * fs_name_init() - take @text for a name. Return: 0, -EINVAL, -ENAMETOOLONG; -EEXIST for "." and
+ * "..".
+ */
 int fs_name_init(const struct super *sb, const char *text, struct fs_name *out_name) ZT_MUST_CHECK;
 
 static inline uint64_t dir_nr_entries(const struct dir *dir)
@@ -59,7 +64,8 @@ static inline uint64_t dir_nr_entries(const struct dir *dir)
 }
 
 /** dir_find() - Return: 0, -ENOENT, or -EAGAIN when dir_make_index() has to come first. */
-int dir_find(const struct dir *dir, const struct fs_name *name, struct dir_entry *out) ZT_MUST_CHECK;
+int dir_find(const struct dir *dir, const struct fs_name *name,
+	     struct dir_entry *out) ZT_MUST_CHECK;
 
 /** dir_make_index() - if the directory needs one and has none. Return: 0, -ENOMEM. */
 int dir_make_index(const struct dir *dir) ZT_MUST_CHECK;
@@ -68,7 +74,8 @@ int dir_make_index(const struct dir *dir) ZT_MUST_CHECK;
  * dir_add() - a new name for inode @ino; it is not there yet; the index is made
  * Return: 0, -ENOSPC, -ENOMEM; then nothing has changed.
  */
-int dir_add(const struct dir *dir, const struct fs_name *name, ino_nr ino, unsigned type) ZT_MUST_CHECK;
+int dir_add(const struct dir *dir, const struct fs_name *name, ino_nr ino,
+	    unsigned type) ZT_MUST_CHECK;
 
 /** dir_remove() - the name that dir_find() found at @pos; cannot fail; the index is made */
 void dir_remove(const struct dir *dir, const struct fs_name *name, uint64_t pos);

@@ -104,7 +104,10 @@ void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblo
 			pos = next;
 			continue;
 		}
-		/* Free, or to be: with the gaps around the removed one it becomes one free entry. */
+		/*
+		 * Free, or to be: with the gaps around the removed one it becomes one free
+		 * entry.
+		 */
 		while (next < units && (dirent_ino(block[next]) == 0 || next == at))
 			next += dirent_units(block[next]);
 		block[pos] = header_free(next - pos);

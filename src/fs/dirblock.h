@@ -2,9 +2,9 @@
 /*
  * dirblock.h - one block of a directory: entries packed side by side.
  *
- * A block is an array of 8-byte units, 7 to DIRBLOCK_UNITS of them: with the pool's header word exactly a
- * power of two. Entries fill it without gaps between them; what is free is an entry too, and no two
- * free ones stand side by side.
+ * A block is an array of 8-byte units, 7 to DIRBLOCK_UNITS of them: with the pool's header word
+ * exactly a power of two. Entries fill it without gaps between them; what is free is an entry too,
+ * and no two free ones stand side by side.
  *
  *     unit:     at              at + 1 ...
  *     entry:    header          name, padded with zeros
@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DIRBLOCK_UNITS	     511u /* of a full-grown block */
+#define DIRBLOCK_UNITS       511u /* of a full-grown block */
 #define DIRBLOCK_UNITS_FIRST 7u /* of the smallest one */
 
 /* Header: ino (40 bits) | name_len (8) | type (4: mode >> 12) | length in units (10) | 2 bits 0. */
@@ -79,11 +79,17 @@ bool dirblock_find(const uint64_t *block, unsigned units, const char *name, unsi
 /** dirblock_scan() - find out what is free */
 void dirblock_scan(const uint64_t *block, unsigned units, struct dirblock_room *out_room);
 
-/** dirblock_insert() - put an entry into the largest gap, which must be large enough; updates @room */
+/**
+ * dirblock_insert() - put an entry into the largest gap, which must be large enough; updates
+ * @room
+ */
 unsigned dirblock_insert(uint64_t *block, unsigned units, struct dirblock_room *room,
 			 const char *name, unsigned name_len, uint64_t ino, unsigned type);
 
-/** dirblock_remove() - free the entry at @at, join it with its neighbours, and find out what is free */
+/**
+ * dirblock_remove() - free the entry at @at, join it with its neighbours, and find out what is
+ * free
+ */
 void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblock_room *out_room);
 
 /** dirblock_replace() - let the name at @at lead to another inode */

@@ -2,12 +2,12 @@
 /*
  * dirindex.c - the index of a large directory. See dirindex.h for its locks.
  *
- * Names: an open-addressing table with linear probing, 8 bytes a slot, at most three quarters full. The
- * hash stands in the slot, so that growing reads no names, and a removal shifts back what follows
- * instead of leaving a mark.
+ * Names: an open-addressing table with linear probing, 8 bytes a slot, at most three quarters full.
+ * The hash stands in the slot, so that growing reads no names, and a removal shifts back what
+ * follows instead of leaving a mark.
  *
- * Room: a binary tree in an array; leaf i is the largest gap of block i, an inner node the larger of its two
- * children. The first block with room is found by going down from the root.
+ * Room: a binary tree in an array; leaf i is the largest gap of block i, an inner node the larger
+ * of its two children. The first block with room is found by going down from the root.
  */
 #include "fs/dirindex.h"
 
@@ -161,7 +161,10 @@ static void slots_close(struct dirindex_slot *slots, uint64_t mask, uint64_t hol
 	for (uint64_t i = (hole + 1) & mask; slots[i].pos != 0; i = (i + 1) & mask) {
 		uint64_t home = slots[i].hash & mask;
 
-		/* It may if its home does not lie behind the hole, going round from there to where it is. */
+		/*
+		 * It may if its home does not lie behind the hole, going round from there to
+		 * where it is.
+		 */
 		if (((i - home) & mask) >= ((i - hole) & mask)) {
 			slots[hole] = slots[i];
 			hole = i;

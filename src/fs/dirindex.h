@@ -2,11 +2,11 @@
 /*
  * dirindex.h - the index of a large directory: where its names stand and which blocks have room.
  *
- * Volatile: it lives on the heap and is made from the blocks whenever it is missing. It knows nothing of names or blocks
- * but hashes, positions and lengths of gaps.
+ * Volatile: it lives on the heap and is made from the blocks whenever it is missing. It knows
+ * nothing of names or blocks but hashes, positions and lengths of gaps.
  *
- * Locks: the directory's inode lock; shared for dirindex_get(), dirindex_next() and the room queries, exclusive for the
- * rest.
+ * Locks: the directory's inode lock; shared for dirindex_get(), dirindex_next() and the room
+ * queries, exclusive for the rest.
  */
 #ifndef ZT_FS_DIRINDEX_H
 #define ZT_FS_DIRINDEX_H
@@ -41,27 +41,41 @@ void dirindex_drop(struct super *sb, ino_nr ino);
 /** dirindex_drop_all() - forget all of them; nobody uses the mount */
 void dirindex_drop_all(struct super *sb);
 
-/** dirindex_reserve() - make sure that dirindex_add() has room for one name more. Return: 0, -ENOMEM. */
+/**
+ * dirindex_reserve() - make sure that dirindex_add() has room for one name more. Return: 0,
+ * -ENOMEM.
+ */
 int dirindex_reserve(struct dirindex *index) ZT_MUST_CHECK;
 
 void dirindex_add(struct dirindex *index, uint32_t hash, uint32_t pos);
 void dirindex_remove(struct dirindex *index, uint32_t hash, uint32_t pos);
 
-/** dirindex_next() - positions of names with that hash, one after the other; @inout_cursor: 0 at first */
+/**
+ * dirindex_next() - positions of names with that hash, one after the other; @inout_cursor: 0 at
+ * first
+ */
 bool dirindex_next(const struct dirindex *index, uint32_t hash, uint64_t *inout_cursor,
 		   uint32_t *out_pos);
 
 /** dirindex_nr_names() */
 uint64_t dirindex_nr_names(const struct dirindex *index);
 
-/** dirindex_reserve_blocks() - room for what is known of blocks 0 to @nr_blocks - 1. Return: 0, -ENOMEM, -ENOSPC. */
+/**
+ * dirindex_reserve_blocks() - room for what is known of blocks 0 to @nr_blocks - 1. Return: 0,
+ * -ENOMEM, -ENOSPC.
+ */
 int dirindex_reserve_blocks(struct dirindex *index, uint32_t nr_blocks) ZT_MUST_CHECK;
 
-/** dirindex_find_block() - the first block with a gap of @need units; it may be one that does not exist yet
- *  Return: 0, -ENOMEM, -ENOSPC (as many blocks as there can be). */
+/**
+ * dirindex_find_block() - the first block with a gap of @need units; it may be one that does not
+ * exist yet Return: 0, -ENOMEM, -ENOSPC (as many blocks as there can be).
+ */
 int dirindex_find_block(struct dirindex *index, unsigned need, uint32_t *out_block) ZT_MUST_CHECK;
 
-/** dirindex_get_room(), dirindex_set_room() - what is free in a block; one that does not exist is all free */
+/**
+ * dirindex_get_room(), dirindex_set_room() - what is free in a block; one that does not exist is
+ * all free
+ */
 struct dirblock_room dirindex_get_room(const struct dirindex *index, uint32_t block);
 void dirindex_set_room(struct dirindex *index, uint32_t block, const struct dirblock_room *room);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * file.c - regular files: bytes at offsets, as far as it is not blkmap's work: locking, size, times, limits.
+ * file.c - regular files: bytes at offsets, as far as it is not blkmap's work: locking, size,
+ * times, limits.
  *
- * Locks: reading, writing and allocating hold the inode shared; whatever changes the shape of its tree, exclusive.
+ * Locks: reading, writing and allocating hold the inode shared; whatever changes the shape of its
+ * tree, exclusive.
  */
 #include "fs/file.h"
 
@@ -36,7 +38,10 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len, s
 	err = file_open(sb, ino, &rec);
 	if (err)
 		goto out;
-	/* Pairs with the release in inode_raise_size(): what lies below the size has been stored. */
+	/*
+	 * Pairs with the release in inode_raise_size(): what lies below the size has been
+	 * stored.
+	 */
 	size = __atomic_load_n(&rec->size, __ATOMIC_ACQUIRE);
 	len = off < size ? min_u64(len, size - off) : 0;
 	file = inode_file(rec);
@@ -61,8 +66,8 @@ static int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, u
 }
 
 /*
- * Hold @ino shared, with a tree that covers the range. Growing needs it exclusive, and whatever comes in
- * between may cut the tree again, so look again each time. On error nothing is held.
+ * Hold @ino shared, with a tree that covers the range. Growing needs it exclusive, and whatever
+ * comes in between may cut the tree again, so look again each time. On error nothing is held.
  */
 static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t len,
 			     struct inode_rec **out_rec)
@@ -101,8 +106,8 @@ static void cut_tail(struct super *sb, struct inode_rec *rec)
 }
 
 /*
- * A write that stopped in the middle may have stored more than it says. Within the file that is as good as
- * not stored; beyond its end it would be seen one day.
+ * A write that stopped in the middle may have stored more than it says. Within the file that is as
+ * good as not stored; beyond its end it would be seen one day.
  */
 static void file_cut_tail(struct super *sb, ino_nr ino)
 {
@@ -114,8 +119,8 @@ static void file_cut_tail(struct super *sb, ino_nr ino)
 	inode_unlock(sb, ino);
 }
 
-int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off, const void *buf,
-	     size_t len, unsigned flags, size_t *out_len)
+int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+	     const void *buf, size_t len, unsigned flags, size_t *out_len)
 {
 	bool delayed = flags & FS_WRITE_DELAYED;
 	struct blkmap_file file;

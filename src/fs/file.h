@@ -2,7 +2,8 @@
 /*
  * file.h - regular files: bytes at offsets.
  *
- * Errors: -ESTALE, -EISDIR or -EINVAL for what is no regular file, -EFBIG, -ENOSPC, -ENOMEM, -EIO (damaged object).
+ * Errors: -ESTALE, -EISDIR or -EINVAL for what is no regular file, -EFBIG, -ENOSPC, -ENOMEM, -EIO
+ * (damaged object).
  */
 #ifndef ZT_FS_FILE_H
 #define ZT_FS_FILE_H
@@ -17,23 +18,27 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len,
 	    size_t *out_len) ZT_MUST_CHECK;
 
 /* How a write came. */
-#define FS_WRITE_DELAYED (1u << 0) /* from the page cache: prefers managed streams, clears no set-ID bits, sets no times */
+#define FS_WRITE_DELAYED                                                                           \
+	(1u << 0) /* from the page cache: prefers managed streams, clears no set-ID bits, sets no  \
+		     times */
 
 /**
  * fs_write() - store bytes, lengthen the file if need be
- * @out_len: bytes stored; less than @len only together with no error (disk full in the middle), as write(2) has it
+ * @out_len: bytes stored; less than @len only together with no error (disk full in the middle), as
+ * write(2) has it
  */
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 	     const void *buf, size_t len, unsigned flags, size_t *out_len) ZT_MUST_CHECK;
 
 /**
- * fs_fallocate() - mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; others -EOPNOTSUPP
- * Clears set-ID bits as fs_write() does.
+ * fs_fallocate() - mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; others
+ * -EOPNOTSUPP Clears set-ID bits as fs_write() does.
  */
 int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
 		 uint64_t len) ZT_MUST_CHECK;
 
 /** fs_lseek() - SEEK_DATA and SEEK_HOLE, exact to the page. -ENXIO, -EINVAL. */
-int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *out_off) ZT_MUST_CHECK;
+int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence,
+	     uint64_t *out_off) ZT_MUST_CHECK;
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * inode.c - inode records: their locks, their life, their attributes.
  *
- * A record is freed under its exclusive lock, so whoever holds the lock and found the record live keeps it.
+ * A record is freed under its exclusive lock, so whoever holds the lock and found the record live
+ * keeps it.
  */
 #include "fs/inode_i.h"
 
@@ -26,7 +27,8 @@ static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
 	set->nr++;
 }
 
-void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, struct inode_lock_set *out_set)
+void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
+		    struct inode_lock_set *out_set)
 {
 	out_set->nr = 0;
 	for (unsigned i = 0; i < nr; i++)
@@ -170,8 +172,9 @@ void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup)
 	if (rec == NULL || nlookup == 0)
 		return;
 	/*
-	 * As long as references stay, nothing can be freed and no lock is needed. Release here and acquire below: all
-	 * that was done to the record while these references were held comes before it is freed.
+	 * As long as references stay, nothing can be freed and no lock is needed. Release here and
+	 * acquire below: all that was done to the record while these references were held comes
+	 * before it is freed.
 	 */
 	have = rec_load(&rec->nlookup);
 	while (have > nlookup)
@@ -320,7 +323,10 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	if (err)
 		goto out;
 
-	/* The rights go before the owner changes: nobody may see the new owner with the old ones. */
+	/*
+	 * The rights go before the owner changes: nobody may see the new owner with the old
+	 * ones.
+	 */
 	if (which & FS_SET_MODE)
 		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & 07777));
 	else if (which & (FS_SET_UID | FS_SET_GID) || (which & FS_SET_SIZE && cred->uid != 0))

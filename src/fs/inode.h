@@ -2,15 +2,16 @@
 /*
  * inode.h - inode records: attributes, life cycle, times.
  *
- * An inode is one record in the arena, in a pool of its own. Its number is the record's ref, but for the root, whose number is
- * FS_ROOT_INO; number and generation together are never reused. There is no other object
- * per inode: locks are hashed, name indexes exist for large directories only.
+ * An inode is one record in the arena, in a pool of its own. Its number is the record's ref, but
+ * for the root, whose number is FS_ROOT_INO; number and generation together are never reused. There
+ * is no other object per inode: locks are hashed, name indexes exist for large directories only.
  *
  * A record is freed when it has no name (nlink 0) and the kernel holds no reference (nlookup 0).
  *
- * Locks: inode lock, a hashed table of reader-writer locks. Shared: reads and writes of content, lookups and listing of
- * a directory. Exclusive: everything that changes names, attributes or a tree's shape. Several at a time are taken
- * by inode_lock_set(), in the order of the table, each once.
+ * Locks: inode lock, a hashed table of reader-writer locks. Shared: reads and writes of content,
+ * lookups and listing of a directory. Exclusive: everything that changes names, attributes or a
+ * tree's shape. Several at a time are taken by inode_lock_set(), in the order of the table, each
+ * once.
  */
 #ifndef ZT_FS_INODE_H
 #define ZT_FS_INODE_H
@@ -29,26 +30,33 @@
 typedef uint64_t ino_nr; /* FUSE's nodeid and st_ino */
 #define FS_ROOT_INO ((ino_nr)1)
 
-/* Who asks, for ownership of new objects. Permissions are checked by the kernel (default_permissions). */
+/*
+ * Who asks, for ownership of new objects. Permissions are checked by the kernel
+ * (default_permissions).
+ */
 struct fs_cred {
 	uid_t uid;
 	gid_t gid;
 };
 
 /*
- * Time stamps are 8 bytes, as in ext4: seconds since 1901 in 34 bits, nanoseconds in 30. 1901-12-13 to 2446-05-10.
+ * Time stamps are 8 bytes, as in ext4: seconds since 1901 in 34 bits, nanoseconds in 30. 1901-12-13
+ * to 2446-05-10.
  */
 typedef uint64_t fs_time;
 enum { FS_ATIME, FS_MTIME, FS_CTIME, FS_BTIME, FS_NR_TIMES };
 
 /* inode_rec.flags */
-#define INODE_TAIL_DIRTY (1u << 0) /* regular file: bytes behind its end may not be zero; see inode_cut() */
+#define INODE_TAIL_DIRTY                                                                           \
+	(1u << 0) /* regular file: bytes behind its end may not be zero; see inode_cut() */
 
 /* Canonical. 104 bytes; with the pool's header exactly the class of 112. */
 struct inode_rec {
 	uint64_t size; /* bytes; symlink: length of the target. Atomic for regular files */
-	uint64_t tree_word; /* file: slots; directory: blocks; symlink: ref of the target's object */
-	uint64_t nr_pages; /* regular file: pages that hold data (atomic); directory: number of entries */
+	/* file: slots; directory: blocks; symlink: ref of the target's object */
+	uint64_t tree_word;
+	/* regular file: pages that hold data (atomic); directory: number of entries */
+	uint64_t nr_pages;
 	fs_time times[FS_NR_TIMES]; /* each one atomic */
 	uint64_t nlookup; /* kernel's references; atomic */
 	uint64_t xattr; /* ref of the attributes' object, 0: none */
@@ -71,29 +79,33 @@ struct fs_entry {
 };
 
 /* Which attributes fs_setattr() changes. */
-#define FS_SET_MODE	 (1u << 0)
-#define FS_SET_UID	 (1u << 1)
-#define FS_SET_GID	 (1u << 2)
-#define FS_SET_SIZE	 (1u << 3)
-#define FS_SET_ATIME	 (1u << 4)
-#define FS_SET_MTIME	 (1u << 5)
+#define FS_SET_MODE      (1u << 0)
+#define FS_SET_UID       (1u << 1)
+#define FS_SET_GID       (1u << 2)
+#define FS_SET_SIZE      (1u << 3)
+#define FS_SET_ATIME     (1u << 4)
+#define FS_SET_MTIME     (1u << 5)
 #define FS_SET_ATIME_NOW (1u << 7)
 #define FS_SET_MTIME_NOW (1u << 8)
-#define FS_SET_CTIME	 (1u << 10)
+#define FS_SET_CTIME     (1u << 10)
 
 /** fs_getattr() - attributes; takes no lock that a data request holds long. Return: 0, -ESTALE. */
 int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHECK;
 
 /**
  * fs_setattr() - change what @which says, to the values in @attr
- * Chown of something that is no directory clears set-user-ID and set-group-ID (the latter where group execution is allowed),
- * unless FS_SET_MODE is there too; truncation clears them likewise when @cred is not root. ctime becomes now unless FS_SET_CTIME.
- * Return: 0, -ESTALE, -EINVAL, -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
+ * Chown of something that is no directory clears set-user-ID and set-group-ID (the latter where
+ * group execution is allowed), unless FS_SET_MODE is there too; truncation clears them likewise
+ * when @cred is not root. ctime becomes now unless FS_SET_CTIME. Return: 0, -ESTALE, -EINVAL,
+ * -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
  */
 int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
 	       unsigned which, struct stat *out_attr) ZT_MUST_CHECK;
 
-/** fs_forget() - the kernel drops @nlookup references; O(1), frees the inode when it was the last and has no name */
+/**
+ * fs_forget() - the kernel drops @nlookup references; O(1), frees the inode when it was the last
+ * and has no name
+ */
 void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup);
 
 fs_time fs_time_encode(struct timespec ts); /* clamped to what can be stored */

@@ -2,8 +2,9 @@
 /*
  * inode_i.h - inode records and their locks, for the files of the fs layer.
  *
- * Fields that fs_getattr() reads are stored with rec_store() everywhere, because it takes no lock. Nothing
- * is ordered by that: each one is right by itself, and a reader that needs several to agree holds the lock.
+ * Fields that fs_getattr() reads are stored with rec_store() everywhere, because it takes no lock.
+ * Nothing is ordered by that: each one is right by itself, and a reader that needs several to agree
+ * holds the lock.
  */
 #ifndef ZT_FS_INODE_I_H
 #define ZT_FS_INODE_I_H
@@ -15,7 +16,7 @@
 #include "fs/super_i.h"
 #include "util/lock.h"
 
-#define rec_load(ptr)	    __atomic_load_n((ptr), __ATOMIC_RELAXED)
+#define rec_load(ptr)       __atomic_load_n((ptr), __ATOMIC_RELAXED)
 #define rec_store(ptr, val) __atomic_store_n((ptr), (val), __ATOMIC_RELAXED)
 
 /* Locks ------------------------------------------------------------------ */
@@ -50,10 +51,17 @@ struct inode_lock_set {
 	struct inode_lock *locks[INODE_LOCK_SET_MAX];
 };
 
-/** inode_lock_set() - lock @nr inodes in the order of the table, each lock once; number 0 stands for none */
-void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, struct inode_lock_set *out_set);
+/**
+ * inode_lock_set() - lock @nr inodes in the order of the table, each lock once; number 0 stands
+ * for none
+ */
+void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
+		    struct inode_lock_set *out_set);
 
-/** inode_lock_set_try() - add one more without waiting. Return: false when somebody else has its lock. */
+/**
+ * inode_lock_set_try() - add one more without waiting. Return: false when somebody else has its
+ * lock.
+ */
 bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set) ZT_MUST_CHECK;
 
 void inode_unlock_set(struct inode_lock_set *set);
@@ -88,7 +96,10 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 	};
 }
 
-/** inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock held shared. */
+/**
+ * inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock
+ * held shared.
+ */
 static inline void inode_raise_size(struct inode_rec *rec, uint64_t size)
 {
 	uint64_t old = rec_load(&rec->size);
@@ -119,10 +130,16 @@ struct inode_init {
 int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino,
 		struct inode_rec **out_rec) ZT_MUST_CHECK;
 
-/** inode_free() - free an inode and all that it holds; its lock is held exclusive or nobody knows it yet */
+/**
+ * inode_free() - free an inode and all that it holds; its lock is held exclusive or nobody knows
+ * it yet
+ */
 void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec);
 
-/** inode_put_unused() - free it if neither a name nor a reference is left; its lock is held exclusive */
+/**
+ * inode_put_unused() - free it if neither a name nor a reference is left; its lock is held
+ * exclusive
+ */
 void inode_put_unused(struct super *sb, ino_nr ino, struct inode_rec *rec);
 
 /** inode_fill_attr() - takes no lock */
@@ -139,9 +156,9 @@ static inline void inode_add_lookup(struct inode_rec *rec)
 
 /**
  * inode_cut() - drop what a regular file holds at @size and behind it; its lock is held exclusive
- * That can need memory (see blkmap_truncate()), and a full filesystem must let files be cut all the same. So when it
- * fails, the inode remembers that its end wants cutting, and whatever would let these bytes be seen does that first.
- * Return: 0, or why the end stays as it is for now.
+ * That can need memory (see blkmap_truncate()), and a full filesystem must let files be cut all the
+ * same. So when it fails, the inode remembers that its end wants cutting, and whatever would let
+ * these bytes be seen does that first. Return: 0, or why the end stays as it is for now.
  */
 int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size);
 
@@ -151,7 +168,10 @@ static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
 	return rec_load(&rec->flags) & INODE_TAIL_DIRTY;
 }
 
-/** inode_clear_setid() - what a change by somebody who is not root does to mode; lock shared or exclusive */
+/**
+ * inode_clear_setid() - what a change by somebody who is not root does to mode; lock shared or
+ * exclusive
+ */
 void inode_clear_setid(struct inode_rec *rec);
 
 /* Times (time.c) --------------------------------------------------------- */
@@ -164,7 +184,10 @@ void inode_clear_setid(struct inode_rec *rec);
 /** inode_touch() - set the times in the mask @which to now */
 void inode_touch(struct inode_rec *rec, unsigned which);
 
-/** inode_touch_read() - set atime as relatime does: if it is not newer than the last change, or a day old */
+/**
+ * inode_touch_read() - set atime as relatime does: if it is not newer than the last change, or a
+ * day old
+ */
 void inode_touch_read(struct inode_rec *rec);
 
 /* Symlinks (symlink.c) --------------------------------------------------- */

@@ -2,7 +2,8 @@
 /*
  * inodeset.c - which numbers are live inodes. See inodeset.h for the picture.
  *
- * Nodes are published by compare-and-swap, and read with acquire, so that who sees a node sees it zeroed.
+ * Nodes are published by compare-and-swap, and read with acquire, so that who sees a node sees it
+ * zeroed.
  */
 #include "fs/inodeset.h"
 
@@ -10,7 +11,7 @@
 
 #include "util/alloc.h"
 
-#define LEVELS	   3u
+#define LEVELS     3u
 #define LEAF_BITS  (1u << INODESET_LEAF_SHIFT)
 #define LEAF_WORDS (LEAF_BITS / 64)
 

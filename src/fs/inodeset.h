@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * inodeset.h - which numbers are live inodes: a bitmap over the arena, asked without a lock and with any number.
+ * inodeset.h - which numbers are live inodes: a bitmap over the arena, asked without a lock and
+ * with any number.
  *
- * Requests name inodes by number, and a wild number must lead to -ESTALE, never to memory that is no inode (or
- * not even populated). Volatile: the pool of inode records knows it too, but under a lock.
+ * Requests name inodes by number, and a wild number must lead to -ESTALE, never to memory that is
+ * no inode (or not even populated). Volatile: the pool of inode records knows it too, but under a
+ * lock.
  *
  *     number: 9 bits | 9 bits | 9 bits | 11 bits
- *             root --> node --> node --> 2048 bits: 32 KiB of the arena, where 292 records have room
+ *             root --> node --> node --> 2048 bits: 32 KiB of the arena, where 292 records have
+ * room
  *
  * So a live inode costs about one byte here. Nodes are made when needed, and stay.
  *
@@ -32,10 +35,16 @@ struct inodeset {
 /** inodeset_exit() - free its nodes; all zeros is an empty set that owns none */
 void inodeset_exit(struct inodeset *set);
 
-/** inodeset_reserve() - make room for a number, so that adding it cannot fail. Return: 0, -ENOMEM. */
+/**
+ * inodeset_reserve() - make room for a number, so that adding it cannot fail. Return: 0,
+ * -ENOMEM.
+ */
 int inodeset_reserve(struct inodeset *set, ref_t ref) ZT_MUST_CHECK;
 
-/** inodeset_add() - @ref is live from now on, and all that was stored before is seen by who finds it here */
+/**
+ * inodeset_add() - @ref is live from now on, and all that was stored before is seen by who finds
+ * it here
+ */
 void inodeset_add(struct inodeset *set, ref_t ref);
 
 void inodeset_remove(struct inodeset *set, ref_t ref);

@@ -2,8 +2,8 @@
 /*
  * namehash.h - hash of a file name under a secret key.
  *
- * SipHash with one round a word and three at the end: users choose names, so without a keyed hash they could
- * choose thousands that collide and make every lookup in a directory slow.
+ * SipHash with one round a word and three at the end: users choose names, so without a keyed hash
+ * they could choose thousands that collide and make every lookup in a directory slow.
  */
 #ifndef ZT_FS_NAMEHASH_H
 #define ZT_FS_NAMEHASH_H

@@ -2,8 +2,9 @@
 /*
  * namei.c - names: look up, create, link and remove. Renaming is in rename.c, listing in readdir.c.
  *
- * Locks: a lookup holds its directory shared: what a name leads to has a link and thus stays. Everything else holds the
- * directory, and the inode whose link count changes, exclusive. What can fail comes before the first change.
+ * Locks: a lookup holds its directory shared: what a name leads to has a link and thus stays.
+ * Everything else holds the directory, and the inode whose link count changes, exclusive. What can
+ * fail comes before the first change.
  */
 #include "fs/namei.h"
 
@@ -43,11 +44,12 @@ static int place_find(struct super *sb, struct namei_place *place)
 }
 
 /*
- * What a name leads to is known only under its directory's lock, but locks are taken in order. So take the
- * directories', look, and try for the rest; if somebody holds one of these, let go of all and begin
- * again with what was seen, in order.
+ * What a name leads to is known only under its directory's lock, but locks are taken in order. So
+ * take the directories', look, and try for the rest; if somebody holds one of these, let go of all
+ * and begin again with what was seen, in order.
  */
-int namei_lock(struct super *sb, struct namei_place *places, unsigned nr, struct inode_lock_set *set)
+int namei_lock(struct super *sb, struct namei_place *places, unsigned nr,
+	       struct inode_lock_set *set)
 {
 	ino_nr inos[INODE_LOCK_SET_MAX] = { 0 };
 	bool all;
@@ -126,8 +128,8 @@ int fs_lookup(struct super *sb, ino_nr parent, const char *text, struct fs_entry
 	if (err && !dots)
 		return err;
 	inode_lock_shared(sb, parent);
-	err = dots ? lookup_dots(sb, parent, text, out) :
-		     lookup_name(sb, parent, &name, false, out);
+	err = dots ? lookup_dots(sb, parent, text, out)
+		   : lookup_name(sb, parent, &name, false, out);
 	inode_unlock(sb, parent);
 	if (err == -EAGAIN) {
 		inode_lock(sb, parent);

@@ -2,11 +2,12 @@
 /*
  * namei.h - names: look up, create, remove, rename.
  *
- * Every function that fills a struct fs_entry gives the kernel one reference (nlookup), which fs_forget()
- * takes back. Names are any bytes but '/' and NUL, 1 to 255 of them.
+ * Every function that fills a struct fs_entry gives the kernel one reference (nlookup), which
+ * fs_forget() takes back. Names are any bytes but '/' and NUL, 1 to 255 of them.
  *
- * Errors, all of them: -ENOENT, -EEXIST, -ENOTDIR, -EISDIR, -ENOTEMPTY, -ENAMETOOLONG, -EINVAL, -EMLINK, -EBUSY,
- * -ENOSPC (nr_inodes, memory), -ENOMEM, -ESTALE (no such inode). On error nothing has changed.
+ * Errors, all of them: -ENOENT, -EEXIST, -ENOTDIR, -EISDIR, -ENOTEMPTY, -ENAMETOOLONG, -EINVAL,
+ * -EMLINK, -EBUSY, -ENOSPC (nr_inodes, memory), -ENOMEM, -ESTALE (no such inode). On error nothing
+ * has changed.
  */
 #ifndef ZT_FS_NAMEI_H
 #define ZT_FS_NAMEI_H
@@ -16,15 +17,21 @@
 
 #include "fs/inode.h"
 
-#define FS_NAME_MAX 255u
+#define FS_NAME_MAX    255u
 #define FS_SYMLINK_MAX 4095u
-#define FS_LINK_MAX 0x7fffffffu
+#define FS_LINK_MAX    0x7fffffffu
 
-/* "." and ".." work too, also for inodes whose names are unknown to the kernel (NFS, file handles). */
-int fs_lookup(struct super *sb, ino_nr parent, const char *name, struct fs_entry *out) ZT_MUST_CHECK;
+/*
+ * "." and ".." work too, also for inodes whose names are unknown to the kernel (NFS, file
+ * handles).
+ */
+int fs_lookup(struct super *sb, ino_nr parent, const char *name,
+	      struct fs_entry *out) ZT_MUST_CHECK;
 
-/* @mode: type and permissions, umask applied already by the kernel. A setgid parent gives its group, and a new directory
- * setgid too. Regular files, fifos, sockets, device nodes. */
+/*
+ * @mode: type and permissions, umask applied already by the kernel. A setgid parent gives its
+ * group, and a new directory setgid too. Regular files, fifos, sockets, device nodes.
+ */
 int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, dev_t rdev, struct fs_entry *out) ZT_MUST_CHECK;
 int fs_mkdir(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
@@ -36,7 +43,10 @@ int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *name,
 int fs_unlink(struct super *sb, ino_nr parent, const char *name) ZT_MUST_CHECK;
 int fs_rmdir(struct super *sb, ino_nr parent, const char *name) ZT_MUST_CHECK;
 
-/* @flags: 0, RENAME_NOREPLACE, RENAME_EXCHANGE (linux/fs.h); RENAME_WHITEOUT leaves a 0:0 character device. */
+/*
+ * @flags: 0, RENAME_NOREPLACE, RENAME_EXCHANGE (linux/fs.h); RENAME_WHITEOUT leaves a 0:0
+ * character device.
+ */
 int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	      ino_nr new_parent, const char *new_name, unsigned flags) ZT_MUST_CHECK;
 
@@ -46,18 +56,17 @@ int fs_readlink(struct super *sb, ino_nr ino, char *buf) ZT_MUST_CHECK;
 /**
  * fs_dir_emit_fn - one entry of a listing
  * @next_cookie: what continues behind this entry
- * @entry: set when attributes were asked for (then the kernel gets a reference, unless the callback declines); else NULL,
- *         and always for "." and ".."
- * Context: the directory is locked: nothing of the fs layer may be called.
- * Return: false when it does not fit: the listing stops before it.
+ * @entry: set when attributes were asked for (then the kernel gets a reference, unless the callback
+ * declines); else NULL, and always for "." and ".." Context: the directory is locked: nothing of
+ * the fs layer may be called. Return: false when it does not fit: the listing stops before it.
  */
-typedef bool (*fs_dir_emit_fn)(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-			       uint64_t next_cookie, const struct fs_entry *entry);
+typedef bool (*fs_dir_emit_fn)(void *arg, const char *name, size_t name_len, ino_nr ino,
+			       mode_t type, uint64_t next_cookie, const struct fs_entry *entry);
 
 /**
  * fs_readdir() - list a directory from @cookie on (0: the beginning)
- * Entries that exist throughout a listing appear exactly once, whatever is created or removed meanwhile. "." and ".." come first
- * (never with a reference).
+ * Entries that exist throughout a listing appear exactly once, whatever is created or removed
+ * meanwhile. "." and ".." come first (never with a reference).
  * @plus: with attributes
  */
 int fs_readdir(struct super *sb, ino_nr ino, uint64_t cookie, bool plus, fs_dir_emit_fn emit,

@@ -32,11 +32,16 @@ int namei_lock(struct super *sb, struct namei_place *places, unsigned nr,
 /** namei_open_dir() - a directory that is to change, under its exclusive lock; errors as above */
 int namei_open_dir(struct super *sb, ino_nr ino, struct dir *out_dir) ZT_MUST_CHECK;
 
-/** namei_drop_link() - one name of the inode is gone, a directory's last one; its lock is held exclusive */
+/**
+ * namei_drop_link() - one name of the inode is gone, a directory's last one; its lock is held
+ * exclusive
+ */
 void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec);
 
-/** namei_may_remove() - whether unlink (@want_dir false) or rmdir may take @rec. Return: 0, -EISDIR, -ENOTDIR,
- *  -ENOTEMPTY. */
+/**
+ * namei_may_remove() - whether unlink (@want_dir false) or rmdir may take @rec. Return: 0,
+ * -EISDIR, -ENOTDIR, -ENOTEMPTY.
+ */
 int namei_may_remove(const struct inode_rec *rec, bool want_dir) ZT_MUST_CHECK;
 
 #endif

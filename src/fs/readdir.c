@@ -2,8 +2,8 @@
 /*
  * readdir.c - listing a directory.
  *
- * A cookie is 0 for the beginning, 1 behind ".", else 2 plus a position (dir.h). Positions stay entries' own, so a
- * listing goes on where it stopped, whatever has come and gone meanwhile.
+ * A cookie is 0 for the beginning, 1 behind ".", else 2 plus a position (dir.h). Positions stay
+ * entries' own, so a listing goes on where it stopped, whatever has come and gone meanwhile.
  *
  * Locks: the directory's, shared, also while the callback runs.
  */

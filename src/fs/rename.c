@@ -2,8 +2,8 @@
 /*
  * rename.c - rename: move, replace, exchange, leave a whiteout.
  *
- * Locks: super.rename_lock while a name goes from one directory to another, so that no directory changes its parent
- * but by us; then both directories and both inodes exclusive.
+ * Locks: super.rename_lock while a name goes from one directory to another, so that no directory
+ * changes its parent but by us; then both directories and both inodes exclusive.
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -18,7 +18,10 @@ struct rename {
 	struct namei_place from, to;
 };
 
-/* Whether directory @above stands somewhere above @ino or is it. All these have links, so none of them can go. */
+/*
+ * Whether directory @above stands somewhere above @ino or is it. All these have links, so none
+ * of them can go.
+ */
 static bool is_above(struct super *sb, ino_nr above, ino_nr ino)
 {
 	while (ino != above && ino != FS_ROOT_INO)

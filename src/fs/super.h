@@ -39,8 +39,9 @@ int super_create(const struct super_params *params, char error_text[256],
 void super_destroy(struct super *sb);
 
 /**
- * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread; NULL: no more
- * After the call no earlier tick is running. Never called by a mount without background work.
+ * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread;
+ * NULL: no more After the call no earlier tick is running. Never called by a mount without
+ * background work.
  */
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
 
@@ -50,8 +51,8 @@ void super_statfs(struct super *sb, struct statvfs *out);
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
 
 /**
- * super_check() - all walkers: tree of names, link counts, inodes, dirs' indexes, files, pools, arena
- * Context: nobody else uses the mount. Return: 0 or -EUCLEAN after a line on the log.
+ * super_check() - all walkers: tree of names, link counts, inodes, dirs' indexes, files, pools,
+ * arena Context: nobody else uses the mount. Return: 0 or -EUCLEAN after a line on the log.
  */
 int super_check(struct super *sb) ZT_MUST_CHECK;
 

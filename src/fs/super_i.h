@@ -2,7 +2,8 @@
 /*
  * super_i.h - what the files of the fs layer share about a mount. Nobody outside fs/ includes it.
  *
- * Lock order: super.rename_lock -> inode locks (in the order of the table) -> what blkmap.h says below them.
+ * Lock order: super.rename_lock -> inode locks (in the order of the table) -> what blkmap.h says
+ * below them.
  */
 #ifndef ZT_FS_SUPER_I_H
 #define ZT_FS_SUPER_I_H
@@ -39,8 +40,9 @@ static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the aren
 #define INODE_NR_LOCKS 1024u
 
 /*
- * One entry of the table of inode locks. The name indexes of the directories that hash here hang on it, since
- * who wants one holds this lock anyway: shared to look one up, exclusive to add or to drop one.
+ * One entry of the table of inode locks. The name indexes of the directories that hash here hang on
+ * it, since who wants one holds this lock anyway: shared to look one up, exclusive to add or to
+ * drop one.
  */
 struct inode_lock {
 	pthread_rwlock_t lock;

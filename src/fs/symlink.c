@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * symlink.c - symbolic links: the target is one object in the metadata pool, never changed after creation.
+ * symlink.c - symbolic links: the target is one object in the metadata pool, never changed after
+ * creation.
  */
 #include <errno.h>
 #include <string.h>

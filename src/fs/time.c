@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * time.c - time stamps of 8 bytes: seconds since 1901 above, nanoseconds below, so that they compare as numbers.
+ * time.c - time stamps of 8 bytes: seconds since 1901 above, nanoseconds below, so that they
+ * compare as numbers.
  */
 #include <time.h>
 
@@ -30,7 +31,10 @@ struct timespec fs_time_decode(fs_time t)
 	};
 }
 
-/* The coarse clock is the one that the kernel stamps files with: with both at work times never run backwards. */
+/*
+ * The coarse clock is the one that the kernel stamps files with: with both at work times never
+ * run backwards.
+ */
 fs_time fs_time_now(void)
 {
 	struct timespec ts;

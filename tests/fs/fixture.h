@@ -118,7 +118,8 @@ static inline bool is_zero(const void *buf, size_t len)
 	return len == 0 || (at[0] == 0 && memcmp(at, at + 1, len - 1) == 0);
 }
 
-static inline void write_all(struct super *sb, ino_nr ino, uint64_t off, const void *buf, size_t len)
+static inline void write_all(struct super *sb, ino_nr ino, uint64_t off, const void *buf,
+			     size_t len)
 {
 	size_t done = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_budget.c - what names and inodes cost: memory, arena and heap together, and time in large directories.
+ * test_budget.c - what names and inodes cost: memory, arena and heap together, and time in large
+ * directories.
  */
 #include <malloc.h>
 #include <time.h>
@@ -45,7 +46,8 @@ static void check_cost(const char *what, uint64_t before, unsigned nr, unsigned 
 	printf("%s: %.1f bytes each\n", what, each);
 	fflush(stdout);
 	if (HAS_BUDGET)
-		ck_assert_msg(each <= budget, "%s: %.1f bytes each, %u allowed", what, each, budget);
+		ck_assert_msg(each <= budget, "%s: %.1f bytes each, %u allowed", what, each,
+			      budget);
 }
 
 START_TEST(test_empty_files_cost_little)
@@ -54,7 +56,10 @@ START_TEST(test_empty_files_cost_little)
 	ino_nr dir;
 	char name[16];
 
-	/* all in one directory, at the sizes where tables have just grown and where they are about to */
+	/*
+	 * all in one directory, at the sizes where tables have just grown and where they are
+	 * about to
+	 */
 	static const unsigned sizes[] = { NR_FILES, NR_FILES * 98 / 100 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {

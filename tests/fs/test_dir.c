@@ -232,7 +232,10 @@ START_TEST(test_replaced_name_leads_elsewhere)
 }
 END_TEST
 
-/* Every allocation of every growth fails: the name is not added, nothing else changes, and then it works. */
+/*
+ * Every allocation of every growth fails: the name is not added, nothing else changes, and then
+ * it works.
+ */
 START_TEST(test_want_of_memory_while_growing_changes_nothing)
 {
 	unsigned failures = 0;
@@ -278,7 +281,10 @@ static bool block_is_not_full(unsigned next)
 	return room.gap >= dirent_units_for(name_of(next).len);
 }
 
-/* The step to two blocks, where the index comes into being, with every allocation failing and all behind it. */
+/*
+ * The step to two blocks, where the index comes into being, with every allocation failing and
+ * all behind it.
+ */
 START_TEST(test_want_of_memory_at_the_second_block_leaves_no_index)
 {
 	unsigned i = 0, failures = 0;
@@ -336,10 +342,14 @@ static void remove_long(unsigned i)
 	dir_remove(&dir, &name, entry.pos);
 }
 
-/* A block that needs two new tree nodes, the second of which cannot be had: the first must not stay. */
+/*
+ * A block that needs two new tree nodes, the second of which cannot be had: the first must not
+ * stay.
+ */
 START_TEST(test_want_of_memory_for_the_second_of_two_nodes_leaves_none)
 {
-	enum { NR = 64 * 64 * 15 }; /* so many long names fill as many blocks as one level of nodes covers */
+	/* so many long names fill as many blocks as one level of nodes covers */
+	enum { NR = 64 * 64 * 15 };
 	ref_t padding[32];
 	unsigned failures = 0;
 

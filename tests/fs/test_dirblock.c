@@ -115,7 +115,10 @@ START_TEST(test_names_with_equal_beginnings_or_lengths_differ)
 }
 END_TEST
 
-/* Neighbours free or not on either side: in each case one gap is left where there were up to three. */
+/*
+ * Neighbours free or not on either side: in each case one gap is left where there were up to
+ * three.
+ */
 START_TEST(test_removed_entry_joins_free_neighbours)
 {
 	for (unsigned before = 0; before < 2; before++) {

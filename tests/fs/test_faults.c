@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_faults.c - every allocation of every change of names and content fails once. After each failure all walkers
- * agree and nothing has changed; without one the same call works.
+ * test_faults.c - every allocation of every change of names and content fails once. After each
+ * failure all walkers agree and nothing has changed; without one the same call works.
  */
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
@@ -105,7 +105,8 @@ static void give_back(void)
 }
 
 /*
- * Runs @change with the n-th allocation failing, for n = 1, 2, ... until it works: for even @i that one alone, for odd
+ * Runs @change with the n-th allocation failing, for n = 1, 2, ... until it works: for even @i that
+ * one alone, for odd
  * @i all behind it too. @partial: some of it may be done. Return: failures seen.
  */
 static unsigned try_all(change_fn change, unsigned i, bool partial)
@@ -182,7 +183,8 @@ static int change_symlink(unsigned i)
 {
 	struct fs_entry entry;
 
-	return fs_symlink(sb, &user_cred, dir, name_of("symlink", i), "a target of some length", &entry);
+	return fs_symlink(sb, &user_cred, dir, name_of("symlink", i), "a target of some length",
+			  &entry);
 }
 
 static int change_link(unsigned i)
@@ -208,7 +210,8 @@ static int change_whiteout(unsigned i)
 /* The directory grows from one small block to several with an index while this runs. */
 START_TEST(test_names_survive_want_of_memory)
 {
-	static const change_fn changes[] = { change_mknod, change_mkdir, change_symlink, change_link };
+	static const change_fn changes[] = { change_mknod, change_mkdir, change_symlink,
+					     change_link };
 	unsigned failures = 0;
 
 	for (unsigned i = 0; i < 100; i++) {
@@ -242,12 +245,19 @@ static int change_write(unsigned i)
 		uint64_t off;
 		size_t len;
 	} writes[] = {
-		{ 0, 10 },		{ 5, 3 },	     { 4000, 200 },	{ 0, sizeof(data) },
-		{ 65536 + 100, 50 },	{ 300000, 4096 },    { 70000, 70000 },	{ 1 << 26, 4097 },
+		{ 0, 10 },
+		{ 5, 3 },
+		{ 4000, 200 },
+		{ 0, sizeof(data) },
+		{ 65536 + 100, 50 },
+		{ 300000, 4096 },
+		{ 70000, 70000 },
+		{ 1 << 26, 4097 },
 		{ UINT64_C(1) << 35, 8 },
 	};
 
-	return write_at(file, writes[i % ARRAY_SIZE(writes)].off, writes[i % ARRAY_SIZE(writes)].len);
+	return write_at(file, writes[i % ARRAY_SIZE(writes)].off,
+			writes[i % ARRAY_SIZE(writes)].len);
 }
 
 static void check_content(void)
@@ -273,7 +283,8 @@ END_TEST
 
 static int change_allocate(unsigned i)
 {
-	return fs_fallocate(sb, &user_cred, file, i % 2 ? FALLOC_FL_ZERO_RANGE : 0, i * 100000, 150000);
+	return fs_fallocate(sb, &user_cred, file, i % 2 ? FALLOC_FL_ZERO_RANGE : 0, i * 100000,
+			    150000);
 }
 
 static int change_punch(unsigned i)
@@ -330,8 +341,8 @@ START_TEST(test_files_are_cut_without_memory)
 END_TEST
 
 /*
- * A repeated value that is cut in the middle is the one case that needs memory. The bytes behind the end stay
- * for now, and everything that could show them fails until they are gone.
+ * A repeated value that is cut in the middle is the one case that needs memory. The bytes behind
+ * the end stay for now, and everything that could show them fails until they are gone.
  */
 START_TEST(test_bytes_that_could_not_be_cut_are_never_seen)
 {
@@ -350,7 +361,8 @@ START_TEST(test_bytes_that_could_not_be_cut_are_never_seen)
 		ck_assert(inode_tail_is_dirty(inode_get(sb, file)));
 		attr.st_size = sizeof(data);
 		ck_assert_int_eq(fs_write(sb, &user_cred, file, 100000, "y", 1, 0, &done), -ENOMEM);
-		ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE, &attr), -ENOMEM);
+		ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE, &attr),
+				 -ENOMEM);
 		ck_assert_int_eq(fs_fallocate(sb, &user_cred, file, 0, 0, 200000), -ENOMEM);
 		zt_fault_set(0);
 		ck_assert_int_eq(attr_of(sb, file).st_size, (off_t)cut);
@@ -370,7 +382,10 @@ START_TEST(test_bytes_that_could_not_be_cut_are_never_seen)
 }
 END_TEST
 
-/* Clusters that engines compress are stored in any order: what follows a failed one must not stay behind the end. */
+/*
+ * Clusters that engines compress are stored in any order: what follows a failed one must not
+ * stay behind the end.
+ */
 START_TEST(test_write_that_fails_in_the_middle_leaves_nothing_behind_the_end)
 {
 	struct super_params params = fixture_params();
@@ -391,7 +406,8 @@ START_TEST(test_write_that_fails_in_the_middle_leaves_nothing_behind_the_end)
 		give_back();
 		done = 0;
 		zt_fault_set(n);
-		err = fs_write(sb, &user_cred, file, 0, noise, sizeof(noise), FS_WRITE_DELAYED, &done);
+		err = fs_write(sb, &user_cred, file, 0, noise, sizeof(noise), FS_WRITE_DELAYED,
+			       &done);
 		zt_fault_set(0);
 		ck_assert(err == 0 || err == -ENOMEM || err == -ENOSPC);
 		ck_assert_int_eq(attr_of(sb, file).st_size, err ? 0 : (off_t)done);
@@ -405,7 +421,10 @@ START_TEST(test_write_that_fails_in_the_middle_leaves_nothing_behind_the_end)
 }
 END_TEST
 
-/* The limit on memory itself, rather than a planted failure: fill it up, and remove everything again. */
+/*
+ * The limit on memory itself, rather than a planted failure: fill it up, and remove everything
+ * again.
+ */
 START_TEST(test_memory_limit_is_met_and_left_again)
 {
 	struct super_params params = fixture_params();
@@ -416,7 +435,8 @@ START_TEST(test_memory_limit_is_met_and_left_again)
 
 	params.mem_limit = 4 * MIB;
 	sb = fixture_init_params(&params);
-	while (!(err = fs_mknod(sb, &user_cred, FS_ROOT_INO, name_of("file", nr), S_IFREG, 0, &entry))) {
+	while (!(err = fs_mknod(sb, &user_cred, FS_ROOT_INO, name_of("file", nr), S_IFREG, 0,
+				&entry))) {
 		fs_forget(sb, entry.ino, 1);
 		nr++;
 	}

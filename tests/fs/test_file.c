@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_file.c - regular files: size, holes, limits, times; what they hold is compared with a plain buffer. */
+/*
+ * test_file.c - regular files: size, holes, limits, times; what they hold is compared with a
+ * plain buffer.
+ */
 #include "tests/fs/fixture.h"
 
 #include <linux/falloc.h>
 
-#define PAGE ((uint64_t)ZT_PAGE_SIZE)
+#define PAGE  ((uint64_t)ZT_PAGE_SIZE)
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static struct super *sb;
@@ -174,7 +177,9 @@ START_TEST(test_truncated_bytes_do_not_come_back)
 	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
 		for (unsigned kind = 0; kind < 3; kind++) {
 			for (size_t b = 0; b < sizeof(data); b++)
-				data[b] = kind == 0 ? (char)(b * 31 >> 3) : kind == 1 ? 'x' : (char)rand();
+				data[b] = kind == 0   ? (char)(b * 31 >> 3)
+					  : kind == 1 ? 'x'
+						      : (char)rand();
 			write_all(sb, ino, 0, data, sizeof(data));
 			set_size(cuts[i]);
 			ck_assert_int_eq(super_check(sb), 0);
@@ -225,7 +230,8 @@ START_TEST(test_zeroed_range_reads_zero_and_stays_allocated)
 	ck_assert_uint_eq(read_at(0, buf, sizeof(buf)), sizeof(buf));
 	ck_assert_int_eq(memcmp(buf, data, sizeof(buf)), 0);
 	ck_assert_int_eq(pages_now(), 10);
-	ck_assert_int_eq(alloc_err(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 9 * PAGE, 4 * PAGE), 0);
+	ck_assert_int_eq(alloc_err(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 9 * PAGE, 4 * PAGE),
+			 0);
 	ck_assert_int_eq(size_now(), sizeof(data));
 	ck_assert_int_eq(pages_now(), 13);
 	ck_assert_int_eq(alloc_err(FALLOC_FL_ZERO_RANGE, 12 * PAGE, PAGE), 0);
@@ -296,7 +302,8 @@ START_TEST(test_random_changes_match_a_plain_buffer)
 		if (zt_random(&state) % 2)
 			len = min_u64(len, 5000);
 		for (size_t i = 0; i < len; i++)
-			data[i] = round % 3 ? (unsigned char)zt_random(&state) : (unsigned char)round;
+			data[i] =
+				round % 3 ? (unsigned char)zt_random(&state) : (unsigned char)round;
 		switch (op) {
 		case 0:
 			set_size(off);

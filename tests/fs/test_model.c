@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_model.c - long random sequences of calls, each compared with a model: results, errors, link counts,
- * sizes, listings. The model is plain tables and knows nothing of how the fs layer does it.
+ * test_model.c - long random sequences of calls, each compared with a model: results, errors, link
+ * counts, sizes, listings. The model is plain tables and knows nothing of how the fs layer does it.
  */
 #include "tests/fs/fixture.h"
 
@@ -173,7 +173,8 @@ static void op_create(void)
 	else if (S_ISLNK(type))
 		err = fs_symlink(sb, &user_cred, nodes[dir].ino, text_of(name), "to", &entry);
 	else
-		err = fs_mknod(sb, &user_cred, nodes[dir].ino, text_of(name), type | 0644, 0, &entry);
+		err = fs_mknod(sb, &user_cred, nodes[dir].ino, text_of(name), type | 0644, 0,
+			       &entry);
 	ck_assert_int_eq(err, want);
 	if (err)
 		return;
@@ -237,8 +238,8 @@ static void op_remove(void)
 		want = rm_dir ? -ENOTDIR : -EISDIR;
 	else if (!want && rm_dir && nodes[node].nr_names > 0)
 		want = -ENOTEMPTY;
-	err = rm_dir ? fs_rmdir(sb, nodes[dir].ino, text_of(name)) :
-		       fs_unlink(sb, nodes[dir].ino, text_of(name));
+	err = rm_dir ? fs_rmdir(sb, nodes[dir].ino, text_of(name))
+		     : fs_unlink(sb, nodes[dir].ino, text_of(name));
 	ck_assert_int_eq(err, want);
 	if (err)
 		return;
@@ -286,8 +287,9 @@ static void op_rename(void)
 	unsigned flags = all_flags[pick(ARRAY_SIZE(all_flags))];
 	int want = rename_error(dir, name, new_dir, new_name, flags);
 
-	ck_assert_int_eq(fs_rename(sb, &user_cred, nodes[dir].ino, text_of(name), nodes[new_dir].ino,
-				   text_of(new_name), flags), want);
+	ck_assert_int_eq(fs_rename(sb, &user_cred, nodes[dir].ino, text_of(name),
+				   nodes[new_dir].ino, text_of(new_name), flags),
+			 want);
 	if (want)
 		return;
 	from = names[dir][name];
@@ -313,9 +315,12 @@ static void op_size(void)
 	size_t done;
 
 	if (pick(2)) {
-		ck_assert_int_eq(fs_setattr(sb, &user_cred, nodes[node].ino, &attr, FS_SET_SIZE, &attr), want);
+		ck_assert_int_eq(
+			fs_setattr(sb, &user_cred, nodes[node].ino, &attr, FS_SET_SIZE, &attr),
+			want);
 	} else {
-		ck_assert_int_eq(fs_write(sb, &user_cred, nodes[node].ino, size, "x", 1, 0, &done), want);
+		ck_assert_int_eq(fs_write(sb, &user_cred, nodes[node].ino, size, "x", 1, 0, &done),
+				 want);
 		size = max_u64(size + 1, nodes[node].size);
 	}
 	if (!want)
@@ -365,7 +370,9 @@ static void op_list(void)
 		return;
 	do {
 		list.nr = 0;
-		ck_assert_int_eq(fs_readdir(sb, nodes[list.dir].ino, list.cookie, false, list_name, &list), 0);
+		ck_assert_int_eq(
+			fs_readdir(sb, nodes[list.dir].ino, list.cookie, false, list_name, &list),
+			0);
 	} while (list.nr > 0);
 	for (unsigned i = 0; i < NR_NAMES; i++)
 		ck_assert_uint_eq(list.seen[i], names[list.dir][i] >= 0);
@@ -414,10 +421,10 @@ START_TEST(test_random_calls_match_the_model)
 				left++;
 				if (is_dir(node) && nodes[node].nr_names > 0)
 					continue;
-				ck_assert_int_eq(is_dir(node) ?
-							 fs_rmdir(sb, nodes[dir].ino, text_of(name)) :
-							 fs_unlink(sb, nodes[dir].ino, text_of(name)),
-						 0);
+				ck_assert_int_eq(
+					is_dir(node) ? fs_rmdir(sb, nodes[dir].ino, text_of(name))
+						     : fs_unlink(sb, nodes[dir].ino, text_of(name)),
+					0);
 				name_clear(dir, name);
 				drop_link(node);
 			}

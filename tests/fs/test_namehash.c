@@ -23,10 +23,12 @@ static uint64_t reference(const struct namehash_key *key, const unsigned char *i
 		if (w == nr_words)
 			v[2] ^= 0xff;
 		v[3] ^= word;
-		v[0] += v[1], v[1] = v[1] << 13 | v[1] >> 51, v[1] ^= v[0], v[0] = v[0] << 32 | v[0] >> 32;
+		v[0] += v[1], v[1] = v[1] << 13 | v[1] >> 51, v[1] ^= v[0],
+			      v[0] = v[0] << 32 | v[0] >> 32;
 		v[2] += v[3], v[3] = v[3] << 16 | v[3] >> 48, v[3] ^= v[2];
 		v[0] += v[3], v[3] = v[3] << 21 | v[3] >> 43, v[3] ^= v[0];
-		v[2] += v[1], v[1] = v[1] << 17 | v[1] >> 47, v[1] ^= v[2], v[2] = v[2] << 32 | v[2] >> 32;
+		v[2] += v[1], v[1] = v[1] << 17 | v[1] >> 47, v[1] ^= v[2],
+			      v[2] = v[2] << 32 | v[2] >> 32;
 		v[0] ^= word;
 	}
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
@@ -34,7 +36,8 @@ static uint64_t reference(const struct namehash_key *key, const unsigned char *i
 
 START_TEST(test_hash_is_siphash_for_every_length)
 {
-	const struct namehash_key key = { UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908) };
+	const struct namehash_key key = { UINT64_C(0x0706050403020100),
+					  UINT64_C(0x0f0e0d0c0b0a0908) };
 	unsigned char name[255];
 
 	for (size_t i = 0; i < sizeof(name); i++)

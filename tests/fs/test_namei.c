@@ -29,7 +29,8 @@ START_TEST(test_created_name_is_found)
 	struct fs_entry made, found;
 
 	ck_assert_int_eq(look_err(sb, FS_ROOT_INO, "file"), -ENOENT);
-	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "file", S_IFREG | 0644, 0, &made), 0);
+	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "file", S_IFREG | 0644, 0, &made),
+			 0);
 	ck_assert_int_eq(look(sb, FS_ROOT_INO, "file", &found), 0);
 	ck_assert_uint_eq(found.ino, made.ino);
 	ck_assert_uint_eq(found.generation, made.generation);
@@ -97,8 +98,10 @@ START_TEST(test_unknown_types_are_refused)
 {
 	struct fs_entry entry;
 
-	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "n", S_IFDIR | 0755, 0, &entry), -EINVAL);
-	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "n", S_IFLNK | 0755, 0, &entry), -EINVAL);
+	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "n", S_IFDIR | 0755, 0, &entry),
+			 -EINVAL);
+	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "n", S_IFLNK | 0755, 0, &entry),
+			 -EINVAL);
 	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "n", 0755, 0, &entry), -EINVAL);
 	ck_assert_int_eq(look_err(sb, FS_ROOT_INO, "n"), -ENOENT);
 }
@@ -123,7 +126,8 @@ START_TEST(test_setgid_directory_gives_its_group)
 	ino_nr dir = make_dir(sb, FS_ROOT_INO, "dir"), file, sub;
 	struct stat attr = { .st_mode = 02775, .st_gid = 555 };
 
-	ck_assert_int_eq(fs_setattr(sb, &root_cred, dir, &attr, FS_SET_MODE | FS_SET_GID, &attr), 0);
+	ck_assert_int_eq(fs_setattr(sb, &root_cred, dir, &attr, FS_SET_MODE | FS_SET_GID, &attr),
+			 0);
 	file = make_file(sb, dir, "file");
 	sub = make_dir(sb, dir, "sub");
 	ck_assert_uint_eq(attr_of(sb, file).st_gid, 555);
@@ -305,10 +309,12 @@ START_TEST(test_inodes_are_limited_the_root_included)
 	make_dir(small, FS_ROOT_INO, "b");
 	ck_assert_int_eq(fs_symlink(small, &user_cred, FS_ROOT_INO, "c", "t", &entry), 0);
 	ck_assert_int_eq(fs_mkdir(small, &user_cred, FS_ROOT_INO, "d", 0, &entry), -ENOSPC);
-	ck_assert_int_eq(fs_mknod(small, &user_cred, FS_ROOT_INO, "d", S_IFREG, 0, &entry), -ENOSPC);
+	ck_assert_int_eq(fs_mknod(small, &user_cred, FS_ROOT_INO, "d", S_IFREG, 0, &entry),
+			 -ENOSPC);
 	ck_assert_int_eq(fs_symlink(small, &user_cred, FS_ROOT_INO, "d", "t", &entry), -ENOSPC);
-	ck_assert_int_eq(fs_rename(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d",
-				   RENAME_WHITEOUT), -ENOSPC);
+	ck_assert_int_eq(
+		fs_rename(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d", RENAME_WHITEOUT),
+		-ENOSPC);
 	ck_assert_int_eq(fs_link(small, ino, FS_ROOT_INO, "d", &entry), 0);
 	ck_assert_int_eq(fs_unlink(small, FS_ROOT_INO, "c"), 0);
 	fs_forget(small, look_ino(small, FS_ROOT_INO, "b"), 1);

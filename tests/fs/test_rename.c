@@ -65,7 +65,8 @@ END_TEST
 START_TEST(test_target_is_replaced_when_it_may_be)
 {
 	ino_nr file = make_file(sb, a, "file"), old = make_file(sb, b, "file");
-	ino_nr dir = make_dir(sb, a, "dir"), full = make_dir(sb, a, "full"), empty = make_dir(sb, b, "dir");
+	ino_nr dir = make_dir(sb, a, "dir"), full = make_dir(sb, a, "full"),
+	       empty = make_dir(sb, b, "dir");
 
 	make_file(sb, full, "inside");
 	ck_assert_int_eq(move(a, "file", b, "dir"), -EISDIR);
@@ -180,7 +181,8 @@ START_TEST(test_whiteout_stays_behind)
 	ck_assert_int_eq(attr_of(sb, a).st_size, 60);
 	/* over a target, without replacing being forbidden or not */
 	make_file(sb, a, "again");
-	ck_assert_int_eq(move_flags(a, "again", b, "name", RENAME_WHITEOUT | RENAME_NOREPLACE), -EEXIST);
+	ck_assert_int_eq(move_flags(a, "again", b, "name", RENAME_WHITEOUT | RENAME_NOREPLACE),
+			 -EEXIST);
 	ck_assert_int_eq(move_flags(a, "again", b, "name", RENAME_WHITEOUT), 0);
 	ck_assert_int_eq(look(sb, a, "again", &entry), 0);
 	ck_assert_uint_eq(entry.attr.st_mode, S_IFCHR);
@@ -191,7 +193,8 @@ END_TEST
 START_TEST(test_senseless_flags_and_names_are_refused)
 {
 	make_file(sb, a, "file");
-	ck_assert_int_eq(move_flags(a, "file", b, "x", RENAME_EXCHANGE | RENAME_NOREPLACE), -EINVAL);
+	ck_assert_int_eq(move_flags(a, "file", b, "x", RENAME_EXCHANGE | RENAME_NOREPLACE),
+			 -EINVAL);
 	ck_assert_int_eq(move_flags(a, "file", b, "x", RENAME_EXCHANGE | RENAME_WHITEOUT), -EINVAL);
 	ck_assert_int_eq(move_flags(a, "file", b, "x", 1u << 3), -EINVAL);
 	ck_assert_int_eq(move(a, ".", b, "x"), -EBUSY);

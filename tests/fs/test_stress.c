@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_stress.c - many threads in the same directories and files; listings while names come and go. Afterwards
- * the walkers agree, and when everything is removed nothing is left.
+ * test_stress.c - many threads in the same directories and files; listings while names come and go.
+ * Afterwards the walkers agree, and when everything is removed nothing is left.
  */
 #include "tests/fs/fixture.h"
 
@@ -99,14 +99,15 @@ static void use_file(struct worker *me, ino_nr ino)
 		break;
 	case 1:
 	case 2:
-		err = fs_write(sb, &user_cred, ino, off, buf, pick(me, sizeof(buf)), pick(me, 2), &done);
+		err = fs_write(sb, &user_cred, ino, off, buf, pick(me, sizeof(buf)), pick(me, 2),
+			       &done);
 		break;
 	case 3:
 		err = fs_setattr(sb, &user_cred, ino, &attr, FS_SET_SIZE, &attr);
 		break;
 	case 4:
-		err = fs_fallocate(sb, &user_cred, ino, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
-				   1 + pick(me, 100000));
+		err = fs_fallocate(sb, &user_cred, ino, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   off, 1 + pick(me, 100000));
 		break;
 	case 5:
 		err = fs_setattr(sb, &user_cred, ino, &attr, FS_SET_MODE | FS_SET_MTIME_NOW, &attr);
@@ -193,7 +194,8 @@ static void op_remove(struct worker *me, ino_nr dir, const char *name)
 
 static void op_rename(struct worker *me, ino_nr dir, const char *name)
 {
-	static const unsigned flags[] = { 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT };
+	static const unsigned flags[] = { 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE,
+					  RENAME_WHITEOUT };
 	ino_nr to = hold_dir(me);
 	char other[64];
 	int err;
@@ -389,7 +391,8 @@ static void list_once(ino_nr dir)
 	} while (list.nr > 0);
 	for (unsigned i = 0; i < NR_STABLE; i++)
 		if (list.seen[i] != 1)
-			surprise("listing: a name that stays was seen this often", (int)list.seen[i]);
+			surprise("listing: a name that stays was seen this often",
+				 (int)list.seen[i]);
 }
 
 static void *work_on_listing(void *arg)
@@ -435,7 +438,10 @@ START_TEST(test_listings_are_complete_while_threads_change_the_directory)
 }
 END_TEST
 
-/* Writers that lengthen one file side by side: every page must arrive, and the size be the largest end. */
+/*
+ * Writers that lengthen one file side by side: every page must arrive, and the size be the
+ * largest end.
+ */
 static ino_nr shared_file;
 
 static void *work_on_file(void *arg)
@@ -505,8 +511,8 @@ START_TEST(test_writers_of_one_file_lose_nothing)
 END_TEST
 
 /*
- * Two directories that move each below the other: alone either may, together they would hang on nothing but
- * each other. No lock of a directory is common to both moves.
+ * Two directories that move each below the other: alone either may, together they would hang on
+ * nothing but each other. No lock of a directory is common to both moves.
  */
 static ino_nr loop_top[2], loop_low[2]; /* top/dir/low */
 

@@ -133,8 +133,9 @@ START_TEST(test_statfs_promises_no_more_than_random_data_fill)
 				break;
 			stored += done;
 		} while (done > 0);
-		ck_assert_msg(stored / 4096 >= vfs.f_bfree, "order %u: promised %lu pages, took %" PRIu64,
-			      orders[i], vfs.f_bfree, stored / 4096);
+		ck_assert_msg(stored / 4096 >= vfs.f_bfree,
+			      "order %u: promised %lu pages, took %" PRIu64, orders[i], vfs.f_bfree,
+			      stored / 4096);
 		super_statfs(sb, &vfs);
 		ck_assert_uint_le(vfs.f_bfree, 64);
 		fixture_exit(sb);

@@ -45,7 +45,8 @@ START_TEST(test_targets_have_1_to_4095_bytes)
 
 	memset(target, 't', sizeof(target));
 	target[FS_SYMLINK_MAX + 1] = '\0';
-	ck_assert_int_eq(fs_symlink(sb, &user_cred, FS_ROOT_INO, "l", target, &entry), -ENAMETOOLONG);
+	ck_assert_int_eq(fs_symlink(sb, &user_cred, FS_ROOT_INO, "l", target, &entry),
+			 -ENAMETOOLONG);
 	ck_assert_int_eq(fs_symlink(sb, &user_cred, FS_ROOT_INO, "l", "", &entry), -ENOENT);
 	ck_assert_int_eq(look_err(sb, FS_ROOT_INO, "l"), -ENOENT);
 }

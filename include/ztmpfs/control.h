@@ -11,8 +11,8 @@
 #define ZTMPFS_STAT_VERSION 1u
 
 /*
- * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where it counts pages
- * these are pages of 4096 bytes.
+ * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where
+ * it counts pages these are pages of 4096 bytes.
  */
 struct ztmpfs_stat {
 	uint32_t version; /* ZTMPFS_STAT_VERSION */
@@ -22,7 +22,8 @@ struct ztmpfs_stat {
 	/* zram's mm_stat */
 	uint64_t orig_data_size; /* bytes of file content stored, same-filled pages included */
 	uint64_t compr_data_size; /* bytes of the objects */
-	uint64_t mem_used_total; /* bytes of memory the arena holds: objects, fragmentation, metadata */
+	/* bytes of memory the arena holds: objects, fragmentation, metadata */
+	uint64_t mem_used_total;
 	uint64_t mem_limit; /* bytes, 0: none */
 	uint64_t mem_used_max;
 	uint64_t same_pages;

@@ -71,7 +71,7 @@ struct zcomp_accel_params {
 
 /* The most a user may ask of an accelerator. */
 #define ZCOMP_ACCEL_MAX_ENGINES 64u
-#define ZCOMP_ACCEL_MAX_DEPTH 4096u
+#define ZCOMP_ACCEL_MAX_DEPTH   4096u
 
 /*
  * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend

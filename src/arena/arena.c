@@ -19,11 +19,11 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 
-#define RESERVE_MIN	    (8 * MIB)
-#define RESERVE_MAX	    (UINT64_C(1) << (ARENA_REF_BITS + ARENA_REF_SHIFT))
-#define RESERVE_DEFAULT	    (1024 * GIB)
+#define RESERVE_MIN         (8 * MIB)
+#define RESERVE_MAX         (UINT64_C(1) << (ARENA_REF_BITS + ARENA_REF_SHIFT))
+#define RESERVE_DEFAULT     (1024 * GIB)
 #define RESERVE_DEFAULT_MIN GIB
-#define CHUNK_BYTES	    ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
+#define CHUNK_BYTES         ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
 
 /* Make room for @bytes under the limit, or say -ENOSPC. */
 static int arena_charge(struct arena *arena, uint64_t bytes)
@@ -35,9 +35,8 @@ static int arena_charge(struct arena *arena, uint64_t bytes)
 	do {
 		if (limit != 0 && (bytes > limit || now > limit - bytes))
 			return -ENOSPC;
-	} while (!atomic_compare_exchange_weak_explicit(&arena->resident, &now, now + bytes,
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&arena->resident, &now, now + bytes, memory_order_relaxed, memory_order_relaxed));
 	while (now + bytes > max &&
 	       !atomic_compare_exchange_weak_explicit(&arena->resident_max, &max, now + bytes,
 						      memory_order_relaxed, memory_order_relaxed))
@@ -68,8 +67,7 @@ static int populate_by_file(struct arena *arena, ref_t page, uint32_t nr_pages)
 	int error;
 
 	do {
-		error = fallocate(arena->fd, FALLOC_FL_KEEP_SIZE,
-				  (off_t)(page << ARENA_REF_SHIFT),
+		error = fallocate(arena->fd, FALLOC_FL_KEEP_SIZE, (off_t)(page << ARENA_REF_SHIFT),
 				  (off_t)nr_pages << ZT_PAGE_SHIFT);
 	} while (error != 0 && errno == EINTR);
 	if (error != 0)

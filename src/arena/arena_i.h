@@ -16,8 +16,8 @@
 #include "arena/buddy.h"
 #include "arena/pagemap.h"
 
-#define ARENA_MAGIC	   UINT64_C(0x616e6572612d747a) /* "zt-arena" in memory order */
-#define ARENA_LAYOUT	   1u
+#define ARENA_MAGIC        UINT64_C(0x616e6572612d747a) /* "zt-arena" in memory order */
+#define ARENA_LAYOUT       1u
 #define ARENA_SUPER_OFFSET 2048u
 
 /* Page 0, canonical. */

@@ -24,9 +24,9 @@
 
 #include "util/compiler.h"
 
-#define BUDDY_MAX_ORDER	  10u
+#define BUDDY_MAX_ORDER   10u
 #define BUDDY_CHUNK_PAGES (1u << BUDDY_MAX_ORDER)
-#define BUDDY_NR_NODES	  (2 * BUDDY_CHUNK_PAGES)
+#define BUDDY_NR_NODES    (2 * BUDDY_CHUNK_PAGES)
 
 struct buddy_chunk {
 	uint64_t free[BUDDY_NR_NODES / 64]; /* bit per node; bit 0 is unused */

@@ -38,8 +38,8 @@ static int check_entries(const struct arena *arena, uint32_t chunk, uint64_t *ta
 
 			if (covered != (i < run.nr_pages))
 				goto bad;
-			if (covered && (!pagemap_find(arena->map, end, page + i, &at) ||
-					at.first != page))
+			if (covered &&
+			    (!pagemap_find(arena->map, end, page + i, &at) || at.first != page))
 				goto bad;
 			taken[bit / 64] |= UINT64_C(1) << (bit % 64);
 		}
@@ -78,8 +78,8 @@ static int check_map_pages(const struct arena *arena, uint32_t nr_used)
 {
 	for (uint32_t chunk = 0; chunk < arena->buddy.nr_chunks; chunk++) {
 		uint64_t resident;
-		int error = arena_resident_pages(arena, page_to_ref(1 + (uint64_t)chunk), 1,
-						 &resident);
+		int error =
+			arena_resident_pages(arena, page_to_ref(1 + (uint64_t)chunk), 1, &resident);
 
 		if (error)
 			return error;

@@ -7,7 +7,7 @@
  */
 #include "arena/pagemap.h"
 
-#define HEAD	  (UINT32_C(1) << 31)
+#define HEAD      (UINT32_C(1) << 31)
 #define POS_SHIFT 16
 #define POS_MASK  UINT32_C(0x7fff)
 

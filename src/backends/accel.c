@@ -17,7 +17,7 @@
 #include "backends/accel.h"
 #include "backends/backends.h"
 
-#define DEFAULT_DEPTH 256u
+#define DEFAULT_DEPTH       256u
 #define MAX_DEFAULT_ENGINES 8
 
 /* Where the accelerator's streams begin and end tells them from the core's. */

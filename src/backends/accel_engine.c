@@ -69,8 +69,10 @@ int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct 
 	return error;
 }
 
-/* Take a batch from the front; each request that a hook wants to fail gets its error. queue_lock is
- * held. */
+/*
+ * Take a batch from the front; each request that a hook wants to fail gets its error. queue_lock is
+ * held.
+ */
 static struct managed_zstrm *take_batch_locked(struct accel *accel, int errors[MAX_BATCH])
 {
 	uint32_t share = accel->nr_queued / accel->nr_engines;

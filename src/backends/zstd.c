@@ -16,17 +16,17 @@
 #include "backends/backends.h"
 
 /* ZSTD_minCLevel() and ZSTD_maxCLevel(), which are no constants; set-up asks the library itself. */
-#define ZSTD_LEVEL_MIN (-131072)
-#define ZSTD_LEVEL_MAX 22
+#define ZSTD_LEVEL_MIN     (-131072)
+#define ZSTD_LEVEL_MAX     22
 #define ZSTD_LEVEL_DEFAULT 1
 
 #define ZSTD_DICT_MAX (1024u * 1024u)
 
 /* Our frames: no content size, checksum or dictionary id; one byte for the window follows. */
-#define FRAME_DESCRIPTOR 0
+#define FRAME_DESCRIPTOR  0
 #define FRAME_HEADER_SIZE 2
 #define BLOCK_HEADER_SIZE 3
-#define BLOCK_RLE 1
+#define BLOCK_RLE         1
 
 struct zstd_shared {
 	size_t cctx_size; /* room for each context, in bytes, multiples of 64 */

@@ -4,8 +4,8 @@
  *
  * The request's thread hands clusters to managed streams as long as the accelerator takes them, and
  * compresses others itself meanwhile. Completions come from the engines' threads, which only note
- * them; this thread publishes. Whatever the accelerator refuses or fails, this thread does by its own
- * stream. The request's bytes stay where they are until all is done.
+ * them; this thread publishes. Whatever the accelerator refuses or fails, this thread does by its
+ * own stream. The request's bytes stay where they are until all is done.
  *
  * Locks: batch.lock guards the list of completions; nothing is called under it.
  */

@@ -46,8 +46,7 @@ static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
-int blkmap_create(const struct blkmap_params *params, char error_text[256],
-		  struct blkmap **out_map)
+int blkmap_create(const struct blkmap_params *params, char error_text[256], struct blkmap **out_map)
 {
 	struct blkmap *map = zt_zalloc(sizeof(*map));
 	struct zcomp_config config = {

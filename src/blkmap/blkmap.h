@@ -2,13 +2,15 @@
 /*
  * blkmap.h - the content of files: clusters, their slots, and the way between bytes and objects.
  *
- * The only place where codecs (zcomp) and the pool (zsmalloc) meet. A file's content is an array of clusters of
- * 2^order pages; each has one 8-byte slot in the file's tree. See slot.h for what a slot says.
+ * The only place where codecs (zcomp) and the pool (zsmalloc) meet. A file's content is an array of
+ * clusters of 2^order pages; each has one 8-byte slot in the file's tree. See slot.h for what a
+ * slot says.
  *
  * Calls come with the file held: shared for reading and writing (many at a time), exclusive for
  * growing, punching and truncating. "Held" is the fs layer's inode lock.
  *
- * Lock order: inode lock (fs) -> slot lock (one of a hashed table, by the slot's place) -> class->lock
+ * Lock order: inode lock (fs) -> slot lock (one of a hashed table, by the slot's place) ->
+ * class->lock
  * -> arena.lock. A zcomp stream's lock is taken with no slot lock held for writing; a reader
  * decompresses under the shared slot lock. Nothing is compressed under a slot lock.
  */
@@ -44,7 +46,10 @@ struct blkmap_params {
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
 };
 
-/* A view of one file: fields of its inode record, and what is constant for it. Made by the fs layer per call. */
+/*
+ * A view of one file: fields of its inode record, and what is constant for it. Made by the fs
+ * layer per call.
+ */
 struct blkmap_file {
 	struct tree tree; /* of slots */
 	uint64_t *nr_pages; /* pages that hold data, as st_blocks counts; atomic */
@@ -56,7 +61,8 @@ struct blkmap_stat {
 	uint64_t max_pages;
 	uint64_t same_pages, huge_pages, huge_pages_since; /* zram's meanings, in pages */
 	uint64_t folds; /* cluster maps folded into one object */
-	uint64_t overwrites_in_place; /* at the limit, new bytes were put into the old object's room */
+	/* at the limit, new bytes were put into the old object's room */
+	uint64_t overwrites_in_place;
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };
@@ -69,8 +75,8 @@ void blkmap_destroy(struct blkmap *map);
 void blkmap_stop(struct blkmap *map);
 
 /**
- * blkmap_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread; NULL: no more
- * After the call no earlier tick is running. @tick must not call blkmap_set_tick().
+ * blkmap_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread;
+ * NULL: no more After the call no earlier tick is running. @tick must not call blkmap_set_tick().
  */
 void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
 
@@ -78,13 +84,16 @@ void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
 const char *blkmap_zcomp_name(const struct blkmap *map);
 
 /**
- * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read as zero
- * Context: file held shared. Return: 0, -EIO when an object is damaged.
+ * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read
+ * as zero Context: file held shared. Return: 0, -EIO when an object is damaged.
  */
-int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
-		void *buf, size_t len) ZT_MUST_CHECK;
+int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
+		size_t len) ZT_MUST_CHECK;
 
-/** blkmap_covers() - whether the tree's shape covers @len bytes at @off, so that blkmap_write() may run shared */
+/**
+ * blkmap_covers() - whether the tree's shape covers @len bytes at @off, so that blkmap_write()
+ * may run shared
+ */
 bool blkmap_covers(const struct blkmap_file *file, uint64_t off, size_t len);
 
 /** blkmap_grow() - make it so; file held exclusive. Return: 0, -ENOSPC, -ENOMEM. */
@@ -97,29 +106,31 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
  * @out_done: bytes stored from the front; all of them on success, maybe fewer on error
  *
  * Context: file held shared; blkmap_covers() holds.
- * Return:  0, -ENOSPC (size= or memory), -ENOMEM, -EIO. After an error some clusters behind @out_done may have been
- *          stored too: the caller truncates to the file's size, so that nothing stands beyond its end.
+ * Return:  0, -ENOSPC (size= or memory), -ENOMEM, -EIO. After an error some clusters behind
+ * @out_done may have been stored too: the caller truncates to the file's size, so that nothing
+ * stands beyond its end.
  */
-int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
-		 const void *buf, size_t len, enum zstrm_pref pref,
-		 size_t *out_done) ZT_MUST_CHECK;
+int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
+		 size_t len, enum zstrm_pref pref, size_t *out_done) ZT_MUST_CHECK;
 
 /**
- * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory back
+ * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory
+ * back
  *
- * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM when a cluster that is punched in part could not be
- * rewritten (whole clusters are always freed); -EIO.
+ * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM when a cluster that is punched in
+ * part could not be rewritten (whole clusters are always freed); -EIO.
  */
 int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		 uint64_t len) ZT_MUST_CHECK;
 
 /**
  * blkmap_truncate() - drop everything at and beyond @size
- * Needs no memory: the last object is only declared shorter. The exception is a cluster of one repeated value that is
- * not zero, cut in the middle.
- * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM in that case (all later clusters are gone then).
+ * Needs no memory: the last object is only declared shorter. The exception is a cluster of one
+ * repeated value that is not zero, cut in the middle. Context: file held exclusive. Return: 0;
+ * -ENOSPC or -ENOMEM in that case (all later clusters are gone then).
  */
-int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t size) ZT_MUST_CHECK;
+int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file,
+		    uint64_t size) ZT_MUST_CHECK;
 
 /**
  * blkmap_allocate() - fallocate: holes in the range become zero pages that count as data
@@ -134,24 +145,29 @@ int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t
  * @whence: SEEK_DATA or SEEK_HOLE
  * Context: file held shared. Return: 0, -ENXIO.
  */
-int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
-		uint64_t off, int whence, uint64_t *out_off) ZT_MUST_CHECK;
+int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size, uint64_t off,
+		int whence, uint64_t *out_off) ZT_MUST_CHECK;
 
-/** blkmap_trim() - fold all cluster maps, compact, and give cached memory back, now. Return: bytes given back. */
+/**
+ * blkmap_trim() - fold all cluster maps, compact, and give cached memory back, now. Return:
+ * bytes given back.
+ */
 uint64_t blkmap_trim(struct blkmap *map);
 
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 /**
- * blkmap_check_file() - walker over one file: every slot's object is live, owned by it, decodes, and the page
- *                       counts add up
- * Context: nobody else uses the mount meanwhile. @inout_objects counts the objects seen.
- * Return: 0 or -EUCLEAN after a line on the log.
+ * blkmap_check_file() - walker over one file: every slot's object is live, owned by it, decodes,
+ * and the page counts add up Context: nobody else uses the mount meanwhile. @inout_objects counts
+ * the objects seen. Return: 0 or -EUCLEAN after a line on the log.
  */
 int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file,
 		      uint64_t *inout_objects) ZT_MUST_CHECK;
 
-/** blkmap_check() - after all files were checked: the data pool holds @objects objects and its walker agrees */
+/**
+ * blkmap_check() - after all files were checked: the data pool holds @objects objects and its
+ * walker agrees
+ */
 int blkmap_check(struct blkmap *map, uint64_t objects) ZT_MUST_CHECK;
 
 #endif

@@ -34,7 +34,10 @@ struct cluster_map {
 #define OWNER_BASE    1u /* by cluster_map.base */
 #define OWNER_PAGE(p) (2u + (p)) /* by cluster_map.pages[p] */
 
-/* Volatile: one per cluster map that exists, so that maintenance finds them. Guarded by the slot lock. */
+/*
+ * Volatile: one per cluster map that exists, so that maintenance finds them. Guarded by the slot
+ * lock.
+ */
 struct live_map {
 	struct live_map *next;
 	uint64_t place; /* of the slot */
@@ -140,8 +143,9 @@ uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order);
 
 /*
  * slot_publish() - put a new word into a slot; slot lock held exclusive.
- * The object of an OBJ word gets its owner. Pages are charged to the file and the mount; -ENOSPC when
- * size= forbids it (nothing has changed then). *out_old is for slot_release() after the lock is gone.
+ * The object of an OBJ word gets its owner. Pages are charged to the file and the mount; -ENOSPC
+ * when size= forbids it (nothing has changed then). *out_old is for slot_release() after the lock
+ * is gone.
  */
 int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot, uint64_t word,
 		 uint64_t *out_old) ZT_MUST_CHECK;
@@ -182,7 +186,10 @@ struct encoded {
 void encode(struct blkmap *map, struct zcomp_strm *strm, const void *src, uint32_t len,
 	    uint32_t full, uint32_t mask, struct encoded *out);
 
-/* The two halves of encode() for those who compress elsewhere: the test before (true: done), and what to make of the result. */
+/*
+ * The two halves of encode() for those who compress elsewhere: the test before (true: done), and
+ * what to make of the result.
+ */
 bool encode_same(const void *src, uint32_t len, uint32_t full, uint32_t mask, struct encoded *out);
 void encode_result(const void *src, uint32_t len, uint32_t mask, const void *data, size_t data_len,
 		   struct encoded *out);
@@ -192,7 +199,8 @@ size_t encode_cap(uint32_t len);
 int encoded_place(struct blkmap *map, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
 
 /* The same, and when there is no room, tries to make some and then once more. */
-int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
+int encoded_place_hard(struct blkmap *map, const struct encoded *enc,
+		       uint64_t *out_word) ZT_MUST_CHECK;
 
 /*
  * encoded_overwrite() - at the limit: put it into the room of the object that *slot has now
@@ -254,7 +262,10 @@ int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t
 
 /* ---- batch.c: the whole clusters of one request ---- */
 
-/* Store @nr whole clusters from @src, slots[i] each, by the accelerator's engines and this thread side by side. */
+/*
+ * Store @nr whole clusters from @src, slots[i] each, by the accelerator's engines and this
+ * thread side by side.
+ */
 int batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t **slots, unsigned nr,
 		const char *src, struct zcomp_strm *strm, enum zstrm_pref pref,
 		unsigned *out_done) ZT_MUST_CHECK;

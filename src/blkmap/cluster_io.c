@@ -20,7 +20,10 @@ size_t encode_cap(uint32_t len)
 	return len - len / 32;
 }
 
-/* One 8-byte word (less for tiny input) repeated? The last word first, as zram does: most data differs there. */
+/*
+ * One 8-byte word (less for tiny input) repeated? The last word first, as zram does: most data
+ * differs there.
+ */
 static bool same_filled(const char *src, uint32_t len, uint64_t *out_value)
 {
 	uint64_t first = 0;

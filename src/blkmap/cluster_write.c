@@ -60,7 +60,10 @@ static void apply_op(char *bytes, uint32_t len, const struct cluster_op *op)
 	}
 }
 
-/* One round of a merge. The slot lock is held (shared, or exclusive when @locked) and given back unless @locked. */
+/*
+ * One round of a merge. The slot lock is held (shared, or exclusive when @locked) and given back
+ * unless @locked.
+ */
 static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		      struct zcomp_strm *strm, const struct cluster_op *op, bool locked)
 {
@@ -83,7 +86,8 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	if (mask == 0)
 		len = 0;
 	else
-		len = (uint32_t)min_u64(len, (32u - (uint32_t)__builtin_clz(mask)) << ZT_PAGE_SHIFT);
+		len = (uint32_t)min_u64(len, (32u - (uint32_t)__builtin_clz(mask))
+						     << ZT_PAGE_SHIFT);
 	error = cluster_load(map, strm, word, 0, len, bytes);
 	if (!locked)
 		rw_unlock(&lock->lock);
@@ -178,7 +182,10 @@ int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 			error = cluster_commit(map, file, slot, &enc, whole ? NULL : &seq, false);
 		} else {
 			error = cluster_overlay(map, file, slot, strm, op);
-			/* No room for more objects: one that replaces all may fit where the old one is. */
+			/*
+			 * No room for more objects: one that replaces all may fit where the old
+			 * one is.
+			 */
 			if (error == -ENOSPC)
 				break;
 		}

@@ -2,8 +2,8 @@
 /*
  * maintain.c - what is done behind the requests: fold idle cluster maps, compact, give memory back.
  *
- * One thread, "zt-maint", owned by the blkmap. It holds no inode: a cluster map that is alive (in its
- * slot lock's list) proves that its slot is.
+ * One thread, "zt-maint", owned by the blkmap. It holds no inode: a cluster map that is alive (in
+ * its slot lock's list) proves that its slot is.
  */
 #include "blkmap/blkmap_i.h"
 

@@ -6,8 +6,8 @@
  *                                 pages[] ---> page objects, where something was written since
  *
  * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. Maps are folded into one
- * object again when most pages are covered (cluster_write.c) or when they have been left alone for a
- * while (maintain.c).
+ * object again when most pages are covered (cluster_write.c) or when they have been left alone for
+ * a while (maintain.c).
  */
 #include "blkmap/blkmap_i.h"
 
@@ -27,7 +27,10 @@ struct overlay {
 	struct live_map *live; /* goes with it */
 };
 
-/* Where page @p of the op has its bytes: in the request when it is whole, otherwise put together in local_copy. */
+/*
+ * Where page @p of the op has its bytes: in the request when it is whole, otherwise put together
+ * in local_copy.
+ */
 static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 			      const struct cluster_op *op, uint32_t p, uint32_t *out_len)
 {
@@ -95,8 +98,8 @@ static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, u
 		error = encoded_place_hard(map, &enc, &ov->words[p]);
 	}
 	if (!error && !has_map) {
-		uint32_t size = (uint32_t)(sizeof(struct cluster_map) +
-					   (sizeof(uint64_t) << file->order));
+		uint32_t size =
+			(uint32_t)(sizeof(struct cluster_map) + (sizeof(uint64_t) << file->order));
 
 		error = zs_malloc(map->meta, size, &ov->cmap);
 		ov->live = error ? NULL : zt_zalloc(sizeof(*ov->live));

@@ -98,7 +98,10 @@ static bool map_cut(struct blkmap *map, struct cluster_map *cmap, uint32_t end, 
 	return true;
 }
 
-/* Bytes from @end on are gone. Without room it can fail only for a repeated value that is not zero. */
+/*
+ * Bytes from @end on are gone. Without room it can fail only for a repeated value that is not
+ * zero.
+ */
 static int cluster_cut(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		       uint32_t end)
 {
@@ -198,8 +201,8 @@ static int cluster_punch(struct blkmap *map, const struct blkmap_file *file, uin
 
 		if (edge == 1 && page == from >> ZT_PAGE_SHIFT)
 			break;
-		if (op.from >= op.to || op.to - op.from == ZT_PAGE_SIZE || !(present & 1u << page) ||
-		    (page >= first && page < last))
+		if (op.from >= op.to || op.to - op.from == ZT_PAGE_SIZE ||
+		    !(present & 1u << page) || (page >= first && page < last))
 			continue;
 		error = cluster_write(map, file, slot, strm, &op);
 	}
@@ -211,7 +214,8 @@ int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 {
 	uint32_t csize = cluster_size(file->order);
 	uint64_t end = off + len;
-	uint64_t first = div_round_up_u64(off, csize), last = end / csize; /* whole: [first, last) */
+	/* whole: [first, last) */
+	uint64_t first = div_round_up_u64(off, csize), last = end / csize;
 	int error = 0, edge_error = 0;
 
 	if (first < last)
@@ -220,9 +224,9 @@ int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 		error = cluster_punch(map, file, off / csize, off % csize,
 				      (uint32_t)min_u64(csize, off % csize + len));
 	if (end % csize && (end / csize != off / csize || off % csize == 0))
-		edge_error = cluster_punch(map, file, end / csize,
-					   end / csize == off / csize ? off % csize : 0,
-					   end % csize);
+		edge_error =
+			cluster_punch(map, file, end / csize,
+				      end / csize == off / csize ? off % csize : 0, end % csize);
 	return error ? error : edge_error;
 }
 
@@ -307,8 +311,8 @@ static uint64_t seek_hole(struct blkmap *map, const struct blkmap_file *file, ui
 		if (idx == first)
 			absent &= ~((1u << page) - 1);
 		if (absent) {
-			uint64_t found = (idx << shift) +
-					 ((uint64_t)__builtin_ctz(absent) << ZT_PAGE_SHIFT);
+			uint64_t found =
+				(idx << shift) + ((uint64_t)__builtin_ctz(absent) << ZT_PAGE_SHIFT);
 
 			return min_u64(max_u64(found, off), size);
 		}

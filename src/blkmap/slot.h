@@ -4,11 +4,10 @@
  *
  *   kind       bits 0..2
  *   HOLE       the whole word is 0: never written, or punched
- *   SAME       the value of one repeated 8-byte word, sign-extended from bits 3..63; every byte of the
- *              cluster (page) is present
- *   ZERO       pages that are present and all zero; bits 3..34: one bit per page
- *   OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two flags
- *   MAP        a cluster map in the metadata pool: ref (38 bits)
+ *   SAME       the value of one repeated 8-byte word, sign-extended from bits 3..63; every byte of
+ * the cluster (page) is present ZERO       pages that are present and all zero; bits 3..34: one bit
+ * per page OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two
+ * flags MAP        a cluster map in the metadata pool: ref (38 bits)
  *
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
  * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that
@@ -28,20 +27,20 @@
 
 enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP };
 
-#define SLOT_KIND_BITS	  3u
+#define SLOT_KIND_BITS    3u
 #define SLOT_CODEC_SHIFT  (SLOT_KIND_BITS + ARENA_REF_BITS)
-#define SLOT_CODEC_BITS	  4u
+#define SLOT_CODEC_BITS   4u
 #define SLOT_LENGTH_SHIFT (SLOT_CODEC_SHIFT + SLOT_CODEC_BITS)
 #define SLOT_LENGTH_BITS  17u
-#define SLOT_SPARSE	  (UINT64_C(1) << 62)
-#define SLOT_CUT	  (UINT64_C(1) << 63)
+#define SLOT_SPARSE       (UINT64_C(1) << 62)
+#define SLOT_CUT          (UINT64_C(1) << 63)
 static_assert(SLOT_LENGTH_SHIFT + SLOT_LENGTH_BITS == 62, "a slot is 64 bits");
 static_assert(ZCOMP_MAX_UNIT == 1u << SLOT_LENGTH_BITS, "a length fits a slot");
 
-#define SLOT_CODEC_RAW 0u
+#define SLOT_CODEC_RAW  0u
 #define SLOT_CODEC_MAIN 1u /* the mount's compress= */
 
-#define SLOT_REF_MASK	 (((UINT64_C(1) << ARENA_REF_BITS) - 1) << SLOT_KIND_BITS)
+#define SLOT_REF_MASK    (((UINT64_C(1) << ARENA_REF_BITS) - 1) << SLOT_KIND_BITS)
 #define SLOT_LENGTH_MASK (((UINT64_C(1) << SLOT_LENGTH_BITS) - 1) << SLOT_LENGTH_SHIFT)
 
 /* Bytes in front of a sparse object's data: its page mask. */

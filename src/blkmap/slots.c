@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * slots.c - the hashed slot locks, publishing and freeing of slot words, and moving objects for the pool.
+ * slots.c - the hashed slot locks, publishing and freeing of slot words, and moving objects for the
+ * pool.
  *
  * How compaction and writers agree (pool.h has the other half): an object's header names the word
  * that holds its ref. Compaction holds the object's class->lock, so that the object is not freed
  * meanwhile; it tries the slot's lock, and only under it trusts what header and word say. Two rules
- * make that safe: an object owned by a cluster map is never given to another owner, only freed, and a
- * cluster map is freed after all objects that it owns.
+ * make that safe: an object owned by a cluster map is never given to another owner, only freed, and
+ * a cluster map is freed after all objects that it owns.
  */
 #include "blkmap/blkmap_i.h"
 
@@ -101,10 +102,9 @@ int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t del
 		do {
 			if (used + (uint64_t)delta > map->max_pages)
 				return -ENOSPC;
-		} while (!atomic_compare_exchange_weak_explicit(&map->nr_pages, &used,
-								used + (uint64_t)delta,
-								memory_order_relaxed,
-								memory_order_relaxed));
+		} while (!atomic_compare_exchange_weak_explicit(
+			&map->nr_pages, &used, used + (uint64_t)delta, memory_order_relaxed,
+			memory_order_relaxed));
 	} else {
 		atomic_fetch_add_explicit(&map->nr_pages, (uint64_t)delta, memory_order_relaxed);
 	}
@@ -129,7 +129,8 @@ void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
 		count_add(&map->same_pages, 1u << order, sign);
 		break;
 	case SLOT_ZERO:
-		count_add(&map->same_pages, (unsigned)__builtin_popcount(slot_zero_mask(word)), sign);
+		count_add(&map->same_pages, (unsigned)__builtin_popcount(slot_zero_mask(word)),
+			  sign);
 		break;
 	case SLOT_OBJ:
 		if (slot_codec(word) != SLOT_CODEC_RAW)
@@ -315,8 +316,8 @@ static void relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
 {
 	struct blkmap *map = arg;
 	uint64_t *word = slot_at(map, owner.word);
-	uint64_t place = owner.index == OWNER_SLOT ? owner.word :
-						     word_get(&owner_map(map, owner)->place);
+	uint64_t place =
+		owner.index == OWNER_SLOT ? owner.word : word_get(&owner_map(map, owner)->place);
 	struct slot_lock *lock = slot_lock_at(map, place);
 
 	if (new_ref) {

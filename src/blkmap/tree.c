@@ -61,7 +61,8 @@ uint64_t *tree_slot(const struct arena *arena, const struct tree *tree, uint64_t
 		return tree->word;
 	ref = word_load(tree->word);
 	for (; ref && level > 0; level--)
-		ref = word_load(node_words(arena, ref) + ((idx >> (NODE_SHIFT * level)) & NODE_MASK));
+		ref = word_load(node_words(arena, ref) +
+				((idx >> (NODE_SHIFT * level)) & NODE_MASK));
 	return ref ? node_words(arena, ref) + (idx & NODE_MASK) : NULL;
 }
 

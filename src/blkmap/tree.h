@@ -50,8 +50,8 @@ uint64_t *tree_slot(const struct arena *arena, const struct tree *tree, uint64_t
  * @pool: metadata pool
  * Return: 0; -EFBIG when the shape does not cover @idx (tree_grow() first); errors of zs_malloc().
  */
-int tree_slot_alloc(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t idx,
-		    uint64_t **out_slot) ZT_MUST_CHECK;
+int tree_slot_alloc(struct arena *arena, struct zs_pool *pool, const struct tree *tree,
+		    uint64_t idx, uint64_t **out_slot) ZT_MUST_CHECK;
 
 /**
  * tree_move_fn - a word is about to move: copy it from @from to @to and clear @from
@@ -74,7 +74,8 @@ uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t
 
 /**
  * tree_prune() - free nodes without words in the range @first..@last; exclusive
- * Nodes that the range touches only in part stay unless they are empty. An empty tree becomes shape 0.
+ * Nodes that the range touches only in part stay unless they are empty. An empty tree becomes shape
+ * 0.
  */
 void tree_prune(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t first,
 		uint64_t last);
@@ -82,7 +83,10 @@ void tree_prune(struct arena *arena, struct zs_pool *pool, const struct tree *tr
 /** tree_clear() - free all nodes of a tree whose words are all 0 or no longer matter; exclusive */
 void tree_clear(struct arena *arena, struct zs_pool *pool, const struct tree *tree);
 
-/** tree_nr_nodes() - for walkers: nodes the tree owns; @visit, if any, is called with each one's ref */
+/**
+ * tree_nr_nodes() - for walkers: nodes the tree owns; @visit, if any, is called with each one's
+ * ref
+ */
 uint64_t tree_nr_nodes(const struct arena *arena, const struct tree *tree,
 		       void (*visit)(void *arg, ref_t node), void *arg);
 

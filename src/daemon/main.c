@@ -62,9 +62,9 @@ static int detach(void)
 	fuse_set_log_func(libfuse_log);
 	zt_log_set_sink(log_syslog);
 	res = dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-			      dup2(null, STDERR_FILENO) < 0 ?
-		      -1 :
-		      0;
+			      dup2(null, STDERR_FILENO) < 0
+		      ? -1
+		      : 0;
 	if (null > STDERR_FILENO)
 		close(null);
 	return res;

@@ -19,7 +19,7 @@
 /* The table's refusals name these. */
 #define MAX_THREADS_LIMIT 1000
 #define ACCEL_ENGINES_MAX 256
-#define ACCEL_DEPTH_MAX	  65536
+#define ACCEL_DEPTH_MAX   65536
 
 #define PARSE_ARGS                                                                                 \
 	struct options *options, const struct option_desc *desc, const struct options_env *env,    \
@@ -369,7 +369,7 @@ static const struct option_desc table[] = {
  * = or - is followed by anything.
  */
 static const char *const ignored[] = {
-	"defaults", "auto",  "noauto", "user",	   "user=",    "nouser",
+	"defaults", "auto",  "noauto", "user",     "user=",    "nouser",
 	"users",    "owner", "group",  "nofail",   "relatime", "nodiratime",
 	"_netdev",  "x-",    "X-",     "comment=", "helper=",  "uhelper=",
 };

@@ -21,7 +21,7 @@
 #include "ztmpfs/zcomp.h"
 
 /* tmpfs's defaults: half of RAM, and an inode for every page of that half. */
-#define DEFAULT_SHARE	      2
+#define DEFAULT_SHARE         2
 #define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
 
 #define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
@@ -36,9 +36,9 @@ void options_env_get(struct options_env *out_env)
 	 * that many.
 	 */
 	out_env->ram = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : GIB;
-	out_env->nr_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ?
-				   (unsigned)CPU_COUNT(&cpus) :
-				   CPU_SETSIZE;
+	out_env->nr_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0
+				   ? (unsigned)CPU_COUNT(&cpus)
+				   : CPU_SETSIZE;
 	out_env->uid = getuid();
 	out_env->gid = getgid();
 	out_env->root = geteuid() == 0;
@@ -222,9 +222,9 @@ static int parse_places(struct options *options, int nr, char *const places[],
 
 	if (nr > 2 || nr < (options->helper ? 2 : 1)) {
 		ERR_PRINTF(error, "%s; see --help",
-			   nr > 2 ? "more than a source and a mount point" :
-			   nr < 1 ? "no mount point" :
-				    "no source");
+			   nr > 2   ? "more than a source and a mount point"
+			   : nr < 1 ? "no mount point"
+				    : "no source");
 		return -EINVAL;
 	}
 	if (nr == 2)

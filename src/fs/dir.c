@@ -291,9 +291,9 @@ static int large_add(const struct dir *dir, struct dirindex *index, const struct
 	if (ref != 0) {
 		slot = block_at(dir, ref);
 		dirindex_add(index, name->hash,
-			     idx * DIR_POS_BLOCK +
-				     dirblock_insert(slot, block_units(dir, ref), &room, name->text,
-						     name->len, ino, type));
+			     idx * DIR_POS_BLOCK + dirblock_insert(slot, block_units(dir, ref),
+								   &room, name->text, name->len,
+								   ino, type));
 	} else {
 		err = large_add_block(dir, idx, name, ino, type, &room);
 		if (err)

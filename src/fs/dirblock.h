@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DIRBLOCK_UNITS	     511u /* of a full-grown block */
+#define DIRBLOCK_UNITS       511u /* of a full-grown block */
 #define DIRBLOCK_UNITS_FIRST 7u /* of the smallest one */
 
 /* Header: ino (40 bits) | name_len (8) | type (4: mode >> 12) | length in units (10) | 2 bits 0. */

@@ -16,7 +16,7 @@
 #include "fs/super_i.h"
 #include "util/lock.h"
 
-#define rec_load(ptr)	    __atomic_load_n((ptr), __ATOMIC_RELAXED)
+#define rec_load(ptr)       __atomic_load_n((ptr), __ATOMIC_RELAXED)
 #define rec_store(ptr, val) __atomic_store_n((ptr), (val), __ATOMIC_RELAXED)
 
 /* Locks ------------------------------------------------------------------ */

@@ -11,7 +11,7 @@
 
 #include "util/alloc.h"
 
-#define LEVELS	   3u
+#define LEVELS     3u
 #define LEAF_BITS  (1u << INODESET_LEAF_SHIFT)
 #define LEAF_WORDS (LEAF_BITS / 64)
 

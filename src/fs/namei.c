@@ -128,8 +128,8 @@ int fs_lookup(struct super *sb, ino_nr parent, const char *text, struct fs_entry
 	if (err && !dots)
 		return err;
 	inode_lock_shared(sb, parent);
-	err = dots ? lookup_dots(sb, parent, text, out) :
-		     lookup_name(sb, parent, &name, false, out);
+	err = dots ? lookup_dots(sb, parent, text, out)
+		   : lookup_name(sb, parent, &name, false, out);
 	inode_unlock(sb, parent);
 	if (err == -EAGAIN) {
 		inode_lock(sb, parent);

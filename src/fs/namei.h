@@ -17,9 +17,9 @@
 
 #include "fs/inode.h"
 
-#define FS_NAME_MAX 255u
+#define FS_NAME_MAX    255u
 #define FS_SYMLINK_MAX 4095u
-#define FS_LINK_MAX 0x7fffffffu
+#define FS_LINK_MAX    0x7fffffffu
 
 /*
  * "." and ".." work too, also for inodes whose names are unknown to the kernel (NFS, file handles).

@@ -77,8 +77,8 @@ static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct 
 	out->mem_limit = arena.limit;
 	out->mem_used_max = arena.resident_max;
 	out->same_pages = map->same_pages;
-	out->pages_compacted = map->data.pages_compacted + meta.pages_compacted +
-			       inodes.pages_compacted;
+	out->pages_compacted =
+		map->data.pages_compacted + meta.pages_compacted + inodes.pages_compacted;
 	out->huge_pages = map->huge_pages;
 	out->huge_pages_since = map->huge_pages_since;
 	out->size_limit = map->max_pages << ZT_PAGE_SHIFT;

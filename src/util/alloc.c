@@ -72,7 +72,8 @@ void *zt_map(size_t size)
 		   -1, 0);
 	if (ptr == MAP_FAILED)
 		return NULL;
-	(void)madvise(ptr, size, MADV_NOHUGEPAGE); /* a hint; kernels without huge pages refuse it */
+	/* a hint; kernels without huge pages refuse it */
+	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
 	return ptr;
 }
 

@@ -41,15 +41,20 @@ void zt_free(void *ptr);
  * zt_fault_set() - make an allocation fail
  * @n: 1: the next one fails, 2: the one after it ...; 0: none fails
  *
- * Counts heap allocations and growth of the arena (arena_populate()) together, over all threads, and
- * fails exactly one. For tests.
+ * Counts heap allocations and growth of the arena (arena_populate()) together, over all threads,
+ * and fails exactly one. For tests.
  */
 void zt_fault_set(long n);
 
-/** zt_fault_set_from() - make the @n-th allocation and every later one fail, as when memory is used up; 0: none */
+/**
+ * zt_fault_set_from() - make the @n-th allocation and every later one fail, as when memory is
+ * used up; 0: none
+ */
 void zt_fault_set_from(long n);
 
-/** zt_fault_pending() - true while the failure that zt_fault_set() asked for has not happened yet */
+/**
+ * zt_fault_pending() - true while the failure that zt_fault_set() asked for has not happened yet
+ */
 bool zt_fault_pending(void);
 
 /** zt_fault_hit() - to be asked once by everything that may fail for want of memory */

@@ -66,8 +66,8 @@ static inline void rwlock_init(pthread_rwlock_t *lock)
 	pthread_rwlockattr_t attr;
 
 	zt_lock_check(pthread_rwlockattr_init(&attr));
-	zt_lock_check(pthread_rwlockattr_setkind_np(&attr,
-						    PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
+	zt_lock_check(
+		pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
 	zt_lock_check(pthread_rwlock_init(lock, &attr));
 	zt_lock_check(pthread_rwlockattr_destroy(&attr));
 }

@@ -2,8 +2,8 @@
 /*
  * log.h - messages for a person: one clear line each, "subject: action: cause".
  *
- * Only the daemon and ztmpfsctl decide where messages go. Library layers do not print; what they must
- * say once (a degraded backend) they hand to zt_log(), which is silent until a sink is set.
+ * Only the daemon and ztmpfsctl decide where messages go. Library layers do not print; what they
+ * must say once (a degraded backend) they hand to zt_log(), which is silent until a sink is set.
  */
 #ifndef ZT_UTIL_LOG_H
 #define ZT_UTIL_LOG_H

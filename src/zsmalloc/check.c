@@ -22,7 +22,7 @@ struct tally {
 };
 
 static int ZT_PRINTF(3, 4)
-damaged(const struct size_class *class, const struct zspage *zspage, const char *fmt, ...)
+	damaged(const struct size_class *class, const struct zspage *zspage, const char *fmt, ...)
 {
 	char text[256];
 	va_list args;
@@ -59,9 +59,10 @@ static int check_pages(struct size_class *class, struct zspage *zspage, struct t
 	}
 	if (nr_resident != zspage->nr_resident || nr_cached != zspage->nr_cached ||
 	    zspage->nr_busy != 0)
-		return damaged(class, zspage, "%u pages, %u cached, %u busy; found %" PRIu32
-			       " and %" PRIu32, zspage->nr_resident, zspage->nr_cached,
-			       zspage->nr_busy, nr_resident, nr_cached);
+		return damaged(class, zspage,
+			       "%u pages, %u cached, %u busy; found %" PRIu32 " and %" PRIu32,
+			       zspage->nr_resident, zspage->nr_cached, zspage->nr_busy, nr_resident,
+			       nr_cached);
 	if (nr_resident == 0)
 		return damaged(class, zspage, "holds nothing");
 	tally->resident += nr_resident;
@@ -149,11 +150,10 @@ static int check_class(struct size_class *class, const struct tally *tally)
 		return damaged(class, NULL, "%" PRIu32 " zspages, found %" PRIu64,
 			       class->nr_zspages, tally->zspages);
 	if (class->objects != tally->objects || class->object_bytes != tally->object_bytes)
-		return damaged(class, NULL,
-			       "%" PRIu64 " objects of %" PRIu64 " bytes, found %" PRIu64
-			       " of %" PRIu64,
-			       class->objects, class->object_bytes, tally->objects,
-			       tally->object_bytes);
+		return damaged(
+			class, NULL,
+			"%" PRIu64 " objects of %" PRIu64 " bytes, found %" PRIu64 " of %" PRIu64,
+			class->objects, class->object_bytes, tally->objects, tally->object_bytes);
 	if (class->resident != tally->resident || class->cached != tally->cached)
 		return damaged(class, NULL,
 			       "%" PRIu64 " pages, %" PRIu64 " cached, found %" PRIu64
@@ -209,8 +209,8 @@ bool zs_object_next(struct zs_pool *pool, uint64_t *inout_cursor, ref_t *out_ref
 		slot = page == start ? *inout_cursor & ((1u << CURSOR_SLOT_BITS) - 1) : 0;
 		mutex_lock(&class->lock);
 		zspage = zspage_find(class, page);
-		slot = zspage ? bitmap_find(zspage_live(zspage), true, slot, class->geo.nr_objs) :
-				class->geo.nr_objs;
+		slot = zspage ? bitmap_find(zspage_live(zspage), true, slot, class->geo.nr_objs)
+			      : class->geo.nr_objs;
 		mutex_unlock(&class->lock);
 		if (slot < class->geo.nr_objs) {
 			*out_ref = zspage_slot_ref(class, zspage, slot);

@@ -341,8 +341,7 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 		stat.zspages += class->nr_zspages;
 		mutex_unlock(&class->lock);
 	}
-	stat.pages_compacted =
-		atomic_load_explicit(&pool->pages_compacted, memory_order_relaxed);
+	stat.pages_compacted = atomic_load_explicit(&pool->pages_compacted, memory_order_relaxed);
 	*out_stat = stat;
 }
 

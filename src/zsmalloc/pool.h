@@ -159,8 +159,10 @@ bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size);
 /** zs_room() - most bytes an object of @size could grow to by zs_resize() */
 uint32_t zs_room(const struct zs_pool *pool, uint32_t size);
 
-/** zs_is_live() - whether @ref names a live object of this pool; any value of @ref is allowed. For
- *  file handles and walkers; meaningful only while the caller knows the object can't be freed. */
+/**
+ * zs_is_live() - whether @ref names a live object of this pool; any value of @ref is allowed. For
+ *  file handles and walkers; meaningful only while the caller knows the object can't be freed.
+ */
 bool zs_is_live(const struct zs_pool *pool, ref_t ref);
 
 /**

@@ -21,7 +21,7 @@ struct zspage;
 
 /* A run's 12 user bits: pool, class. */
 #define ZS_USER_CLASS_BITS 10u
-#define ZS_MAX_POOLS	   4u
+#define ZS_MAX_POOLS       4u
 
 struct zs_pool {
 	struct arena *arena;
@@ -39,12 +39,12 @@ struct zs_pool {
 	pthread_cond_t wait_cond;
 };
 
-#define HDR_LIVE	UINT64_C(1)
+#define HDR_LIVE        UINT64_C(1)
 #define HDR_INDEX_SHIFT 1
-#define HDR_INDEX_MASK	UINT64_C(0x3f)
-#define HDR_LEN_SHIFT	7
-#define HDR_LEN_MASK	UINT64_C(0x3ffff)
-#define HDR_WORD_SHIFT	25
+#define HDR_INDEX_MASK  UINT64_C(0x3f)
+#define HDR_LEN_SHIFT   7
+#define HDR_LEN_MASK    UINT64_C(0x3ffff)
+#define HDR_WORD_SHIFT  25
 static_assert(HDR_WORD_SHIFT + 39 == 64 && HDR_LEN_SHIFT + 18 == HDR_WORD_SHIFT, "header layout");
 static_assert(ZS_MAX_SIZE - 1 <= HDR_LEN_MASK, "a length fits the header");
 

@@ -12,11 +12,11 @@
 #include "zsmalloc/zspage.h"
 
 #define STEPS_PER_DOUBLING 64u
-#define FIRST_BIG_SHIFT	   ZT_PAGE_SHIFT /* from a page on steps grow */
-#define LAST_BIG_SHIFT	   17u /* 128 KiB */
+#define FIRST_BIG_SHIFT    ZT_PAGE_SHIFT /* from a page on steps grow */
+#define LAST_BIG_SHIFT     17u /* 128 KiB */
 
 /* A raw cluster is a power of two: bare, and with its keeper's 16 bytes, behind the header. */
-#define RAW_ROOM	ZS_ROOM_STEP
+#define RAW_ROOM        ZS_ROOM_STEP
 #define RAW_KEEPER_ROOM (2 * ZS_ROOM_STEP)
 
 /*
@@ -25,7 +25,7 @@
  * all rooms: 0.2 % lost on average, 0.9 % at most; one zspage of each class spans 150 MiB in all.
  */
 #define LARGER_MUST_SAVE    2u /* in 1000 */
-#define MAX_PAGES_SMALL	    128u
+#define MAX_PAGES_SMALL     128u
 #define MAX_PAGES_FROM_ROOM (32u * 1024u) /* from here on ZSPAGE_MAX_PAGES */
 
 static_assert(ZS_MAX_SIZE + ZS_HDR_SIZE <= (1u << LAST_BIG_SHIFT) + RAW_KEEPER_ROOM,
@@ -99,10 +99,9 @@ void zs_geometry_init(struct zs_geometry *geo, uint32_t room)
 		try.nr_pages = (uint16_t)pages;
 		loss = geometry_loss(&try);
 		/* loss / objs + room * LARGER_MUST_SAVE / 1000 < best_loss / best.nr_objs */
-		if (objs == 1 ||
-		    loss * 1000 * best.nr_objs +
-				    (uint64_t)room * LARGER_MUST_SAVE * objs * best.nr_objs <
-			    best_loss * 1000 * objs) {
+		if (objs == 1 || loss * 1000 * best.nr_objs + (uint64_t)room * LARGER_MUST_SAVE *
+								      objs * best.nr_objs <
+					 best_loss * 1000 * objs) {
 			best = try;
 			best_loss = loss;
 		}

@@ -19,16 +19,16 @@
 
 /* The largest zspage, 1 MiB, and the most slots of one: what their bitmaps are bounded by. */
 #define ZSPAGE_MAX_PAGES 256u
-#define ZSPAGE_MAX_OBJS	 512u
+#define ZSPAGE_MAX_OBJS  512u
 
 /*
  * Fullness groups of the zspages of a class: 0 no object, 1..8 by eighths, the last one all full.
  * Objects go to the fullest zspage that has a slot, so that others may run empty.
  */
 #define ZS_NR_PARTIAL_GROUPS 8u
-#define ZS_GROUP_EMPTY	     0u
-#define ZS_GROUP_FULL	     (ZS_NR_PARTIAL_GROUPS + 1)
-#define ZS_NR_GROUPS	     (ZS_NR_PARTIAL_GROUPS + 2)
+#define ZS_GROUP_EMPTY       0u
+#define ZS_GROUP_FULL        (ZS_NR_PARTIAL_GROUPS + 1)
+#define ZS_NR_GROUPS         (ZS_NR_PARTIAL_GROUPS + 2)
 
 /*
  * How zspages of a class are cut; constant. nr_pages hold nr_objs rooms and less than a page more.

@@ -13,7 +13,7 @@
 #include "util/lock.h"
 
 /* zspage_pick() looks at so many free slots for one that costs no memory. */
-#define PICK_LOOKS	    16u
+#define PICK_LOOKS          16u
 #define PICK_LOOKS_THOROUGH ZSPAGE_MAX_OBJS
 
 static uint8_t group_of(const struct size_class *class, const struct zspage *zspage)
@@ -205,8 +205,7 @@ static int32_t slot_cached_pages(const struct size_class *class, struct zspage *
 		/* Pages inside belong to this slot alone. */
 		bool shared = page == first || page == last;
 
-		if (bitmap_test(resident, page) &&
-		    !(shared && zspage_covered(class, zspage, page)))
+		if (bitmap_test(resident, page) && !(shared && zspage_covered(class, zspage, page)))
 			nr++;
 	}
 	return nr;

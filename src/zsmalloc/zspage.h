@@ -130,8 +130,7 @@ void zspage_ahead(const struct size_class *class, struct zspage *zspage, uint32_
 		  struct page_set *inout_set);
 
 /** zspage_cached() - the pages that can be punched */
-void zspage_cached(const struct size_class *class, struct zspage *zspage,
-		   struct page_set *out_set);
+void zspage_cached(const struct size_class *class, struct zspage *zspage, struct page_set *out_set);
 
 /** zspage_covered() - whether a slot in use touches @page */
 bool zspage_covered(const struct size_class *class, struct zspage *zspage, uint32_t page);

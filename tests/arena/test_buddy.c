@@ -43,7 +43,7 @@ START_TEST(test_order_is_the_smallest_that_fits)
 	static const struct {
 		uint32_t nr_pages;
 		unsigned order;
-	} cases[] = { { 1, 0 },	  { 2, 1 },   { 3, 2 },	    { 4, 2 },	  { 5, 3 },
+	} cases[] = { { 1, 0 },   { 2, 1 },   { 3, 2 },   { 4, 2 },    { 5, 3 },
 		      { 127, 7 }, { 128, 7 }, { 129, 8 }, { 513, 10 }, { 1024, 10 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

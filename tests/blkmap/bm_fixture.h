@@ -109,8 +109,8 @@ static inline int bm_write(struct bm *bm, uint64_t off, const void *buf, size_t 
 /* Text-like, incompressible, zero, one value repeated. */
 static inline void bm_fill(uint64_t *seed, char *buf, size_t len)
 {
-	static const char *const words[] = { "static ", "int ", "return ", "cluster ", "0x1f, ",
-					     "struct ", "page\n", "\t", "if (", "error)" };
+	static const char *const words[] = { "static ", "int ",   "return ", "cluster ", "0x1f, ",
+					     "struct ", "page\n", "\t",      "if (",     "error)" };
 	uint64_t kind = zt_random(seed) % 8, value = zt_random(seed);
 	size_t at = 0;
 

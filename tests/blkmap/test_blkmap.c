@@ -6,7 +6,7 @@
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 
-#define MODEL_SIZE (768u * 1024u)
+#define MODEL_SIZE  (768u * 1024u)
 #define MODEL_PAGES (MODEL_SIZE / ZT_PAGE_SIZE)
 
 static struct bm bm;
@@ -33,7 +33,8 @@ static void model_write(uint64_t off, const char *src, size_t len)
 static void model_zero(uint64_t off, uint64_t len)
 {
 	memset(model + off, 0, len);
-	for (uint64_t p = div_round_up_u64(off, ZT_PAGE_SIZE); (p + 1) * ZT_PAGE_SIZE <= off + len; p++)
+	for (uint64_t p = div_round_up_u64(off, ZT_PAGE_SIZE); (p + 1) * ZT_PAGE_SIZE <= off + len;
+	     p++)
 		present[p] = false;
 }
 
@@ -163,7 +164,8 @@ START_TEST(test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded
 
 	bm_fill(&seed, model + 5 * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
 	model[5 * ZT_PAGE_SIZE] ^= 1;
-	ck_assert_int_eq(bm_write(&bm, 5 * ZT_PAGE_SIZE, model + 5 * ZT_PAGE_SIZE, ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(bm_write(&bm, 5 * ZT_PAGE_SIZE, model + 5 * ZT_PAGE_SIZE, ZT_PAGE_SIZE),
+			 0);
 	blkmap_get_stat(bm.map, &stat);
 	ck_assert_uint_eq(stat.data.objects, 2);
 	bm_check(&bm);
@@ -306,7 +308,10 @@ START_TEST(test_nth_failure_leaves_old_content)
 			ck_assert_int_eq(error, 0);
 			break;
 		}
-		/* A failure that was survived by another way, or one that changed nothing in its cluster. */
+		/*
+		 * A failure that was survived by another way, or one that changed nothing in its
+		 * cluster.
+		 */
 		ck_assert(error == 0 || error == -ENOMEM);
 		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, off), 0);
 		ck_assert_int_eq(memcmp(buf, model, off), 0);
@@ -341,7 +346,8 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_random_operations_match_a_model, 0, ARRAY_SIZE(configs));
-	tcase_add_test(tc, test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded_later);
+	tcase_add_test(tc,
+		       test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded_later);
 	tcase_add_test(tc, test_repeated_values_live_in_the_slot);
 	tcase_add_test(tc, test_incompressible_data_is_stored_raw);
 	tcase_add_test(tc, test_size_limit_refuses_new_pages_and_nothing_else);

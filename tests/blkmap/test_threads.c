@@ -5,9 +5,9 @@
 
 #include "tests/blkmap/bm_fixture.h"
 
-#define WRITERS 8u
-#define CLUSTERS 6u
-#define CLUSTER 65536u
+#define WRITERS   8u
+#define CLUSTERS  6u
+#define CLUSTER   65536u
 #define FILE_SIZE (CLUSTERS * CLUSTER)
 #ifdef ZT_SANITIZERS
 #define ROUNDS 300
@@ -101,14 +101,16 @@ START_TEST(test_eight_writers_share_clusters_and_lose_nothing)
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, FILE_SIZE), 0);
 	for (uint64_t i = 0; i < FILE_SIZE; i++)
 		content[i] = (char)(i % 251);
-	ck_assert_int_eq(blkmap_write(bm.map, &bm.file, 0, content, FILE_SIZE, ZSTRM_DEFAULT, &done), 0);
+	ck_assert_int_eq(
+		blkmap_write(bm.map, &bm.file, 0, content, FILE_SIZE, ZSTRM_DEFAULT, &done), 0);
 	atomic_store(&stop, false);
 	ck_assert_int_eq(pthread_create(&reader, NULL, reader_run, NULL), 0);
 	ck_assert_int_eq(pthread_create(&maintainer, NULL, maintain_run, NULL), 0);
 	for (unsigned i = 0; i < WRITERS; i++) {
 		writers[i].nr = i;
 		memcpy(writers[i].model, content, FILE_SIZE);
-		ck_assert_int_eq(pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]), 0);
+		ck_assert_int_eq(pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]),
+				 0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		pthread_join(writers[i].thread, NULL);
@@ -122,12 +124,16 @@ START_TEST(test_eight_writers_share_clusters_and_lose_nothing)
 			if (owns(i, page))
 				ck_assert_int_eq(memcmp(content + page * ZT_PAGE_SIZE,
 							writers[i].model + page * ZT_PAGE_SIZE,
-							ZT_PAGE_SIZE), 0);
+							ZT_PAGE_SIZE),
+						 0);
 	bm_stop(&bm);
 }
 END_TEST
 
-/* Whole clusters by several threads into one file, through the accelerator, growing nodes side by side. */
+/*
+ * Whole clusters by several threads into one file, through the accelerator, growing nodes side
+ * by side.
+ */
 static void *stream_run(void *arg)
 {
 	uint64_t nr = (uintptr_t)arg, seed = base_seed + nr;

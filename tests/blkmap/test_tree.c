@@ -76,8 +76,19 @@ END_TEST
 
 START_TEST(test_words_survive_growth_through_every_shape)
 {
-	static const uint64_t idx[] = { 0, 3, 4, 15, 16, 63, 64, 4095, 4096, 262143, 262144,
-					UINT64_C(1) << 30, UINT64_C(1) << 51 };
+	static const uint64_t idx[] = { 0,
+					3,
+					4,
+					15,
+					16,
+					63,
+					64,
+					4095,
+					4096,
+					262143,
+					262144,
+					UINT64_C(1) << 30,
+					UINT64_C(1) << 51 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(idx); i++) {
 		put(idx[i], idx[i] + 100);

@@ -37,9 +37,9 @@ static struct ztmpfs_stat sample(void)
 
 START_TEST(test_table_starts_with_zrams_names_in_zrams_order)
 {
-	static const char *const names[] = { "orig_data_size",	"compr_data_size",
-					     "mem_used_total",	"mem_limit",
-					     "mem_used_max",	"same_pages",
+	static const char *const names[] = { "orig_data_size",  "compr_data_size",
+					     "mem_used_total",  "mem_limit",
+					     "mem_used_max",    "same_pages",
 					     "pages_compacted", "huge_pages",
 					     "huge_pages_since" };
 	const struct ztmpfs_stat stat = sample();

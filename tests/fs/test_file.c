@@ -7,7 +7,7 @@
 
 #include <linux/falloc.h>
 
-#define PAGE ((uint64_t)ZT_PAGE_SIZE)
+#define PAGE  ((uint64_t)ZT_PAGE_SIZE)
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static struct super *sb;

@@ -170,7 +170,8 @@ START_TEST(test_attributes_of_every_type_are_tmpfs_ones)
 		char name[] = { (char)('a' + i), '\0' };
 
 		ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, name, types[i] | 0640,
-					  makedev(8, 300), &entry), 0);
+					  makedev(8, 300), &entry),
+				 0);
 		attr = attr_of(sb, entry.ino);
 		ck_assert_uint_eq(attr.st_ino, entry.ino);
 		ck_assert_uint_eq(attr.st_mode, types[i] | 0640);

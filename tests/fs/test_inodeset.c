@@ -22,8 +22,10 @@ static void set_exit(struct inodeset *set)
 
 START_TEST(test_any_number_may_be_asked_for)
 {
-	static const uint64_t wild[] = { 0,	     1,		  2047,	     2048,
-					 UINT64_MAX, INT64_MAX,	  1ull << 38, (1ull << 38) - 1,
+	static const uint64_t wild[] = { 0,          1,
+					 2047,       2048,
+					 UINT64_MAX, INT64_MAX,
+					 1ull << 38, (1ull << 38) - 1,
 					 1ull << 63, 0xdeadbeefull };
 	struct inodeset *set = set_init();
 	uint64_t state = zt_seed();

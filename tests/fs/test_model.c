@@ -238,8 +238,8 @@ static void op_remove(void)
 		want = rm_dir ? -ENOTDIR : -EISDIR;
 	else if (!want && rm_dir && nodes[node].nr_names > 0)
 		want = -ENOTEMPTY;
-	err = rm_dir ? fs_rmdir(sb, nodes[dir].ino, text_of(name)) :
-		       fs_unlink(sb, nodes[dir].ino, text_of(name));
+	err = rm_dir ? fs_rmdir(sb, nodes[dir].ino, text_of(name))
+		     : fs_unlink(sb, nodes[dir].ino, text_of(name));
 	ck_assert_int_eq(err, want);
 	if (err)
 		return;

@@ -312,8 +312,9 @@ START_TEST(test_inodes_are_limited_the_root_included)
 	ck_assert_int_eq(fs_mknod(small, &user_cred, FS_ROOT_INO, "d", S_IFREG, 0, &entry),
 			 -ENOSPC);
 	ck_assert_int_eq(fs_symlink(small, &user_cred, FS_ROOT_INO, "d", "t", &entry), -ENOSPC);
-	ck_assert_int_eq(fs_rename(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d",
-				   RENAME_WHITEOUT), -ENOSPC);
+	ck_assert_int_eq(
+		fs_rename(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d", RENAME_WHITEOUT),
+		-ENOSPC);
 	ck_assert_int_eq(fs_link(small, ino, FS_ROOT_INO, "d", &entry), 0);
 	ck_assert_int_eq(fs_unlink(small, FS_ROOT_INO, "c"), 0);
 	fs_forget(small, look_ino(small, FS_ROOT_INO, "b"), 1);

@@ -9,8 +9,8 @@
 START_TEST(test_time_is_kept_to_the_nanosecond)
 {
 	static const struct timespec times[] = {
-		{ 0, 0 },	  { 0, 999999999 },	   { 1, 1 },
-		{ -1, 500000000 }, { YEAR_1901, 0 },	   { YEAR_1901, 1 },
+		{ 0, 0 },          { 0, 999999999 },     { 1, 1 },
+		{ -1, 500000000 }, { YEAR_1901, 0 },     { YEAR_1901, 1 },
 		{ INT32_MAX, 5 },  { 0x100000000LL, 7 }, { YEAR_2446, 999999999 },
 	};
 

@@ -16,7 +16,7 @@
 
 #define FIXTURE_SIZE   (16 * MIB)
 #define FIXTURE_INODES 200
-#define ROOT	       ((uint64_t)FUSE_ROOT_ID)
+#define ROOT           ((uint64_t)FUSE_ROOT_ID)
 
 static struct super *sb;
 static struct ztfuse front;

@@ -60,11 +60,11 @@ END_TEST
 /* The kernel remembers ENOSYS and asks no more. */
 START_TEST(test_requests_that_need_no_answer_are_declined_once_and_for_all)
 {
-	static const uint32_t opcodes[] = { FUSE_FLUSH,	 FUSE_FSYNC,	FUSE_FSYNCDIR,
-					    FUSE_ACCESS, FUSE_GETLK,	FUSE_SETLK,
+	static const uint32_t opcodes[] = { FUSE_FLUSH,  FUSE_FSYNC,    FUSE_FSYNCDIR,
+					    FUSE_ACCESS, FUSE_GETLK,    FUSE_SETLK,
 					    FUSE_SETLKW, FUSE_GETXATTR, FUSE_LISTXATTR,
-					    FUSE_OPEN,	 FUSE_OPENDIR,	FUSE_CREATE,
-					    FUSE_BMAP,	 FUSE_POLL,	FUSE_COPY_FILE_RANGE };
+					    FUSE_OPEN,   FUSE_OPENDIR,  FUSE_CREATE,
+					    FUSE_BMAP,   FUSE_POLL,     FUSE_COPY_FILE_RANGE };
 	const uint64_t ino = make_file(ROOT, "f");
 	static const char zeros[128];
 
@@ -78,7 +78,7 @@ END_TEST
 
 START_TEST(test_unknown_opcode_is_declined)
 {
-	static const uint32_t opcodes[] = { 0,	 7,    19,   51,	 53,
+	static const uint32_t opcodes[] = { 0,   7,    19,   51,         53,
 					    100, 4095, 5000, 0x7fffffff, 0xffffffff };
 
 	for (size_t i = 0; i < ARRAY_SIZE(opcodes); i++)

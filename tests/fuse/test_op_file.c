@@ -17,7 +17,7 @@ static void fill(char *buf, size_t len, uint64_t seed)
 
 START_TEST(test_bytes_come_back_at_every_size)
 {
-	static const uint32_t sizes[] = { 1,	 100,	4095,  4096,	4097,
+	static const uint32_t sizes[] = { 1,     100,   4095,  4096,    4097,
 					  65535, 65536, 65537, 1000000, ZTFUSE_IO_MAX };
 	const uint64_t ino = make_file(ROOT, "f");
 	struct fuse_attr attr;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * zt_check.h - what every Check program here shares: its main(), messages on the error output, random numbers with a seed.
+ * zt_check.h - what every Check program here shares: its main(), messages on the error output,
+ * random numbers with a seed.
  */
 #ifndef ZT_TESTS_LIB_ZT_CHECK_H
 #define ZT_TESTS_LIB_ZT_CHECK_H
@@ -20,7 +21,10 @@ static inline void zt_check_log(enum zt_log_level level, const char *line)
 	fprintf(stderr, "%s\n", line);
 }
 
-/* zt_seed() - ZT_SEED from the environment, or the time; printed, so that a failing run can be repeated */
+/*
+ * zt_seed() - ZT_SEED from the environment, or the time; printed, so that a failing run can be
+ * repeated
+ */
 static inline uint64_t zt_seed(void)
 {
 	const char *text = getenv("ZT_SEED");

@@ -67,13 +67,16 @@ struct result oracle_result(int64_t value)
 bool oracle_expect(struct oracle *o, const char *call, const struct result r[NR_SIDES])
 {
 	if (r[SIDE_A].value != r[SIDE_B].value || r[SIDE_A].error != r[SIDE_B].error)
-		oracle_die(o, "%s: %s returned %" PRId64 " (%s), the reference %" PRId64 " (%s)", call,
-			   o->dir[SIDE_A], r[SIDE_A].value, strerror(r[SIDE_A].error),
+		oracle_die(o, "%s: %s returned %" PRId64 " (%s), the reference %" PRId64 " (%s)",
+			   call, o->dir[SIDE_A], r[SIDE_A].value, strerror(r[SIDE_A].error),
 			   r[SIDE_B].value, strerror(r[SIDE_B].error));
 	return r[SIDE_A].error == 0;
 }
 
-/* A name: mostly a short one that may exist, now and then one as long as is allowed or one byte longer. */
+/*
+ * A name: mostly a short one that may exist, now and then one as long as is allowed or one byte
+ * longer.
+ */
 static void random_name(struct oracle *o, char *name, bool folder)
 {
 	uint64_t kind = oracle_below(o, 200);
@@ -131,8 +134,10 @@ void oracle_fill(struct oracle *o, size_t len)
 
 static void make_pools(struct oracle *o)
 {
-	static const char *const words[] = { "the ", "page ", "of ", "cluster ", "is ", "held\n", "0x", "if (",
-					     ") {\n", "return ", "struct ", "->", "and ", "memory ", "; ", "42 " };
+	static const char *const words[] = { "the ",  "page ",   "of ",     "cluster ",
+					     "is ",   "held\n",  "0x",      "if (",
+					     ") {\n", "return ", "struct ", "->",
+					     "and ",  "memory ", "; ",      "42 " };
 	size_t len = 2 * MAX_IO, n;
 
 	for (size_t i = 0; i < len; i += 8) {
@@ -160,7 +165,8 @@ static void probe(struct oracle *o)
 	for (int side = 0; side < NR_SIDES; side++) {
 		fd = openat(o->root[side], name, O_RDWR | O_CREAT | O_EXCL, 0600);
 		if (fd < 0 || ftruncate(fd, 8192) < 0)
-			oracle_die(o, "%s: cannot create a file: %s", o->dir[side], strerror(errno));
+			oracle_die(o, "%s: cannot create a file: %s", o->dir[side],
+				   strerror(errno));
 		if (side == SIDE_A) {
 			map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 			o->has_mmap = map != MAP_FAILED;
@@ -183,16 +189,20 @@ static void probe(struct oracle *o)
 
 static void usage(void)
 {
-	fputs("usage: oracle --dir A --ref B [--ops N] [--seed S] [--files N] [--verbose]\n", stderr);
+	fputs("usage: oracle --dir A --ref B [--ops N] [--seed S] [--files N] [--verbose]\n",
+	      stderr);
 	exit(2);
 }
 
 static uint64_t parse_options(struct oracle *o, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "dir", required_argument, NULL, 'a' },   { "ref", required_argument, NULL, 'b' },
-		{ "ops", required_argument, NULL, 'n' },   { "seed", required_argument, NULL, 's' },
-		{ "files", required_argument, NULL, 'f' }, { "verbose", no_argument, NULL, 'v' },
+		{ "dir", required_argument, NULL, 'a' },
+		{ "ref", required_argument, NULL, 'b' },
+		{ "ops", required_argument, NULL, 'n' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "files", required_argument, NULL, 'f' },
+		{ "verbose", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t ops = 10000;
@@ -202,13 +212,26 @@ static uint64_t parse_options(struct oracle *o, int argc, char **argv)
 	o->nr_files = 6;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (c) {
-		case 'a': o->dir[SIDE_A] = optarg; break;
-		case 'b': o->dir[SIDE_B] = optarg; break;
-		case 'n': ops = strtoull(optarg, NULL, 0); break;
-		case 's': o->seed = strtoull(optarg, NULL, 0); break;
-		case 'f': o->nr_files = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'v': o->verbose = true; break;
-		default: usage();
+		case 'a':
+			o->dir[SIDE_A] = optarg;
+			break;
+		case 'b':
+			o->dir[SIDE_B] = optarg;
+			break;
+		case 'n':
+			ops = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			o->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'f':
+			o->nr_files = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		default:
+			usage();
 		}
 	}
 	if (!o->dir[SIDE_A] || !o->dir[SIDE_B] || o->nr_files == 0 || optind != argc)

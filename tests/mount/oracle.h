@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * oracle.h - the random-operation test: the same operations on two folders must have the same results.
+ * oracle.h - the random-operation test: the same operations on two folders must have the same
+ * results.
  *
- * Folder A is on the filesystem under test, folder B on one that is believed (tmpfs). Nothing here knows what
- * a filesystem should answer: only that both answer alike. One thread; no locks.
+ * Folder A is on the filesystem under test, folder B on one that is believed (tmpfs). Nothing here
+ * knows what a filesystem should answer: only that both answer alike. One thread; no locks.
  */
 #ifndef ZT_TESTS_MOUNT_ORACLE_H
 #define ZT_TESTS_MOUNT_ORACLE_H
@@ -16,9 +17,9 @@
 
 enum { SIDE_A, SIDE_B, NR_SIDES };
 
-#define OPEN_PAIRS	      8 /* files held open */
+#define OPEN_PAIRS    8 /* files held open */
 #define MAX_FILE_SIZE (3u << 20) /* bytes a file grows to */
-#define MAX_IO	      (512u << 10) /* bytes of one request */
+#define MAX_IO        (512u << 10) /* bytes of one request */
 #define PATH_SIZE     1200
 
 /* One file open on both sides. */
@@ -68,7 +69,10 @@ struct result oracle_result(int64_t value);
 /* oracle_expect() - both results must be equal. Return: whether they are a success. */
 bool oracle_expect(struct oracle *o, const char *call, const struct result r[NR_SIDES]);
 
-/* oracle_path() - a random path below the root, maybe of something that exists; @folder: one that folders have */
+/*
+ * oracle_path() - a random path below the root, maybe of something that exists; @folder: one
+ * that folders have
+ */
 void oracle_path(struct oracle *o, char path[PATH_SIZE], bool folder);
 
 /* oracle_fill() - @len bytes of some kind of data into the buffer of A, and the same into B's */
@@ -81,7 +85,10 @@ void compare_paths(struct oracle *o, const char *path);
 void compare_content(struct oracle *o, const char *path, const int fd[NR_SIDES], bool cold);
 void compare_trees(struct oracle *o);
 
-/* cool() - write a file's dirty pages out and drop its cache, so that the next read comes from the daemon */
+/*
+ * cool() - write a file's dirty pages out and drop its cache, so that the next read comes from
+ * the daemon
+ */
 void cool(struct oracle *o, const char *path, int fd);
 
 /* One random operation on data, on names. */

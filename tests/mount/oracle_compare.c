@@ -50,8 +50,8 @@ void compare_paths(struct oracle *o, const char *path)
 	struct result r[NR_SIDES];
 
 	for (int side = 0; side < NR_SIDES; side++)
-		r[side] = oracle_result(
-			fstatat(o->root[side], path, &st[side], AT_SYMLINK_NOFOLLOW));
+		r[side] =
+			oracle_result(fstatat(o->root[side], path, &st[side], AT_SYMLINK_NOFOLLOW));
 	if (oracle_expect(o, "lstat", r))
 		compare_stat(o, path, st);
 }
@@ -112,8 +112,8 @@ static void listing_add(struct oracle *o, struct listing *list, const struct dir
 		list->room = list->room ? 2 * list->room : 64;
 		list->names = reallocarray(list->names, list->room, sizeof(char *));
 	}
-	if (!list->names || asprintf(&list->names[list->nr++], "%c%s", 'A' + entry->d_type,
-				     entry->d_name) < 0)
+	if (!list->names ||
+	    asprintf(&list->names[list->nr++], "%c%s", 'A' + entry->d_type, entry->d_name) < 0)
 		oracle_die(o, "out of memory");
 }
 
@@ -122,7 +122,8 @@ static void check_ino(struct oracle *o, int dir, const char *path, const struct 
 	struct stat st;
 
 	if (!strcmp(entry->d_name, ".."))
-		return; /* the kernel keeps listings, and does not look at ".." when a folder moves */
+		/* the kernel keeps listings, and does not look at ".." when a folder moves */
+		return;
 	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		oracle_die(o, "%s/%s: listed, but lstat says %s", path, entry->d_name,
 			   strerror(errno));
@@ -131,7 +132,8 @@ static void check_ino(struct oracle *o, int dir, const char *path, const struct 
 			   (unsigned long)st.st_ino, (unsigned long)entry->d_ino);
 }
 
-static void listing_load(struct oracle *o, struct listing *list, int dir, const char *path, int side)
+static void listing_load(struct oracle *o, struct listing *list, int dir, const char *path,
+			 int side)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -160,7 +162,8 @@ static void listing_free(struct listing *list)
 	free(list->names);
 }
 
-static void compare_listings(struct oracle *o, const char *path, const struct listing list[NR_SIDES])
+static void compare_listings(struct oracle *o, const char *path,
+			     const struct listing list[NR_SIDES])
 {
 	const struct listing *a = &list[SIDE_A], *b = &list[SIDE_B];
 

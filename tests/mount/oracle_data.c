@@ -17,22 +17,32 @@ static uint64_t random_offset(struct oracle *o, uint64_t limit)
 	uint64_t off = oracle_below(o, limit);
 
 	switch (oracle_below(o, 4)) {
-	case 0: return off & ~UINT64_C(4095);
-	case 1: return off & ~UINT64_C(65535);
-	case 2: return oracle_below(o, limit < 20000 ? limit : 20000);
-	default: return off;
+	case 0:
+		return off & ~UINT64_C(4095);
+	case 1:
+		return off & ~UINT64_C(65535);
+	case 2:
+		return oracle_below(o, limit < 20000 ? limit : 20000);
+	default:
+		return off;
 	}
 }
 
 static size_t random_length(struct oracle *o)
 {
 	switch (oracle_below(o, 8)) {
-	case 0: return 1 + oracle_below(o, 16);
-	case 1: return 4096;
-	case 2: return 4096 * (1 + oracle_below(o, 40));
-	case 3: return 1 + oracle_below(o, 150000);
-	case 4: return 65536 * (1 + oracle_below(o, MAX_IO / 65536));
-	default: return 1 + oracle_below(o, 9000);
+	case 0:
+		return 1 + oracle_below(o, 16);
+	case 1:
+		return 4096;
+	case 2:
+		return 4096 * (1 + oracle_below(o, 40));
+	case 3:
+		return 1 + oracle_below(o, 150000);
+	case 4:
+		return 65536 * (1 + oracle_below(o, MAX_IO / 65536));
+	default:
+		return 1 + oracle_below(o, 9000);
 	}
 }
 
@@ -189,9 +199,13 @@ static int zero_range_by_hand(int fd, bool keep_size, uint64_t off, uint64_t len
 
 static void op_fallocate(struct oracle *o, struct pair *pair)
 {
-	static const int modes[] = { 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
-				     FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE };
+	static const int modes[] = { 0,
+				     FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_ZERO_RANGE,
+				     FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE };
 	int mode = modes[oracle_below(o, 7)];
 	uint64_t off = random_offset(o, MAX_FILE_SIZE);
 	size_t len = random_length(o);
@@ -202,10 +216,11 @@ static void op_fallocate(struct oracle *o, struct pair *pair)
 	oracle_say(o, "fallocate %s mode %d: %zu bytes at %" PRIu64, pair->path, mode, len, off);
 	r[SIDE_A] = oracle_result(fallocate(pair->fd[SIDE_A], mode, (off_t)off, (off_t)len));
 	if (mode & FALLOC_FL_ZERO_RANGE)
-		r[SIDE_B] = oracle_result(zero_range_by_hand(pair->fd[SIDE_B],
-							     mode & FALLOC_FL_KEEP_SIZE, off, len));
+		r[SIDE_B] = oracle_result(
+			zero_range_by_hand(pair->fd[SIDE_B], mode & FALLOC_FL_KEEP_SIZE, off, len));
 	else
-		r[SIDE_B] = oracle_result(fallocate(pair->fd[SIDE_B], mode, (off_t)off, (off_t)len));
+		r[SIDE_B] =
+			oracle_result(fallocate(pair->fd[SIDE_B], mode, (off_t)off, (off_t)len));
 	oracle_expect(o, "fallocate", r);
 }
 
@@ -230,8 +245,9 @@ static void op_mmap(struct oracle *o, struct pair *pair, bool write)
 	oracle_fill(o, len);
 	for (int side = 0; side < NR_SIDES; side++) {
 		size_t map_len = (size_t)(off - start) + len;
-		char *map = mmap(NULL, map_len, write ? PROT_READ | PROT_WRITE : PROT_READ,
-				 o->has_mmap ? MAP_SHARED : MAP_PRIVATE, pair->fd[side], (off_t)start);
+		char *map =
+			mmap(NULL, map_len, write ? PROT_READ | PROT_WRITE : PROT_READ,
+			     o->has_mmap ? MAP_SHARED : MAP_PRIVATE, pair->fd[side], (off_t)start);
 
 		if (map == MAP_FAILED)
 			oracle_die(o, "%s: mmap: %s", o->dir[side], strerror(errno));
@@ -254,19 +270,21 @@ static void op_sync(struct oracle *o, struct pair *pair)
 
 	oracle_say(o, "%s %s", data_only ? "fdatasync" : "fsync", pair->path);
 	for (int side = 0; side < NR_SIDES; side++)
-		r[side] = oracle_result(data_only ? fdatasync(pair->fd[side]) : fsync(pair->fd[side]));
+		r[side] = oracle_result(data_only ? fdatasync(pair->fd[side])
+						  : fsync(pair->fd[side]));
 	oracle_expect(o, "fsync", r);
 }
 
 /* Copy within the filesystem, until all is copied or the source ends. */
 static void op_copy(struct oracle *o, struct pair *from, struct pair *to)
 {
-	uint64_t off_in = random_offset(o, MAX_FILE_SIZE), off_out = random_offset(o, MAX_FILE_SIZE);
+	uint64_t off_in = random_offset(o, MAX_FILE_SIZE),
+		 off_out = random_offset(o, MAX_FILE_SIZE);
 	size_t len = random_length(o);
 	struct result r[NR_SIDES];
 
-	oracle_say(o, "copy_file_range %s at %" PRIu64 " to %s at %" PRIu64 ": %zu bytes", from->path,
-		   off_in, to->path, off_out, len);
+	oracle_say(o, "copy_file_range %s at %" PRIu64 " to %s at %" PRIu64 ": %zu bytes",
+		   from->path, off_in, to->path, off_out, len);
 	for (int side = 0; side < NR_SIDES; side++) {
 		off_t in = (off_t)off_in, out = (off_t)off_out;
 		size_t done = 0;

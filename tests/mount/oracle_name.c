@@ -44,7 +44,12 @@ static void op_remove(struct oracle *o, int flags)
 
 static void op_rename(struct oracle *o)
 {
-	static const unsigned all_flags[] = { 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT,
+	static const unsigned all_flags[] = { 0,
+					      0,
+					      0,
+					      RENAME_NOREPLACE,
+					      RENAME_EXCHANGE,
+					      RENAME_WHITEOUT,
 					      RENAME_NOREPLACE | RENAME_EXCHANGE };
 	unsigned flags = all_flags[oracle_below(o, 7)];
 	bool folder = oracle_below(o, 4) == 0;
@@ -57,8 +62,7 @@ static void op_rename(struct oracle *o)
 	oracle_path(o, to, folder && oracle_below(o, 8));
 	oracle_say(o, "rename %s to %s flags %u", from, to, flags);
 	for (int side = 0; side < NR_SIDES; side++)
-		r[side] = oracle_result(
-			renameat2(o->root[side], from, o->root[side], to, flags));
+		r[side] = oracle_result(renameat2(o->root[side], from, o->root[side], to, flags));
 	oracle_expect(o, "rename", r);
 	compare_paths(o, from);
 	compare_paths(o, to);
@@ -98,7 +102,9 @@ static void op_symlink(struct oracle *o)
 static void op_mknod(struct oracle *o)
 {
 	bool device = o->is_root && oracle_below(o, 2);
-	mode_t mode = device ? S_IFCHR | 0600 : oracle_below(o, 2) ? S_IFIFO | 0644 : S_IFSOCK | 0755;
+	mode_t mode = device               ? S_IFCHR | 0600
+		      : oracle_below(o, 2) ? S_IFIFO | 0644
+					   : S_IFSOCK | 0755;
 	dev_t rdev = device ? (dev_t)0x103 : 0;
 	char path[PATH_SIZE];
 	struct result r[NR_SIDES];
@@ -138,8 +144,8 @@ static void op_chown(struct oracle *o)
 	oracle_path(o, path, oracle_below(o, 5) == 0);
 	oracle_say(o, "chown %s to %d:%d", path, (int)uid, (int)gid);
 	for (int side = 0; side < NR_SIDES; side++)
-		r[side] = oracle_result(
-			fchownat(o->root[side], path, uid, gid, AT_SYMLINK_NOFOLLOW));
+		r[side] =
+			oracle_result(fchownat(o->root[side], path, uid, gid, AT_SYMLINK_NOFOLLOW));
 	oracle_expect(o, "chown", r);
 	compare_paths(o, path);
 }
@@ -161,8 +167,7 @@ static void op_utimens(struct oracle *o)
 		times[omit].tv_nsec = UTIME_OMIT;
 	oracle_say(o, "utimens %s", path);
 	for (int side = 0; side < NR_SIDES; side++)
-		r[side] = oracle_result(
-			utimensat(o->root[side], path, times, AT_SYMLINK_NOFOLLOW));
+		r[side] = oracle_result(utimensat(o->root[side], path, times, AT_SYMLINK_NOFOLLOW));
 	if (!oracle_expect(o, "utimens", r))
 		return;
 	for (int side = 0; side < NR_SIDES; side++)
@@ -185,8 +190,7 @@ static void op_readlink(struct oracle *o)
 	oracle_path(o, path, oracle_below(o, 5) == 0);
 	oracle_say(o, "readlink %s", path);
 	for (int side = 0; side < NR_SIDES; side++)
-		r[side] = oracle_result(
-			readlinkat(o->root[side], path, target[side], PATH_SIZE));
+		r[side] = oracle_result(readlinkat(o->root[side], path, target[side], PATH_SIZE));
 	if (oracle_expect(o, "readlink", r) &&
 	    memcmp(target[SIDE_A], target[SIDE_B], (size_t)r[SIDE_A].value) != 0)
 		oracle_die(o, "other target than the reference");
@@ -238,7 +242,8 @@ void oracle_name_op(struct oracle *o)
 }
 
 /* One change of the sparse file: data is never zero, punched ranges are whole pages. */
-static struct result sparse_step(struct oracle *o, int side, int fd, unsigned kind, uint64_t off, size_t len)
+static struct result sparse_step(struct oracle *o, int side, int fd, unsigned kind, uint64_t off,
+				 size_t len)
 {
 	uint64_t page = off & ~UINT64_C(4095);
 
@@ -268,7 +273,10 @@ static void compare_segment(struct oracle *o, const int fd[NR_SIDES], off_t star
 	}
 }
 
-/* Both list the same runs of data, which read the same. Ends at the file's end, with ENXIO on both sides. */
+/*
+ * Both list the same runs of data, which read the same. Ends at the file's end, with ENXIO on
+ * both sides.
+ */
 static void compare_segments(struct oracle *o, const int fd[NR_SIDES])
 {
 	struct result r[NR_SIDES];
@@ -317,7 +325,8 @@ void oracle_sparse_op(struct oracle *o)
 		oracle_expect(o, "sparse step", r);
 	}
 	oracle_say(o, "sparse file: comparing");
-	cool(o, name, fd[SIDE_A]); /* the kernel asks the daemon for holes, without its own dirty pages */
+	/* the kernel asks the daemon for holes, without its own dirty pages */
+	cool(o, name, fd[SIDE_A]);
 	compare_segments(o, fd);
 	for (int side = 0; side < NR_SIDES; side++) {
 		close(fd[side]);

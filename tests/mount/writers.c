@@ -5,9 +5,10 @@
  *   writers [--writers N] [--rounds R] [--seed S] [--mode shared|locked] [--no-map] FILE
  *
  * shared: each process owns every N-th stripe of the file and rewrites its stripes, by write, by
- *         O_DIRECT write, or through a mapping; what it wrote is what it must read, now and at the end.
- * locked: all processes rewrite the same records under byte-range locks. Each record carries a checksum, so one that
- *         was read stale or half written is found by the next process that has the lock.
+ *         O_DIRECT write, or through a mapping; what it wrote is what it must read, now and at the
+ * end. locked: all processes rewrite the same records under byte-range locks. Each record carries a
+ * checksum, so one that was read stale or half written is found by the next process that has the
+ * lock.
  *
  * Exits 0; 1 after one line that says what was wrong.
  */
@@ -85,7 +86,8 @@ static void check_stripe(int fd, uint64_t stripe, uint64_t round)
 		die("a stripe was lost", stripe * len);
 }
 
-static void write_stripe(int fd, int direct_fd, char *map, uint64_t stripe, uint64_t round, unsigned how)
+static void write_stripe(int fd, int direct_fd, char *map, uint64_t stripe, uint64_t round,
+			 unsigned how)
 {
 	static char buf[MAX_STRIPE] __attribute__((aligned(4096)));
 	size_t len = stripe_size();
@@ -196,7 +198,8 @@ static int make_file(void)
 	memset(&rec, 0, sizeof(rec));
 	rec.sum = sum_of(&rec);
 	for (uint64_t nr = 0; opt.locked && nr < NR_RECORDS; nr++)
-		if (pwrite(fd, &rec, sizeof(rec), (off_t)(nr * RECORD_SIZE)) != (ssize_t)sizeof(rec))
+		if (pwrite(fd, &rec, sizeof(rec), (off_t)(nr * RECORD_SIZE)) !=
+		    (ssize_t)sizeof(rec))
 			die("cannot write", nr * RECORD_SIZE);
 	return fd;
 }
@@ -204,8 +207,10 @@ static int make_file(void)
 static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "writers", required_argument, NULL, 'w' }, { "rounds", required_argument, NULL, 'r' },
-		{ "seed", required_argument, NULL, 's' },    { "mode", required_argument, NULL, 'm' },
+		{ "writers", required_argument, NULL, 'w' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "mode", required_argument, NULL, 'm' },
 		{ "no-map", no_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -213,16 +218,28 @@ static void parse_options(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (c) {
-		case 'w': opt.writers = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'r': opt.rounds = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 's': opt.seed = strtoull(optarg, NULL, 0); break;
-		case 'm': opt.locked = strcmp(optarg, "locked") == 0; break;
-		case 'n': opt.no_map = true; break;
-		default: optind = argc;
+		case 'w':
+			opt.writers = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			opt.rounds = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			opt.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'm':
+			opt.locked = strcmp(optarg, "locked") == 0;
+			break;
+		case 'n':
+			opt.no_map = true;
+			break;
+		default:
+			optind = argc;
 		}
 	}
 	if (optind + 1 != argc || opt.writers == 0 || opt.writers > MAX_WRITERS) {
-		fputs("usage: writers [--writers N] [--rounds R] [--seed S] [--mode M] FILE\n", stderr);
+		fputs("usage: writers [--writers N] [--rounds R] [--seed S] [--mode M] FILE\n",
+		      stderr);
 		exit(2);
 	}
 	opt.file = argv[optind];
@@ -255,7 +272,7 @@ int main(int argc, char **argv)
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	for (uint64_t i = 0; !opt.locked && i < stripes; i++)
 		check_stripe(fd, i, opt.rounds);
-	printf("%u writers, %u rounds, stripes of %zu bytes: all as written\n", opt.writers, opt.rounds,
-	       opt.locked ? (size_t)RECORD_SIZE : stripe_size());
+	printf("%u writers, %u rounds, stripes of %zu bytes: all as written\n", opt.writers,
+	       opt.rounds, opt.locked ? (size_t)RECORD_SIZE : stripe_size());
 	return 0;
 }

@@ -11,11 +11,13 @@ START_TEST(test_size_is_read_as_tmpfs_does)
 		const char *text;
 		uint64_t value;
 	} cases[] = {
-		{ "0", 0 },	     { "4096", 4096 },	    { "1k", KIB },
-		{ "1K", KIB },	     { "2m", 2 * MIB },	    { "3G", 3 * GIB },
-		{ "1t", KIB * GIB }, { "1E", GIB * GIB },   { "50%", 500 },
-		{ "100%", 1000 },    { "150%", 1500 },	    { "18446744073709551615", UINT64_MAX },
-		{ "0%", 0 },	     { "15e", 15 * GIB * GIB },
+		{ "0", 0 },          { "4096", 4096 },
+		{ "1k", KIB },       { "1K", KIB },
+		{ "2m", 2 * MIB },   { "3G", 3 * GIB },
+		{ "1t", KIB * GIB }, { "1E", GIB * GIB },
+		{ "50%", 500 },      { "100%", 1000 },
+		{ "150%", 1500 },    { "18446744073709551615", UINT64_MAX },
+		{ "0%", 0 },         { "15e", 15 * GIB * GIB },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -33,10 +35,19 @@ START_TEST(test_bad_size_is_refused_and_output_left_alone)
 		const char *text;
 		int error;
 	} cases[] = {
-		{ "", -EINVAL },     { "k", -EINVAL },	 { "-1", -EINVAL },   { "1x", -EINVAL },
-		{ "1kk", -EINVAL },  { " 1", -EINVAL },	 { "1 ", -EINVAL },   { "1.5g", -EINVAL },
-		{ "50%%", -EINVAL }, { "%", -EINVAL },	 { "16e", -ERANGE },
-		{ "18446744073709551616", -ERANGE },	 { "99999999999999999999%", -ERANGE },
+		{ "", -EINVAL },
+		{ "k", -EINVAL },
+		{ "-1", -EINVAL },
+		{ "1x", -EINVAL },
+		{ "1kk", -EINVAL },
+		{ " 1", -EINVAL },
+		{ "1 ", -EINVAL },
+		{ "1.5g", -EINVAL },
+		{ "50%%", -EINVAL },
+		{ "%", -EINVAL },
+		{ "16e", -ERANGE },
+		{ "18446744073709551616", -ERANGE },
+		{ "99999999999999999999%", -ERANGE },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -513,8 +513,10 @@ START_TEST(test_fewer_threads_than_wanted_go_on_with_a_warning)
 }
 END_TEST
 
-/* The third allocation is that of the engines: zcomp and accelerator are there, the algorithm has
- * none of its own. */
+/*
+ * The third allocation is that of the engines: zcomp and accelerator are there, the algorithm has
+ * none of its own.
+ */
 START_TEST(test_no_memory_for_the_device_degrades_with_a_reason)
 {
 	struct zcomp *comp;

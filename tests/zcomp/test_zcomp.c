@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_zcomp.c - set-up, its refusals, the order of calls, and what becomes of a backend's
- * failures. */
+/*
+ * test_zcomp.c - set-up, its refusals, the order of calls, and what becomes of a backend's
+ * failures.
+ */
 #include <errno.h>
 
 #include "tests/zcomp/fake.h"
@@ -223,8 +225,10 @@ START_TEST(test_reported_degradation_is_logged_and_in_the_stat)
 }
 END_TEST
 
-/* The accelerator's trouble is never the caller's: refused or failed, the work is done all the
- * same. */
+/*
+ * The accelerator's trouble is never the caller's: refused or failed, the work is done all the
+ * same.
+ */
 START_TEST(test_managed_compression_that_fails_is_done_by_a_thread_stream)
 {
 	static const int errors[] = { -EBUSY, -EIO, -ETIMEDOUT, -ENOMEM };

@@ -42,12 +42,12 @@ static void teardown(void)
 }
 
 /* Each damage is done, found, undone. */
-#define DAMAGE(do_it, undo_it)                                \
-	do {                                                  \
-		do_it;                                        \
-		ck_assert_int_eq(zs_check(pool), -EUCLEAN);   \
-		undo_it;                                      \
-		ck_assert_int_eq(zs_check(pool), 0);          \
+#define DAMAGE(do_it, undo_it)                                                                     \
+	do {                                                                                       \
+		do_it;                                                                             \
+		ck_assert_int_eq(zs_check(pool), -EUCLEAN);                                        \
+		undo_it;                                                                           \
+		ck_assert_int_eq(zs_check(pool), 0);                                               \
 	} while (0)
 
 START_TEST(test_headers_that_differ_from_the_bitmap_are_found)

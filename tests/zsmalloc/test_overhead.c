@@ -11,7 +11,7 @@
 #include "tests/zsmalloc/keeper.h"
 #include "util/sizes.h"
 
-#define TOTAL	    (256 * MIB)
+#define TOTAL       (256 * MIB)
 #define MAX_OBJECTS 400000u
 
 static struct arena *arena;
@@ -131,9 +131,9 @@ START_TEST(test_raw_clusters_cost_at_most_1_2_percent)
 			uint32_t i = 0;
 
 			for (; (uint64_t)i * size < TOTAL / 16; i++)
-				ck_assert_int_eq(zs_malloc(pool, size + keeper_bytes[k],
-							   &keeper.words[i]),
-						 0);
+				ck_assert_int_eq(
+					zs_malloc(pool, size + keeper_bytes[k], &keeper.words[i]),
+					0);
 			expect_overhead("raw", 1.2);
 			while (i-- > 0) {
 				zs_free(pool, keeper.words[i]);

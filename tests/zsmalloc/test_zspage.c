@@ -74,8 +74,8 @@ START_TEST(test_one_object_costs_its_own_pages)
 {
 	static const struct {
 		uint32_t size, pages;
-	} cases[] = { { 1, 1 },	    { 100, 1 },	   { 4000, 1 },
-		      { 5000, 2 },  { 30000, 8 },  { ZS_MAX_SIZE, 33 } };
+	} cases[] = { { 1, 1 },    { 100, 1 },   { 4000, 1 },
+		      { 5000, 2 }, { 30000, 8 }, { ZS_MAX_SIZE, 33 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		ref_t ref = make(cases[i].size);

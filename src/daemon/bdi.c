@@ -16,8 +16,8 @@
 
 /* What compressors on all cores work off in a fraction of a second: enough to never run dry. */
 #define DIRTY_BYTES "134217728"
-/* One request's worth, as FUSE negotiates it at most. */
-#define READ_AHEAD_KB "1024"
+/* Four requests under way at a time: with one, its sender and the daemon take turns. */
+#define READ_AHEAD_KB "4096"
 
 /* In place: mountinfo writes blank, tab, newline and backslash as three octal digits. */
 static void unescape(char *text)

@@ -85,7 +85,8 @@ const char *blkmap_zcomp_name(const struct blkmap *map);
 
 /**
  * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read
- * as zero Context: file held shared. Return: 0, -EIO when an object is damaged.
+ * as zero
+ * Context: file held shared. Return: 0, -EIO when an object is damaged.
  */
 int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
 		size_t len) ZT_MUST_CHECK;
@@ -107,8 +108,8 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
  *
  * Context: file held shared; blkmap_covers() holds.
  * Return:  0, -ENOSPC (size= or memory), -ENOMEM, -EIO. After an error some clusters behind
- * @out_done may have been stored too: the caller truncates to the file's size, so that nothing
- * stands beyond its end.
+ *          @out_done may have been stored too: the caller truncates to the file's size, so that
+ *          nothing stands beyond its end.
  */
 int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
 		 size_t len, enum zstrm_pref pref, size_t *out_done) ZT_MUST_CHECK;
@@ -126,8 +127,8 @@ int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 /**
  * blkmap_truncate() - drop everything at and beyond @size
  * Needs no memory: the last object is only declared shorter. The exception is a cluster of one
- * repeated value that is not zero, cut in the middle. Context: file held exclusive. Return: 0;
- * -ENOSPC or -ENOMEM in that case (all later clusters are gone then).
+ * repeated value that is not zero, cut in the middle.
+ * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM in that case (all later clusters are gone then).
  */
 int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file,
 		    uint64_t size) ZT_MUST_CHECK;
@@ -158,8 +159,9 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 /**
  * blkmap_check_file() - walker over one file: every slot's object is live, owned by it, decodes,
- * and the page counts add up Context: nobody else uses the mount meanwhile. @inout_objects counts
- * the objects seen. Return: 0 or -EUCLEAN after a line on the log.
+ * and the page counts add up
+ * @inout_objects: counts the objects seen
+ * Context: nobody else uses the mount meanwhile. Return: 0 or -EUCLEAN after a line on the log.
  */
 int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file,
 		      uint64_t *inout_objects) ZT_MUST_CHECK;

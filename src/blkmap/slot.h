@@ -4,10 +4,11 @@
  *
  *   kind       bits 0..2
  *   HOLE       the whole word is 0: never written, or punched
- *   SAME       the value of one repeated 8-byte word, sign-extended from bits 3..63; every byte of
- * the cluster (page) is present ZERO       pages that are present and all zero; bits 3..34: one bit
- * per page OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two
- * flags MAP        a cluster map in the metadata pool: ref (38 bits)
+ *   SAME       one repeated value; every byte of the cluster (page) is present. Bit 3 set: a 4-byte
+ *              value in bits 4..35; otherwise an 8-byte one, sign-extended from bits 4..63
+ *   ZERO       pages that are present and all zero; bits 3..34: one bit per page
+ *   OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two flags
+ *   MAP        a cluster map in the metadata pool: ref (38 bits)
  *
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
  * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that
@@ -97,20 +98,36 @@ static inline uint32_t slot_zero_mask(uint64_t word)
 	return (uint32_t)(word >> SLOT_KIND_BITS);
 }
 
-/* Whether a repeated word fits a slot: 61 bits, sign-extended. */
+#define SLOT_SAME_SHORT (1u << SLOT_KIND_BITS)
+#define SLOT_SAME_SHIFT (SLOT_KIND_BITS + 1)
+
+/* An 8-byte word of two equal halves. */
+static inline bool slot_same_is_short(uint64_t value)
+{
+	return (uint32_t)value == value >> 32;
+}
+
+/* Whether a repeated word fits a slot: two equal halves, or 60 bits, sign-extended. */
 static inline bool slot_same_fits(uint64_t value)
 {
-	return (uint64_t)((int64_t)(value << SLOT_KIND_BITS) >> SLOT_KIND_BITS) == value;
+	return slot_same_is_short(value) ||
+	       (uint64_t)((int64_t)(value << SLOT_SAME_SHIFT) >> SLOT_SAME_SHIFT) == value;
 }
 
 static inline uint64_t slot_make_same(uint64_t value)
 {
-	return SLOT_SAME | value << SLOT_KIND_BITS;
+	if (slot_same_is_short(value))
+		return SLOT_SAME | SLOT_SAME_SHORT | (uint64_t)(uint32_t)value << SLOT_SAME_SHIFT;
+	return SLOT_SAME | value << SLOT_SAME_SHIFT;
 }
 
 static inline uint64_t slot_same_value(uint64_t word)
 {
-	return (uint64_t)((int64_t)word >> SLOT_KIND_BITS);
+	uint64_t half = (uint32_t)(word >> SLOT_SAME_SHIFT);
+
+	if (word & SLOT_SAME_SHORT)
+		return half << 32 | half;
+	return (uint64_t)((int64_t)word >> SLOT_SAME_SHIFT);
 }
 
 /* Mask of the pages that @length bytes from the front touch. */

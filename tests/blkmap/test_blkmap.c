@@ -182,7 +182,10 @@ END_TEST
 
 START_TEST(test_repeated_values_live_in_the_slot)
 {
-	static const uint64_t values[] = { 0, 1, UINT64_MAX, 0x0fffffffffffffff, 0x41414141 };
+	static const uint64_t values[] = {
+		0, 1, UINT64_MAX, 0x07ffffffffffffff, 0xf800000000000000,
+		0x41414141, 0x2020202020202020, 0xdeadbeefdeadbeef,
+	};
 	struct blkmap_stat stat;
 
 	bm_start(&bm, &(struct bm_config){ .order = 4 });

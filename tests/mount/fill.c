@@ -3,11 +3,11 @@
  * fill.c - files of incompressible bytes until there is no space, and what must be true then.
  *
  *   fill write DIR FIRST COUNT SIZE   write files FIRST.. of SIZE bytes, at most COUNT, until
- * ENOSPC; prints how many were acknowledged (write, fsync and close all succeeded); the one that
- *                                     was not is removed
+ *                                     ENOSPC; prints how many were acknowledged (write, fsync and
+ *                                     close all succeeded); the one that was not is removed
  *   fill check DIR FIRST COUNT SIZE   they hold what was written
  *   fill rewrite DIR FIRST COUNT SIZE write other bytes over them, in place; every call must
- * succeed. They are checked.
+ *                                     succeed. They are checked.
  *
  * Any error but ENOSPC ends it with 1 and one line.
  */

@@ -6,9 +6,10 @@
  *
  * shared: each process owns every N-th stripe of the file and rewrites its stripes, by write, by
  *         O_DIRECT write, or through a mapping; what it wrote is what it must read, now and at the
- * end. locked: all processes rewrite the same records under byte-range locks. Each record carries a
- * checksum, so one that was read stale or half written is found by the next process that has the
- * lock.
+ *         end.
+ * locked: all processes rewrite the same records under byte-range locks. Each record carries a
+ *         checksum, so one that was read stale or half written is found by the next process that
+ *         has the lock.
  *
  * Exits 0; 1 after one line that says what was wrong.
  */

@@ -45,7 +45,7 @@ static uint32_t pages_touched(const struct cluster_op *op)
 {
 	if (op->from >= op->to)
 		return 0;
-	return pages_mask(op->to) & ~((1u << (op->from >> ZT_PAGE_SHIFT)) - 1);
+	return pages_mask_range(op->from, op->to);
 }
 
 static void apply_op(char *bytes, uint32_t len, const struct cluster_op *op)

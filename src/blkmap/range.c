@@ -180,7 +180,7 @@ static int cluster_punch(struct blkmap *map, const struct blkmap_file *file, uin
 	rw_unlock(&lock->lock);
 	strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 	if (first < last) {
-		uint32_t drop = pages_mask(last << ZT_PAGE_SHIFT) & ~((1u << first) - 1);
+		uint32_t drop = pages_mask_range(first << ZT_PAGE_SHIFT, last << ZT_PAGE_SHIFT);
 		struct cluster_op op = { .drop_pages = drop };
 
 		/* A present cluster that loses its last pages loses all. */
@@ -230,37 +230,7 @@ int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 	return error ? error : edge_error;
 }
 
-int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
-{
-	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
-	uint32_t csize = cluster_size(file->order);
-	uint64_t end = off + len;
-	int error = 0;
-
-	while (off < end && !error) {
-		uint32_t from = off % csize, to = (uint32_t)min_u64(csize, from + (end - off));
-		uint32_t want = pages_mask(to) & ~((1u << (from >> ZT_PAGE_SHIFT)) - 1);
-		struct cluster_op op = { .add_pages = want };
-		uint64_t *slot;
-
-		error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / csize, &slot);
-		if (!error) {
-			struct slot_lock *lock = slot_lock(map, slot);
-			uint32_t present;
-
-			read_lock(&lock->lock);
-			present = slot_present(map, word_get(slot), file->order);
-			rw_unlock(&lock->lock);
-			if (want & ~present)
-				error = cluster_merge(map, file, slot, strm, &op);
-		}
-		off += to - from;
-	}
-	zcomp_stream_put(map->comp, strm);
-	return error;
-}
-
-/* Pages of cluster @idx that are present. */
+/* Pages that are present in the cluster of @slot. */
 static uint32_t present_at(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
@@ -270,6 +240,28 @@ static uint32_t present_at(struct blkmap *map, const struct blkmap_file *file, u
 	present = slot_present(map, word_get(slot), file->order);
 	rw_unlock(&lock->lock);
 	return present;
+}
+
+int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
+{
+	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+	uint32_t csize = cluster_size(file->order);
+	uint64_t end = off + len;
+	int error = 0;
+
+	while (off < end && !error) {
+		uint32_t from = off % csize, to = (uint32_t)min_u64(csize, from + (end - off));
+		uint32_t want = pages_mask_range(from, to);
+		struct cluster_op op = { .add_pages = want };
+		uint64_t *slot;
+
+		error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / csize, &slot);
+		if (!error && (want & ~present_at(map, file, slot)))
+			error = cluster_merge(map, file, slot, strm, &op);
+		off += to - from;
+	}
+	zcomp_stream_put(map->comp, strm);
+	return error;
 }
 
 static int seek_data(struct blkmap *map, const struct blkmap_file *file, uint64_t off,

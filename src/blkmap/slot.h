@@ -138,4 +138,10 @@ static inline uint32_t pages_mask(uint32_t length)
 	return nr_pages >= 32 ? UINT32_MAX : (1u << nr_pages) - 1;
 }
 
+/* Mask of the pages that bytes @from to @to touch; @from is inside a cluster. */
+static inline uint32_t pages_mask_range(uint32_t from, uint32_t to)
+{
+	return pages_mask(to) & ~((1u << (from >> ZT_PAGE_SHIFT)) - 1);
+}
+
 #endif

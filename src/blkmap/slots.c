@@ -214,18 +214,22 @@ struct live_map *live_map_find(struct slot_lock *lock, uint64_t place)
 	return live;
 }
 
-void live_map_remove(struct slot_lock *lock, uint64_t place)
+/* Out of the list, not freed; NULL when there is none. */
+static struct live_map *live_map_take(struct slot_lock *lock, uint64_t place)
 {
-	struct live_map **link = &lock->maps;
+	struct live_map **link = &lock->maps, *live;
 
 	while (*link && (*link)->place != place)
 		link = &(*link)->next;
-	if (*link) {
-		struct live_map *live = *link;
-
+	live = *link;
+	if (live)
 		*link = live->next;
-		zt_free(live);
-	}
+	return live;
+}
+
+void live_map_remove(struct slot_lock *lock, uint64_t place)
+{
+	zt_free(live_map_take(lock, place));
 }
 
 /*
@@ -242,12 +246,7 @@ void slot_move(void *arg, uint64_t *from, uint64_t *to)
 	write_lock(&lock->lock);
 	word = word_get(from);
 	if (slot_kind(word) == SLOT_MAP) {
-		struct live_map **link = &lock->maps;
-
-		while ((*link)->place != slot_place(map, from))
-			link = &(*link)->next;
-		live = *link;
-		*link = live->next;
+		live = live_map_take(lock, slot_place(map, from));
 		live->place = slot_place(map, to);
 		word_set(&cluster_map_at(map, word)->place, live->place);
 	}

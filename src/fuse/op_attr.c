@@ -24,12 +24,19 @@ static_assert(FUSE_SET_ATTR_MODE == FS_SET_MODE && FUSE_SET_ATTR_UID == FS_SET_U
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct timespec btime;
 	struct stat attr;
 	int error;
 
 	(void)fi;
 	error = fs_getattr(req_super(req), ino, &attr);
-	reply_attr(req, error, &attr);
+	if (!ztfuse_req_is_statx(req)) {
+		reply_attr(req, error, &attr);
+		return;
+	}
+	if (!error)
+		error = fs_getbtime(req_super(req), ino, &btime);
+	reply_statx(req, error, &attr, &btime);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,

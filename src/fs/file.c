@@ -146,7 +146,7 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		if (!delayed)
 			inode_touch(rec, INODE_MTIME | INODE_CTIME);
 		if (cred_kills_setid(cred, delayed))
-			inode_clear_setid(rec, cred);
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	if (failed)
@@ -206,7 +206,7 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 	if (!err) {
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
 		if (cred_kills_setid(cred, false))
-			inode_clear_setid(rec, cred);
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	return err;

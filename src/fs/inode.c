@@ -249,9 +249,8 @@ int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime)
 	return 0;
 }
 
-void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred)
+void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool privileged)
 {
-	const bool privileged = cred->uid == 0 && cred->setid != FS_SETID_KILL;
 	uint32_t mode = rec_load(&rec->mode), bits = S_ISUID;
 
 	/*
@@ -342,9 +341,9 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	 */
 	if (which & FS_SET_MODE)
 		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & 07777));
-	else if (which & (FS_SET_UID | FS_SET_GID) ||
+	else if (which & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_SETID) ||
 		 (which & FS_SET_SIZE && cred_kills_setid(cred, false)))
-		inode_clear_setid(rec, cred);
+		inode_clear_setid(rec, cred, cred->uid == 0 && !(which & FS_SET_SIZE));
 	setattr_owner(rec, attr, which);
 	setattr_times(rec, attr, which);
 	inode_fill_attr(ino, rec, out_attr);

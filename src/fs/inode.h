@@ -87,15 +87,16 @@ struct fs_entry {
 };
 
 /* Which attributes fs_setattr() changes. */
-#define FS_SET_MODE      (1u << 0)
-#define FS_SET_UID       (1u << 1)
-#define FS_SET_GID       (1u << 2)
-#define FS_SET_SIZE      (1u << 3)
-#define FS_SET_ATIME     (1u << 4)
-#define FS_SET_MTIME     (1u << 5)
-#define FS_SET_ATIME_NOW (1u << 7)
-#define FS_SET_MTIME_NOW (1u << 8)
-#define FS_SET_CTIME     (1u << 10)
+#define FS_SET_MODE       (1u << 0)
+#define FS_SET_UID        (1u << 1)
+#define FS_SET_GID        (1u << 2)
+#define FS_SET_SIZE       (1u << 3)
+#define FS_SET_ATIME      (1u << 4)
+#define FS_SET_MTIME      (1u << 5)
+#define FS_SET_ATIME_NOW  (1u << 7)
+#define FS_SET_MTIME_NOW  (1u << 8)
+#define FS_SET_CTIME      (1u << 10)
+#define FS_SET_KILL_SETID (1u << 11) /* take set-ID bits away, as chown does */
 
 /** fs_getattr() - attributes; takes no lock that a data request holds long. Return: 0, -ESTALE. */
 int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHECK;

@@ -170,8 +170,11 @@ static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
 	return rec_load(&rec->flags) & INODE_TAIL_DIRTY;
 }
 
-/** inode_clear_setid() - what a change by @cred does to set-ID bits; lock shared or exclusive */
-void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred);
+/**
+ * inode_clear_setid() - what a change by @cred does to set-ID bits; lock shared or exclusive
+ * @privileged: @cred may give set-group-ID to files of any group
+ */
+void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool privileged);
 
 /** cred_kills_setid() - whether a write (@delayed: from the page cache) or truncation does that */
 static inline bool cred_kills_setid(const struct fs_cred *cred, bool delayed)

@@ -255,6 +255,23 @@ START_TEST(test_truncation_takes_setid_where_the_request_says_so)
 }
 END_TEST
 
+/* chown(2) to nobody, and what takes set-ID bits without a place to say so. */
+START_TEST(test_setattr_of_nothing_takes_setid)
+{
+	const struct fuse_setattr_in nothing = { .valid = FATTR_CTIME };
+	const struct fuse_setattr_in times = { .valid = FATTR_MTIME | FATTR_CTIME };
+	const struct fuse_setattr_in chown = { .valid = FATTR_UID | FATTR_KILL_SUIDGID, .uid = 7 };
+	struct fuse_attr attr;
+
+	ck_assert_int_eq(wire_setattr(&wire, make_setid("a"), &nothing, &attr), 0);
+	ck_assert_uint_eq(attr.mode & 07777, 0777);
+	ck_assert_int_eq(wire_setattr(&wire, make_setid("b"), &times, &attr), 0);
+	ck_assert_uint_eq(attr.mode & 07777, 06777);
+	ck_assert_int_eq(wire_setattr(&wire, make_setid("c"), &chown, &attr), 0);
+	ck_assert_uint_eq(attr.mode & 07777, 0777);
+}
+END_TEST
+
 START_TEST(test_old_kernel_says_nothing_and_the_user_decides)
 {
 	const uint64_t ino = make_setid("f");
@@ -291,6 +308,7 @@ int main(void)
 	tcase_add_test(tc, test_statx_of_nothing_is_an_error);
 	tcase_add_test(tc, test_write_takes_setid_where_the_request_says_so);
 	tcase_add_test(tc, test_truncation_takes_setid_where_the_request_says_so);
+	tcase_add_test(tc, test_setattr_of_nothing_takes_setid);
 	tcase_add_test(tc, test_interrupt_is_dropped_and_the_next_request_served);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("no cache");

@@ -40,6 +40,8 @@ struct blkmap_params {
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
 	const char *compress; /* algorithm's name */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
+	const void *dict; /* or NULL; lives until blkmap_destroy() */
+	size_t dict_size; /* bytes */
 	uint32_t nr_streams; /* per-thread streams, 0: default */
 	enum blkmap_accel accel;
 	uint32_t accel_engines, accel_depth; /* 0: default */

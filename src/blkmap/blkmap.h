@@ -65,6 +65,9 @@ struct blkmap_stat {
 	uint64_t folds; /* cluster maps folded into one object */
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
+	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
+	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
+	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };

@@ -352,8 +352,8 @@ START_TEST(test_counters_tell_calls_and_bytes)
 	ck_assert_uint_eq(stat.decompress_calls, 1);
 	ck_assert_uint_eq(stat.decompress_in, len);
 	ck_assert_uint_eq(stat.decompress_out, c.unit);
-	ck_assert_uint_eq(stat.completed, c.route < ROUTE_ACCEL_MANAGED ? 0 : 4);
-	ck_assert_uint_eq(stat.queued_now, 0);
+	ck_assert_uint_eq(stat.device.completed, c.route < ROUTE_ACCEL_MANAGED ? 0 : 4);
+	ck_assert_uint_eq(stat.device.queued_now, 0);
 	contract_exit(&c);
 }
 END_TEST

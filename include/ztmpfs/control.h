@@ -46,7 +46,8 @@ struct ztmpfs_stat {
 	uint64_t cluster_size; /* bytes, of new files */
 	uint64_t folds;
 	uint64_t overwrites_in_place;
-	uint64_t reserved[16];
+	uint64_t shared_pages; /* pages whose cluster shares its object, or did before the others went */
+	uint64_t reserved[15];
 };
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)

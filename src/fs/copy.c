@@ -201,7 +201,10 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 	uint64_t bytes;
 	int err = copy_check(&copy);
 
-	while (!err && copy.left > 0) {
+	if (err)
+		return err;
+	/* Once at least, since it says whether there are such files. */
+	do {
 		uint64_t before = copy.done;
 
 		err = share_step(&copy, &bytes);
@@ -215,7 +218,7 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 			err = copy_bytes(&copy, bytes);
 			folded = false;
 		}
-	}
+	} while (!err && copy.left > 0);
 	/* As write(2): what was done counts; the error comes again. */
 	if (copy.done > 0)
 		err = 0;

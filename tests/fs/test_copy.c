@@ -129,6 +129,7 @@ START_TEST(test_what_cannot_be_shared_is_left_to_the_kernel)
 	ck_assert_int_eq(copy(a, 0, FS_ROOT_INO, 0, CLUSTER, &done), -EISDIR);
 	ck_assert_int_eq(copy(FS_ROOT_INO, 0, a, 0, CLUSTER, &done), -EISDIR);
 	ck_assert_int_eq(copy(a, 0, 0x12345, 0, CLUSTER, &done), -ESTALE);
+	ck_assert_int_eq(copy(a, 0, 0x12345, 0, 0, &done), -ESTALE);
 	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "fifo", S_IFIFO | 0644, 0, &entry),
 			 0);
 	ck_assert_int_eq(copy(entry.ino, 0, b, 0, CLUSTER, &done), -EINVAL);

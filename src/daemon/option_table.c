@@ -369,7 +369,7 @@ static const struct option_desc table[] = {
 	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0,
 	  0 },
 	{ "max_threads", "N", "a number from 1 to 1000", "two for each CPU, at least 4",
-	  "Most threads that serve requests", parse_max_threads, 0, 0 },
+	  "Threads that serve requests", parse_max_threads, 0, 0 },
 	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
 	  parse_clone_fd, 0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",

@@ -144,8 +144,8 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		inode_raise_size(rec, off + done);
 		if (!delayed)
 			inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (!delayed && cred->uid != 0)
-			inode_clear_setid(rec);
+		if (cred_kills_setid(cred, delayed))
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	if (failed)
@@ -204,8 +204,8 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 		err = fallocate_locked(sb, rec, mode, off, len);
 	if (!err) {
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (cred->uid != 0)
-			inode_clear_setid(rec);
+		if (cred_kills_setid(cred, false))
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	return err;

@@ -41,8 +41,8 @@ static bool wants_accel(const struct blkmap_params *params, unsigned nr_cpus)
 /* The writing thread compresses too: one engine fewer than CPUs keeps all of them busy. */
 static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 {
-	if (params->accel_engines)
-		return params->accel_engines;
+	if (params->accel_params.engines)
+		return params->accel_params.engines;
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
@@ -67,8 +67,8 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	map->max_pages = params->max_pages;
 	map->nr_cpus = cpus > 0 ? (unsigned)cpus : 1;
 	config.accel = wants_accel(params, map->nr_cpus);
+	config.accel_params = params->accel_params;
 	config.accel_params.engines = nr_engines(params, map->nr_cpus);
-	config.accel_params.depth = params->accel_depth;
 	thread_vars_init(map);
 
 	error = slots_init(map);

@@ -42,7 +42,7 @@ struct blkmap_params {
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t nr_streams; /* per-thread streams, 0: default */
 	enum blkmap_accel accel;
-	uint32_t accel_engines, accel_depth; /* 0: default */
+	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
 };
 

@@ -51,8 +51,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.level = params->level,
 		.nr_streams = params->nr_streams,
 		.accel = params->accel,
-		.accel_engines = params->accel_engines,
-		.accel_depth = params->accel_depth,
+		.accel_params = params->accel_params,
 		.background = params->background,
 	};
 

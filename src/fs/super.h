@@ -28,7 +28,7 @@ struct super_params {
 	int32_t level;
 	uint32_t nr_streams;
 	enum blkmap_accel accel;
-	uint32_t accel_engines, accel_depth;
+	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background;
 };
 

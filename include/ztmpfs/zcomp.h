@@ -33,12 +33,19 @@
 extern "C" {
 #endif
 
-/* Raised when a member changes its meaning; new members only come at the end of a struct. */
+/*
+ * Raised when a member changes its meaning, or when a struct that backends allocate (zcomp_strm,
+ * zcomp_req, zcomp_pending) changes its size. Otherwise new members only come at the end of a
+ * struct that the core allocates, and at the end of struct zcomp_ops, where they are optional.
+ */
 #define ZCOMP_ABI_VERSION 1u
 
 /* The unit of compression: the largest request of a mount; a multiple of 4 KiB. */
 #define ZCOMP_MIN_UNIT 4096u
 #define ZCOMP_MAX_UNIT (128u * 1024u)
+
+/* Characters of an algorithm's name. */
+#define ZCOMP_NAME_MAX 31u
 
 /* The level of a user who named none. The core replaces it, so that a backend never sees it. */
 #define ZCOMP_LEVEL_DEFAULT INT32_MIN
@@ -196,9 +203,15 @@ struct zcomp_strm {
 	struct zcomp_pending pending;
 };
 
+/*
+ * Tables of other sizes than the core's: a smaller one lacks the members at its end, which count as
+ * NULL; it must reach to decompress at least. A larger one is taken as long as what the core does
+ * not know of it is zero.
+ */
 struct zcomp_ops {
 	uint32_t abi_version; /* ZCOMP_ABI_VERSION */
 	uint32_t struct_size; /* sizeof(struct zcomp_ops) as the backend was compiled */
+	/* 1 to ZCOMP_NAME_MAX characters of a-z, 0-9, '.', '_', '-'; the first a letter or digit. */
 	const char *name;
 
 	/* The core refuses other levels and fills in the default. All 0: there are none. */
@@ -270,6 +283,20 @@ struct zcomp_ops {
 	 */
 	bool (*cancel)(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg);
 };
+
+/*
+ * A module is a shared object that exports one function: it returns the table, which stays as it is
+ * for as long as the module is loaded. See zcomp-module(3). In the module, once:
+ *
+ *   ZCOMP_MODULE(my_ops)
+ */
+#define ZCOMP_MODULE_SYMBOL "ztmpfs_zcomp_module"
+#define ZCOMP_MODULE(ops)                                                                          \
+	__attribute__((visibility("default"))) const struct zcomp_ops *ztmpfs_zcomp_module(void)   \
+	{                                                                                          \
+		return &(ops);                                                                     \
+	}
+const struct zcomp_ops *ztmpfs_zcomp_module(void);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@
 
 #include "util/alloc.h"
 #include "util/log.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 #include "zcomp/streams.h"
 
@@ -197,12 +198,24 @@ int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_
 		 struct zcomp **out_comp)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(config->name);
-	char list[128];
+	struct zcomp_module *module = NULL;
+	struct zcomp *comp;
+	int error;
 
-	if (!ops)
-		return refuse(error_text, -ENOENT, "compress=%.64s: unknown algorithm; allowed: %s",
-			      config->name, zcomp_ops_list(list, sizeof(list)));
-	return zcomp_create_ops(ops, config, error_text, out_comp);
+	if (!ops) {
+		error = zcomp_module_open(config->name, error_text, &module);
+		if (error)
+			return error;
+		ops = zcomp_module_ops(module);
+	}
+	error = zcomp_create_ops(ops, config, error_text, &comp);
+	if (error) {
+		zcomp_module_close(module);
+		return error;
+	}
+	comp->module = module;
+	*out_comp = comp;
+	return 0;
 }
 
 void zcomp_stop(struct zcomp *comp)
@@ -213,12 +226,16 @@ void zcomp_stop(struct zcomp *comp)
 
 void zcomp_destroy(struct zcomp *comp)
 {
+	struct zcomp_module *module;
+
 	if (!comp)
 		return;
+	module = comp->module;
 	zcomp_stop(comp);
 	streams_exit(comp);
 	comp->ops->release_params(&comp->params);
 	zt_free(comp);
+	zcomp_module_close(module);
 }
 
 const char *zcomp_name(const struct zcomp *comp)

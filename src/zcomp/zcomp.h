@@ -28,7 +28,7 @@ enum zstrm_pref {
 #define ZCOMP_ERROR_TEXT 256
 
 struct zcomp_config {
-	const char *name; /* "lz4", "lz4hc", "zstd", "null" */
+	const char *name; /* "lz4", "lz4hc", "zstd", "null", or a module's name or absolute path */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t unit; /* largest request in bytes; ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT by 4096 */
 	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
@@ -70,7 +70,10 @@ struct zcomp_stat {
  * An accelerator that cannot be set up is no error: managed streams are then off, a line goes to
  * the log and zcomp_stat.degraded says why.
  *
- * Return: 0, -ENOENT no such algorithm, -EINVAL a parameter out of range, -ENOMEM.
+ * A module stays loaded until zcomp_destroy() has ended everything that came from it.
+ *
+ * Return: 0, -ENOENT no such algorithm, -EINVAL a parameter out of range, -ENOMEM, or what
+ *         zcomp_module_open() says.
  */
 int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_TEXT],
 		 struct zcomp **out_comp) ZT_MUST_CHECK;

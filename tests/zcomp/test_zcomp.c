@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "tests/zcomp/fake.h"
+#include "zcomp/module.h"
 #include "util/alloc.h"
 
 static void create_says(const struct zcomp_config *config, int error, const char *sentence)
@@ -22,11 +23,14 @@ START_TEST(test_unknown_algorithm_is_named_with_those_allowed)
 {
 	struct zcomp_config config = config_of("foo", 4096);
 
+	zcomp_module_dir = "/no/such/folder";
 	create_says(&config, -ENOENT,
-		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
+		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null, or a module "
+		    "in /no/such/folder");
 	config.name = "";
 	create_says(&config, -ENOENT,
-		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
+		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null, or a module's "
+		    "name or absolute path");
 }
 END_TEST
 

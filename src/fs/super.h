@@ -41,6 +41,12 @@ int super_create(const struct super_params *params, char error_text[256],
 void super_destroy(struct super *sb);
 
 /**
+ * super_drain() - wait until every fs_write_async() has ended, its reply and its release included
+ * Whoever sends replies does it before taking apart what they go through. No request is running.
+ */
+void super_drain(struct super *sb);
+
+/**
  * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread
  * NULL: no more. After the call no earlier tick is running. Never called by a mount without
  * background work.

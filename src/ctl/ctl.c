@@ -15,6 +15,7 @@
 static const struct ctl_command *const commands[] = {
 	&ctl_stat,
 	&ctl_train,
+	&ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)

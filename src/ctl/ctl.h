@@ -51,5 +51,6 @@ int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;
 
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_train;
+extern const struct ctl_command ctl_zbench;
 
 #endif

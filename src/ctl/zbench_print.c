@@ -32,39 +32,41 @@ static double cpu_per_gb(const struct zbench_result *result)
 	return bytes > 0 ? result->cpu_seconds / (bytes / 1e9) : 0;
 }
 
+#define HEAD "%-12s %4s %-7s %3s %5s %4s %5s %6s %6s %6s %6s %5s\n"
+
 void zbench_print_table_head(FILE *out)
 {
-	fprintf(out, "%-14s %4s %-7s %3s %4s %4s %6s %7s %7s %6s %6s %5s\n", "", "clus", "", "cal",
-		"que", "lat.", "", "in", "out", "p50", "p99", "CPU");
-	fprintf(out, "%-14s %4s %-7s %3s %4s %4s %6s %7s %7s %6s %6s %5s\n", "codec", "KiB", "mode",
-		"ler", "ue", "us", "ratio", "MB/s", "MB/s", "us", "us", "s/GB");
+	fprintf(out, HEAD, "codec", "unit", "mode", "cal", "depth", "lat.", "ratio", "in", "out",
+		"p50", "p99", "CPU");
+	fprintf(out, HEAD, "", "KiB", "", "ler", "", "us", "", "MB/s", "MB/s", "us", "us", "s/GB");
 }
 
-/* At most 6 columns for a time, 7 for a speed: fewer digits behind the point as it grows. */
-static int digits(double value)
+/* Fewer digits behind the point as a value grows, so that it stays in its column. */
+static void print_value(FILE *out, int width, double value)
 {
-	return value < 100 ? 2 : value < 1000 ? 1 : 0;
+	fprintf(out, " %*.*f", width, value < 100 ? 2 : value < 1000 ? 1 : 0, value);
 }
 
 void zbench_print_table_line(FILE *out, const struct zbench_result *result)
 {
 	const struct zbench_point *point = &result->point;
 
-	fprintf(out, "%-14.14s %4u %-7s %3u", result->codec, point->cluster / 1024,
+	fprintf(out, "%-12.12s %4u %-7s %3u", result->codec, point->cluster / 1024,
 		zbench_mode_name(point->mode), point->threads);
 	if (point->mode == ZBENCH_SYNC)
-		fprintf(out, " %4s %4s", "-", "-");
+		fprintf(out, " %5s %4s", "-", "-");
 	else
-		fprintf(out, " %4u %4u", point->mode == ZBENCH_MANAGED ? point->depth : 1,
-			point->latency_us);
-	fprintf(out, " %6.3f %7.1f", ratio(result), result->in_mbps);
+		fprintf(out, " %5u %4u", point->depth, point->latency_us);
+	fprintf(out, " %5.3f", ratio(result));
+	print_value(out, 6, result->in_mbps);
 	if (result->out_mbps > 0)
-		fprintf(out, " %7.1f", result->out_mbps);
+		print_value(out, 6, result->out_mbps);
 	else
-		fprintf(out, " %7s", "-");
-	fprintf(out, " %6.*f %6.*f %5.*f\n", digits(result->p50_us), result->p50_us,
-		digits(result->p99_us), result->p99_us, digits(cpu_per_gb(result)),
-		cpu_per_gb(result));
+		fprintf(out, " %6s", "-");
+	print_value(out, 6, result->p50_us);
+	print_value(out, 6, result->p99_us);
+	print_value(out, 5, cpu_per_gb(result));
+	fputc('\n', out);
 	if (result->fallbacks > 0)
 		fprintf(out, "%14s %" PRIu64 " of %" PRIu64 " calls fell back to the caller\n", "",
 			result->fallbacks, result->calls);

@@ -280,10 +280,20 @@ static void submit_unit(struct caller *caller, size_t unit)
 	compress_unit(run, unit);
 }
 
+/* Of a queue that is not as deep as there are callers, so many use it. */
+static uint32_t nr_callers(const struct run *run)
+{
+	const struct zbench_point *point = run->point;
+
+	return point->mode == ZBENCH_MANAGED ? (uint32_t)min_u64(point->threads, point->depth)
+					     : point->threads;
+}
+
 static void *caller_main(void *arg)
 {
 	struct caller *caller = arg;
 	struct run *run = caller->run;
+	const uint32_t stride = nr_callers(run);
 	size_t unit = caller->number;
 
 	while (unit < run->units.nr) {
@@ -293,7 +303,7 @@ static void *caller_main(void *arg)
 			submit_unit(caller, unit);
 		else
 			compress_unit(run, unit);
-		unit += run->point->threads;
+		unit += stride;
 		if (run->deadline == 0)
 			continue;
 		if (now_ns() >= run->deadline)
@@ -306,7 +316,7 @@ static void *caller_main(void *arg)
 	return NULL;
 }
 
-/* As many in flight as the queue is deep, over all callers; each has at least one. */
+/* As many in flight as the queue is deep, over all callers. */
 static int caller_init(struct run *run, struct caller *caller, uint32_t number)
 {
 	const struct zbench_point *point = run->point;
@@ -317,8 +327,8 @@ static int caller_init(struct run *run, struct caller *caller, uint32_t number)
 	zt_lock_check(pthread_cond_init(&caller->landed, NULL));
 	if (point->mode != ZBENCH_MANAGED)
 		return 0;
-	caller->nr_flights = point->depth / point->threads;
-	if (number < point->depth % point->threads || caller->nr_flights == 0)
+	caller->nr_flights = point->depth / nr_callers(run);
+	if (number < point->depth % nr_callers(run))
 		caller->nr_flights++;
 	caller->flights = zt_zalloc(caller->nr_flights * sizeof(*caller->flights));
 	if (!caller->flights)
@@ -335,7 +345,7 @@ static int caller_init(struct run *run, struct caller *caller, uint32_t number)
 /* One phase: all callers from their start to their end. */
 static int run_callers(struct run *run, double seconds)
 {
-	const uint32_t nr = run->point->threads;
+	const uint32_t nr = nr_callers(run);
 	struct caller *callers = zt_zalloc(nr * sizeof(*callers));
 	uint32_t inited = 0, started = 0;
 	int error = callers ? 0 : -ENOMEM;

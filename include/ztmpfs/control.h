@@ -71,6 +71,8 @@ struct ztmpfs_stat {
 	/* writes that a request's thread left to be completed by an engine's */
 	uint64_t async_writes;
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
+	/* copies that share */
+	uint64_t shared_pages; /* pages whose cluster shares its object, or did before the others went */
 	uint64_t reserved[16];
 };
 

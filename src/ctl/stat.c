@@ -52,6 +52,7 @@ static const struct field fields[] = {
 	U64(cluster_size, "bytes"),
 	U64(folds, "clusters"),
 	U64(overwrites_in_place, "times"),
+	U64(shared_pages, "pages"),
 	HEADING("Streams of the serving threads"),
 	U64(streams, NULL),
 	U64(compress_calls, "calls"),

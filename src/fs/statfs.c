@@ -151,4 +151,5 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
 	out_stat->folds = map.folds;
 	out_stat->overwrites_in_place = map.overwrites_in_place;
+	out_stat->shared_pages = map.shared_pages;
 }

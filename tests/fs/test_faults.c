@@ -210,8 +210,8 @@ static int change_whiteout(unsigned i)
 /* The directory grows from one small block to several with an index while this runs. */
 START_TEST(test_names_survive_want_of_memory)
 {
-	static const change_fn changes[] = {change_mknod, change_mkdir, change_symlink,
-					    change_link};
+	static const change_fn changes[] = { change_mknod, change_mkdir, change_symlink,
+					     change_link };
 	unsigned failures = 0;
 
 	for (unsigned i = 0; i < 100; i++) {

@@ -54,6 +54,8 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		.level = params->level,
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = params->nr_streams,
+		.dict = params->dict,
+		.dict_size = params->dict_size,
 	};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int error = -ENOMEM;

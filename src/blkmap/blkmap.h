@@ -40,6 +40,8 @@ struct blkmap_params {
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
 	const char *compress; /* algorithm's name */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
+	const void *dict; /* or NULL; lives until blkmap_destroy() */
+	size_t dict_size; /* bytes */
 	uint32_t nr_streams; /* per-thread streams, 0: default */
 	enum blkmap_accel accel;
 	uint32_t accel_engines, accel_depth; /* 0: default */
@@ -64,6 +66,9 @@ struct blkmap_stat {
 	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
+	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
+	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
+	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/bdi.h"
+#include "daemon/dict.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
 #include "util/lock.h"
@@ -28,6 +29,7 @@
 
 struct session {
 	const struct options *options;
+	void *dict; /* dict=, or NULL */
 	struct super *sb;
 	struct ztfuse front;
 	struct fuse_session *se;
@@ -118,13 +120,29 @@ static int make_transport(struct session *s)
 	return error ? error : transport_attach(s->transport, s->se, -1);
 }
 
+static int create_super(struct session *s, struct options_error *error)
+{
+	struct super_params params = s->options->super;
+	char text[256] = "";
+	int res = 0;
+
+	if (s->options->dict_path)
+		res = dict_load(s->options->dict_path, error, &s->dict, &params.dict_size);
+	if (res)
+		return res;
+	params.dict = s->dict;
+	res = super_create(&params, text, &s->sb);
+	if (res)
+		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	return res;
+}
+
 int session_create(const struct options *options, struct options_error *out_error,
 		   struct session **out_session)
 {
 	struct ztfuse_session_params params = { .debug = options->debug };
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
-	char text[256] = "";
 	int error = -ENOMEM;
 
 	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
@@ -132,11 +150,9 @@ int session_create(const struct options *options, struct options_error *out_erro
 		return error;
 	s->options = options;
 	block_signals();
-	error = super_create(&options->super, text, &s->sb);
-	if (error) {
-		ERR_PRINTF(out_error, "%s", *text != '\0' ? text : strerror(-error));
+	error = create_super(s, out_error);
+	if (error)
 		goto err_free;
-	}
 	ztfuse_init(&s->front, s->sb, options->cache);
 	error = options_mount_opts(options, &mount_opts);
 	if (error)
@@ -172,6 +188,7 @@ err_front:
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 err_free:
+	zt_free(s->dict);
 	zt_free(s);
 	return error;
 }
@@ -211,11 +228,14 @@ void session_destroy(struct session *s)
 {
 	if (!s)
 		return;
+	/* The accelerator may still owe replies; they go through the session. */
+	super_drain(s->sb);
 	if (s->mounted)
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);
 	transport_destroy(s->transport);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
+	zt_free(s->dict);
 	zt_free(s);
 }

@@ -17,6 +17,7 @@
 
 #include "fs/super.h"
 #include "fuse/fuse_ops.h"
+#include "fuse/transport.h"
 #include "util/compiler.h"
 
 /* What defaults and percentages depend on. */
@@ -60,6 +61,7 @@ struct options {
 	char *dict_path; /* or NULL */
 	enum ztfuse_cache cache;
 	bool clone_fd;
+	enum transport_uring uring;
 	unsigned max_threads;
 
 	bool allow_other;

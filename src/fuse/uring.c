@@ -378,7 +378,9 @@ static void *ring_thread(void *arg)
 	ring_report(ring, error);
 	if (!error) {
 		ring_loop(ring);
-		transport_ended(ring->transport, ring->error);
+		/* By itself, and not because it was told to: a queue without its ring would hang. */
+		if (!atomic_load(&ring->transport->stop))
+			transport_ended(ring->transport, ring->error);
 	}
 	io_uring_queue_exit(&ring->io);
 	return NULL;

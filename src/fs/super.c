@@ -49,10 +49,11 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
 		.compress = params->compress,
 		.level = params->level,
+		.dict = params->dict,
+		.dict_size = params->dict_size,
 		.nr_streams = params->nr_streams,
 		.accel = params->accel,
-		.accel_engines = params->accel_engines,
-		.accel_depth = params->accel_depth,
+		.accel_params = params->accel_params,
 		.background = params->background,
 	};
 
@@ -100,6 +101,8 @@ static void super_free(struct super *sb)
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
 	mutex_exit(&sb->rename_lock);
+	mutex_exit(&sb->drain_lock);
+	zt_lock_check(pthread_cond_destroy(&sb->drain_cond));
 	zt_free(sb);
 }
 
@@ -120,6 +123,8 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	}
 	memset(sb, 0, sizeof(*sb));
 	mutex_init(&sb->rename_lock);
+	mutex_init(&sb->drain_lock);
+	zt_lock_check(pthread_cond_init(&sb->drain_cond, NULL));
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_init(&sb->locks[i].lock);
 
@@ -140,6 +145,11 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	}
 	*out_sb = sb;
 	return 0;
+}
+
+void super_drain(struct super *sb)
+{
+	blkmap_drain(sb->map);
 }
 
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)

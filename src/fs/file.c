@@ -129,15 +129,16 @@ static int write_begin(uint64_t off, size_t *inout_len)
 }
 
 /* The file is held shared, or counted as in use by an asynchronous write. */
-static void write_end(struct inode_rec *rec, uid_t uid, unsigned flags, uint64_t end)
+static void write_end(struct inode_rec *rec, const struct fs_cred *cred, unsigned flags,
+		      uint64_t end)
 {
 	bool delayed = flags & FS_WRITE_DELAYED;
 
 	inode_raise_size(rec, end);
 	if (!delayed)
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
-	if (!delayed && uid != 0)
-		inode_clear_setid(rec);
+	if (cred_kills_setid(cred, delayed))
+		inode_clear_setid(rec, cred, false);
 }
 
 static enum zstrm_pref write_pref(unsigned flags)
@@ -165,7 +166,7 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 	failed = err != 0;
 	if (done > 0) {
 		err = 0;
-		write_end(rec, cred->uid, flags, off + done);
+		write_end(rec, cred, flags, off + done);
 	}
 	inode_unlock(sb, ino);
 	if (failed)
@@ -181,7 +182,7 @@ struct async_write {
 	struct inode_lock *lock;
 	struct inode_rec *rec;
 	uint64_t off;
-	uid_t uid;
+	struct fs_cred cred;
 	unsigned flags;
 	struct fs_write_end end;
 };
@@ -198,7 +199,7 @@ static void async_done(void *arg, int error, size_t done)
 		inode_set_flag(write->rec, INODE_TAIL_DIRTY);
 	if (done > 0) {
 		error = 0;
-		write_end(write->rec, write->uid, write->flags, write->off + done);
+		write_end(write->rec, &write->cred, write->flags, write->off + done);
 	}
 	inode_async_end(write->sb, write->lock);
 	write->end.done(write->end.arg, error, done);
@@ -247,7 +248,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 	*write = (struct async_write){ .sb = sb,
 				       .lock = inode_lock_of(sb, ino),
 				       .off = off,
-				       .uid = cred->uid,
+				       .cred = *cred,
 				       .flags = flags,
 				       .end = *end };
 	err = file_hold_covered(sb, ino, off, len, &write->rec);
@@ -314,8 +315,8 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 		err = fallocate_locked(sb, rec, mode, off, len);
 	if (!err) {
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (cred->uid != 0)
-			inode_clear_setid(rec);
+		if (cred_kills_setid(cred, false))
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	return err;

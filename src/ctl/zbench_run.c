@@ -428,6 +428,7 @@ static int create_comp(struct run *run, char error_text[ZCOMP_ERROR_TEXT])
 		.unit = point->cluster,
 		/* Engines verify and fall back by streams of their own. */
 		.nr_streams = point->threads + point->engines,
+		/* Not used by a module with a device of its own. */
 		.accel = point->mode != ZBENCH_SYNC,
 		.accel_params = { .engines = point->engines,
 				  .depth = point->depth,

@@ -328,11 +328,11 @@ static int accel_submit(const struct zcomp_params *params, struct zcomp_strm *st
 	return accel_queue_submit(accel, strm_to_managed(accel, strm), req, done, arg);
 }
 
-static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *strm)
+static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg)
 {
 	struct accel *accel = params->drv_data;
 
-	return accel_queue_cancel(accel, strm_to_managed(accel, strm));
+	return accel_queue_cancel(accel, strm_to_managed(accel, strm), arg);
 }
 
 /* Somebody who waits for one request, on his own stack. */

@@ -234,8 +234,8 @@ void accel_engines_stop(struct accel *accel);
 int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
 		       zcomp_done_fn done, void *arg);
 
-/** accel_queue_cancel() - out of the queue again; false when it is no longer there */
-bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm);
+/** accel_queue_cancel() - what came with @arg out of the queue again; false: it is not there */
+bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg);
 
 /** accel_queue_remove() - take a stream out of the queue; queue_lock held */
 void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm);

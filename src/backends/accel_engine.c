@@ -144,14 +144,14 @@ void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm)
 	accel->nr_queued--;
 }
 
-bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm)
+bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg)
 {
 	uint64_t state;
 	bool found;
 
 	accel_lock(&accel->queue_lock);
 	state = atomic_load_explicit(&mstrm->state, memory_order_relaxed);
-	found = accel_state_of(state) == ACCEL_QUEUED;
+	found = accel_state_of(state) == ACCEL_QUEUED && mstrm->arg == arg;
 	if (found) {
 		accel_queue_remove(accel, mstrm);
 		(void)accel_state_move(mstrm, state, ACCEL_CALLER); /* nobody else may, here */

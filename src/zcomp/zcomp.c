@@ -386,10 +386,12 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
 {
 	struct zcomp_pending pending = strm->pending;
+	struct zcomp *comp = strm->comp;
 
-	count_managed(arg, req, error);
+	(void)arg;
+	count_managed(comp, req, error);
 	if (!error || error == -ENOSPC)
-		count_latency(arg, now_ns() - pending.submitted_ns);
+		count_latency(comp, now_ns() - pending.submitted_ns);
 	if (!error)
 		pending.caller_req->dst_len = req->dst_len;
 	pending.done(pending.arg, strm, pending.caller_req, error);
@@ -409,16 +411,15 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 	strm->pending.done = done;
 	strm->pending.arg = arg;
 	strm->pending.submitted_ns = now_ns();
-	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, comp);
+	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, req);
 	if (error)
 		zcomp_count(comp, fallback_reason(error), 1);
 	return error;
 }
 
-bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm)
+bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
 {
-	ZT_ASSERT(strm->zcomp_managed && strm->comp == comp);
-	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm);
+	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm, req);
 }
 
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)

@@ -295,7 +295,10 @@ static void *caller_main(void *arg)
 	struct run *run = caller->run;
 	const uint32_t stride = nr_callers(run);
 	size_t unit = caller->number;
+	char name[16];
 
+	snprintf(name, sizeof(name), "zbench/%u", caller->number % 1000);
+	(void)pthread_setname_np(pthread_self(), name); /* only people look at it */
 	while (unit < run->units.nr) {
 		if (run->expand)
 			expand_unit(run, unit);

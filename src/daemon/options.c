@@ -60,6 +60,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.level = ZCOMP_LEVEL_DEFAULT,
 			.accel = BLKMAP_ACCEL_AUTO,
 			.background = true,
+			.acl = true,
 		},
 	};
 	strcpy(options->compress_name, "lz4");

@@ -4,7 +4,7 @@
  *
  * What the table leaves out is as much part of it: no access (default_permissions), no flush,
  * fsync, release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
- * itself, and better: waiters stay killable), no xattrs, no copy_file_range (the kernel copies
+ * itself, and better: waiters stay killable), no copy_file_range (the kernel copies
  * through its pages).
  */
 #include "fuse/fuse_ops.h"
@@ -80,8 +80,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * write could do it only later. Chown and truncation are the fs layer's.
 	 */
 	cap_set(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
-	/* The umask is applied by the kernel. */
-	cap_set(conn, FUSE_CAP_DONT_MASK, false);
+	/* The umask comes with the request: directories with a default ACL do without it. */
+	cap_set(conn, FUSE_CAP_POSIX_ACL, super_has_acl(front->sb));
+	cap_set(conn, FUSE_CAP_DONT_MASK, super_has_acl(front->sb));
 	/* The bytes are touched anyway: a pipe between would be a copy more. */
 	cap_set(conn, FUSE_CAP_SPLICE_READ, false);
 	cap_set(conn, FUSE_CAP_SPLICE_WRITE, false);
@@ -122,6 +123,10 @@ static const struct fuse_lowlevel_ops table = {
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 	.ioctl = op_ioctl,
 };
 
@@ -135,6 +140,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->sb = sb;
 	front->cache = cache;
 	front->initialised = false;
+	front->se = NULL;
 	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
 	super_set_tick(sb, trim_buffers, &front->buffers);
 }
@@ -164,6 +170,7 @@ int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params 
 	     fuse_opt_add_arg(&args, params->mount_opts) != 0))
 		goto out;
 	se = fuse_session_new(&args, &table, sizeof(table), front);
+	front->se = se;
 out:
 	fuse_opt_free_args(&args);
 	if (!se)

@@ -35,6 +35,7 @@ struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
 	bool initialised; /* INIT was negotiated */
+	struct fuse_session *se; /* for notifications; set by ztfuse_session_new() */
 	struct ztfuse_buffers buffers; /* for reads, ZTFUSE_IO_MAX bytes each */
 };
 

@@ -39,10 +39,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct stat result;
 	int error;
 
-	(void)fi;
 	/* The type is not to be set, and there are no other bits. */
 	attr->st_mode &= 07777;
-	error = fs_setattr(req_super(req), &cred, ino, attr, (unsigned)to_set & SET_ALL, &result);
+	error = fs_setattr(req_super(req), &cred, ino, attr,
+			   ((unsigned)to_set & SET_ALL) | (fi != NULL ? FS_SET_BY_HANDLE : 0),
+			   &result);
 	reply_attr(req, error, &result);
 }
 

@@ -194,13 +194,14 @@ static void op_remove(struct worker *me, ino_nr dir, const char *name)
 
 static void op_rename(struct worker *me, ino_nr dir, const char *name)
 {
-	static const unsigned flags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT};
+	static const unsigned flags[] = { 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE,
+					  RENAME_WHITEOUT };
 	ino_nr to = hold_dir(me);
 	char other[64];
 	int err;
 
 	name_of(me, other);
-	err = fs_rename(sb, &user_cred, dir, name, to, other, flags[pick(me, ARRAY_SIZE(flags))]);
+	err = rename_name(sb, &user_cred, dir, name, to, other, flags[pick(me, ARRAY_SIZE(flags))]);
 	if (err && err != -ENOENT && err != -EEXIST && err != -EISDIR && err != -ENOTDIR &&
 	    err != -ENOTEMPTY && err != -EINVAL)
 		surprise("rename", err);
@@ -537,11 +538,11 @@ static void *work_on_loops(void *arg)
 	ino_nr top = loop_top[mine], low = loop_low[!mine];
 
 	for (unsigned i = 0; i < NR_OPS; i++) {
-		int err = fs_rename(sb, &user_cred, top, name, low, name, 0);
+		int err = rename_name(sb, &user_cred, top, name, low, name, 0);
 
 		if (!err) {
 			climb_to_root(low);
-			err = fs_rename(sb, &user_cred, low, name, top, name, 0);
+			err = rename_name(sb, &user_cred, low, name, top, name, 0);
 		}
 		/* two threads share each move */
 		if (err && err != -EINVAL && err != -ENOENT)

@@ -316,22 +316,33 @@ static bool setattr_brings_times(unsigned which)
 	return (which & ~(unsigned)(FS_SET_MTIME | FS_SET_CTIME)) == FS_SET_BY_HANDLE;
 }
 
-/* chattr's flags: an append-only file may be touched, and nothing else. */
-static int setattr_check_flags(const struct inode_rec *rec, unsigned which)
+/*
+ * Whether times are set to now, if at all. A kernel that keeps mtime by itself does not say "now",
+ * but brings the time it is, as both mtime and ctime.
+ */
+static bool setattr_only_touches(const struct stat *attr, unsigned which)
 {
-	bool touches = !(which & (FS_SET_MODE | FS_SET_UID | FS_SET_GID | FS_SET_SIZE)) &&
-		       (!(which & FS_SET_ATIME) || which & FS_SET_ATIME_NOW) &&
-		       (!(which & FS_SET_MTIME) || which & FS_SET_MTIME_NOW);
+	bool mtime_now = which & FS_SET_MTIME_NOW ||
+			 (which & FS_SET_CTIME && attr->st_mtim.tv_sec == attr->st_ctim.tv_sec &&
+			  attr->st_mtim.tv_nsec == attr->st_ctim.tv_nsec);
 
+	return !(which & (FS_SET_MODE | FS_SET_UID | FS_SET_GID | FS_SET_SIZE)) &&
+	       (!(which & FS_SET_ATIME) || which & FS_SET_ATIME_NOW) &&
+	       (!(which & FS_SET_MTIME) || mtime_now);
+}
+
+/* chattr's flags: an append-only file may be touched, and nothing else. */
+static int setattr_check_flags(const struct inode_rec *rec, const struct stat *attr, unsigned which)
+{
 	if (!inode_is_sealed(rec) || setattr_brings_times(which))
 		return 0;
-	return touches && !inode_is_immutable(rec) ? 0 : -EPERM;
+	return setattr_only_touches(attr, which) && !inode_is_immutable(rec) ? 0 : -EPERM;
 }
 
 /* What can fail comes first; after it everything happens. */
 static int setattr_check(const struct inode_rec *rec, const struct stat *attr, unsigned which)
 {
-	int err = setattr_check_flags(rec, which);
+	int err = setattr_check_flags(rec, attr, which);
 
 	if (err)
 		return err;

@@ -162,6 +162,7 @@ END_TEST
 
 START_TEST(test_append_only_file_grows)
 {
+	struct stat attr = { 0 };
 	char buf[32];
 	size_t len;
 
@@ -189,6 +190,11 @@ START_TEST(test_append_only_file_grows)
 	ck_assert_int_eq(
 		set(file, FS_SET_ATIME | FS_SET_ATIME_NOW | FS_SET_MTIME | FS_SET_MTIME_NOW), 0);
 	ck_assert_int_eq(set(file, FS_SET_MTIME | FS_SET_CTIME | FS_SET_BY_HANDLE), 0);
+	ck_assert_int_eq(set(file, FS_SET_MTIME | FS_SET_CTIME), 0);
+	attr.st_mtim.tv_sec = 5;
+	ck_assert_int_eq(
+		fs_setattr(sb, &root_cred, file, &attr, FS_SET_MTIME | FS_SET_CTIME, &attr),
+		-EPERM);
 	ck_assert_int_eq(fs_setxattr(sb, file, "user.new", "1", 1, 0), -EPERM);
 	ck_assert_int_eq(link_to(file, FS_ROOT_INO, "link"), -EPERM);
 	ck_assert_int_eq(fs_unlink(sb, dir, "file"), -EPERM);

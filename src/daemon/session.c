@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "daemon/bdi.h"
+#include "daemon/dict.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -32,6 +33,7 @@
 
 struct session {
 	const struct options *options;
+	void *dict; /* dict=, or NULL */
 	struct super *sb;
 	struct ztfuse front;
 	struct fuse_session *se;
@@ -144,13 +146,29 @@ static int serve_init(struct session *s, struct options_error *error)
 	return res < 0 ? res : -EPROTO;
 }
 
+static int create_super(struct session *s, struct options_error *error)
+{
+	struct super_params params = s->options->super;
+	char text[256] = "";
+	int res = 0;
+
+	if (s->options->dict_path)
+		res = dict_load(s->options->dict_path, error, &s->dict, &params.dict_size);
+	if (res)
+		return res;
+	params.dict = s->dict;
+	res = super_create(&params, text, &s->sb);
+	if (res)
+		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	return res;
+}
+
 int session_create(const struct options *options, struct options_error *out_error,
 		   struct session **out_session)
 {
 	struct ztfuse_session_params params = { .debug = options->debug };
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
-	char text[256] = "";
 	int error = -ENOMEM;
 
 	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
@@ -160,11 +178,9 @@ int session_create(const struct options *options, struct options_error *out_erro
 	mutex_init(&s->lock);
 	zt_lock_check(pthread_cond_init(&s->end, NULL));
 	block_signals();
-	error = super_create(&options->super, text, &s->sb);
-	if (error) {
-		ERR_PRINTF(out_error, "%s", *text != '\0' ? text : strerror(-error));
+	error = create_super(s, out_error);
+	if (error)
 		goto err_free;
-	}
 	ztfuse_init(&s->front, s->sb, options->cache);
 	error = options_mount_opts(options, &mount_opts);
 	if (error)
@@ -191,6 +207,7 @@ err_front:
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 err_free:
+	zt_free(s->dict);
 	(void)pthread_cond_destroy(&s->end);
 	mutex_exit(&s->lock);
 	zt_free(s);
@@ -277,6 +294,7 @@ void session_destroy(struct session *s)
 	fuse_session_destroy(s->se);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
+	zt_free(s->dict);
 	(void)pthread_cond_destroy(&s->end);
 	mutex_exit(&s->lock);
 	zt_free(s);

@@ -15,7 +15,7 @@
 
 #include "fs/xattr_i.h"
 
-static int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
+int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
 {
 	struct inode_rec *rec = inode_get(sb, ino);
 
@@ -55,8 +55,7 @@ out:
 	return err;
 }
 
-/* Under the exclusive lock: make it ready for a write or an allocation in the range. */
-static int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
 {
 	struct blkmap_file file = inode_file(rec);
 	int err = inode_tail_is_dirty(rec) ? inode_cut(sb, rec, rec->size) : 0;

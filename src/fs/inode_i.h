@@ -110,6 +110,14 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 	};
 }
 
+/* Regular files (file.c) -------------------------------------------------- */
+
+/** file_open() - the record of a regular file. -ESTALE, -EISDIR, -EINVAL. */
+int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec) ZT_MUST_CHECK;
+
+/** file_prepare() - under the exclusive lock: make it ready for a write or an allocation */
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len) ZT_MUST_CHECK;
+
 /**
  * inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock
  * held shared.

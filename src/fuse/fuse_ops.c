@@ -4,8 +4,7 @@
  *
  * What the table leaves out is as much part of it: no access (default_permissions), no flush,
  * fsync, release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
- * itself, and better: waiters stay killable), no copy_file_range (the kernel copies
- * through its pages).
+ * itself, and better: waiters stay killable).
  */
 #include "fuse/fuse_ops.h"
 
@@ -119,6 +118,7 @@ static const struct fuse_lowlevel_ops table = {
 	.write = op_write,
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
+	.copy_file_range = op_copy_file_range,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,

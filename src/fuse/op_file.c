@@ -20,6 +20,9 @@
 #include "fuse/reply.h"
 #include "util/sizes.h"
 
+/* Bytes of one COPY_FILE_RANGE. */
+#define COPY_MAX (UINT64_C(1) << 30)
+
 /*
  * Every read and write is a request; where the library has the bit, writes to one file go on side
  * by side.
@@ -126,6 +129,30 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	}
 	reply_error(req,
 		    fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off, (uint64_t)len));
+}
+
+/*
+ * The kernel has written the dirty pages of both ranges before it asks. What cannot be shared it
+ * copies by itself, through its pages, when it hears EOPNOTSUPP.
+ */
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+			struct fuse_file_info *fi_out, size_t len, int flags)
+{
+	const struct fs_cred cred = req_cred(req);
+	uint64_t done = 0;
+	int error;
+
+	(void)fi_in;
+	(void)fi_out;
+	if (off_in < 0 || off_out < 0 || flags != 0) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	/* The reply has 32 bits. */
+	error = fs_copy_range(req_super(req), &cred, ino_in, (uint64_t)off_in, ino_out,
+			      (uint64_t)off_out, min_u64(len, COPY_MAX), &done);
+	reply_write(req, error, done);
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)

@@ -128,6 +128,7 @@ START_TEST(test_immutable_file_does_not_change)
 {
 	char buf[32];
 	size_t len;
+	uint64_t copied;
 
 	chattr(file, FS_IMMUTABLE_FL);
 	ck_assert(fs_is_immutable(sb, file));
@@ -153,6 +154,7 @@ START_TEST(test_immutable_file_does_not_change)
 	ck_assert_int_eq(fs_read(sb, file, 0, buf, sizeof(buf), &len), 0);
 	ck_assert_uint_eq(len, 10);
 	ck_assert_mem_eq(buf, "0123456789", 10);
+	ck_assert_int_eq(fs_copy_range(sb, &user_cred, other, 0, file, 0, 100, &copied), -EPERM);
 	chattr(file, 0);
 	ck_assert_int_eq(write_at(0, "x"), 0);
 	ck_assert_int_eq(fs_unlink(sb, dir, "file"), 0);

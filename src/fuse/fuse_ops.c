@@ -141,6 +141,8 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->cache = cache;
 	front->initialised = false;
 	front->se = NULL;
+	front->kills_setid = false;
+	front->transport = NULL;
 	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
 	super_set_tick(sb, trim_buffers, &front->buffers);
 }

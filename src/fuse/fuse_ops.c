@@ -52,6 +52,7 @@ static void cap_set(struct fuse_conn_info *conn, uint64_t cap, bool wanted)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ztfuse *front = userdata;
+	const bool acl = front->xattr && super_has_acl(front->sb);
 
 	cap_set(conn, FUSE_CAP_WRITEBACK_CACHE, front->cache == ZTFUSE_CACHE_WRITEBACK);
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
@@ -80,8 +81,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 */
 	cap_set(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
 	/* The umask comes with the request: directories with a default ACL do without it. */
-	cap_set(conn, FUSE_CAP_POSIX_ACL, super_has_acl(front->sb));
-	cap_set(conn, FUSE_CAP_DONT_MASK, super_has_acl(front->sb));
+	cap_set(conn, FUSE_CAP_POSIX_ACL, acl);
+	cap_set(conn, FUSE_CAP_DONT_MASK, acl);
 	/* The bytes are touched anyway: a pipe between would be a copy more. */
 	cap_set(conn, FUSE_CAP_SPLICE_READ, false);
 	cap_set(conn, FUSE_CAP_SPLICE_WRITE, false);
@@ -139,6 +140,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 {
 	front->sb = sb;
 	front->cache = cache;
+	front->xattr = true;
 	front->initialised = false;
 	front->se = NULL;
 	front->kills_setid = false;

@@ -3,7 +3,8 @@
  * op_xattr.c - requests about extended attributes, ACLs among them.
  *
  * On the data path: GETXATTR of security.capability, which the kernel sends before the first write
- * to a file whose attributes it has just learned. Locks: none here.
+ * to a file whose attributes it has just learned. Only a filesystem without any attributes is not
+ * asked: noxattr answers with ENOSYS, which the kernel remembers. Locks: none here.
  */
 #include "fs/xattr.h"
 
@@ -21,6 +22,14 @@
 
 /* Requests whose values are small are served from the stack. */
 #define SMALL_VALUE 512u
+
+static bool declined(fuse_req_t req)
+{
+	if (req_front(req)->xattr)
+		return false;
+	reply_error(req, -ENOSYS);
+	return true;
+}
 
 /* The group of the caller, or one of its other groups. */
 static bool caller_in_group(fuse_req_t req, gid_t gid)
@@ -59,6 +68,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 {
 	const unsigned kinds = (unsigned)flags & (XATTR_CREATE | XATTR_REPLACE);
 
+	if (declined(req))
+		return;
 	reply_error(req, fs_setxattr(req_super(req), ino, name, value, size,
 				     kinds | kill_sgid(req, ino, name)));
 }
@@ -87,6 +98,8 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	size_t len = 0;
 	int error;
 
+	if (declined(req))
+		return;
 	if (asks_before_write(req, ino, name, size)) {
 		(void)fuse_reply_xattr(req, sizeof(uint32_t));
 		return;
@@ -111,6 +124,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	size_t len = 0;
 	int error;
 
+	if (declined(req))
+		return;
 	if (size > FS_XATTR_SIZE_MAX)
 		size = FS_XATTR_SIZE_MAX;
 	if (size > sizeof(small))
@@ -127,5 +142,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
+	if (declined(req))
+		return;
 	reply_error(req, fs_removexattr(req_super(req), ino, name));
 }

@@ -21,7 +21,7 @@
 static struct super *sb;
 static struct ztfuse front;
 static struct wire wire;
-static bool fixture_acl = true;
+static bool fixture_acl = true, fixture_xattr = true;
 
 static void fixture_make(enum ztfuse_cache cache)
 {
@@ -40,6 +40,7 @@ static void fixture_make(enum ztfuse_cache cache)
 
 	ck_assert_msg(super_create(&params, text, &sb) == 0, "%s", text);
 	ztfuse_init(&front, sb, cache);
+	front.xattr = fixture_xattr;
 }
 
 static inline void fixture_start(enum ztfuse_cache cache)

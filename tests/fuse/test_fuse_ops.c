@@ -73,10 +73,9 @@ END_TEST
 /* The kernel remembers ENOSYS and asks no more. */
 START_TEST(test_requests_that_need_no_answer_are_declined_once_and_for_all)
 {
-	static const uint32_t opcodes[] = { FUSE_FLUSH,          FUSE_FSYNC, FUSE_FSYNCDIR,
-					    FUSE_ACCESS,         FUSE_GETLK, FUSE_SETLK,
-					    FUSE_SETLKW,         FUSE_OPEN,  FUSE_OPENDIR,
-					    FUSE_CREATE,         FUSE_BMAP,  FUSE_POLL };
+	static const uint32_t opcodes[] = { FUSE_FLUSH,   FUSE_FSYNC,  FUSE_FSYNCDIR, FUSE_ACCESS,
+					    FUSE_GETLK,   FUSE_SETLK,  FUSE_SETLKW,   FUSE_OPEN,
+					    FUSE_OPENDIR, FUSE_CREATE, FUSE_BMAP,     FUSE_POLL };
 	const uint64_t ino = make_file(ROOT, "f");
 	static const char zeros[128];
 

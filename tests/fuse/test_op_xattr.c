@@ -95,6 +95,26 @@ START_TEST(test_kernel_may_not_take_a_capability_from_an_immutable_file)
 }
 END_TEST
 
+static void setup_without(void)
+{
+	fixture_xattr = false;
+	fixture_start(ZTFUSE_CACHE_WRITEBACK);
+	fixture_xattr = true;
+}
+
+START_TEST(test_mount_without_attributes_declines_once_and_for_all)
+{
+	uint64_t ino = make_file(ROOT, "f");
+	char buf[64];
+
+	ck_assert(!(wire.init.flags & (FUSE_POSIX_ACL | FUSE_DONT_MASK)));
+	ck_assert_int_eq(get(ino, "security.capability", buf, 0), -ENOSYS);
+	ck_assert_int_eq(get(ino, NULL, buf, 0), -ENOSYS);
+	ck_assert_int_eq(set(ino, "user.a", "1", 1, 0), -ENOSYS);
+	ck_assert_int_eq(remove_name(ino, "user.a"), -ENOSYS);
+}
+END_TEST
+
 struct acl {
 	struct posix_acl_xattr_header header;
 	struct posix_acl_xattr_entry entries[5];
@@ -176,6 +196,10 @@ int main(void)
 	tcase_add_test(tc, test_umask_gives_way_to_a_default_acl);
 	tcase_add_test(tc, test_strangers_acl_takes_sgid_away);
 	tcase_add_test(tc, test_kernel_drops_the_listing_of_a_directory_that_moved);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("noxattr");
+	tcase_add_checked_fixture(tc, setup_without, teardown);
+	tcase_add_test(tc, test_mount_without_attributes_declines_once_and_for_all);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

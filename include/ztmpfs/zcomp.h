@@ -110,8 +110,8 @@ struct zcomp_params {
 	const struct zcomp_host *host; /* never NULL */
 	/* The table of the algorithm that the accelerator drives; NULL for other backends. */
 	const struct zcomp_ops *inner_ops;
-	struct zcomp_accel_params accel;
 	void *drv_data; /* the backend's own */
+	struct zcomp_accel_params accel; /* last: it may grow */
 };
 
 /* What setup_params() reports. The core clears it first and decides afterwards what it uses. */

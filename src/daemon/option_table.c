@@ -68,6 +68,17 @@ static int parse_size(PARSE_ARGS)
 	return size_parse(value, env->ram, &options->super.size) ? -EINVAL : 0;
 }
 
+static int parse_nr_blocks(PARSE_ARGS)
+{
+	uint64_t nr;
+
+	UNUSED_ARGS;
+	if (size_parse(value, 0, &nr) || nr > UINT64_MAX / ZT_PAGE_SIZE)
+		return -EINVAL;
+	options->super.size = nr * ZT_PAGE_SIZE;
+	return 0;
+}
+
 static int parse_mem_limit(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -317,6 +328,10 @@ static const struct option_desc table[] = {
 	{ "size", "SIZE",
 	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit", "50%",
 	  "Most bytes of file content, counted uncompressed; 0: no limit", parse_size, 0, 0 },
+	{ "nr_blocks", "N",
+	  "a number, with suffix k, m, g, t, p or e, at most 4503599627370495; 0: no limit", NULL,
+	  "The same as size=, in pages of 4096 bytes; whichever comes last holds", parse_nr_blocks,
+	  0, 0 },
 	{ "nr_inodes", "N", "a number, with suffix k, m, g, t, p or e; 0: no limit",
 	  "one for every 8 KiB of RAM", "Most files, directories and other inodes; 0: no limit",
 	  parse_nr_inodes, 0, 0 },

@@ -57,7 +57,10 @@ void super_drain(struct super *sb);
  */
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
 
-/** super_statfs() - f_bsize 4096; never promises more than incompressible data could fill */
+/**
+ * super_statfs() - f_bsize 4096; never promises more than incompressible data, or files with the
+ * longest names, could fill
+ */
 void super_statfs(struct super *sb, struct statvfs *out);
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);

@@ -36,7 +36,9 @@ struct transport;
 struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
+	bool xattr; /* there are extended attributes; ztfuse_init() says so, the caller may differ */
 	bool initialised; /* INIT was negotiated */
+	struct fuse_session *se; /* for notifications; set by ztfuse_session_new() */
 	/*
 	 * Requests say whether they clear set-ID bits (HANDLE_KILLPRIV_V2); set with initialised.
 	 */

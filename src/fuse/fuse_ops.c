@@ -135,6 +135,8 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->sb = sb;
 	front->cache = cache;
 	front->initialised = false;
+	front->se = NULL;
+	seeker_init(&front->seeker);
 	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
 	super_set_tick(sb, trim_buffers, &front->buffers);
 }
@@ -142,6 +144,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 void ztfuse_exit(struct ztfuse *front)
 {
 	super_set_tick(front->sb, NULL, NULL);
+	seeker_exit(&front->seeker);
 	buffers_exit(&front->buffers);
 }
 
@@ -168,6 +171,7 @@ out:
 	fuse_opt_free_args(&args);
 	if (!se)
 		return -EINVAL;
+	front->se = se;
 	*out_se = se;
 	return 0;
 }

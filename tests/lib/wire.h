@@ -26,6 +26,7 @@ struct wire {
 	uint64_t unique; /* of the last request */
 	uint32_t uid, gid; /* who asks */
 	struct fuse_init_out init; /* what INIT agreed on */
+	uint64_t nr_notified; /* messages that were no replies */
 };
 
 /* One answer. */

@@ -30,7 +30,7 @@ struct super_params {
 	size_t dict_size; /* bytes */
 	uint32_t nr_streams;
 	enum blkmap_accel accel;
-	uint32_t accel_engines, accel_depth;
+	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background;
 };
 
@@ -39,6 +39,12 @@ int super_create(const struct super_params *params, char error_text[256],
 
 /** super_destroy() - end threads, free everything; NULL is allowed. No request is running. */
 void super_destroy(struct super *sb);
+
+/**
+ * super_drain() - wait until every fs_write_async() has ended, its reply and its release included
+ * Whoever sends replies does it before taking apart what they go through. No request is running.
+ */
+void super_drain(struct super *sb);
 
 /**
  * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread

@@ -135,6 +135,8 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->sb = sb;
 	front->cache = cache;
 	front->initialised = false;
+	front->kills_setid = false;
+	front->transport = NULL;
 	front->se = NULL;
 	seeker_init(&front->seeker);
 	buffers_init(&front->buffers, ZTFUSE_IO_MAX);

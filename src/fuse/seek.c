@@ -12,6 +12,7 @@
 #include "fs/file.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
+#include "fuse/request.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/sizes.h"
@@ -24,6 +25,7 @@ struct seek_wait {
 	struct seek_wait *next;
 	struct ztfuse *front;
 	fuse_req_t req;
+	struct ztfuse_held *held;
 	ino_nr ino;
 	uint64_t off;
 	int whence;
@@ -99,6 +101,7 @@ static void *seek_thread(void *arg)
 				seeker->last = &seeker->first;
 			mutex_unlock(&seeker->lock);
 			seek_serve(wait);
+			ztfuse_release(wait->held);
 			zt_free(wait);
 			mutex_lock(&seeker->lock);
 		} else if (seeker->stop) {
@@ -127,10 +130,9 @@ static int seeker_start(struct ztfuse_seeker *seeker)
 	return 0;
 }
 
-/* Return: whether the thread will answer. */
-static bool seek_defer(struct ztfuse *front, const struct seek_wait *wait, int *out_error)
+/* To the thread, with a request that is held. Return: whether the thread will answer. */
+static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wait, int *out_error)
 {
-	struct ztfuse_seeker *seeker = &front->seeker;
 	struct seek_wait *copy = zt_zalloc(sizeof(*copy));
 	bool taken = false;
 
@@ -153,10 +155,38 @@ static bool seek_defer(struct ztfuse *front, const struct seek_wait *wait, int *
 	return taken;
 }
 
+/*
+ * Answer with the kernel's help. No more requests can be held: then this thread waits itself, as
+ * long as another one is left to serve what it waits for.
+ */
+static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
+{
+	struct ztfuse_seeker *seeker = &wait->front->seeker;
+	int error;
+
+	wait->held = ztfuse_hold(wait->req);
+	if (wait->held) {
+		if (seek_queue(seeker, wait, &error))
+			return;
+		if (error)
+			answer->error = error;
+		seek_reply(wait->req, answer);
+		ztfuse_release(wait->held);
+		return;
+	}
+	if (atomic_fetch_sub(&seeker->nr_may_wait, 1) > 0) {
+		seek_serve(wait);
+	} else {
+		answer->error = -EAGAIN;
+		seek_reply(wait->req, answer);
+	}
+	atomic_fetch_add(&seeker->nr_may_wait, 1);
+}
+
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
 	struct ztfuse *front = req_front(req);
-	const struct seek_wait wait = {
+	struct seek_wait wait = {
 		.front = front,
 		.req = req,
 		.ino = ino,
@@ -164,7 +194,6 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		.whence = whence,
 	};
 	struct seek_answer answer;
-	int error;
 
 	(void)fi;
 	if (off < 0) {
@@ -172,17 +201,15 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		return;
 	}
 	seek_here(front->sb, ino, (uint64_t)off, whence, &answer);
-	if (!is_settled(&answer)) {
-		if (seek_defer(front, &wait, &error))
-			return;
-		if (error)
-			answer.error = error;
-	}
-	seek_reply(req, &answer);
+	if (is_settled(&answer))
+		seek_reply(req, &answer);
+	else
+		seek_defer(&wait, &answer);
 }
 
 void seeker_init(struct ztfuse_seeker *seeker)
 {
+	atomic_init(&seeker->nr_may_wait, 0);
 	mutex_init(&seeker->lock);
 	zt_lock_check(pthread_cond_init(&seeker->cond, NULL));
 	seeker->first = NULL;

@@ -11,6 +11,7 @@
 #define ZT_FUSE_SEEK_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct seek_wait;
@@ -21,6 +22,11 @@ struct ztfuse_seeker {
 	pthread_cond_t cond;
 	struct seek_wait *first, **last; /* guarded by lock */
 	bool has_thread, stop; /* guarded by lock */
+	/*
+	 * Threads that may wait for the kernel by themselves: one fewer than there are. Set before
+	 * they run. No lock: each takes one and gives it back.
+	 */
+	atomic_int nr_may_wait;
 	pthread_t thread; /* "zt-seek", made when first needed; joined by seeker_stop() */
 };
 

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "tests/fuse/fixture.h"
-#include "util/alloc.h"
 
 static char big[ZTFUSE_IO_MAX + 1], back[ZTFUSE_IO_MAX + 1];
 
@@ -218,48 +217,6 @@ START_TEST(test_fallocate_punches_and_seek_finds_the_hole)
 }
 END_TEST
 
-/* What a hole is here may be data that the kernel has not written yet. */
-START_TEST(test_kernel_is_asked_for_its_pages_before_a_hole_is_the_answer)
-{
-	const uint64_t ino = make_file(ROOT, "f");
-	uint64_t off;
-
-	fill(big, 65536, 5);
-	ck_assert_int_eq(wire_write(&wire, ino, 65536, big, 65536, 0), 65536);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 70000, SEEK_DATA, &off), 0);
-	ck_assert_uint_eq(off, 70000);
-	ck_assert_uint_eq(wire.nr_notified, 0);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_DATA, &off), 0);
-	ck_assert_uint_eq(off, 65536);
-	ck_assert_uint_eq(wire.nr_notified, 1);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 70000, SEEK_HOLE, &off), 0);
-	ck_assert_uint_eq(off, 131072);
-	ck_assert_uint_eq(wire.nr_notified, 2);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 131072, SEEK_DATA, &off), -ENXIO);
-	ck_assert_uint_eq(wire.nr_notified, 3);
-	/* No memory to have it wait: it fails, and nothing else does. */
-	zt_fault_set(1);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_DATA, &off), -ENOMEM);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_DATA, &off), 0);
-	/* At the end of a mount it is answered without. */
-	seeker_stop(&front.seeker);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_HOLE, &off), 0);
-	ck_assert_uint_eq(off, 0);
-	ck_assert_uint_eq(wire.nr_notified, 4);
-}
-END_TEST
-
-START_TEST(test_thread_that_cannot_be_made_is_an_error)
-{
-	const uint64_t ino = make_file(ROOT, "f");
-	uint64_t off;
-
-	zt_fault_set(2);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_DATA, &off), -EAGAIN);
-	ck_assert_int_eq(wire_lseek(&wire, ino, 0, SEEK_DATA, &off), -ENXIO);
-}
-END_TEST
-
 START_TEST(test_wrong_fallocate_and_seek_are_refused)
 {
 	const uint64_t ino = make_file(ROOT, "f");
@@ -333,8 +290,6 @@ int main(void)
 	tcase_add_test(tc, test_full_filesystem_is_a_short_write_but_an_error_when_delayed);
 	tcase_add_test(tc, test_delayed_write_keeps_set_id_bits_and_times);
 	tcase_add_test(tc, test_fallocate_punches_and_seek_finds_the_hole);
-	tcase_add_test(tc, test_kernel_is_asked_for_its_pages_before_a_hole_is_the_answer);
-	tcase_add_test(tc, test_thread_that_cannot_be_made_is_an_error);
 	tcase_add_test(tc, test_wrong_fallocate_and_seek_are_refused);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("direct");

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -202,6 +203,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	umask(022);
+	must(setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 }), "setrlimit");
 	alarm(60);
 	must(chdir(argv[1]), argv[1]);
 	must(mkdir(c->name, 0755), "mkdir");

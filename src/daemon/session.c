@@ -203,6 +203,8 @@ static void *signal_thread(void *arg)
 	signal_set(&set);
 	while (sigwait(&set, &sig) != 0)
 		;
+	/* While requests are still served: it may wait for the kernel's writes. */
+	seeker_stop(&s->front.seeker);
 	transport_stop(s->transport);
 	return NULL;
 }

@@ -15,6 +15,7 @@
 
 #include "fs/super.h"
 #include "fuse/buffers.h"
+#include "fuse/seek.h"
 #include "util/compiler.h"
 
 /* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
@@ -45,6 +46,8 @@ struct ztfuse {
 	bool kills_setid;
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, ZTFUSE_IO_MAX bytes each */
+	struct fuse_session *se; /* set by ztfuse_session_new(); the caller's */
+	struct ztfuse_seeker seeker;
 };
 
 /* What ztfuse_session_new() hands to libfuse. */

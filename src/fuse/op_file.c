@@ -251,16 +251,3 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 			      (uint64_t)off_out, min_u64(len, COPY_MAX), &done);
 	reply_write(req, error, done);
 }
-
-void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
-{
-	uint64_t result;
-	int error;
-
-	(void)fi;
-	error = fs_lseek(req_super(req), ino, (uint64_t)off, whence, &result);
-	if (error)
-		reply_error(req, error);
-	else
-		(void)fuse_reply_lseek(req, (off_t)result);
-}

@@ -61,6 +61,7 @@ static inline void setup_never(void)
 
 static inline void teardown(void)
 {
+	seeker_stop(&front.seeker);
 	wire_stop(&wire);
 	ck_assert_int_eq(super_check(sb), 0);
 	ztfuse_exit(&front);

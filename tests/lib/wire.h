@@ -33,6 +33,7 @@ struct wire {
 	uint64_t notified_ino;
 	int64_t notified_off;
 	unsigned nr_invals; /* notifications that attributes have changed, counted meanwhile */
+	unsigned nr_page_invals; /* the same about pages */
 };
 
 /* One answer. */

@@ -46,9 +46,25 @@ struct ztmpfs_stat {
 	uint64_t cluster_size; /* bytes, of new files */
 	uint64_t folds;
 	uint64_t overwrites_in_place;
+	/* recompression */
+	char recompress[32]; /* algorithm; empty: off */
+	uint64_t recompressed; /* objects that were made smaller */
+	uint64_t recompress_kept; /* tried in vain */
+	uint64_t recompress_saved; /* bytes of room */
+	uint64_t recompress_passes; /* times that all objects were looked at */
+	uint64_t recompress_pauses; /* waits for requests to become fewer */
 	uint64_t reserved[16];
 };
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)
+
+/* Fold, compact, give memory back: out, bytes of memory given back. For the mount's owner. */
+#define ZTMPFS_IOC_COMPACT _IOR('Z', 16, uint64_t)
+
+/*
+ * Have everything recompressed now, in the background: out, the number that recompress_passes will
+ * exceed when it is done. EOPNOTSUPP: recompression is off. For the mount's owner.
+ */
+#define ZTMPFS_IOC_RECOMPRESS _IOR('Z', 17, uint64_t)
 
 #endif

@@ -44,6 +44,9 @@ struct blkmap_params {
 	enum blkmap_accel accel;
 	uint32_t accel_engines, accel_depth; /* 0: default */
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
+	const char *recompress; /* algorithm for what lies idle; NULL: off */
+	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
+	uint32_t recompress_idle; /* seconds without use */
 };
 
 /*
@@ -63,6 +66,10 @@ struct blkmap_stat {
 	uint64_t folds; /* cluster maps folded into one object */
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
+	/* recompression: objects made smaller; tried in vain; bytes of room saved */
+	uint64_t recompressed, recompress_kept, recompress_saved;
+	uint64_t recompress_passes; /* times that all objects were looked at */
+	uint64_t recompress_pauses; /* waits for requests to become fewer */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };
@@ -82,6 +89,9 @@ void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
 
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
+
+/** blkmap_recompress_name() - the algorithm for what lies idle, or NULL */
+const char *blkmap_recompress_name(const struct blkmap *map);
 
 /**
  * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read
@@ -154,6 +164,20 @@ int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t siz
  * bytes given back.
  */
 uint64_t blkmap_trim(struct blkmap *map);
+
+/**
+ * blkmap_recompress() - recompress what lies idle now, in the caller's thread, unpaced
+ * @idle: ticks (seconds, with the default option) without use; 0: everything
+ * Context: any thread; for mounts without background work. Return: objects made smaller.
+ */
+uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
+
+/**
+ * blkmap_recompress_kick() - have the background thread recompress everything now, however young
+ * Return: the value that stat.recompress_passes will exceed when it is done; 0: recompression is
+ *         off.
+ */
+uint64_t blkmap_recompress_kick(struct blkmap *map);
 
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 

@@ -10,6 +10,15 @@
 /* Whole clusters that are stored together; their slots are looked up first. */
 #define BATCH_CLUSTERS 64u
 
+/* Somebody reads what a word stands for. Slot lock held. */
+static void slot_used(struct blkmap *map, uint64_t word)
+{
+	if (slot_kind(word) == SLOT_MAP)
+		word = word_get(&cluster_map_at(map, word)->base);
+	if (slot_kind(word) == SLOT_OBJ)
+		age_touch(map, slot_ref(word));
+}
+
 int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
 		size_t len)
 {
@@ -18,6 +27,7 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 	char *dst = buf;
 	int error = 0;
 
+	atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 	while (len > 0 && !error) {
 		uint32_t from = off % size, to = (uint32_t)min_u64(size, from + len);
 		uint64_t *slot = tree_slot(map->arena, &file->tree, off / size);
@@ -26,6 +36,7 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 			struct slot_lock *lock = slot_lock(map, slot);
 
 			read_lock(&lock->lock);
+			slot_used(map, word_get(slot));
 			error = cluster_load(map, strm, word_get(slot), from, to, dst);
 			rw_unlock(&lock->lock);
 		} else {
@@ -99,6 +110,7 @@ int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 	int error = 0;
 
 	atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 	while (left > 0 && !error) {
 		size_t done = 0;
 

@@ -133,11 +133,13 @@ void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
 			  sign);
 		break;
 	case SLOT_OBJ:
-		if (slot_codec(word) != SLOT_CODEC_RAW)
+		if (slot_codec(word) > SLOT_CODEC_MAIN)
+			count_add(&map->codec_objects[slot_codec(word)], 1, sign);
+		if (!slot_is_raw(word))
 			break;
 		n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
 		count_add(&map->huge_pages, n, sign);
-		if (sign > 0)
+		if (sign > 0 && slot_codec(word) == SLOT_CODEC_RAW)
 			count_add(&map->huge_pages_since, n, 1);
 		break;
 	case SLOT_MAP:
@@ -173,6 +175,8 @@ int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *s
 	slot_count(map, word, file->order, 1);
 	slot_count(map, old, file->order, -1);
 	slot_set_owner(map, word, slot, OWNER_SLOT);
+	if (slot_kind(word) == SLOT_OBJ)
+		age_touch(map, slot_ref(word));
 	word_set(slot, word);
 	lock->seq++;
 	if (slot_kind(old) == SLOT_MAP)
@@ -320,6 +324,7 @@ static void relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
 	struct slot_lock *lock = slot_lock_at(map, place);
 
 	if (new_ref) {
+		age_move(map, slot_ref(word_get(word)), new_ref);
 		word_set(word, slot_with_ref(word_get(word), new_ref));
 		lock->seq++;
 	}

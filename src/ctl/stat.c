@@ -60,6 +60,12 @@ static const struct field fields[] = {
 	U64(queued_max, NULL),
 	U64(folds, NULL),
 	U64(overwrites_in_place, NULL),
+	TEXT(recompress),
+	U64(recompressed, NULL),
+	U64(recompress_kept, NULL),
+	U64(recompress_saved, "bytes"),
+	U64(recompress_passes, NULL),
+	U64(recompress_pauses, NULL),
 };
 
 /* User bytes over all memory held for them; 0 while nothing is held. */
@@ -153,6 +159,7 @@ void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json)
 	/* What comes from another process may lack its end. */
 	copy.compress[sizeof(copy.compress) - 1] = '\0';
 	copy.degraded[sizeof(copy.degraded) - 1] = '\0';
+	copy.recompress[sizeof(copy.recompress) - 1] = '\0';
 	if (json)
 		print_json(out, &copy);
 	else

@@ -20,6 +20,8 @@
 #define MAX_THREADS_LIMIT 1000
 #define ACCEL_ENGINES_MAX 256
 #define ACCEL_DEPTH_MAX   65536
+/* A day, in seconds. */
+#define RECOMPRESS_IDLE_MAX 86400
 
 #define PARSE_ARGS                                                                                 \
 	struct options *options, const struct option_desc *desc, const struct options_env *env,    \
@@ -131,15 +133,17 @@ static int parse_gid(PARSE_ARGS)
 	return 0;
 }
 
-/* "compress=x: allowed are lz4[:1..12], ..." from what is built in. */
-static int refuse_compress(const char *value, struct options_error *error)
+/* "compress=x: allowed are lz4[:1..12], ..." from what is built in, with @more before and behind. */
+static int refuse_algorithm(const char *option, const char *before, const char *value,
+			    const char *behind, struct options_error *error)
 {
 	const struct zcomp_ops *ops;
 	char *text = error->text;
 	const size_t room = sizeof(error->text);
 	size_t used;
 
-	used = (size_t)snprintf(text, room, "option compress=%.64s: allowed are", value);
+	used = (size_t)snprintf(text, room, "option %s=%.64s: allowed are%s", option, value,
+				before);
 	for (size_t i = 0; (ops = zcomp_ops_at(i)) != NULL && used < room; i++) {
 		used += (size_t)snprintf(text + used, room - used, "%s %s", i ? "," : "",
 					 ops->name);
@@ -147,39 +151,83 @@ static int refuse_compress(const char *value, struct options_error *error)
 			used += (size_t)snprintf(text + used, room - used, "[:%d..%d]",
 						 (int)ops->level_min, (int)ops->level_max);
 	}
+	if (used < room)
+		snprintf(text + used, room - used, "%s", behind);
 	return -EINVAL;
 }
 
-static int parse_compress(PARSE_ARGS)
+/* ALG[:LEVEL] */
+static int parse_algorithm(const char *value, char name[OPTION_ALGORITHM_MAX], int32_t *out_level)
 {
 	const char *colon = strchr(value, ':');
 	const size_t len = colon ? (size_t)(colon - value) : strlen(value);
-	int32_t level = ZCOMP_LEVEL_DEFAULT;
-	char name[sizeof(options->compress_name)];
 	const struct zcomp_ops *ops;
+	char *end;
+	long number;
 
-	UNUSED_ARGS;
-	if (len >= sizeof(name))
-		return refuse_compress(value, error);
+	if (len >= OPTION_ALGORITHM_MAX)
+		return -EINVAL;
 	memcpy(name, value, len);
 	name[len] = '\0';
 	ops = zcomp_find_ops(name);
 	if (!ops)
-		return refuse_compress(value, error);
-	if (colon) {
-		char *end;
-		long number;
+		return -EINVAL;
+	*out_level = ZCOMP_LEVEL_DEFAULT;
+	if (!colon)
+		return 0;
+	errno = 0;
+	number = strtol(colon + 1, &end, 10);
+	if (errno || end == colon + 1 || *end != '\0' || number < ops->level_min ||
+	    number > ops->level_max || ops->level_min == ops->level_max)
+		return -EINVAL;
+	*out_level = (int32_t)number;
+	return 0;
+}
 
-		errno = 0;
-		number = strtol(colon + 1, &end, 10);
-		if (errno || end == colon + 1 || *end != '\0' || number < ops->level_min ||
-		    number > ops->level_max || ops->level_min == ops->level_max)
-			return refuse_compress(value, error);
-		level = (int32_t)number;
-	}
-	memcpy(options->compress_name, name, len + 1);
+static int parse_compress(PARSE_ARGS)
+{
+	char name[OPTION_ALGORITHM_MAX];
+	int32_t level;
+
+	UNUSED_ARGS;
+	if (parse_algorithm(value, name, &level) != 0)
+		return refuse_algorithm("compress", "", value, "", error);
+	strcpy(options->compress_name, name);
 	options->super.level = level;
 	return 0;
+}
+
+/* off, or ALG[:LEVEL][@IDLE] */
+static int parse_recompress(PARSE_ARGS)
+{
+	unsigned long idle = options->super.recompress_idle;
+	char copy[64], name[OPTION_ALGORITHM_MAX], *at;
+	int32_t level;
+
+	UNUSED_ARGS;
+	if (strcmp(value, "off") == 0) {
+		options->super.recompress = NULL;
+		return 0;
+	}
+	if (strlen(value) >= sizeof(copy))
+		goto refuse;
+	strcpy(copy, value);
+	at = strchr(copy, '@');
+	if (at) {
+		*at = '\0';
+		if (parse_number(at + 1, 1, RECOMPRESS_IDLE_MAX, &idle) != 0)
+			goto refuse;
+	}
+	if (parse_algorithm(copy, name, &level) != 0)
+		goto refuse;
+	strcpy(options->recompress_name, name);
+	options->super.recompress = options->recompress_name;
+	options->super.recompress_level = level;
+	options->super.recompress_idle = (uint32_t)idle;
+	return 0;
+
+refuse:
+	return refuse_algorithm("recompress", " off,", value, "; with @1..86400 seconds", error);
 }
 
 static int parse_cluster(PARSE_ARGS)
@@ -324,6 +372,9 @@ static const struct option_desc table[] = {
 	  parse_gid, 0, 0 },
 	{ "compress", "ALG[:LEVEL]", NULL, "lz4",
 	  "Compression algorithm, with a level in its own scale", parse_compress, 0, 0 },
+	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:6@30",
+	  "Compress better, in the background, what was not used for so long", parse_recompress, 0,
+	  0 },
 	{ "cluster", "SIZE", "4k, 8k, 16k, 32k, 64k, 128k", "64k",
 	  "Bytes of a new file that are compressed together, a power of two", parse_cluster, 0, 0 },
 	{ "accel", "WHEN[:engines=N][:depth=N]",

@@ -123,6 +123,14 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	stat_streams(&map.zcomp, out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
 				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
+	if (blkmap_recompress_name(sb->map) != NULL)
+		snprintf(out_stat->recompress, sizeof(out_stat->recompress), "%s",
+			 blkmap_recompress_name(sb->map));
+	out_stat->recompressed = map.recompressed;
+	out_stat->recompress_kept = map.recompress_kept;
+	out_stat->recompress_saved = map.recompress_saved;
+	out_stat->recompress_passes = map.recompress_passes;
+	out_stat->recompress_pauses = map.recompress_pauses;
 	out_stat->folds = map.folds;
 	out_stat->overwrites_in_place = map.overwrites_in_place;
 }

@@ -26,6 +26,9 @@ struct super_params {
 	unsigned cluster_order; /* new files' cluster: 2^order pages */
 	const char *compress;
 	int32_t level;
+	const char *recompress; /* algorithm for what lies idle; NULL: off */
+	int32_t recompress_level;
+	uint32_t recompress_idle; /* seconds */
 	uint32_t nr_streams;
 	enum blkmap_accel accel;
 	uint32_t accel_engines, accel_depth;

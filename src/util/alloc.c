@@ -77,6 +77,11 @@ void *zt_map(size_t size)
 	return ptr;
 }
 
+void zt_map_drop(void *ptr, size_t size)
+{
+	(void)madvise(ptr, size, MADV_DONTNEED); /* fails for a wrong range only */
+}
+
 void zt_unmap(void *ptr, size_t size)
 {
 	if (ptr)

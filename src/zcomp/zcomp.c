@@ -153,7 +153,9 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 		goto err_comp;
 	}
 	decide_managed(comp, &caps);
-	error = streams_init(comp, config->nr_streams ? config->nr_streams : default_streams());
+	comp->private_stream = config->private_stream;
+	error = streams_init(comp, (config->nr_streams ? config->nr_streams : default_streams()) +
+					   config->private_stream);
 	if (error) {
 		setup_error(comp, error, error_text);
 		goto err_params;

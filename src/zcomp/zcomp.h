@@ -36,6 +36,7 @@ struct zcomp_config {
 	struct zcomp_accel_params accel_params;
 	const void *dict; /* dictionary or NULL; the caller keeps it until zcomp_destroy() */
 	size_t dict_size;
+	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
 };
 
 struct zcomp_stat {
@@ -99,6 +100,12 @@ const struct zcomp_params *zcomp_get_params(const struct zcomp *comp);
  * Never fails: a per-thread stream is waited for if need be.
  */
 struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref);
+
+/**
+ * zcomp_stream_get_private() - the stream that config.private_stream asked for
+ * For one thread that may hold it for long, as at idle priority: nobody else ever waits for it.
+ */
+struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp);
 
 /**
  * zcomp_stream_get_managed() - a managed stream, or NULL

@@ -31,6 +31,10 @@ struct bm_config {
 	enum blkmap_accel accel;
 	uint64_t limit; /* of memory */
 	uint64_t max_pages;
+	const char *recompress;
+	int32_t recompress_level; /* 0: default */
+	uint32_t recompress_idle;
+	bool background;
 };
 
 static inline void bm_start(struct bm *bm, const struct bm_config *config)
@@ -44,6 +48,11 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.accel = config->accel,
 		.accel_engines = 2,
 		.max_pages = config->max_pages,
+		.recompress = config->recompress,
+		.recompress_level =
+			config->recompress_level ? config->recompress_level : ZCOMP_LEVEL_DEFAULT,
+		.recompress_idle = config->recompress_idle,
+		.background = config->background,
 	};
 	struct bm_file *record;
 	char text[256];

@@ -67,4 +67,28 @@ struct ztmpfs_stat {
  */
 #define ZTMPFS_IOC_RECOMPRESS _IOR('Z', 17, uint64_t)
 
+/* What one way of storing holds of a file. */
+#define ZTMPFS_FILE_CODECS 16u
+struct ztmpfs_file_codec {
+	char name[24]; /* algorithm; "none": stored as it is; "same": one repeated value */
+	uint64_t pages; /* of 4096 bytes, uncompressed */
+	uint64_t stored; /* bytes */
+};
+
+/* What a regular file holds and costs. On a directory and others only the inode is counted. */
+struct ztmpfs_file_stat {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint64_t ino;
+	uint64_t size; /* bytes, as stat(2) says */
+	uint64_t allocated; /* bytes of pages that hold data, uncompressed */
+	uint64_t stored; /* bytes of its objects */
+	uint64_t memory; /* bytes of memory for objects, tables and the inode */
+	uint64_t objects;
+	uint64_t cluster_size; /* bytes */
+	struct ztmpfs_file_codec codecs[ZTMPFS_FILE_CODECS]; /* unused ones: pages is 0 */
+	uint64_t reserved[8];
+};
+#define ZTMPFS_IOC_FILE_STAT _IOR('Z', 18, struct ztmpfs_file_stat)
+
 #endif

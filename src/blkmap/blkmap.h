@@ -179,6 +179,23 @@ uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
  */
 uint64_t blkmap_recompress_kick(struct blkmap *map);
 
+/* What a file's content costs; see struct ztmpfs_file_stat. */
+#define BLKMAP_NR_CODECS 16u
+struct blkmap_usage {
+	uint64_t stored; /* bytes of objects */
+	uint64_t memory; /* bytes of their rooms, cluster maps and tree nodes */
+	uint64_t objects;
+	/* By codec number; the last is for pages of one repeated value, which cost nothing. */
+	uint64_t pages[BLKMAP_NR_CODECS + 1], bytes[BLKMAP_NR_CODECS + 1];
+};
+
+/** blkmap_usage() - add a file's up. Context: file held shared. */
+void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
+		  struct blkmap_usage *out_usage);
+
+/** blkmap_codec_name() - the algorithm behind a codec number; "none" for what is stored raw */
+const char *blkmap_codec_name(const struct blkmap *map, unsigned codec);
+
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 /**

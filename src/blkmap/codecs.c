@@ -37,6 +37,20 @@ const char *blkmap_recompress_name(const struct blkmap *map)
 	return map->codecs[SLOT_CODEC_IDLE] ? zcomp_name(map->codecs[SLOT_CODEC_IDLE]) : NULL;
 }
 
+const char *blkmap_codec_name(const struct blkmap *map, unsigned codec)
+{
+	switch (codec) {
+	case SLOT_CODEC_RAW:
+	case SLOT_CODEC_RAW_KEPT:
+		return "none";
+	case SLOT_CODEC_MAIN:
+	case SLOT_CODEC_MAIN_KEPT:
+		return zcomp_name(map->comp);
+	default:
+		return codec_comp(map, codec) ? zcomp_name(codec_comp(map, codec)) : "unknown";
+	}
+}
+
 int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t level,
 		 const void *dict, size_t dict_size, char error_text[256])
 {

@@ -150,6 +150,24 @@ void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
 	blkmap_set_tick(sb->map, tick, arg);
 }
 
+uid_t super_owner(struct super *sb)
+{
+	return rec_load(&inode_get(sb, FS_ROOT_INO)->uid);
+}
+
+uint64_t super_compact(struct super *sb)
+{
+	return blkmap_trim(sb->map) + zs_trim(sb->inodes, 0);
+}
+
+int super_recompress(struct super *sb, uint64_t *out_passes)
+{
+	if (blkmap_recompress_name(sb->map) == NULL)
+		return -EOPNOTSUPP;
+	*out_passes = blkmap_recompress_kick(sb->map);
+	return 0;
+}
+
 void super_destroy(struct super *sb)
 {
 	if (sb == NULL)

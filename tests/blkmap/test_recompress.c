@@ -250,17 +250,26 @@ END_TEST
 
 START_TEST(test_background_waits_while_requests_are_many)
 {
-	struct timespec begin, now;
+	struct timespec begin, now, last;
+	long longest = 0; /* gap between two requests, in ms */
 
 	with_background(1);
 	fill_text(10, content, SIZE);
 	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE), 0);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
+	last = begin;
 	do {
+		long gap;
+
 		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, SIZE, buf, 1), 0);
 		clock_gettime(CLOCK_MONOTONIC, &now);
+		gap = (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
+		longest = gap > longest ? gap : longest;
+		last = now;
 	} while (now.tv_sec - begin.tv_sec < 3);
-	ck_assert_uint_eq(get_stat().recompressed, 0);
+	/* On a busy machine this thread may not have run for so long that nobody seemed to be here. */
+	if (longest < 50)
+		ck_assert_uint_eq(get_stat().recompressed, 0);
 	blkmap_stop(bm.map);
 	bm_stop(&bm);
 }

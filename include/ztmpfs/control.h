@@ -53,6 +53,8 @@ struct ztmpfs_stat {
 	uint64_t recompress_saved; /* bytes of room */
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
+	uint64_t dict_objects; /* objects that are stored with one */
 	uint64_t reserved[16];
 };
 

@@ -88,6 +88,8 @@ struct zcomp_params {
 	const struct zcomp_ops *inner_ops;
 	struct zcomp_accel_params accel;
 	void *drv_data; /* the backend's own */
+	/* Nothing will be compressed: contexts and a dictionary's tables may do without. */
+	bool decode_only;
 };
 
 /* What setup_params() reports. The core clears it first and decides afterwards what it uses. */
@@ -213,6 +215,14 @@ struct zcomp_ops {
 	/* Optional, for managed streams: requests in the device now and at most, and ended. */
 	void (*get_stat)(const struct zcomp_params *params, uint64_t *out_queued_now,
 			 uint64_t *out_queued_max, uint64_t *out_completed);
+
+	/*
+	 * Optional, for a backend that takes dictionaries: make one for data like @samples, which
+	 * stand side by side, @sizes[i] bytes each. May take a second for a few MiB.
+	 * Return: 0 and @out_len <= @dict_cap; -ENOMEM; -EINVAL the samples are too few or too odd.
+	 */
+	int (*train_dict)(int32_t level, const void *samples, const size_t *sizes, unsigned nr,
+			  void *dict, size_t dict_cap, size_t *out_len);
 };
 
 #ifdef __cplusplus

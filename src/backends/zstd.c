@@ -10,6 +10,9 @@
 #define ZSTD_STATIC_LINKING_ONLY /* magicless format, static contexts, parameters by size */
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
+#define ZDICT_STATIC_LINKING_ONLY /* the trainer with bounded tables */
+#include <zdict.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -86,21 +89,24 @@ static int load_dict(const struct zcomp_params *params, struct zstd_shared *shar
 {
 	ZSTD_compressionParameters cparams =
 		ZSTD_getCParams(params->level, params->unit, params->dict_size);
-	size_t cdict_size = round_up_line(
-		ZSTD_estimateCDictSize_advanced(params->dict_size, cparams, ZSTD_dlm_byRef));
+	size_t cdict_size = params->decode_only
+				    ? 0
+				    : round_up_line(ZSTD_estimateCDictSize_advanced(
+					      params->dict_size, cparams, ZSTD_dlm_byRef));
 	size_t ddict_size = ZSTD_estimateDDictSize(params->dict_size, ZSTD_dlm_byRef);
 
 	shared->dict_space_size = cdict_size + ddict_size;
 	shared->dict_space = params->host->map(shared->dict_space_size);
 	if (!shared->dict_space)
 		return -ENOMEM;
-	shared->cdict =
-		ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
-				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto, cparams);
+	if (cdict_size > 0)
+		shared->cdict = ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
+						     params->dict_size, ZSTD_dlm_byRef,
+						     ZSTD_dct_auto, cparams);
 	shared->ddict =
 		ZSTD_initStaticDDict(shared->dict_space + cdict_size, ddict_size, params->dict,
 				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto);
-	return shared->cdict && shared->ddict ? 0 : -EINVAL;
+	return (shared->cdict || cdict_size == 0) && shared->ddict ? 0 : -EINVAL;
 }
 
 static int zstd_setup_params(struct zcomp_params *params, struct zcomp_caps *caps)
@@ -114,7 +120,7 @@ static int zstd_setup_params(struct zcomp_params *params, struct zcomp_caps *cap
 	shared = params->host->alloc(sizeof(*shared));
 	if (!shared)
 		return -ENOMEM;
-	shared->cctx_size = cctx_size(params);
+	shared->cctx_size = params->decode_only ? 0 : cctx_size(params);
 	shared->dctx_size = round_up_line(ZSTD_estimateDCtxSize());
 	params->drv_data = shared;
 	if (params->dict)
@@ -139,7 +145,7 @@ static int zstd_set_parameters(const struct zcomp_params *params, struct zstd_ct
 		{ ZSTD_c_dictIDFlag, 0 },
 	};
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+	for (size_t i = 0; zctx->cctx && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (ZSTD_isError(
 			    ZSTD_CCtx_setParameter(zctx->cctx, wanted[i].which, wanted[i].value)))
 			return -EINVAL;
@@ -164,10 +170,13 @@ static int zstd_create_ctx(const struct zcomp_params *params, struct zcomp_ctx *
 	if (!zctx)
 		return -ENOMEM;
 	zctx->map_size = map_size;
-	zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
+	if (!params->decode_only)
+		zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
 	zctx->dctx =
 		ZSTD_initStaticDCtx((char *)zctx + head + shared->cctx_size, shared->dctx_size);
-	error = zctx->cctx && zctx->dctx ? zstd_set_parameters(params, zctx) : -EINVAL;
+	error = (zctx->cctx || params->decode_only) && zctx->dctx
+			? zstd_set_parameters(params, zctx)
+			: -EINVAL;
 	if (error)
 		params->host->unmap(zctx, map_size);
 	else
@@ -245,6 +254,33 @@ static int zstd_decompress(const struct zcomp_params *params, struct zcomp_strm 
 	return 0;
 }
 
+/*
+ * Tables of 2^TRAIN_TABLE_LOG words instead of the library's 2^20: they stand for a MiB or two of
+ * samples, and 16 MiB for a moment would be more than a small mount holds.
+ */
+#define TRAIN_TABLE_LOG 17
+#define TRAIN_STEPS     6
+
+static int zstd_train_dict(int32_t level, const void *samples, const size_t *sizes, unsigned nr,
+			   void *dict, size_t dict_cap, size_t *out_len)
+{
+	ZDICT_fastCover_params_t params;
+	size_t ret;
+
+	memset(&params, 0, sizeof(params));
+	params.d = 8;
+	params.f = TRAIN_TABLE_LOG;
+	params.steps = TRAIN_STEPS;
+	params.accel = 1;
+	params.nbThreads = 1;
+	params.zParams.compressionLevel = level;
+	ret = ZDICT_optimizeTrainFromBuffer_fastCover(dict, dict_cap, samples, sizes, nr, &params);
+	if (ZDICT_isError(ret))
+		return ZSTD_getErrorCode(ret) == ZSTD_error_memory_allocation ? -ENOMEM : -EINVAL;
+	*out_len = ret;
+	return 0;
+}
+
 const struct zcomp_ops backend_zstd = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
@@ -259,4 +295,5 @@ const struct zcomp_ops backend_zstd = {
 	.destroy_ctx = zstd_destroy_ctx,
 	.compress = zstd_compress,
 	.decompress = zstd_decompress,
+	.train_dict = zstd_train_dict,
 };

@@ -17,6 +17,7 @@
 #ifndef ZT_BLKMAP_BLKMAP_H
 #define ZT_BLKMAP_BLKMAP_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,7 +35,22 @@ struct blkmap; /* one per mount */
 
 enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
 
+#define BLKMAP_NR_DICTS 8u
+
+/*
+ * Canonical: what the block map must remember besides its objects. The fs layer keeps it in its own
+ * record, zero at first.
+ */
+struct blkmap_record {
+	struct {
+		uint64_t ref; /* of the dictionary's object in the metadata pool; 0: none */
+		uint64_t size; /* bytes */
+	} dicts[BLKMAP_NR_DICTS]; /* behind codec numbers 8 to 15 */
+};
+static_assert(sizeof(struct blkmap_record) == 16 * BLKMAP_NR_DICTS, "canonical");
+
 struct blkmap_params {
+	struct blkmap_record *record; /* NULL: keep it on the heap */
 	struct arena *arena;
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
@@ -70,6 +86,8 @@ struct blkmap_stat {
 	uint64_t recompressed, recompress_kept, recompress_saved;
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
+	uint64_t dict_objects; /* objects that are stored with one */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };

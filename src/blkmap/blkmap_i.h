@@ -86,6 +86,8 @@ struct blkmap {
 	uint64_t nr_ages;
 	atomic_uint age_now; /* the age of what is used now */
 	struct recompressor *recomp; /* NULL: off */
+	struct blkmap_record *record; /* written by recompression alone */
+	struct blkmap_record own_record;
 
 	/* Counters; relaxed: each stands for itself. */
 	atomic_uint_fast64_t nr_pages;
@@ -194,11 +196,14 @@ int codecs_init(struct blkmap *map, const struct blkmap_params *params) ZT_MUST_
 void codecs_exit(struct blkmap *map);
 
 /*
- * codec_create() - set up the decoder of a codec number, and a private stream to compress with
+ * codec_create() - set up the decoder of a codec number
  * @dict: kept by the caller as long as the number is in use, or NULL
  */
 int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t level,
 		 const void *dict, size_t dict_size, char error_text[256]) ZT_MUST_CHECK;
+
+/* codec_destroy() - when no slot has the number any more, and nobody publishes one */
+void codec_destroy(struct blkmap *map, unsigned codec);
 
 /*
  * codec_decompress() - what zcomp_decompress() says, by the decoder of @codec (not a raw one)

@@ -47,6 +47,9 @@ const char *blkmap_codec_name(const struct blkmap *map, unsigned codec)
 	case SLOT_CODEC_MAIN_KEPT:
 		return zcomp_name(map->comp);
 	default:
+		/* Dictionaries come and go; their algorithm stays. */
+		if (codec >= SLOT_CODEC_DICT)
+			codec = SLOT_CODEC_IDLE;
 		return codec_comp(map, codec) ? zcomp_name(codec_comp(map, codec)) : "unknown";
 	}
 }
@@ -60,7 +63,7 @@ int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t l
 		.unit = ZCOMP_MAX_UNIT,
 		.dict = dict,
 		.dict_size = dict_size,
-		.private_stream = true,
+		.decode_only = true,
 	};
 	struct zcomp *comp;
 	int error = zcomp_create(&config, error_text, &comp);
@@ -68,6 +71,11 @@ int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t l
 	if (!error)
 		__atomic_store_n(&map->codecs[codec], comp, __ATOMIC_RELEASE);
 	return error;
+}
+
+void codec_destroy(struct blkmap *map, unsigned codec)
+{
+	zcomp_destroy(__atomic_exchange_n(&map->codecs[codec], NULL, __ATOMIC_ACQ_REL));
 }
 
 int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,

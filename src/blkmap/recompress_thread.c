@@ -92,38 +92,49 @@ static bool pace(struct recompressor *rc, const struct recomp_pass *pass)
 	return go_on;
 }
 
-/* Have the worker compress the batch, and wait for it. */
-static void hand_over(struct recompressor *rc)
+static uint64_t thread_cpu_ns(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg), void *arg)
+{
+	if (!rc->has_threads) {
+		job(rc, arg);
+		return;
+	}
 	mutex_lock(&rc->lock);
+	rc->job = job;
+	rc->job_arg = arg;
 	rc->state = RECOMP_WORK;
 	zt_lock_check(pthread_cond_broadcast(&rc->cond));
 	while (rc->state != RECOMP_DONE)
 		zt_lock_check(pthread_cond_wait(&rc->cond, &rc->lock));
 	rc->state = RECOMP_IDLE;
+	rc->debt_ns += rc->job_cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
 	mutex_unlock(&rc->lock);
-	rc->debt_ns += rc->batch.cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
 }
 
 /* One look at all objects. False: stopped on the way. */
 static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 {
-	bool more = true, go_on = true;
+	bool more = true, go_on;
 
 	mutex_lock(&rc->pass_lock);
+	recomp_pass_begin(rc, pass);
+	go_on = pace(rc, pass);
 	while (more && go_on) {
-		more = recomp_gather(rc, pass);
-		if (rc->batch.nr > 0) {
-			hand_over(rc);
-			recomp_publish(rc, pass);
-		}
+		more = recomp_step(rc, pass);
 		go_on = pace(rc, pass);
 	}
-	zt_map_drop(rc->in, 2 * (size_t)RECOMP_BYTES);
-	mutex_unlock(&rc->pass_lock);
+	recomp_pass_end(rc, pass, go_on);
 	/* What became smaller left gaps. */
 	while (go_on && pass->nr_done > 0 && zs_compact(rc->map->data, 4 * MIB) > 0)
 		go_on = pace(rc, pass);
+	mutex_unlock(&rc->pass_lock);
 	mutex_lock(&rc->lock);
 	rc->in_pass = false;
 	atomic_fetch_add_explicit(&rc->passes, 1, memory_order_relaxed);
@@ -193,9 +204,12 @@ static void *worker_thread(void *arg)
 	mutex_lock(&rc->lock);
 	while (rc->state != RECOMP_END) {
 		if (rc->state == RECOMP_WORK) {
+			uint64_t begin = thread_cpu_ns();
+
 			mutex_unlock(&rc->lock);
-			recomp_compress(rc);
+			rc->job(rc, rc->job_arg);
 			mutex_lock(&rc->lock);
+			rc->job_cpu_ns = thread_cpu_ns() - begin;
 			rc->state = RECOMP_DONE;
 			zt_lock_check(pthread_cond_broadcast(&rc->cond));
 		} else {
@@ -242,6 +256,7 @@ int recomp_start(struct blkmap *map)
 	if (!rc)
 		return 0;
 	vars_init(rc);
+	rc->has_threads = true;
 	error = pthread_create(&rc->worker, NULL, worker_thread, rc);
 	if (error)
 		goto err_vars;
@@ -250,13 +265,13 @@ int recomp_start(struct blkmap *map)
 		goto err_worker;
 	pthread_setname_np(rc->worker, "zt-recomp-cpu");
 	pthread_setname_np(rc->thread, "zt-recomp");
-	rc->has_threads = true;
 	return 0;
 
 err_worker:
 	worker_end(rc);
 err_vars:
 	vars_exit(rc);
+	rc->has_threads = false;
 	return -error;
 }
 

@@ -66,6 +66,9 @@ static const struct field fields[] = {
 	U64(recompress_saved, "bytes"),
 	U64(recompress_passes, NULL),
 	U64(recompress_pauses, NULL),
+	U64(dicts, NULL),
+	U64(dict_bytes, "bytes"),
+	U64(dict_objects, NULL),
 };
 
 /* User bytes over all memory held for them; 0 while nothing is held. */

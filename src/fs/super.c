@@ -46,6 +46,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 	struct blkmap_params map = {
 		.arena = sb->arena,
 		.meta = sb->meta,
+		.record = &((struct super_record *)arena_super(sb->arena))->map,
 		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
 		.compress = params->compress,
 		.level = params->level,

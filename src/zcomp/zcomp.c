@@ -88,6 +88,7 @@ static void fill_params(struct zcomp *comp, const struct zcomp_config *config)
 	params->dict_size = config->dict ? config->dict_size : 0;
 	params->host = &zcomp_host;
 	params->accel = config->accel_params;
+	params->decode_only = config->decode_only;
 	if (config->accel)
 		params->inner_ops = comp->algorithm;
 }
@@ -180,6 +181,20 @@ int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_
 		return refuse(error_text, -ENOENT, "compress=%.64s: unknown algorithm; allowed: %s",
 			      config->name, zcomp_ops_list(list, sizeof(list)));
 	return zcomp_create_ops(ops, config, error_text, out_comp);
+}
+
+int zcomp_train_dict(const char *name, int32_t level, const void *samples, const size_t *sizes,
+		     unsigned nr, void *dict, size_t dict_cap, size_t *out_len)
+{
+	const struct zcomp_ops *ops = zcomp_find_ops(name);
+
+	if (!ops)
+		return -ENOENT;
+	if (!ops->train_dict || ops->dict_max == 0)
+		return -EOPNOTSUPP;
+	return ops->train_dict(level == ZCOMP_LEVEL_DEFAULT ? ops->level_default : level, samples,
+			       sizes, nr, dict, dict_cap < ops->dict_max ? dict_cap : ops->dict_max,
+			       out_len);
 }
 
 void zcomp_stop(struct zcomp *comp)

@@ -36,6 +36,7 @@ struct zcomp_config {
 	struct zcomp_accel_params accel_params;
 	const void *dict; /* dictionary or NULL; the caller keeps it until zcomp_destroy() */
 	size_t dict_size;
+	bool decode_only; /* zcomp_compress() will never be called */
 	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
 };
 
@@ -75,6 +76,15 @@ int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_
  */
 int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *config,
 		     char error_text[ZCOMP_ERROR_TEXT], struct zcomp **out_comp) ZT_MUST_CHECK;
+
+/**
+ * zcomp_train_dict() - make a dictionary for data like @samples, which stand side by side
+ * @sizes: bytes of each of the @nr samples
+ * Return: 0 and *out_len <= @dict_cap; -EOPNOTSUPP the algorithm takes none or cannot make one;
+ *         -ENOENT, -ENOMEM; -EINVAL the samples are too few or too odd.
+ */
+int zcomp_train_dict(const char *name, int32_t level, const void *samples, const size_t *sizes,
+		     unsigned nr, void *dict, size_t dict_cap, size_t *out_len) ZT_MUST_CHECK;
 
 /**
  * zcomp_stop() - end managed streams for good, and wait until every done() owed has returned

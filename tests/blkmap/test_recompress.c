@@ -209,6 +209,115 @@ START_TEST(test_no_memory_for_the_new_object_leaves_the_old_one)
 }
 END_TEST
 
+/* ---- dictionaries ---- */
+
+/* Files of a cluster of one page: @nr small texts of a kind. */
+static void write_small(size_t first, size_t nr, const char *kind)
+{
+	for (size_t i = first; i < first + nr; i++) {
+		int len =
+			snprintf(content, 4096,
+				 "%s %zu: some rather common words, as every file has them here; "
+				 "key%zu=%zu\n%s is what they are about, and number %zu of many\n",
+				 kind, i, i * 7, i * i, kind, i);
+
+		while (len < 900)
+			len += snprintf(content + len, 100, "item %s of kind %s\n",
+					i % 3 ? "one" : "two", kind);
+		ck_assert_int_eq(bm_write(&bm, i * 4096, content, (size_t)len), 0);
+	}
+}
+
+static void check_small(size_t first, size_t nr, const char *kind)
+{
+	char want[64];
+
+	for (size_t i = first; i < first + nr; i++) {
+		int len = snprintf(want, sizeof(want), "%s %zu: some rather", kind, i);
+
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, i * 4096, buf, 100), 0);
+		ck_assert_int_eq(memcmp(buf, want, (size_t)len), 0);
+	}
+}
+
+START_TEST(test_small_files_get_a_dictionary_of_their_own)
+{
+	struct blkmap_stat before, after;
+
+	start(0);
+	write_small(0, 1000, "pear");
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0); /* too few */
+	write_small(1000, 500, "pear");
+	before = get_stat();
+	ck_assert_uint_ge(blkmap_recompress(bm.map, 0), 1400);
+	after = get_stat();
+	ck_assert_uint_eq(after.dicts, 1);
+	ck_assert_uint_ge(after.dict_bytes, 4096);
+	ck_assert_uint_le(after.dict_bytes, 65536);
+	ck_assert_uint_ge(after.dict_objects, 1400);
+	ck_assert_uint_lt(after.data.object_bytes, before.data.object_bytes / 2);
+	check_small(0, 1500, "pear");
+	bm_check(&bm);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
+{
+	unsigned first;
+
+	start(0);
+	write_small(0, 1500, "pear");
+	blkmap_recompress(bm.map, 0);
+	first = bm.map->recomp->dict;
+	ck_assert_uint_eq(first, SLOT_CODEC_DICT);
+	/* More than four times as much comes: a new one is made, and the old objects move to it. */
+	for (unsigned i = 1; i <= 4; i++) {
+		write_small(1500 * i, 1500, "a strawberry");
+		blkmap_recompress(bm.map, 0);
+	}
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(bm.map->recomp->dict, first + 1);
+	check_small(0, 1500, "pear");
+	check_small(1500, 6000, "a strawberry");
+	bm_check(&bm);
+	/* Overwritten by what needs none, both go with the next pass. */
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
+	ck_assert_uint_eq(get_stat().dict_objects, 0);
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0);
+	ck_assert_ptr_null(bm.map->codecs[first]);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_no_memory_for_a_dictionary_is_no_error)
+{
+	for (long n = 1; n < 30; n++) {
+		start(0);
+		write_small(0, 1500, "pear");
+		zt_fault_set(n);
+		blkmap_recompress(bm.map, 0);
+		zt_fault_set(0);
+		check_small(0, 1500, "pear");
+		bm_stop(&bm);
+	}
+}
+END_TEST
+
+START_TEST(test_an_algorithm_without_dictionaries_makes_none)
+{
+	bm_start(&bm, &(struct bm_config){ .order = 0, .recompress = "lz4hc" });
+	write_small(0, 1500, "pear");
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0);
+	check_small(0, 1500, "pear");
+	bm_stop(&bm);
+}
+END_TEST
+
 static void with_background(uint32_t idle)
 {
 	bm_start(&bm, &(struct bm_config){
@@ -327,6 +436,10 @@ int main(void)
 	tcase_add_test(tc, test_what_is_old_stays_old_when_ages_wrap);
 	tcase_add_test(tc, test_compaction_takes_ages_along);
 	tcase_add_test(tc, test_no_memory_for_the_new_object_leaves_the_old_one);
+	tcase_add_test(tc, test_small_files_get_a_dictionary_of_their_own);
+	tcase_add_test(tc, test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed);
+	tcase_add_test(tc, test_no_memory_for_a_dictionary_is_no_error);
+	tcase_add_test(tc, test_an_algorithm_without_dictionaries_makes_none);
 	tcase_add_test(tc, test_background_recompresses_by_itself_and_when_kicked);
 	tcase_add_test(tc, test_background_waits_while_requests_are_many);
 	tcase_add_test(tc, test_stopping_in_the_middle_is_quick);

@@ -1,16 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * backends.h - the tables of the built-in backends; each stands in the file of its name.
+ *
+ * The same sources make modules, with ZCOMP_BUILD_MODULE defined: their names end in "-module", so
+ * that they hide nothing that is built in.
  */
 #ifndef ZT_BACKENDS_BACKENDS_H
 #define ZT_BACKENDS_BACKENDS_H
 
 #include "ztmpfs/zcomp.h"
 
+#ifdef ZCOMP_BUILD_MODULE
+#define BACKEND_NAME(name)  name "-module"
+#define BACKEND_MODULE(ops) ZCOMP_MODULE(ops)
+#else
+#define BACKEND_NAME(name) name
+#define BACKEND_MODULE(ops)
+#endif
+
 extern const struct zcomp_ops backend_lz4;
 extern const struct zcomp_ops backend_lz4hc;
 extern const struct zcomp_ops backend_zstd;
 extern const struct zcomp_ops backend_null;
 extern const struct zcomp_ops backend_accel;
+
+/* Bytes of an error's name. */
+#define BACKEND_TRAIN_ERROR 64
+
+/**
+ * backend_train_dict() - make a dictionary out of samples
+ * @samples: one behind the other; @sizes are theirs, in bytes
+ * @error_name: out on error: what the trainer calls it
+ * Return: 0 (then @out_size bytes are at @dict, at most @capacity), -ENODATA too few samples,
+ *         -ENOMEM, -EINVAL.
+ */
+int backend_train_dict(void *dict, size_t capacity, const void *samples, const size_t *sizes,
+		       unsigned nr_samples, char error_name[BACKEND_TRAIN_ERROR], size_t *out_size);
 
 #endif

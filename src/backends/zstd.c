@@ -10,9 +10,6 @@
 #define ZSTD_STATIC_LINKING_ONLY /* magicless format, static contexts, parameters by size */
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
-#define ZDICT_STATIC_LINKING_ONLY /* the trainer with bounded tables */
-#include <zdict.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -254,37 +251,10 @@ static int zstd_decompress(const struct zcomp_params *params, struct zcomp_strm 
 	return 0;
 }
 
-/*
- * Tables of 2^TRAIN_TABLE_LOG words instead of the library's 2^20: they stand for a MiB or two of
- * samples, and 16 MiB for a moment would be more than a small mount holds.
- */
-#define TRAIN_TABLE_LOG 17
-#define TRAIN_STEPS     6
-
-static int zstd_train_dict(int32_t level, const void *samples, const size_t *sizes, unsigned nr,
-			   void *dict, size_t dict_cap, size_t *out_len)
-{
-	ZDICT_fastCover_params_t params;
-	size_t ret;
-
-	memset(&params, 0, sizeof(params));
-	params.d = 8;
-	params.f = TRAIN_TABLE_LOG;
-	params.steps = TRAIN_STEPS;
-	params.accel = 1;
-	params.nbThreads = 1;
-	params.zParams.compressionLevel = level;
-	ret = ZDICT_optimizeTrainFromBuffer_fastCover(dict, dict_cap, samples, sizes, nr, &params);
-	if (ZDICT_isError(ret))
-		return ZSTD_getErrorCode(ret) == ZSTD_error_memory_allocation ? -ENOMEM : -EINVAL;
-	*out_len = ret;
-	return 0;
-}
-
 const struct zcomp_ops backend_zstd = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
-	.name = "zstd",
+	.name = BACKEND_NAME("zstd"),
 	.level_min = ZSTD_LEVEL_MIN,
 	.level_max = ZSTD_LEVEL_MAX,
 	.level_default = ZSTD_LEVEL_DEFAULT,
@@ -295,5 +265,6 @@ const struct zcomp_ops backend_zstd = {
 	.destroy_ctx = zstd_destroy_ctx,
 	.compress = zstd_compress,
 	.decompress = zstd_decompress,
-	.train_dict = zstd_train_dict,
 };
+
+BACKEND_MODULE(backend_zstd)

@@ -56,9 +56,11 @@ struct blkmap_params {
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
 	const char *compress; /* algorithm's name */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
+	const void *dict; /* or NULL; lives until blkmap_destroy() */
+	size_t dict_size; /* bytes */
 	uint32_t nr_streams; /* per-thread streams, 0: default */
 	enum blkmap_accel accel;
-	uint32_t accel_engines, accel_depth; /* 0: default */
+	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
@@ -80,6 +82,7 @@ struct blkmap_stat {
 	uint64_t max_pages;
 	uint64_t same_pages, huge_pages, huge_pages_since; /* zram's meanings, in pages */
 	uint64_t folds; /* cluster maps folded into one object */
+	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
 	/* recompression: objects made smaller; tried in vain; bytes of room saved */
@@ -88,6 +91,9 @@ struct blkmap_stat {
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
+	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
+	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
+	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };
@@ -96,7 +102,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256],
 		  struct blkmap **out_map) ZT_MUST_CHECK;
 void blkmap_destroy(struct blkmap *map);
 
-/** blkmap_stop() - end background work for good, as a walker needs it; may be called again */
+/** blkmap_stop() - end asynchronous writes, and background work for good, as a walker needs it; may be called again */
 void blkmap_stop(struct blkmap *map);
 
 /**
@@ -142,6 +148,48 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
 		 size_t len, enum zstrm_pref pref, size_t *out_done) ZT_MUST_CHECK;
 
+/* How an asynchronous write ends. */
+struct blkmap_write_end {
+	/*
+	 * Called exactly once, with what blkmap_write() returns, maybe before blkmap_write_async()
+	 * does, from any thread. All that it says is stored can be read. It must not take the
+	 * file's lock, and not wait for other writes.
+	 */
+	void (*done)(void *arg, int error, size_t done);
+	void *arg;
+	/*
+	 * Called exactly once, after done and from any thread, when nobody reads the bytes any
+	 * more.
+	 */
+	void (*release)(void *arg);
+	void *release_arg;
+	/*
+	 * The bytes stay as they are until release is called. False: only until
+	 * blkmap_write_async() returns; what others are still to read has been copied then.
+	 */
+	bool keeps_bytes;
+};
+
+/**
+ * blkmap_write_async() - blkmap_write() without waiting for the accelerator
+ *
+ * The caller compresses what nobody else does, and returns when all that is left is with engines;
+ * whoever completes the last cluster calls @end->done.
+ *
+ * Context: as for blkmap_write(). The file stays in use until @end->done: nobody may hold it
+ *          exclusive till then, but it need not be held. Holds no lock when @end->done is called
+ *          before it returns.
+ */
+void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+			const void *buf, size_t len, enum zstrm_pref pref,
+			const struct blkmap_write_end *end);
+
+/** blkmap_may_defer() - whether a write of @len bytes might end in another thread at all */
+bool blkmap_may_defer(const struct blkmap *map, size_t len);
+
+/** blkmap_drain() - wait until every asynchronous write has ended, its release called */
+void blkmap_drain(struct blkmap *map);
+
 /**
  * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory
  * back
@@ -167,6 +215,28 @@ int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file,
  */
 int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		    uint64_t len) ZT_MUST_CHECK;
+
+/**
+ * blkmap_share() - make @len bytes of @to the same as those of @from, without copying them
+ * @from_off, @to_off: beginnings of clusters; both files have clusters of the same size
+ * @len: up to a cluster's end or to the end of @from; in the latter case @to has no bytes behind it
+ * @out_done: bytes done from the front, on errors too
+ *
+ * Objects are stored once until one side changes; @to is charged with all pages. Holes become holes.
+ * Context: both files held exclusive (they may be one, then the ranges do not meet); blkmap_covers()
+ *          holds for @to.
+ * Return:  0; -EAGAIN: the next cluster cannot be shared as it is: blkmap_fold() may help, copying
+ *          its bytes does; -ENOSPC, -ENOMEM.
+ */
+int blkmap_share(struct blkmap *map, const struct blkmap_file *from, uint64_t from_off,
+		 const struct blkmap_file *to, uint64_t to_off, uint64_t len,
+		 uint64_t *out_done) ZT_MUST_CHECK;
+
+/**
+ * blkmap_fold() - make one object of the cluster at @off, if it was overwritten in part
+ * Context: file held shared. Return: 0, -ENOSPC, -ENOMEM, -EIO.
+ */
+int blkmap_fold(struct blkmap *map, const struct blkmap_file *file, uint64_t off) ZT_MUST_CHECK;
 
 /**
  * blkmap_seek() - the next data or hole at or after @off, exact to the page
@@ -219,15 +289,15 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 /**
  * blkmap_check_file() - walker over one file: every slot's object is live, owned by it, decodes,
  * and the page counts add up
- * @inout_objects: counts the objects seen
+ * @inout_objects: counts the objects seen; shared ones are noted for blkmap_check()
  * Context: nobody else uses the mount meanwhile. Return: 0 or -EUCLEAN after a line on the log.
  */
 int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file,
 		      uint64_t *inout_objects) ZT_MUST_CHECK;
 
 /**
- * blkmap_check() - after all files were checked: the data pool holds @objects objects and its
- * walker agrees
+ * blkmap_check() - after all files were checked: the data pool holds @objects objects besides the
+ * shared ones, those have as many names as they count, and the pool's walker agrees
  */
 int blkmap_check(struct blkmap *map, uint64_t objects) ZT_MUST_CHECK;
 

@@ -2,8 +2,8 @@
 /*
  * blkmap_i.h - what the files of this folder share.
  *
- * Lock order inside the folder: zcomp stream -> slot lock -> (pool's and arena's locks). A thread
- * holds one stream and one slot lock at most.
+ * Lock order inside the folder: zcomp stream -> slot lock -> share lock -> (pool's and arena's
+ * locks). A thread holds one stream, one slot lock and one share lock at most.
  */
 #ifndef ZT_BLKMAP_BLKMAP_I_H
 #define ZT_BLKMAP_BLKMAP_I_H
@@ -17,6 +17,12 @@
 #include "blkmap/slot.h"
 #include "util/lock.h"
 
+/*
+ * Most bytes with the accelerator: what its default queue of 256 holds of default clusters. Engines
+ * of 500 MB/s work on that for 30 ms; more would only be memory that holds bytes twice.
+ */
+#define BLKMAP_INFLIGHT_LIMIT (16 * MIB)
+
 #define BLKMAP_MAX_PAGES (1u << BLKMAP_MAX_ORDER)
 
 /*
@@ -29,10 +35,20 @@ struct cluster_map {
 	uint64_t pages[]; /* 2^order */
 };
 
+/*
+ * Canonical: an object that several slots name (SLOT_SHARED). word is its OBJ word; of that, ref and
+ * codec hold for all of them. Guarded by the record's share lock.
+ */
+struct share_rec {
+	uint64_t word;
+	uint64_t count; /* slots and bases of cluster maps that name this record */
+};
+
 /* Owner indexes: how a relocated object finds its keeper's lock. */
 #define OWNER_SLOT    0u /* owned by a slot in a file's tree */
 #define OWNER_BASE    1u /* by cluster_map.base */
 #define OWNER_PAGE(p) (2u + (p)) /* by cluster_map.pages[p] */
+#define OWNER_SHARE   OWNER_PAGE(BLKMAP_MAX_PAGES) /* by share_rec.word */
 
 /*
  * Volatile: one per cluster map that exists, so that maintenance finds them. Guarded by the slot
@@ -59,6 +75,16 @@ struct slot_lock {
 
 struct recompressor;
 
+#define SHARE_LOCKS 256u
+
+/*
+ * One of the hashed locks of share records. Shared while the object is read, exclusive while the
+ * record changes or the object moves. Nothing is called under it but the codec.
+ */
+struct share_lock {
+	pthread_rwlock_t lock;
+} __attribute__((aligned(64)));
+
 struct blkmap {
 	struct arena *arena; /* not owned */
 	struct zs_pool *meta; /* not owned */
@@ -69,6 +95,7 @@ struct blkmap {
 	uint64_t max_pages;
 
 	struct slot_lock *locks; /* SLOT_LOCKS */
+	struct share_lock *share_locks; /* SHARE_LOCKS */
 
 	/*
 	 * Decoders by codec number; NULL where none is needed or the codec is main. Stored with
@@ -93,12 +120,27 @@ struct blkmap {
 	atomic_uint_fast64_t nr_pages;
 	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since;
 	atomic_uint_fast64_t folds, overwrites_in_place;
-	atomic_uint active_writes; /* blkmap_write() calls now running */
 	/* Reads and writes so far: whether anybody wants the machine. Relaxed. */
 	atomic_uint_fast64_t requests __attribute__((aligned(64)));
+	atomic_uint_fast64_t shared_pages;
+	atomic_uint active_writes; /* blkmap_write_async() calls now running */
+	atomic_uint_fast64_t async_writes, fallback_inflight;
+	atomic_uint_fast64_t inflight, inflight_max; /* bytes with the accelerator */
+	atomic_uint batch_window; /* clusters of one write with the engines at a time */
+	unsigned batch_window_min; /* immutable */
+
+	/* Batches that exist; innermost, nothing is called under it. */
+	pthread_mutex_t batch_lock;
+	pthread_cond_t batch_cond;
+	uint64_t nr_batches; /* guarded by batch_lock */
 
 	/* When room was last looked for without finding any: seconds. */
 	atomic_uint_fast64_t no_room_until;
+
+	/* The walker's: records that the files seen so far name, once per name. */
+	ref_t *check_shares;
+	uint64_t nr_check_shares, max_check_shares;
+	uint64_t check_shared_pages;
 
 	/* Maintenance thread "zt-maint", joined by blkmap_destroy(). */
 	bool has_thread;
@@ -159,7 +201,7 @@ void slots_exit(struct blkmap *map);
 struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word);
 
 /* Pages that a word says are present. Slot lock held. */
-uint32_t slot_present(const struct blkmap *map, uint64_t word, unsigned order);
+uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order);
 
 /* Bytes from the front that may differ from zero. Slot lock held. */
 uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order);
@@ -181,6 +223,9 @@ int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t del
 
 /* Count a word in same_pages and huge_pages, or take it out again. */
 void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign);
+
+/* Count the object of an OBJ word by its codec; for what slot_count() does not see. */
+void codec_count(struct blkmap *map, uint64_t word, int sign);
 
 void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, unsigned index);
 
@@ -228,6 +273,37 @@ void age_move(struct blkmap *map, ref_t from, ref_t to);
 
 /* Ticks since the object at @ref, or a neighbour on its page, was used: 0..255. */
 unsigned age_of(const struct blkmap *map, ref_t ref);
+
+/* ---- share.c: objects that several slots name ---- */
+
+int shares_init(struct blkmap *map) ZT_MUST_CHECK;
+void shares_exit(struct blkmap *map);
+
+struct share_rec *share_rec_at(const struct blkmap *map, uint64_t word);
+
+/*
+ * share_hold() - the OBJ word that a SHARED one stands for; the object stays where it is until
+ * share_drop(). Slot lock held.
+ */
+uint64_t share_hold(struct blkmap *map, uint64_t word);
+void share_drop(struct blkmap *map, uint64_t word);
+
+/*
+ * share_take() - one more name for what @slot holds, for slot_publish() elsewhere or slot_release()
+ * No slot lock held; file held. HOLE, SAME and ZERO are themselves; an object becomes a shared one.
+ * Return: 0; -EAGAIN: it is a cluster map, fold it first; -ENOSPC, -ENOMEM.
+ */
+int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word) ZT_MUST_CHECK;
+
+/* A slot that is the only name left owns its object again. Slot lock held exclusive. */
+void share_end(struct blkmap *map, uint64_t *slot);
+
+/* Drop one name; the last one frees the object. No slot lock held. */
+void share_release(struct blkmap *map, uint64_t word);
+
+/* The halves of relocate_begin() and relocate_end() for OWNER_SHARE. */
+bool share_relocate_begin(struct blkmap *map, uint64_t place, ref_t old_ref);
+void share_relocate_end(struct blkmap *map, uint64_t place, ref_t new_ref);
 
 /* ---- cluster_io.c: between bytes and objects ---- */
 
@@ -322,15 +398,21 @@ int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		    struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
 
-/* ---- batch.c: the whole clusters of one request ---- */
+/* ---- rdwr.c ---- */
+
+/* A part of one cluster; stream held. */
+int cluster_write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		       const char *src, uint32_t len, struct zcomp_strm *strm) ZT_MUST_CHECK;
+
+/* ---- batch.c: the whole clusters of one write, side by side ---- */
 
 /*
- * Store @nr whole clusters from @src, slots[i] each, by the accelerator's engines and this
- * thread side by side.
+ * batch_write() - as blkmap_write_async(); false: it does not pay, nothing has happened
+ * No stream held.
  */
-int batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t **slots, unsigned nr,
-		const char *src, struct zcomp_strm *strm, enum zstrm_pref pref,
-		unsigned *out_done) ZT_MUST_CHECK;
+bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const char *src,
+		 size_t len, enum zstrm_pref pref,
+		 const struct blkmap_write_end *end) ZT_MUST_CHECK;
 
 /* ---- maintain.c ---- */
 

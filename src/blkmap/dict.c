@@ -14,6 +14,8 @@
 
 #include "blkmap/recompress.h"
 #include "util/alloc.h"
+#include "zcomp/dict.h"
+#include "zcomp/registry.h"
 
 /* Small files are worth a dictionary from so many bytes on, and from so many of them. */
 #define POPULATION_BYTES (1 * MIB)
@@ -114,6 +116,13 @@ static int dict_publish(struct recompressor *rc, unsigned codec, const void *dic
 	return 0;
 }
 
+bool dict_is_taken(const char *name)
+{
+	const struct zcomp_ops *ops = zcomp_find_ops(name);
+
+	return ops && ops->dict_max >= DICT_MAX;
+}
+
 /* ---- samples ---- */
 
 struct survey {
@@ -189,10 +198,12 @@ static void take_samples(struct recompressor *rc, struct survey *survey, struct 
 static void train(struct recompressor *rc, void *arg)
 {
 	struct training *training = arg;
+	char error_text[ZCOMP_ERROR_TEXT];
 
-	training->error = zcomp_train_dict(rc->name, rc->level, training->samples, training->sizes,
-					   training->nr, training->dict, training->dict_cap,
-					   &training->dict_size);
+	(void)rc;
+	training->error =
+		zcomp_dict_train(training->samples, training->sizes, training->nr, training->dict,
+				 training->dict_cap, error_text, &training->dict_size);
 }
 
 static int dict_make(struct recompressor *rc, struct survey *survey, unsigned codec)
@@ -228,6 +239,8 @@ void dict_prepare(struct recompressor *rc, unsigned idle)
 	unsigned codec;
 
 	free_unused(rc);
+	if (!rc->takes_dict)
+		return;
 	codec = free_number(rc->map);
 	if (!codec || (rc->dict && rc->dict_done < RENEW_FACTOR * rc->dict_population))
 		return;
@@ -238,6 +251,6 @@ void dict_prepare(struct recompressor *rc, unsigned idle)
 	rc->dict_done = 0;
 	/* What cannot be made from these is not tried again with the same. */
 	rc->dict_next = RENEW_FACTOR * survey.bytes;
-	if (dict_make(rc, &survey, codec) == -EOPNOTSUPP)
-		rc->dict_next = UINT64_MAX;
+	if (dict_make(rc, &survey, codec))
+		rc->refresh = false;
 }

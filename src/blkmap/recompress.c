@@ -386,6 +386,7 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->out = rc->in + RECOMP_BYTES;
 	snprintf(rc->name, sizeof(rc->name), "%s", params->recompress);
 	rc->level = params->recompress_level;
+	rc->takes_dict = dict_is_taken(params->recompress);
 	rc->map = map;
 	/* A hundred ticks and more are left before an age would wrap. */
 	rc->tick_seconds = 1 + params->recompress_idle / 100;

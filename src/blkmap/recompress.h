@@ -57,6 +57,7 @@ struct recompressor {
 	struct blkmap *map;
 	char name[32]; /* the algorithm */
 	int32_t level;
+	bool takes_dict; /* a dictionary of DICT_MAX bytes */
 	unsigned idle; /* ticks without use, by the option */
 	uint32_t tick_seconds;
 	pthread_mutex_t pass_lock;
@@ -65,6 +66,7 @@ struct recompressor {
 	char *in, *out; /* RECOMP_BYTES each, one mapping */
 	/* Compressors, for the length of a pass; NULL until they are needed. */
 	struct zcomp *plain, *with_dict;
+	bool run_here; /* jobs are for the calling thread */
 	uint64_t job_cpu_ns; /* what the worker's last job took */
 
 	/* Dictionaries; guarded by pass_lock. */
@@ -120,6 +122,8 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 
 /* Free dictionaries that no slot uses, and make one when small files are many. */
 void dict_prepare(struct recompressor *rc, unsigned idle);
+/* Whether an algorithm takes them. */
+bool dict_is_taken(const char *name);
 void dict_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 void dicts_exit(struct blkmap *map);
 

@@ -102,7 +102,7 @@ static uint64_t thread_cpu_ns(void)
 
 void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg), void *arg)
 {
-	if (!rc->has_threads) {
+	if (!rc->has_threads || rc->run_here) {
 		job(rc, arg);
 		return;
 	}
@@ -124,6 +124,8 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	bool more = true, go_on;
 
 	mutex_lock(&rc->pass_lock);
+	/* Somebody waits for a forced one: not at idle priority. */
+	rc->run_here = pass->forced;
 	recomp_pass_begin(rc, pass);
 	go_on = pace(rc, pass);
 	while (more && go_on) {
@@ -131,6 +133,7 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 		go_on = pace(rc, pass);
 	}
 	recomp_pass_end(rc, pass, go_on);
+	rc->run_here = false;
 	/* What became smaller left gaps. */
 	while (go_on && pass->nr_done > 0 && zs_compact(rc->map->data, 4 * MIB) > 0)
 		go_on = pace(rc, pass);
@@ -277,10 +280,13 @@ err_vars:
 
 void recomp_stop(struct blkmap *map)
 {
+	struct sched_param param = { .sched_priority = 0 };
 	struct recompressor *rc = map->recomp;
 
 	if (!rc || !rc->has_threads)
 		return;
+	/* A batch on its way has to end: at once, where that is allowed. */
+	(void)pthread_setschedparam(rc->worker, SCHED_OTHER, &param);
 	mutex_lock(&rc->lock);
 	rc->stop = true;
 	zt_lock_check(pthread_cond_broadcast(&rc->cond));

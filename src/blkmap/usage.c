@@ -18,24 +18,35 @@ static uint32_t room_of(const struct zs_pool *pool, uint32_t size)
 	return zs_room(pool, size) + ZS_HDR_SIZE;
 }
 
+/* One that is shared counts in full wherever it is named, as a copy of its own would. */
+static void add_object(struct usage *usage, uint64_t word)
+{
+	uint32_t size = zs_size(usage->map->arena, slot_ref(word));
+
+	usage->sum->objects++;
+	usage->sum->stored += size;
+	usage->sum->memory += room_of(usage->map->data, size);
+	usage->sum->bytes[slot_codec(word)] += size;
+}
+
 /* @over: pages that stand over this word, so that its own do not count. */
 static void add_word(struct usage *usage, uint64_t word, unsigned order, uint32_t over)
 {
-	const struct blkmap *map = usage->map;
-	struct blkmap_usage *sum = usage->sum;
+	struct blkmap *map = usage->map;
 	uint32_t mask = slot_present(map, word, order) & ~over;
 	unsigned codec = BLKMAP_NR_CODECS;
 
 	if (slot_kind(word) == SLOT_OBJ) {
-		uint32_t size = zs_size(map->arena, slot_ref(word));
-
 		codec = slot_codec(word);
-		sum->objects++;
-		sum->stored += size;
-		sum->memory += room_of(map->data, size);
-		sum->bytes[codec] += size;
+		add_object(usage, word);
+	} else if (slot_kind(word) == SLOT_SHARED) {
+		uint64_t obj = share_hold(map, word);
+
+		codec = slot_codec(obj);
+		add_object(usage, obj);
+		share_drop(map, word);
 	}
-	sum->pages[codec] += (unsigned)__builtin_popcount(mask);
+	usage->sum->pages[codec] += (unsigned)__builtin_popcount(mask);
 }
 
 static void add_map(struct usage *usage, uint64_t word, unsigned order)

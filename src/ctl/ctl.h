@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "util/compiler.h"
@@ -65,6 +66,14 @@ void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_du;
 extern const struct ctl_command ctl_recompress;
+/** ctl_print_json_text() - @text as a JSON string, quotes included */
+void ctl_print_json_text(FILE *out, const char *text);
+
+/** ctl_parse_cluster() - a cluster's size: a power of two, 4k to 128k. Return: 0 or -EINVAL. */
+int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;
+
 extern const struct ctl_command ctl_stat;
+extern const struct ctl_command ctl_train;
+extern const struct ctl_command ctl_zbench;
 
 #endif

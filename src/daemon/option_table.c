@@ -9,17 +9,18 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 
 /* The table's refusals name these. */
 #define MAX_THREADS_LIMIT 1000
-#define ACCEL_ENGINES_MAX 256
-#define ACCEL_DEPTH_MAX   65536
 /* A day, in seconds. */
 #define RECOMPRESS_IDLE_MAX 86400
 
@@ -67,6 +68,17 @@ static int parse_size(PARSE_ARGS)
 {
 	UNUSED_ARGS;
 	return size_parse(value, env->ram, &options->super.size) ? -EINVAL : 0;
+}
+
+static int parse_nr_blocks(PARSE_ARGS)
+{
+	uint64_t nr;
+
+	UNUSED_ARGS;
+	if (size_parse(value, 0, &nr) || nr > UINT64_MAX / ZT_PAGE_SIZE)
+		return -EINVAL;
+	options->super.size = nr * ZT_PAGE_SIZE;
+	return 0;
 }
 
 static int parse_mem_limit(PARSE_ARGS)
@@ -133,7 +145,7 @@ static int parse_gid(PARSE_ARGS)
 	return 0;
 }
 
-/* "compress=x: allowed are lz4[:1..12], ..." from what is built in, with @more before and behind. */
+/* "compress=x: allowed are lz4[:1..12], ..." from what is built in; more before and behind. */
 static int refuse_algorithm(const char *option, const char *before, const char *value,
 			    const char *behind, struct options_error *error)
 {
@@ -154,6 +166,15 @@ static int refuse_algorithm(const char *option, const char *before, const char *
 	if (used < room)
 		snprintf(text + used, room - used, "%s", behind);
 	return -EINVAL;
+}
+
+static int refuse_compress(const char *value, struct options_error *error)
+{
+	char behind[PATH_MAX];
+
+	snprintf(behind, sizeof(behind), ", or a module in %s or its absolute path",
+		 zcomp_module_dir);
+	return refuse_algorithm("compress", "", value, behind, error);
 }
 
 /* ALG[:LEVEL] */
@@ -184,15 +205,54 @@ static int parse_algorithm(const char *value, char name[OPTION_ALGORITHM_MAX], i
 	return 0;
 }
 
+/* A whole number that is some algorithm's level. */
+static bool parse_level(const char *text, int32_t *out_level)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end != '\0' || number <= ZCOMP_LEVEL_DEFAULT ||
+	    number > INT32_MAX)
+		return false;
+	*out_level = (int32_t)number;
+	return true;
+}
+
+/* What a module says of its levels is asked when it is loaded, to be used. */
+static bool module_exists(const char *name)
+{
+	char path[PATH_MAX];
+
+	return zcomp_module_path(name, path, sizeof(path)) == 0 && access(path, F_OK) == 0;
+}
+
 static int parse_compress(PARSE_ARGS)
 {
-	char name[OPTION_ALGORITHM_MAX];
-	int32_t level;
+	const char *colon = strrchr(value, ':');
+	int32_t level = ZCOMP_LEVEL_DEFAULT;
+	const struct zcomp_ops *ops;
+	char *name = NULL;
+	int error_code;
 
 	UNUSED_ARGS;
-	if (parse_algorithm(value, name, &level) != 0)
-		return refuse_algorithm("compress", "", value, "", error);
-	strcpy(options->compress_name, name);
+	error_code = option_text_set(&name, value);
+	if (error_code)
+		return error_code;
+	/* A path may have colons of its own. */
+	if (colon && parse_level(colon + 1, &level))
+		name[colon - value] = '\0';
+	ops = zcomp_find_ops(name);
+	if (ops ? level != ZCOMP_LEVEL_DEFAULT &&
+			    (level < ops->level_min || level > ops->level_max ||
+			     ops->level_min == ops->level_max)
+		: !module_exists(name)) {
+		zt_free(name);
+		return refuse_compress(value, error);
+	}
+	zt_free(options->compress_name);
+	options->compress_name = name;
 	options->super.level = level;
 	return 0;
 }
@@ -230,6 +290,12 @@ refuse:
 	return refuse_algorithm("recompress", " off,", value, "; with @1..86400 seconds", error);
 }
 
+static int parse_dict(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return *value == '\0' ? -EINVAL : option_text_set(&options->dict_path, value);
+}
+
 static int parse_cluster(PARSE_ARGS)
 {
 	uint64_t size;
@@ -246,46 +312,10 @@ static int parse_cluster(PARSE_ARGS)
 	return -EINVAL;
 }
 
-/* off, auto or on; the latter two with :engines=N and :depth=N in any order. */
 static int parse_accel(PARSE_ARGS)
 {
-	static const struct {
-		const char *word;
-		enum blkmap_accel accel;
-	} words[] = {
-		{ "off", BLKMAP_ACCEL_OFF },
-		{ "auto", BLKMAP_ACCEL_AUTO },
-		{ "on", BLKMAP_ACCEL_ON },
-	};
-	unsigned long engines = 0, depth = 0;
-	char copy[64], *rest = copy, *word;
-	size_t idx;
-
 	UNUSED_ARGS;
-	if (strlen(value) >= sizeof(copy))
-		return -EINVAL;
-	strcpy(copy, value);
-	word = strsep(&rest, ":");
-	for (idx = 0; idx < ARRAY_SIZE(words) && strcmp(word, words[idx].word) != 0; idx++)
-		;
-	if (idx == ARRAY_SIZE(words) || (rest && words[idx].accel == BLKMAP_ACCEL_OFF))
-		return -EINVAL;
-	while ((word = strsep(&rest, ":")) != NULL) {
-		int error_code;
-
-		if (strncmp(word, "engines=", 8) == 0)
-			error_code = parse_number(word + 8, 1, ACCEL_ENGINES_MAX, &engines);
-		else if (strncmp(word, "depth=", 6) == 0)
-			error_code = parse_number(word + 6, 1, ACCEL_DEPTH_MAX, &depth);
-		else
-			error_code = -EINVAL;
-		if (error_code)
-			return error_code;
-	}
-	options->super.accel = words[idx].accel;
-	options->super.accel_engines = (uint32_t)engines;
-	options->super.accel_depth = (uint32_t)depth;
-	return 0;
+	return option_parse_accel(value, &options->super, error);
 }
 
 static int parse_cache(PARSE_ARGS)
@@ -357,6 +387,10 @@ static const struct option_desc table[] = {
 	{ "size", "SIZE",
 	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit", "50%",
 	  "Most bytes of file content, counted uncompressed; 0: no limit", parse_size, 0, 0 },
+	{ "nr_blocks", "N",
+	  "a number, with suffix k, m, g, t, p or e, at most 4503599627370495; 0: no limit", NULL,
+	  "The same as size=, in pages of 4096 bytes; whichever comes last holds", parse_nr_blocks,
+	  0, 0 },
 	{ "nr_inodes", "N", "a number, with suffix k, m, g, t, p or e; 0: no limit",
 	  "one for every 8 KiB of RAM", "Most files, directories and other inodes; 0: no limit",
 	  parse_nr_inodes, 0, 0 },
@@ -371,21 +405,23 @@ static const struct option_desc table[] = {
 	{ "gid", "GROUP", "a group's number or name", "the caller's", "Group of the root directory",
 	  parse_gid, 0, 0 },
 	{ "compress", "ALG[:LEVEL]", NULL, "lz4",
-	  "Compression algorithm, with a level in its own scale", parse_compress, 0, 0 },
+	  "Compression algorithm or module, with a level in its own scale", parse_compress, 0, 0 },
 	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:6@30",
 	  "Compress better, in the background, what was not used for so long", parse_recompress, 0,
 	  0 },
+	{ "dict", "FILE", "a file that is not empty", "none",
+	  "Dictionary that the algorithm starts from, as ztmpfsctl train makes it", parse_dict, 0,
+	  0 },
 	{ "cluster", "SIZE", "4k, 8k, 16k, 32k, 64k, 128k", "64k",
 	  "Bytes of a new file that are compressed together, a power of two", parse_cluster, 0, 0 },
-	{ "accel", "WHEN[:engines=N][:depth=N]",
-	  "off, auto, on; the latter two with :engines=1..256 and :depth=1..65536", "auto",
-	  "Compress delayed and large writes by engine threads with a queue of their own",
+	{ "accel", "WHEN[:NAME=N]...", NULL, "auto",
+	  "Compress by engines with a queue: off, auto or on; with parameters, see ztmpfs(8)",
 	  parse_accel, 0, 0 },
 	{ "cache", "MODE", "writeback, through, never", "writeback",
 	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0,
 	  0 },
 	{ "max_threads", "N", "a number from 1 to 1000", "two for each CPU, at least 4",
-	  "Most threads that serve requests", parse_max_threads, 0, 0 },
+	  "Threads that serve requests", parse_max_threads, 0, 0 },
 	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
 	  parse_clone_fd, 0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",

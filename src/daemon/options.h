@@ -62,8 +62,9 @@ struct options {
 	char *mountpoint;
 
 	struct super_params super;
-	char compress_name[OPTION_ALGORITHM_MAX];
+	char *compress_name;
 	char recompress_name[OPTION_ALGORITHM_MAX];
+	char *dict_path; /* or NULL */
 	enum ztfuse_cache cache;
 	bool clone_fd;
 	unsigned max_threads;

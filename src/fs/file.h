@@ -28,12 +28,47 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len,
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 	     const void *buf, size_t len, unsigned flags, size_t *out_len) ZT_MUST_CHECK;
 
+/* How an asynchronous write ends; both are called exactly once, from any thread. */
+struct fs_write_end {
+	/* @done is fs_write()'s out_len. It must not enter this layer for the same mount. */
+	void (*done)(void *arg, int error, size_t done);
+	/*
+	 * After done: nobody reads the bytes any more. NULL: they are the caller's again when
+	 * fs_write_async() returns.
+	 */
+	void (*release)(void *arg);
+	void *arg;
+};
+
+/**
+ * fs_write_async() - fs_write() without waiting for the accelerator
+ * @end->done is called when the bytes can be read and the size is right: before the return, or
+ * later by whoever completes the write. Nothing that changes the file's shape comes in between.
+ */
+void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end);
+
+/** fs_write_may_defer() - whether a write of @len bytes might end in another thread at all */
+bool fs_write_may_defer(struct super *sb, size_t len);
+
 /**
  * fs_fallocate() - mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]
  * Others: -EOPNOTSUPP. Clears set-ID bits as fs_write() does.
  */
 int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
 		 uint64_t len) ZT_MUST_CHECK;
+
+/**
+ * fs_copy_range() - copy bytes from file to file, which may be one
+ * Whole clusters at like places are shared instead of copied: they cost no memory until one side
+ * changes. Their holes become holes.
+ * @out_len: bytes copied; 0 at or behind the end of @from, less than @len at its end or when the
+ *           filesystem is full in the middle
+ * Return: 0, -EINVAL (the ranges meet in one file), -EOPNOTSUPP: there is no cluster to be shared,
+ *         reading and writing is as good.
+ */
+int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uint64_t from_off,
+		  ino_nr to, uint64_t to_off, uint64_t len, uint64_t *out_len) ZT_MUST_CHECK;
 
 /** fs_lseek() - SEEK_DATA and SEEK_HOLE, exact to the page. -ENXIO, -EINVAL. */
 int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence,

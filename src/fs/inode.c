@@ -13,6 +13,29 @@
 
 /* Locks ------------------------------------------------------------------ */
 
+/*
+ * Either the one who waits sees 0, or the one who ends the last write sees that somebody waits: all
+ * four accesses are sequentially consistent.
+ */
+void inode_drain(struct super *sb, struct inode_lock *lock)
+{
+	atomic_fetch_add(&sb->nr_draining, 1);
+	mutex_lock(&sb->drain_lock);
+	while (atomic_load(&lock->nr_async) > 0)
+		zt_lock_check(pthread_cond_wait(&sb->drain_cond, &sb->drain_lock));
+	mutex_unlock(&sb->drain_lock);
+	atomic_fetch_sub(&sb->nr_draining, 1);
+}
+
+void inode_async_end(struct super *sb, struct inode_lock *lock)
+{
+	if (atomic_fetch_sub(&lock->nr_async, 1) != 1 || atomic_load(&sb->nr_draining) == 0)
+		return;
+	mutex_lock(&sb->drain_lock);
+	zt_lock_check(pthread_cond_broadcast(&sb->drain_cond));
+	mutex_unlock(&sb->drain_lock);
+}
+
 static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
 {
 	unsigned at = 0;
@@ -35,7 +58,7 @@ void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
 		if (inos[i] != 0)
 			lock_set_insert(out_set, inode_lock_of(sb, inos[i]));
 	for (unsigned i = 0; i < out_set->nr; i++)
-		write_lock(&out_set->locks[i]->lock);
+		inode_lock_exclusive(sb, out_set->locks[i]);
 }
 
 bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set)
@@ -47,6 +70,11 @@ bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set
 			return true;
 	if (!write_trylock(&lock->lock))
 		return false;
+	/* The caller begins again, in order, and waits then. */
+	if (atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0) {
+		rw_unlock(&lock->lock);
+		return false;
+	}
 	set->locks[set->nr++] = lock;
 	return true;
 }
@@ -85,7 +113,7 @@ static void inode_fill(struct super *sb, const struct inode_init *init, struct i
 	rec_store(&rec->mode, init->mode);
 	rec_store(&rec->uid, init->uid);
 	rec_store(&rec->gid, init->gid);
-	rec_store(&rec->nlink, is_dir ? 2 : 1);
+	rec_store(&rec->nlink, is_dir ? 2 : !init->no_name);
 	rec_store(&rec->aux, is_dir ? init->parent : (uint64_t)init->rdev);
 	rec->generation = __atomic_fetch_add(&sb->rec->generation, 1, __ATOMIC_RELAXED);
 	rec->cluster_order = (uint8_t)init->cluster_order;
@@ -239,12 +267,25 @@ int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr)
 	return 0;
 }
 
-void inode_clear_setid(struct inode_rec *rec)
+int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	*out_btime = fs_time_decode(rec_load(&rec->times[FS_BTIME]));
+	return 0;
+}
+
+void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool privileged)
 {
 	uint32_t mode = rec_load(&rec->mode), bits = S_ISUID;
 
-	/* Set-group-ID without group execution means mandatory locking, not a right. */
-	if (mode & S_IXGRP)
+	/*
+	 * Set-group-ID without group execution is no right; it stays for members of the group.
+	 * Weakness: requests do not tell the caller's other groups.
+	 */
+	if ((mode & S_IXGRP) || (!privileged && cred->gid != rec_load(&rec->gid)))
 		bits |= S_ISGID;
 	if (!S_ISDIR(mode) && (mode & bits))
 		__atomic_fetch_and(&rec->mode, ~bits, __ATOMIC_RELAXED);
@@ -328,8 +369,9 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	 */
 	if (which & FS_SET_MODE)
 		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & 07777));
-	else if (which & (FS_SET_UID | FS_SET_GID) || (which & FS_SET_SIZE && cred->uid != 0))
-		inode_clear_setid(rec);
+	else if (which & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_SETID) ||
+		 (which & FS_SET_SIZE && cred_kills_setid(cred, false)))
+		inode_clear_setid(rec, cred, cred->uid == 0 && !(which & FS_SET_SIZE));
 	setattr_owner(rec, attr, which);
 	setattr_times(rec, attr, which);
 	inode_fill_attr(ino, rec, out_attr);

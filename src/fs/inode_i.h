@@ -32,10 +32,32 @@ static inline void inode_lock_shared(struct super *sb, ino_nr ino)
 	read_lock(&inode_lock_of(sb, ino)->lock);
 }
 
+/** inode_drain() - wait for the writes that end without the lock; it is held exclusive */
+void inode_drain(struct super *sb, struct inode_lock *lock);
+
+static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock)
+{
+	write_lock(&lock->lock);
+	if (unlikely(atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0))
+		inode_drain(sb, lock);
+}
+
 static inline void inode_lock(struct super *sb, ino_nr ino)
 {
-	write_lock(&inode_lock_of(sb, ino)->lock);
+	inode_lock_exclusive(sb, inode_lock_of(sb, ino));
 }
+
+/**
+ * inode_async_begin() - a write goes on without the lock, which is held shared now
+ * Until inode_async_end() nobody holds it exclusive: the record stays, and the shape of its tree.
+ */
+static inline void inode_async_begin(struct inode_lock *lock)
+{
+	atomic_fetch_add_explicit(&lock->nr_async, 1, memory_order_relaxed);
+}
+
+/** inode_async_end() - it has ended; any thread. The record is not touched afterwards. */
+void inode_async_end(struct super *sb, struct inode_lock *lock);
 
 static inline void inode_unlock(struct super *sb, ino_nr ino)
 {
@@ -96,6 +118,14 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 	};
 }
 
+/* Regular files (file.c) -------------------------------------------------- */
+
+/** file_open() - the record of a regular file. -ESTALE, -EISDIR, -EINVAL. */
+int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec) ZT_MUST_CHECK;
+
+/** file_prepare() - under the exclusive lock: make it ready for a write or an allocation */
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len) ZT_MUST_CHECK;
+
 /**
  * inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock
  * held shared.
@@ -115,7 +145,8 @@ struct inode_init {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	dev_t rdev; /* device nodes */
+	dev_t rdev; /* device nodes; regular files: INODE_AUX_... */
+	bool no_name; /* regular files: with a link count of 0 */
 	ino_nr parent; /* directories */
 	unsigned cluster_order;
 	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */
@@ -124,7 +155,7 @@ struct inode_init {
 
 /**
  * inode_alloc() - make an inode that no name leads to yet
- * It has the link count its first name gives it (2 for a directory) and no reference.
+ * It has the link count its first name gives it (2 for a directory), or none, and no reference.
  * Return: 0, -ENOSPC (nr_inodes, memory), -ENOMEM.
  */
 int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino,
@@ -163,6 +194,12 @@ static inline void inode_add_lookup(struct inode_rec *rec)
  */
 int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size);
 
+/** inode_set_flag() - INODE_...; lock held shared, or in use by an asynchronous write */
+static inline void inode_set_flag(struct inode_rec *rec, uint16_t flag)
+{
+	__atomic_fetch_or(&rec->flags, flag, __ATOMIC_RELAXED);
+}
+
 /** inode_tail_is_dirty() - whether inode_cut() has to come before the file may grow */
 static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
 {
@@ -170,10 +207,18 @@ static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
 }
 
 /**
- * inode_clear_setid() - what a change by somebody who is not root does to mode; lock shared or
- * exclusive
+ * inode_clear_setid() - what a change by @cred does to set-ID bits; lock shared or exclusive
+ * @privileged: @cred may give set-group-ID to files of any group
  */
-void inode_clear_setid(struct inode_rec *rec);
+void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool privileged);
+
+/** cred_kills_setid() - whether a write (@delayed: from the page cache) or truncation does that */
+static inline bool cred_kills_setid(const struct fs_cred *cred, bool delayed)
+{
+	if (cred->setid == FS_SETID_BY_UID)
+		return !delayed && cred->uid != 0;
+	return cred->setid == FS_SETID_KILL;
+}
 
 /* Times (time.c) --------------------------------------------------------- */
 

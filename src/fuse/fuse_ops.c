@@ -4,8 +4,7 @@
  *
  * What the table leaves out is as much part of it: no access (default_permissions), no flush,
  * fsync, release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
- * itself, and better: waiters stay killable), no xattrs, no copy_file_range (the kernel copies
- * through its pages).
+ * itself, and better: waiters stay killable), no xattrs.
  */
 #include "fuse/fuse_ops.h"
 
@@ -118,6 +117,7 @@ static const struct fuse_lowlevel_ops table = {
 	.write = op_write,
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
+	.copy_file_range = op_copy_file_range,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
@@ -135,6 +135,8 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->sb = sb;
 	front->cache = cache;
 	front->initialised = false;
+	front->kills_setid = false;
+	front->transport = NULL;
 	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
 	super_set_tick(sb, trim_buffers, &front->buffers);
 }

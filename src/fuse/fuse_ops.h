@@ -26,15 +26,22 @@ enum ztfuse_cache {
 	ZTFUSE_CACHE_NEVER, /* no pages in the kernel: every read and write is a request */
 };
 
+struct transport;
+
 /*
  * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are
- * served, but for initialised, which the thread that serves INIT sets before any other thread
- * exists.
+ * served, but for initialised and kills_setid, which the thread that serves INIT sets before any
+ * other thread exists.
  */
 struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
 	bool initialised; /* INIT was negotiated */
+	/*
+	 * Requests say whether they clear set-ID bits (HANDLE_KILLPRIV_V2); set with initialised.
+	 */
+	bool kills_setid;
+	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, ZTFUSE_IO_MAX bytes each */
 };
 

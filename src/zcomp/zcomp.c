@@ -12,10 +12,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/alloc.h"
 #include "util/log.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 #include "zcomp/streams.h"
 
@@ -49,11 +51,39 @@ static int check_level(const struct zcomp_ops *ops, int32_t level,
 	return 0;
 }
 
+static int check_accel(const struct zcomp_accel_params *accel, char error_text[ZCOMP_ERROR_TEXT])
+{
+	const struct {
+		const char *name;
+		uint32_t value, min, max;
+	} ranges[] = {
+		{ "engines", accel->engines, 1, ZCOMP_ACCEL_MAX_ENGINES },
+		{ "depth", accel->depth, 1, ZCOMP_ACCEL_MAX_DEPTH },
+		{ "batch", accel->batch, 1, ZCOMP_ACCEL_MAX_BATCH },
+		{ "deadline", accel->deadline_us, 1, ZCOMP_ACCEL_MAX_DEADLINE_US },
+		{ "submit", accel->submit_ns, 0, ZCOMP_ACCEL_MAX_SUBMIT_NS },
+		{ "latency", accel->latency_us, 0, ZCOMP_ACCEL_MAX_LATENCY_US },
+		{ "fail", accel->fail_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+		{ "stall", accel->stall_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+		{ "reset", accel->reset_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+		{ "kill", accel->kill_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (ranges[i].value > ranges[i].max)
+			return refuse(error_text, -EINVAL, "accel: %s=%u: out of range %u..%u",
+				      ranges[i].name, ranges[i].value, ranges[i].min,
+				      ranges[i].max);
+	if (accel->deadline_us && accel->deadline_us <= accel->latency_us)
+		return refuse(error_text, -EINVAL,
+			      "accel: deadline=%u: must be longer than latency=%u",
+			      accel->deadline_us, accel->latency_us);
+	return 0;
+}
+
 static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *config,
 			char error_text[ZCOMP_ERROR_TEXT])
 {
-	const struct zcomp_accel_params *accel = &config->accel_params;
-
 	if (config->unit < ZCOMP_MIN_UNIT || config->unit > ZCOMP_MAX_UNIT ||
 	    config->unit % ZCOMP_MIN_UNIT != 0)
 		return refuse(error_text, -EINVAL,
@@ -62,12 +92,8 @@ static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *
 	if (config->nr_streams > MAX_STREAMS)
 		return refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u",
 			      config->nr_streams, MAX_STREAMS);
-	if (config->accel && accel->engines > ZCOMP_ACCEL_MAX_ENGINES)
-		return refuse(error_text, -EINVAL, "accel: engines=%u: out of range 1..%u",
-			      accel->engines, ZCOMP_ACCEL_MAX_ENGINES);
-	if (config->accel && accel->depth > ZCOMP_ACCEL_MAX_DEPTH)
-		return refuse(error_text, -EINVAL, "accel: depth=%u: out of range 1..%u",
-			      accel->depth, ZCOMP_ACCEL_MAX_DEPTH);
+	if (config->accel && check_accel(&config->accel_params, error_text))
+		return -EINVAL;
 	if (config->dict && ops->dict_max == 0)
 		return refuse(error_text, -EINVAL, "compress=%s: takes no dictionary", ops->name);
 	if (config->dict && (config->dict_size == 0 || config->dict_size > ops->dict_max))
@@ -175,26 +201,24 @@ int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_
 		 struct zcomp **out_comp)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(config->name);
-	char list[128];
+	struct zcomp_module *module = NULL;
+	struct zcomp *comp;
+	int error;
 
-	if (!ops)
-		return refuse(error_text, -ENOENT, "compress=%.64s: unknown algorithm; allowed: %s",
-			      config->name, zcomp_ops_list(list, sizeof(list)));
-	return zcomp_create_ops(ops, config, error_text, out_comp);
-}
-
-int zcomp_train_dict(const char *name, int32_t level, const void *samples, const size_t *sizes,
-		     unsigned nr, void *dict, size_t dict_cap, size_t *out_len)
-{
-	const struct zcomp_ops *ops = zcomp_find_ops(name);
-
-	if (!ops)
-		return -ENOENT;
-	if (!ops->train_dict || ops->dict_max == 0)
-		return -EOPNOTSUPP;
-	return ops->train_dict(level == ZCOMP_LEVEL_DEFAULT ? ops->level_default : level, samples,
-			       sizes, nr, dict, dict_cap < ops->dict_max ? dict_cap : ops->dict_max,
-			       out_len);
+	if (!ops) {
+		error = zcomp_module_open(config->name, error_text, &module);
+		if (error)
+			return error;
+		ops = zcomp_module_ops(module);
+	}
+	error = zcomp_create_ops(ops, config, error_text, &comp);
+	if (error) {
+		zcomp_module_close(module);
+		return error;
+	}
+	comp->module = module;
+	*out_comp = comp;
+	return 0;
 }
 
 void zcomp_stop(struct zcomp *comp)
@@ -205,12 +229,16 @@ void zcomp_stop(struct zcomp *comp)
 
 void zcomp_destroy(struct zcomp *comp)
 {
+	struct zcomp_module *module;
+
 	if (!comp)
 		return;
+	module = comp->module;
 	zcomp_stop(comp);
 	streams_exit(comp);
 	comp->ops->release_params(&comp->params);
 	zt_free(comp);
+	zcomp_module_close(module);
 }
 
 const char *zcomp_name(const struct zcomp *comp)
@@ -239,13 +267,48 @@ static void count_compressed(struct zcomp *comp, bool managed, const struct zcom
 		zcomp_count(comp, first + 2, req->dst_len);
 }
 
+static enum zcomp_counter fallback_reason(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return COUNT_BUSY;
+	case -ETIMEDOUT:
+		return COUNT_TIMEOUT;
+	case -ECANCELED:
+		return COUNT_RESET;
+	case -EOWNERDEAD:
+		return COUNT_DEAD;
+	case -ESHUTDOWN:
+		return COUNT_SHUTDOWN;
+	default:
+		return COUNT_ERROR;
+	}
+}
+
 /* An accelerator's result counts as its work; a failure counts as a reason to fall back. */
 static void count_managed(struct zcomp *comp, const struct zcomp_req *req, int error)
 {
 	if (!error || error == -ENOSPC)
 		count_compressed(comp, true, req, error);
 	else
-		zcomp_count(comp, error == -EBUSY ? COUNT_BUSY : COUNT_ERROR, 1);
+		zcomp_count(comp, fallback_reason(error), 1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void count_latency(struct zcomp *comp, uint64_t ns)
+{
+	unsigned bucket = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
+
+	if (bucket >= ZCOMP_LATENCY_BUCKETS)
+		bucket = ZCOMP_LATENCY_BUCKETS - 1;
+	zcomp_count(comp, COUNT_LATENCY + bucket, 1);
 }
 
 static int compress_sync(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
@@ -320,8 +383,12 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
 {
 	struct zcomp_pending pending = strm->pending;
+	struct zcomp *comp = strm->comp;
 
-	count_managed(arg, req, error);
+	(void)arg;
+	count_managed(comp, req, error);
+	if (!error || error == -ENOSPC)
+		count_latency(comp, now_ns() - pending.submitted_ns);
 	if (!error)
 		pending.caller_req->dst_len = req->dst_len;
 	pending.done(pending.arg, strm, pending.caller_req, error);
@@ -340,10 +407,16 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 	strm->pending.caller_req = req;
 	strm->pending.done = done;
 	strm->pending.arg = arg;
-	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, comp);
+	strm->pending.submitted_ns = now_ns();
+	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, req);
 	if (error)
-		zcomp_count(comp, error == -EBUSY ? COUNT_BUSY : COUNT_ERROR, 1);
+		zcomp_count(comp, fallback_reason(error), 1);
 	return error;
+}
+
+bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
+{
+	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm, req);
 }
 
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)
@@ -362,13 +435,24 @@ void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)
 		.fallback_bad_stream = zcomp_counter_sum(comp, COUNT_BAD_STREAM),
 		.fallback_busy = zcomp_counter_sum(comp, COUNT_BUSY),
 		.fallback_error = zcomp_counter_sum(comp, COUNT_ERROR),
+		.fallback_timeout = zcomp_counter_sum(comp, COUNT_TIMEOUT),
+		.fallback_reset = zcomp_counter_sum(comp, COUNT_RESET),
+		.fallback_dead = zcomp_counter_sum(comp, COUNT_DEAD),
+		.fallback_shutdown = zcomp_counter_sum(comp, COUNT_SHUTDOWN),
+		.device = { .struct_size = sizeof(stat.device) },
 		.nr_streams = comp->nr_streams,
 		.managed = comp->managed,
 		.degraded = comp->degraded,
 	};
 
-	if (comp->managed && comp->ops->get_stat)
-		comp->ops->get_stat(&comp->params, &stat.queued_now, &stat.queued_max,
-				    &stat.completed);
+	for (unsigned i = 0; i < ZCOMP_LATENCY_BUCKETS; i++)
+		stat.mgmt_latency[i] = zcomp_counter_sum(comp, COUNT_LATENCY + i);
+	if (comp->managed && comp->ops->get_stat) {
+		comp->ops->get_stat(&comp->params, &stat.device);
+		if (stat.device.degraded) {
+			stat.managed = false;
+			stat.degraded = stat.device.degraded;
+		}
+	}
 	*out_stat = stat;
 }

@@ -309,7 +309,7 @@ END_TEST
 
 START_TEST(test_an_algorithm_without_dictionaries_makes_none)
 {
-	bm_start(&bm, &(struct bm_config){ .order = 0, .recompress = "lz4hc" });
+	bm_start(&bm, &(struct bm_config){ .order = 0, .recompress = "null" });
 	write_small(0, 1500, "pear");
 	blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(get_stat().dicts, 0);
@@ -339,20 +339,21 @@ START_TEST(test_background_recompresses_by_itself_and_when_kicked)
 	int tries;
 
 	with_background(1);
+	/* Little, since on a busy machine idle priority gets little. */
 	fill_text(8, content, SIZE);
-	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE), 0);
-	for (tries = 200; get_stat().recompressed < 16 && tries > 0; tries--)
+	ck_assert_int_eq(bm_write(&bm, 0, content, 2 * CLUSTER), 0);
+	for (tries = 600; get_stat().recompressed < 2 && tries > 0; tries--)
 		wait_100ms();
-	ck_assert_uint_eq(get_stat().recompressed, 16);
+	ck_assert_uint_eq(get_stat().recompressed, 2);
 	fill_text(9, content, CLUSTER);
 	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
 	ticket = blkmap_recompress_kick(bm.map);
-	for (tries = 200; get_stat().recompress_passes <= ticket && tries > 0; tries--)
+	for (tries = 600; get_stat().recompress_passes <= ticket && tries > 0; tries--)
 		wait_100ms();
-	ck_assert_uint_eq(get_stat().recompressed, 17);
+	ck_assert_uint_eq(get_stat().recompressed, 3);
 	blkmap_stop(bm.map);
-	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, SIZE), 0);
-	ck_assert_int_eq(memcmp(buf, content, SIZE), 0);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 2 * CLUSTER), 0);
+	ck_assert_int_eq(memcmp(buf, content, 2 * CLUSTER), 0);
 	bm_stop(&bm);
 }
 END_TEST

@@ -2,11 +2,14 @@
 /* test_options.c - the command line: every option right, wrong and at its edges. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/dict.h"
 #include "daemon/option_table.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 
 static const struct options_env env = {
@@ -78,6 +81,10 @@ START_TEST(test_sizes_take_suffixes_and_percent)
 		{ "size=4096,nr_inodes=10k,mem_limit=64m", 4096, 10240, 64 * MIB },
 		{ "size=2G,nr_inodes=3M,mem_limit=50%", 2 * GIB, 3 * MIB, 500 * MIB },
 		{ "size=150%,nr_inodes=1g,mem_limit=100%", 1500 * MIB, GIB, 1000 * MIB },
+		{ "size=1g,nr_blocks=3,nr_inodes=0,mem_limit=0", 3 * 4096, 0, 0 },
+		{ "nr_blocks=2k,nr_inodes=0,mem_limit=0", 2048 * 4096, 0, 0 },
+		{ "nr_blocks=7,size=0,nr_inodes=0,mem_limit=0", 0, 0, 0 },
+		{ "nr_blocks=4503599627370495,nr_inodes=0,mem_limit=0", UINT64_MAX - 4095, 0, 0 },
 		{ "size=8e,nr_inodes=18446744073709551615,mem_limit=1t", UINT64_C(1) << 63,
 		  UINT64_MAX, 1024 * GIB },
 	};
@@ -168,6 +175,85 @@ START_TEST(test_recompression_is_taken)
 }
 END_TEST
 
+/* Whether it is a module at all is seen when it is loaded: any file will do here. */
+START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
+{
+	struct options o;
+	struct options_error error;
+	char dir[] = "options-test.XXXXXX", path[256], list[300], cwd[128];
+	FILE *file;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_ptr_nonnull(getcwd(cwd, sizeof(cwd)));
+	snprintf(path, sizeof(path), "%s/%s/ztmpfs-mine.so", cwd, dir);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fclose(file);
+	snprintf(list, sizeof(list), "compress=%s", path);
+	good(list, &o);
+	ck_assert_str_eq(o.super.compress, path);
+	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
+	options_free(&o);
+	snprintf(list, sizeof(list), "compress=%s:-3", path);
+	good(list, &o);
+	ck_assert_str_eq(o.super.compress, path);
+	ck_assert_int_eq(o.super.level, -3);
+	options_free(&o);
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "compress=mine", "/m"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, zcomp_module_dir));
+	zcomp_module_dir = dir;
+	good("compress=mine:7", &o);
+	ck_assert_str_eq(o.super.compress, "mine");
+	ck_assert_int_eq(o.super.level, 7);
+	options_free(&o);
+	unlink(path);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/m"), -EINVAL);
+	rmdir(dir);
+}
+END_TEST
+
+START_TEST(test_dictionary_is_a_file_of_limited_size)
+{
+	struct options o;
+	struct options_error error;
+	char path[] = "options-test.XXXXXX";
+	void *data = NULL;
+	size_t size = 0;
+	int fd = mkstemp(path);
+
+	good("dict=/a/b", &o);
+	ck_assert_str_eq(o.dict_path, "/a/b");
+	options_free(&o);
+	good("", &o);
+	ck_assert_ptr_null(o.dict_path);
+	options_free(&o);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "has 0 bytes: allowed are 1 to 16777216"));
+	ck_assert_int_eq(write(fd, "dictionary", 10), 10);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), 0);
+	ck_assert_uint_eq(size, 10);
+	ck_assert_mem_eq(data, "dictionary", 10);
+	zt_free(data);
+	zt_fault_set(1);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -ENOMEM);
+	zt_fault_set(0);
+	ck_assert_int_eq(ftruncate(fd, DICT_FILE_MAX), 0);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), 0);
+	zt_free(data);
+	ck_assert_int_eq(ftruncate(fd, DICT_FILE_MAX + 1), 0);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -EINVAL);
+	close(fd);
+	unlink(path);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(error.text, "option dict=options-test."));
+	ck_assert_int_eq(dict_load("/dev/null", &error, &data, &size), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "is no regular file"));
+}
+END_TEST
+
 START_TEST(test_levels_at_both_edges_are_taken_and_beyond_refused)
 {
 	const struct zcomp_ops *ops;
@@ -209,21 +295,29 @@ START_TEST(test_every_cluster_size_is_a_power_of_two_of_pages)
 }
 END_TEST
 
-START_TEST(test_accelerator_takes_engines_and_depth)
+START_TEST(test_accelerator_takes_when_and_parameters)
 {
 	static const struct {
 		const char *list;
 		enum blkmap_accel accel;
-		uint32_t engines, depth;
+		struct zcomp_accel_params params;
 	} cases[] = {
-		{ "accel=off", BLKMAP_ACCEL_OFF, 0, 0 },
-		{ "accel=auto", BLKMAP_ACCEL_AUTO, 0, 0 },
-		{ "accel=on", BLKMAP_ACCEL_ON, 0, 0 },
-		{ "accel=on:engines=1", BLKMAP_ACCEL_ON, 1, 0 },
-		{ "accel=on:depth=65536", BLKMAP_ACCEL_ON, 0, 65536 },
-		{ "accel=on:depth=8:engines=256", BLKMAP_ACCEL_ON, 256, 8 },
-		{ "accel=auto:engines=2:depth=16", BLKMAP_ACCEL_AUTO, 2, 16 },
-		{ "accel=on:engines=4,accel=on", BLKMAP_ACCEL_ON, 0, 0 },
+		{ "accel=off", BLKMAP_ACCEL_OFF, { 0 } },
+		{ "accel=auto", BLKMAP_ACCEL_AUTO, { 0 } },
+		{ "accel=on", BLKMAP_ACCEL_ON, { 0 } },
+		{ "accel=on:engines=1", BLKMAP_ACCEL_ON, { .engines = 1 } },
+		{ "accel=on:depth=4096", BLKMAP_ACCEL_ON, { .depth = 4096 } },
+		{ "accel=on:depth=8:engines=64", BLKMAP_ACCEL_ON, { .engines = 64, .depth = 8 } },
+		{ "accel=auto:engines=2:batch=16",
+		  BLKMAP_ACCEL_AUTO,
+		  { .engines = 2, .batch = 16 } },
+		{ "accel=on:latency=100:deadline=101:submit=500",
+		  BLKMAP_ACCEL_ON,
+		  { .latency_us = 100, .deadline_us = 101, .submit_ns = 500 } },
+		{ "accel=on:fail=1000000:stall=2:reset=3:kill=4",
+		  BLKMAP_ACCEL_ON,
+		  { .fail_ppm = 1000000, .stall_ppm = 2, .reset_ppm = 3, .kill_ppm = 4 } },
+		{ "accel=on:engines=4:fail=1,accel=on", BLKMAP_ACCEL_ON, { 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -231,8 +325,9 @@ START_TEST(test_accelerator_takes_engines_and_depth)
 
 		good(cases[i].list, &o);
 		ck_assert_msg(o.super.accel == cases[i].accel, "%s", cases[i].list);
-		ck_assert_msg(o.super.accel_engines == cases[i].engines, "%s", cases[i].list);
-		ck_assert_msg(o.super.accel_depth == cases[i].depth, "%s", cases[i].list);
+		ck_assert_msg(memcmp(&o.super.accel_params, &cases[i].params,
+				     sizeof(cases[i].params)) == 0,
+			      "%s", cases[i].list);
 		options_free(&o);
 	}
 }
@@ -286,6 +381,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "size=1x", "suffix k, m, g" },
 		{ "size=1 g", "suffix k, m, g" },
 		{ "size=16e", "suffix k, m, g" },
+		{ "nr_blocks=10%", "suffix k, m, g" },
+		{ "nr_blocks=4503599627370496", "at most 4503599627370495" },
 		{ "nr_inodes=10%", "suffix k, m, g" },
 		{ "nr_inodes=x", "0: no limit" },
 		{ "mem_limit=5z", "0: no limit" },
@@ -316,6 +413,10 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "recompress=zstd@86401", "@1..86400" },
 		{ "recompress=zstd:99", "zstd[:" },
 		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
+		{ "compress=/no/such/module.so", "absolute path" },
+		{ "compress=/no/such/module.so:3", "absolute path" },
+		{ "compress=zstd:-2147483648", "zstd" },
+		{ "dict=", "not empty" },
 		{ "cluster=2k", "4k, 8k" },
 		{ "cluster=256k", "128k" },
 		{ "cluster=5000", "4k, 8k" },
@@ -323,13 +424,25 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "cluster=50%", "4k, 8k" },
 		{ "accel=", "off, auto, on" },
 		{ "accel=maybe", "off, auto, on" },
-		{ "accel=off:engines=1", "off, auto, on" },
-		{ "accel=on:engines=0", "engines=1..256" },
-		{ "accel=on:engines=257", "engines=1..256" },
-		{ "accel=on:depth=0", "depth=1..65536" },
-		{ "accel=on:depth=65537", "depth=1..65536" },
+		{ "accel=off:engines=1", "off takes no parameters" },
+		{ "accel=off:", "off takes no parameters" },
+		{ "accel=on:engines=0", "engines is a number from 1 to 64" },
+		{ "accel=on:engines=65", "engines is a number from 1 to 64" },
+		{ "accel=on:engines=", "engines is a number from 1 to 64" },
+		{ "accel=on:depth=0", "depth is a number from 1 to 4096" },
+		{ "accel=on:depth=4097", "depth is a number from 1 to 4096" },
+		{ "accel=on:batch=257", "batch is a number from 1 to 256" },
+		{ "accel=on:deadline=0", "deadline is a number from 1 to 60000000" },
+		{ "accel=on:submit=1000001", "submit is a number from 0 to 1000000" },
+		{ "accel=on:latency=10000001", "latency is a number from 0 to 10000000" },
+		{ "accel=on:fail=1000001", "fail is a number from 0 to 1000000" },
+		{ "accel=on:stall=x", "stall is a number from 0 to 1000000" },
+		{ "accel=on:reset=-1", "reset is a number from 0 to 1000000" },
+		{ "accel=on:kill=1k", "kill is a number from 0 to 1000000" },
+		{ "accel=on:latency=100:deadline=100", "deadline must be longer than latency" },
 		{ "accel=on:", "off, auto, on" },
-		{ "accel=on:speed=1", "engines=1..256" },
+		{ "accel=on:engines", "off, auto, on" },
+		{ "accel=on:speed=1", ":stall=N" },
 		{ "cache=", "writeback, through, never" },
 		{ "cache=always", "writeback, through, never" },
 		{ "max_threads=0", "1 to 1000" },
@@ -540,9 +653,11 @@ int main(void)
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
 	tcase_add_test(tc, test_recompression_is_taken);
+	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
+	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
-	tcase_add_test(tc, test_accelerator_takes_engines_and_depth);
+	tcase_add_test(tc, test_accelerator_takes_when_and_parameters);
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);

@@ -237,6 +237,8 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 	struct async_write *write = NULL;
 	struct blkmap_write_end map_end = { .done = async_done, .release = async_release };
 	struct blkmap_file file;
+	struct inode_rec *rec;
+	bool failed;
 	int err = write_begin(off, &len);
 
 	if (!err && len > 0 && fs_write_may_defer(sb, len))
@@ -251,19 +253,24 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 				       .cred = *cred,
 				       .flags = flags,
 				       .end = *end };
-	err = file_hold_covered(sb, ino, off, len, &write->rec);
+	err = file_hold_covered(sb, ino, off, len, &rec);
+	write->rec = rec;
 	if (err) {
 		end->done(end->arg, err, 0);
 		async_release(write);
 		return;
 	}
-	file = inode_file(write->rec);
+	file = inode_file(rec);
 	inode_async_begin(write->lock);
 	map_end.arg = write;
 	map_end.release_arg = write;
 	map_end.keeps_bytes = end->release != NULL;
 	blkmap_write_async(sb->map, &file, off, buf, len, write_pref(flags), &map_end);
+	/* It may have ended here already; near a limit that is the rule. */
+	failed = inode_tail_is_dirty(rec);
 	inode_unlock(sb, ino);
+	if (failed)
+		file_cut_tail(sb, ino);
 }
 
 /* Under the exclusive lock. */

@@ -145,7 +145,6 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->se = NULL;
 	front->kills_setid = false;
 	front->transport = NULL;
-	front->se = NULL;
 	seeker_init(&front->seeker);
 	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
 	super_set_tick(sb, trim_buffers, &front->buffers);
@@ -182,7 +181,6 @@ out:
 	fuse_opt_free_args(&args);
 	if (!se)
 		return -EINVAL;
-	front->se = se;
 	*out_se = se;
 	return 0;
 }

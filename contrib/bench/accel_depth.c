@@ -97,7 +97,10 @@ static struct zcomp *make(const char *name)
 		.level = ZCOMP_LEVEL_DEFAULT,
 		.unit = UNIT,
 		.accel = true,
-		.accel_params = { .engines = 1, .depth = DEPTH, .latency_us = 100 },
+		.accel_params = { .engines = 1,
+				  .depth = DEPTH,
+				  .latency_us = 100,
+				  .deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US },
 	};
 	char text[ZCOMP_ERROR_TEXT] = "";
 	struct zcomp *comp;

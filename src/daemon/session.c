@@ -154,6 +154,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (error)
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
+	s->front.xattr = options->xattr;
 	error = options_mount_opts(options, &mount_opts);
 	if (error)
 		goto err_front;

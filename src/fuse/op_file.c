@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "fs/fileattr.h"
 #include "fs/namei.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
@@ -39,9 +40,15 @@ static void open_direct(struct fuse_file_info *fi)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
+	int error;
+
 	if (req_front(req)->cache != ZTFUSE_CACHE_NEVER) {
 		reply_error(req, -ENOSYS);
+		return;
+	}
+	error = fs_may_open(req_super(req), ino, fi->flags);
+	if (error) {
+		reply_error(req, error);
 		return;
 	}
 	open_direct(fi);

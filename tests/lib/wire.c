@@ -147,30 +147,40 @@ static void send_request(struct wire *wire, uint32_t opcode, uint64_t nodeid, co
 	ck_assert(write_all(wire->fd, iov, 3));
 }
 
+/* A message without a request: what the kernel shall forget. */
+static void take_notification(struct wire *wire, const struct fuse_out_header *header)
+{
+	struct fuse_notify_inval_inode_out out;
+
+	ck_assert_int_eq(header->error, FUSE_NOTIFY_INVAL_INODE);
+	ck_assert_uint_eq(header->len, sizeof(*header) + sizeof(out));
+	memcpy(&out, reply_buf, sizeof(out));
+	wire->nr_notified++;
+	if (out.off < 0)
+		wire->nr_invals++; /* attributes alone, no pages */
+	else
+		wire->nr_page_invals++;
+	wire->notified_ino = out.ino;
+	wire->notified_off = out.off;
+}
+
 /* The next reply, whatever it belongs to; notifications before it are counted. */
 static struct wire_reply receive_reply(struct wire *wire, uint64_t *out_unique)
 {
 	struct wire_reply reply = { .data = reply_buf };
-	struct fuse_notify_inval_inode_out inval;
 	struct fuse_out_header header;
 
 	for (;;) {
 		ck_assert_msg(read_all(wire->fd, &header, sizeof(header)), "the server has gone");
+		ck_assert_uint_ge(header.len, sizeof(header));
+		reply.error = header.error;
+		reply.len = header.len - sizeof(header);
+		ck_assert_uint_le(reply.len, sizeof(reply_buf));
+		ck_assert(read_all(wire->fd, reply_buf, reply.len));
 		if (header.unique != 0)
 			break;
-		ck_assert_int_eq(header.error, FUSE_NOTIFY_INVAL_INODE);
-		ck_assert_uint_eq(header.len, sizeof(header) + sizeof(inval));
-		ck_assert(read_all(wire->fd, &inval, sizeof(inval)));
-		if (inval.off < 0)
-			wire->nr_invals++; /* attributes alone, no pages */
-		else
-			wire->nr_page_invals++;
+		take_notification(wire, &header);
 	}
-	ck_assert_uint_ge(header.len, sizeof(header));
-	reply.error = header.error;
-	reply.len = header.len - sizeof(header);
-	ck_assert_uint_le(reply.len, sizeof(reply_buf));
-	ck_assert(read_all(wire->fd, reply_buf, reply.len));
 	*out_unique = header.unique;
 	return reply;
 }
@@ -330,7 +340,7 @@ int wire_lookup(struct wire *wire, uint64_t parent, const char *name,
 int wire_mknod(struct wire *wire, uint64_t parent, const char *name, uint32_t mode,
 	       struct fuse_entry_out *out_entry)
 {
-	const struct fuse_mknod_in in = { .mode = mode };
+	const struct fuse_mknod_in in = { .mode = mode, .umask = wire->umask };
 
 	return take(wire_call(wire, FUSE_MKNOD, parent, &in, sizeof(in), name, strlen(name) + 1),
 		    out_entry, sizeof(*out_entry));
@@ -339,7 +349,7 @@ int wire_mknod(struct wire *wire, uint64_t parent, const char *name, uint32_t mo
 int wire_mkdir(struct wire *wire, uint64_t parent, const char *name, uint32_t mode,
 	       struct fuse_entry_out *out_entry)
 {
-	const struct fuse_mkdir_in in = { .mode = mode };
+	const struct fuse_mkdir_in in = { .mode = mode, .umask = wire->umask };
 
 	return take(wire_call(wire, FUSE_MKDIR, parent, &in, sizeof(in), name, strlen(name) + 1),
 		    out_entry, sizeof(*out_entry));

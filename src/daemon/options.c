@@ -48,6 +48,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 {
 	*options = (struct options){
 		.cache = ZTFUSE_CACHE_WRITEBACK,
+		.xattr = true,
 		.max_threads = (unsigned)max_u64(4, (uint64_t)env->nr_cpus * 2),
 		.allow_other = env->root,
 		.super = {
@@ -63,6 +64,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.recompress_idle = 30,
 			.accel = BLKMAP_ACCEL_AUTO,
 			.background = true,
+			.acl = true,
 		},
 	};
 	strcpy(options->recompress_name, "zstd");

@@ -66,6 +66,7 @@ struct options {
 	char recompress_name[OPTION_ALGORITHM_MAX];
 	char *dict_path; /* or NULL */
 	enum ztfuse_cache cache;
+	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;
 	unsigned max_threads;
 

@@ -22,6 +22,7 @@ struct ztmpfs_stat {
 	uint32_t version; /* ZTMPFS_STAT_VERSION */
 	uint32_t struct_size;
 	char compress[32]; /* algorithm */
+	char recompress[32]; /* algorithm for what lies idle; empty: off */
 	char degraded[96]; /* why managed streams are off though asked for; empty otherwise */
 	/* zram's mm_stat */
 	uint64_t orig_data_size; /* bytes of file content stored, same-filled pages included */
@@ -51,12 +52,12 @@ struct ztmpfs_stat {
 	uint64_t folds;
 	uint64_t overwrites_in_place;
 	/* recompression */
-	char recompress[32]; /* algorithm; empty: off */
 	uint64_t recompressed; /* objects that were made smaller */
 	uint64_t recompress_kept; /* tried in vain */
 	uint64_t recompress_saved; /* bytes of room */
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
 	/* accelerator: why the thread's own stream did the work, besides the three above */

@@ -46,6 +46,7 @@ typedef uint64_t ref_t;
 enum arena_run_type {
 	ARENA_RUN_NONE = 0, /* free */
 	ARENA_RUN_ZSPAGE = 1, /* a zspage; the user's bits name pool and class */
+	ARENA_RUN_BALLAST = 2, /* memory held only to be given up when there is none */
 };
 
 struct arena; /* one per mount */

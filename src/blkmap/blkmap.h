@@ -89,6 +89,7 @@ struct blkmap_stat {
 	uint64_t recompressed, recompress_kept, recompress_saved;
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */

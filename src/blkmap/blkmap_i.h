@@ -432,6 +432,13 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params,
 void recomp_exit(struct blkmap *map);
 int recomp_start(struct blkmap *map) ZT_MUST_CHECK;
 void recomp_stop(struct blkmap *map);
+
+/*
+ * recomp_relieve() - no room is left: have everything recompressed, and wait until some has come, for
+ * ten seconds at most
+ * No slot lock held; streams may be. Return: bytes of room saved.
+ */
+uint64_t recomp_relieve(struct blkmap *map);
 void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 #endif

@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* How often a write looks for room before it fails. */
+#define MAKE_ROOM_TRIES 4u
+
 /* ---- bytes to objects ---- */
 
 /*
@@ -122,8 +125,12 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 {
 	int error = encoded_place(map, enc, out_word);
 
-	if (error == -ENOSPC && blkmap_make_room(map) > 0)
+	/* The first room that is found may not be enough, or others may have been quicker. */
+	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
+		if (blkmap_make_room(map) == 0)
+			break;
 		error = encoded_place(map, enc, out_word);
+	}
 	return error;
 }
 

@@ -185,6 +185,7 @@ int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 
 	if (!blkmap_may_defer(map, len)) {
 		atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 		waiter.error = write_inline(map, file, off, buf, len, out_done);
 		atomic_fetch_sub_explicit(&map->active_writes, 1, memory_order_relaxed);
 		return waiter.error;

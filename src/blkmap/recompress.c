@@ -248,7 +248,42 @@ static void compress_batch(struct recompressor *rc, void *arg)
 	}
 }
 
+/* ---- ballast: what recompression lives on when memory is used up ---- */
+
+/* With a limit only, and only where it is so many times as much. */
+static void ballast_take(struct recompressor *rc)
+{
+	struct arena *arena = rc->map->arena;
+	struct arena_stat stat;
+
+	if (rc->has_ballast || !rc->ballast)
+		return;
+	arena_get_stat(arena, &stat);
+	if (stat.limit >= RECOMP_BALLAST_SHARE * RECOMP_BALLAST_PAGES * ZT_PAGE_SIZE)
+		rc->has_ballast = arena_populate(arena, rc->ballast, RECOMP_BALLAST_PAGES) == 0;
+}
+
+static bool ballast_drop(struct recompressor *rc)
+{
+	bool had = rc->has_ballast;
+
+	if (had)
+		arena_punch(rc->map->arena, rc->ballast, RECOMP_BALLAST_PAGES);
+	rc->has_ballast = false;
+	return had;
+}
+
 /* ---- putting in place ---- */
+
+/* When there is no room for both, ballast makes some; it comes back when the old one is freed. */
+static int place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word)
+{
+	int error = encoded_place(rc->map, enc, out_word);
+
+	if (error == -ENOSPC && ballast_drop(rc))
+		error = encoded_place(rc->map, enc, out_word);
+	return error;
+}
 
 static void count(atomic_uint_fast64_t *counter, uint64_t n)
 {
@@ -305,8 +340,8 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 		enc.len = (uint32_t)item->out_len;
 		enc.word =
 			slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
-		/* No room for both: the old one stays, and may be tried again. */
-		if (encoded_place(map, &enc, &word))
+		/* No room: the old one stays, and may be tried again. */
+		if (place(rc, &enc, &word))
 			return false;
 	}
 	write_lock(&lock->lock);
@@ -323,6 +358,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	}
 	rw_unlock(&lock->lock);
 	slot_release(map, old, 0);
+	ballast_take(rc);
 	if (better) {
 		count(&rc->done, 1);
 		count(&rc->saved, saved);
@@ -388,6 +424,14 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->level = params->recompress_level;
 	rc->takes_dict = dict_is_taken(params->recompress);
 	rc->map = map;
+	error = arena_run_alloc(map->arena, RECOMP_BALLAST_PAGES, ARENA_RUN_BALLAST, 0,
+				&rc->ballast);
+	if (error) {
+		zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
+		zt_free(rc);
+		return error;
+	}
+	ballast_take(rc);
 	/* A hundred ticks and more are left before an age would wrap. */
 	rc->tick_seconds = 1 + params->recompress_idle / 100;
 	rc->idle = params->recompress_idle / rc->tick_seconds;
@@ -403,6 +447,8 @@ void recomp_exit(struct blkmap *map)
 	if (!rc)
 		return;
 	dicts_exit(map);
+	(void)ballast_drop(rc);
+	arena_run_free(map->arena, rc->ballast);
 	mutex_exit(&rc->pass_lock);
 	zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
 	zt_free(rc);
@@ -438,5 +484,6 @@ void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 	out_stat->recompress_kept = atomic_load_explicit(&rc->kept, memory_order_relaxed);
 	out_stat->recompress_saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
 	out_stat->recompress_passes = atomic_load_explicit(&rc->passes, memory_order_relaxed);
+	out_stat->recompress_pressures = atomic_load_explicit(&rc->pressures, memory_order_relaxed);
 	out_stat->recompress_pauses = atomic_load_explicit(&rc->pauses, memory_order_relaxed);
 }

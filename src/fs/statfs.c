@@ -225,6 +225,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	out_stat->recompress_saved = map.recompress_saved;
 	out_stat->recompress_passes = map.recompress_passes;
 	out_stat->recompress_pauses = map.recompress_pauses;
+	out_stat->recompress_pressures = map.recompress_pressures;
 	out_stat->dicts = map.dicts;
 	out_stat->dict_bytes = map.dict_bytes;
 	out_stat->dict_objects = map.dict_objects;

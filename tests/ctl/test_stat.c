@@ -98,6 +98,7 @@ static struct ztmpfs_stat widest(void)
 
 	memset(&stat, 0xff, sizeof(stat));
 	memset(stat.compress, 'c', sizeof(stat.compress));
+	memset(stat.recompress, 'r', sizeof(stat.recompress));
 	memset(stat.degraded, 'd', sizeof(stat.degraded));
 	return stat;
 }

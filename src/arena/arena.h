@@ -46,6 +46,7 @@ typedef uint64_t ref_t;
 enum arena_run_type {
 	ARENA_RUN_NONE = 0, /* free */
 	ARENA_RUN_ZSPAGE = 1, /* a zspage; the user's bits name pool and class */
+	ARENA_RUN_BALLAST = 2, /* memory held only to be given up when there is none */
 };
 
 struct arena; /* one per mount */
@@ -163,6 +164,9 @@ int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_C
  */
 void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages);
 
+/** arena_pages() - pages of the range, populated or not: every ref lies in one of them */
+uint64_t arena_pages(const struct arena *arena);
+
 /** arena_set_limit() - change the limit; below what is held it only forbids growth */
 void arena_set_limit(struct arena *arena, uint64_t limit);
 
@@ -178,7 +182,7 @@ uint64_t arena_memfd_bytes(const struct arena *arena);
  * arena_run_next() - walk all live runs in order of their place
  * @inout_cursor: 0 at first; the number of the page from which to look on
  *
- * Context: for rebuild and walkers; nobody may allocate or free runs meanwhile.
+ * Context: any thread. While others allocate or free runs, what it says is only a hint.
  * Return: false at the end.
  */
 bool arena_run_next(const struct arena *arena, uint64_t *inout_cursor, struct arena_run *out_run);

@@ -22,6 +22,9 @@
 
 #define ZSTD_DICT_MAX (1024u * 1024u)
 
+/* Up to here the library takes the smallest of its tables of parameters. */
+#define SMALL_INPUT 16384
+
 /* Our frames: no content size, checksum or dictionary id; one byte for the window follows. */
 #define FRAME_DESCRIPTOR  0
 #define FRAME_HEADER_SIZE 2
@@ -50,13 +53,34 @@ static size_t round_up_line(size_t size)
 }
 
 /*
+ * Parameters of the digested dictionary, which are also those of every call that uses it. The
+ * library takes those for inputs as long as dictionary and unit together. With its fast strategy,
+ * that is level 1 and below, these look for matches that are too long for pages: then those for
+ * small inputs are taken, with a window that reaches back to the dictionary. Headers of C in 4 KiB,
+ * level 1, 64 KiB of dictionary: ratio 3.81 instead of 3.65, and 3.30 without a dictionary.
+ */
+static ZSTD_compressionParameters dict_cparams(const struct zcomp_params *params)
+{
+	ZSTD_compressionParameters cparams =
+		ZSTD_getCParams(params->level, params->unit, params->dict_size);
+	const unsigned window_log = cparams.windowLog;
+
+	if (cparams.strategy == ZSTD_fast) {
+		cparams = ZSTD_getCParams(params->level, SMALL_INPUT, 0);
+		cparams.windowLog = window_log;
+	}
+	return cparams;
+}
+
+/*
  * The library picks its parameters by one table for inputs up to 16 KiB and by others above, and
  * none needs more room than the others at every level: take the largest.
  */
 static size_t cctx_size(const struct zcomp_params *params)
 {
-	const size_t sizes[] = { params->unit < 16384 ? params->unit : 16384, params->unit };
-	size_t most = 0;
+	const size_t sizes[] = { params->unit < SMALL_INPUT ? params->unit : SMALL_INPUT,
+				 params->unit };
+	size_t most = params->dict ? ZSTD_estimateCCtxSize_usingCParams(dict_cparams(params)) : 0;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		ZSTD_compressionParameters cparams =
@@ -84,23 +108,25 @@ static void zstd_release_params(struct zcomp_params *params)
  */
 static int load_dict(const struct zcomp_params *params, struct zstd_shared *shared)
 {
-	ZSTD_compressionParameters cparams =
-		ZSTD_getCParams(params->level, params->unit, params->dict_size);
-	size_t cdict_size = round_up_line(
-		ZSTD_estimateCDictSize_advanced(params->dict_size, cparams, ZSTD_dlm_byRef));
+	ZSTD_compressionParameters cparams = dict_cparams(params);
+	size_t cdict_size = params->decode_only
+				    ? 0
+				    : round_up_line(ZSTD_estimateCDictSize_advanced(
+					      params->dict_size, cparams, ZSTD_dlm_byRef));
 	size_t ddict_size = ZSTD_estimateDDictSize(params->dict_size, ZSTD_dlm_byRef);
 
 	shared->dict_space_size = cdict_size + ddict_size;
 	shared->dict_space = params->host->map(shared->dict_space_size);
 	if (!shared->dict_space)
 		return -ENOMEM;
-	shared->cdict =
-		ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
-				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto, cparams);
+	if (cdict_size > 0)
+		shared->cdict = ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
+						     params->dict_size, ZSTD_dlm_byRef,
+						     ZSTD_dct_auto, cparams);
 	shared->ddict =
 		ZSTD_initStaticDDict(shared->dict_space + cdict_size, ddict_size, params->dict,
 				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto);
-	return shared->cdict && shared->ddict ? 0 : -EINVAL;
+	return (shared->cdict || cdict_size == 0) && shared->ddict ? 0 : -EINVAL;
 }
 
 static int zstd_setup_params(struct zcomp_params *params, struct zcomp_caps *caps)
@@ -114,7 +140,7 @@ static int zstd_setup_params(struct zcomp_params *params, struct zcomp_caps *cap
 	shared = params->host->alloc(sizeof(*shared));
 	if (!shared)
 		return -ENOMEM;
-	shared->cctx_size = cctx_size(params);
+	shared->cctx_size = params->decode_only ? 0 : cctx_size(params);
 	shared->dctx_size = round_up_line(ZSTD_estimateDCtxSize());
 	params->drv_data = shared;
 	if (params->dict)
@@ -139,7 +165,7 @@ static int zstd_set_parameters(const struct zcomp_params *params, struct zstd_ct
 		{ ZSTD_c_dictIDFlag, 0 },
 	};
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+	for (size_t i = 0; zctx->cctx && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (ZSTD_isError(
 			    ZSTD_CCtx_setParameter(zctx->cctx, wanted[i].which, wanted[i].value)))
 			return -EINVAL;
@@ -164,10 +190,13 @@ static int zstd_create_ctx(const struct zcomp_params *params, struct zcomp_ctx *
 	if (!zctx)
 		return -ENOMEM;
 	zctx->map_size = map_size;
-	zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
+	if (!params->decode_only)
+		zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
 	zctx->dctx =
 		ZSTD_initStaticDCtx((char *)zctx + head + shared->cctx_size, shared->dctx_size);
-	error = zctx->cctx && zctx->dctx ? zstd_set_parameters(params, zctx) : -EINVAL;
+	error = (zctx->cctx || params->decode_only) && zctx->dctx
+			? zstd_set_parameters(params, zctx)
+			: -EINVAL;
 	if (error)
 		params->host->unmap(zctx, map_size);
 	else

@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* How often a write looks for room before it fails. */
+#define MAKE_ROOM_TRIES 4u
+
 /* ---- bytes to objects ---- */
 
 /*
@@ -122,8 +125,12 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 {
 	int error = encoded_place(map, enc, out_word);
 
-	if (error == -ENOSPC && blkmap_make_room(map) > 0)
+	/* The first room that is found may not be enough, or others may have been quicker. */
+	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
+		if (blkmap_make_room(map) == 0)
+			break;
 		error = encoded_place(map, enc, out_word);
+	}
 	return error;
 }
 
@@ -185,19 +192,20 @@ static int load_obj(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, 
 		return -EIO;
 	data += prefix;
 	data_len -= prefix;
-	if (slot_codec(word) == SLOT_CODEC_RAW) {
+	if (slot_is_raw(word)) {
 		if (data_len < length)
 			return -EIO;
 		memcpy(dst, data + from, end - from);
 	} else if (from == 0 && end == length && !(word & SLOT_CUT)) {
-		error = zcomp_decompress(map->comp, strm, data, data_len, dst, length, &out_len);
+		error = codec_decompress(map, slot_codec(word), strm, data, data_len, dst, length,
+					 &out_len);
 		if (!error && out_len != length)
 			error = -EIO;
 	} else {
 		char *scratch = strm_scratch(strm);
 
-		error = zcomp_decompress(map->comp, strm, data, data_len, scratch, ZCOMP_MAX_UNIT,
-					 &out_len);
+		error = codec_decompress(map, slot_codec(word), strm, data, data_len, scratch,
+					 ZCOMP_MAX_UNIT, &out_len);
 		if (!error && out_len < length)
 			error = -EIO;
 		if (!error)

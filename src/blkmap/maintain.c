@@ -78,6 +78,8 @@ uint64_t blkmap_make_room(struct blkmap *map)
 		return 0;
 	freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
 	freed += zs_compact(map->data, COMPACT_ROUND);
+	if (freed == 0 && recomp_relieve(map) > 0)
+		freed = zs_trim(map->data, 0) + zs_compact(map->data, COMPACT_ROUND) + 1;
 	if (freed == 0)
 		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
 	return freed;
@@ -156,6 +158,7 @@ int maintain_start(struct blkmap *map)
 
 void blkmap_stop(struct blkmap *map)
 {
+	recomp_stop(map);
 	blkmap_drain(map);
 	if (!map->has_thread)
 		return;

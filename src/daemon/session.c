@@ -155,6 +155,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (error)
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
+	s->front.xattr = options->xattr;
 	error = options_mount_opts(options, &mount_opts);
 	if (error)
 		goto err_front;
@@ -203,6 +204,8 @@ static void *signal_thread(void *arg)
 	signal_set(&set);
 	while (sigwait(&set, &sig) != 0)
 		;
+	/* While requests are still served: it may wait for the kernel's writes. */
+	seeker_stop(&s->front.seeker);
 	transport_stop(s->transport);
 	return NULL;
 }

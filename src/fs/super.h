@@ -19,6 +19,7 @@ struct super; /* opaque outside fs; see fs/super_i.h */
 struct super_params {
 	uint64_t size; /* size=: logical bytes, rounded up to pages; 0: no limit, as tmpfs */
 	uint64_t nr_inodes; /* 0: no limit */
+	bool acl; /* POSIX ACLs */
 	uint64_t mem_limit; /* bytes of memory, 0: none */
 	mode_t mode; /* of the root directory, permission bits with sticky */
 	uid_t uid;
@@ -26,6 +27,9 @@ struct super_params {
 	unsigned cluster_order; /* new files' cluster: 2^order pages */
 	const char *compress;
 	int32_t level;
+	const char *recompress; /* algorithm for what lies idle; NULL: off */
+	int32_t recompress_level;
+	uint32_t recompress_idle; /* seconds */
 	const void *dict; /* or NULL; lives until super_destroy() */
 	size_t dict_size; /* bytes */
 	uint32_t nr_streams;
@@ -39,6 +43,9 @@ int super_create(const struct super_params *params, char error_text[256],
 
 /** super_destroy() - end threads, free everything; NULL is allowed. No request is running. */
 void super_destroy(struct super *sb);
+
+/** super_has_acl() - whether the mount has POSIX ACLs */
+bool super_has_acl(const struct super *sb);
 
 /**
  * super_drain() - wait until every fs_write_async() has ended, its reply and its release included
@@ -58,6 +65,19 @@ void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
  * longest names, could fill
  */
 void super_statfs(struct super *sb, struct statvfs *out);
+
+/** super_owner() - who owns the root directory, and so may ask for what concerns the whole mount */
+uid_t super_owner(struct super *sb);
+
+/** super_compact() - fold, compact, give memory back, now. Return: bytes given back. */
+uint64_t super_compact(struct super *sb);
+
+/**
+ * super_recompress() - have everything recompressed now, in the background
+ * @out_passes: what stat.recompress_passes will exceed when it is done
+ * Return: 0, -EOPNOTSUPP recompression is off.
+ */
+int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
 

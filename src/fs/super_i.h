@@ -34,6 +34,7 @@ struct super_record {
 	uint32_t version;
 	uint32_t generation; /* of the next inode; atomic */
 	uint64_t root; /* ref of the root's inode record */
+	struct blkmap_record map;
 };
 static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
 
@@ -65,6 +66,12 @@ struct super {
 	struct inodeset live; /* numbers of all inodes; the root's is FS_ROOT_INO, not its ref */
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
+	/*
+	 * Bytes taken of the room that nr_inodes gives: INODE_SPACE for each inode, and what their
+	 * attributes take; atomic.
+	 */
+	uint64_t space;
+	bool acl; /* POSIX ACLs; immutable */
 	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */
 	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
 	pthread_mutex_t drain_lock;

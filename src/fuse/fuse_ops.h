@@ -15,6 +15,7 @@
 
 #include "fs/super.h"
 #include "fuse/buffers.h"
+#include "fuse/seek.h"
 #include "util/compiler.h"
 
 /* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
@@ -36,13 +37,16 @@ struct transport;
 struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
+	bool xattr; /* there are extended attributes; ztfuse_init() says so, the caller may differ */
 	bool initialised; /* INIT was negotiated */
+	struct fuse_session *se; /* for notifications; ztfuse_session_new()'s */
 	/*
 	 * Requests say whether they clear set-ID bits (HANDLE_KILLPRIV_V2); set with initialised.
 	 */
 	bool kills_setid;
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, ZTFUSE_IO_MAX bytes each */
+	struct ztfuse_seeker seeker;
 };
 
 /* What ztfuse_session_new() hands to libfuse. */

@@ -29,8 +29,13 @@ struct bm_config {
 	unsigned order;
 	const char *compress;
 	enum blkmap_accel accel;
+	struct zcomp_accel_params accel_params; /* engines 0: two */
 	uint64_t limit; /* of memory */
 	uint64_t max_pages;
+	const char *recompress;
+	int32_t recompress_level; /* 0: default */
+	uint32_t recompress_idle;
+	bool background;
 };
 
 static inline void bm_start(struct bm *bm, const struct bm_config *config)
@@ -42,12 +47,19 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.level = ZCOMP_LEVEL_DEFAULT,
 		.nr_streams = 12,
 		.accel = config->accel,
-		.accel_params = { .engines = 2 },
+		.accel_params = config->accel_params,
 		.max_pages = config->max_pages,
+		.recompress = config->recompress,
+		.recompress_level =
+			config->recompress_level ? config->recompress_level : ZCOMP_LEVEL_DEFAULT,
+		.recompress_idle = config->recompress_idle,
+		.background = config->background,
 	};
 	struct bm_file *record;
 	char text[256];
 
+	if (!params.accel_params.engines)
+		params.accel_params.engines = 2;
 	ck_assert_int_eq(arena_create(&arena_params, &bm->arena), 0);
 	ck_assert_int_eq(zs_pool_create(bm->arena, &pool_params, &bm->meta), 0);
 	params.arena = bm->arena;
@@ -87,7 +99,7 @@ static inline void bm_stop(struct bm *bm)
 	ck_assert_uint_eq(bm_stat.huge_pages, 0);
 	ck_assert_uint_eq(bm_stat.data.objects, 0);
 	zs_pool_get_stat(bm->meta, &stat);
-	ck_assert_uint_eq(stat.objects, 1);
+	ck_assert_uint_eq(stat.objects, 1 + bm_stat.dicts);
 	blkmap_destroy(bm->map);
 	zs_pool_destroy(bm->meta);
 	arena_destroy(bm->arena);

@@ -49,11 +49,15 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert_uint_eq(o.super.nr_inodes, 500 * MIB / 4096);
 	ck_assert_uint_eq(o.super.mem_limit, 0);
 	ck_assert_uint_eq(o.super.mode, 01777);
+	ck_assert(o.super.acl);
 	ck_assert_uint_eq(o.super.uid, 1000);
 	ck_assert_uint_eq(o.super.gid, 100);
 	ck_assert_uint_eq(o.super.cluster_order, 4);
 	ck_assert_str_eq(o.super.compress, "lz4");
 	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
+	ck_assert_str_eq(o.super.recompress, "zstd");
+	ck_assert_int_eq(o.super.recompress_level, 6);
+	ck_assert_uint_eq(o.super.recompress_idle, 30);
 	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_AUTO);
 	ck_assert(o.super.background);
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
@@ -135,6 +139,38 @@ START_TEST(test_compression_and_level_are_taken)
 		good(cases[i].list, &o);
 		ck_assert_str_eq(o.super.compress, cases[i].name);
 		ck_assert_msg(o.super.level == cases[i].level, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_recompression_is_taken)
+{
+	static const struct {
+		const char *list, *name;
+		int32_t level;
+		uint32_t idle;
+	} cases[] = {
+		{ "recompress=off", NULL, 0, 0 },
+		{ "recompress=zstd", "zstd", ZCOMP_LEVEL_DEFAULT, 30 },
+		{ "recompress=zstd:3", "zstd", 3, 30 },
+		{ "recompress=zstd:-5@1", "zstd", -5, 1 },
+		{ "recompress=lz4hc@86400", "lz4hc", ZCOMP_LEVEL_DEFAULT, 86400 },
+		{ "recompress=off,recompress=zstd:9@7", "zstd", 9, 7 },
+		{ "recompress=zstd:9@7,recompress=off", NULL, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		if (cases[i].name) {
+			ck_assert_str_eq(o.super.recompress, cases[i].name);
+			ck_assert_int_eq(o.super.recompress_level, cases[i].level);
+			ck_assert_uint_eq(o.super.recompress_idle, cases[i].idle);
+		} else {
+			ck_assert_ptr_null(o.super.recompress);
+		}
 		options_free(&o);
 	}
 }
@@ -379,6 +415,14 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=zstd:99999999999999999999", "zstd" },
 		{ "compress=null:0", "null" },
 		{ "compress=null:1", "null" },
+		{ "recompress=", "off, lz4" },
+		{ "recompress=on", "off, lz4" },
+		{ "recompress=off@3", "off, lz4" },
+		{ "recompress=zstd:@3", "zstd" },
+		{ "recompress=zstd@", "@1..86400" },
+		{ "recompress=zstd@0", "@1..86400" },
+		{ "recompress=zstd@86401", "@1..86400" },
+		{ "recompress=zstd:99", "zstd[:" },
 		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
 		{ "compress=/no/such/module.so", "absolute path" },
 		{ "compress=/no/such/module.so:3", "absolute path" },
@@ -521,6 +565,24 @@ START_TEST(test_mount_options_reach_libfuse)
 }
 END_TEST
 
+START_TEST(test_attributes_and_acls_can_be_had_or_not)
+{
+	struct options o;
+	struct options_error error;
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "noacl", "/mnt"), 0);
+	ck_assert(!o.super.acl);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "noacl,acl,noxattr", "/mnt"), 0);
+	ck_assert(o.super.acl);
+	ck_assert(!o.xattr);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "noxattr,xattr", "/mnt"), 0);
+	ck_assert(o.xattr);
+	options_free(&o);
+}
+END_TEST
+
 START_TEST(test_switches_come_before_and_behind_the_places)
 {
 	struct options o;
@@ -620,6 +682,7 @@ int main(void)
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
@@ -631,6 +694,7 @@ int main(void)
 	tcase_add_test(tc, test_unknown_option_is_named_with_all_others);
 	tcase_add_test(tc, test_table_is_complete_and_help_shows_all_of_it);
 	tcase_add_test(tc, test_mount_options_reach_libfuse);
+	tcase_add_test(tc, test_attributes_and_acls_can_be_had_or_not);
 	tcase_add_test(tc, test_switches_come_before_and_behind_the_places);
 	tcase_add_test(tc, test_helper_takes_what_mount_8_hands_over);
 	tcase_add_test(tc, test_wrong_usage_is_told_in_one_line);

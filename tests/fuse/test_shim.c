@@ -123,7 +123,8 @@ START_TEST(test_tmpfile_whose_reply_nobody_gets_goes)
 
 	wire_interrupt_next_reply();
 	ck_assert_int_eq(make_tmpfile(ROOT, 0, &out), -EINTR);
-	ck_assert_int_eq(wire_statfs(&wire, &st), 0); /* it is done with the request before */
+	/* Requests are served in turn: after another one the first is done with. */
+	ck_assert_int_eq(wire_statfs(&wire, &st), 0);
 	ck_assert_uint_eq(inodes_used(), before);
 	ck_assert_int_eq(make_tmpfile(make_file(ROOT, "f"), 0, &out), -ENOTDIR);
 }

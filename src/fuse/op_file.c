@@ -172,7 +172,7 @@ static void deferred_release(void *arg)
 	zt_free(deferred);
 }
 
-/* False: no memory, and nothing has happened. */
+/* False: no memory, or no more requests can be held; nothing has happened. */
 static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 			unsigned flags)
 {
@@ -188,6 +188,11 @@ static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t 
 		.size = size,
 		.flags = flags,
 	};
+	/* A request that is not held is answered before its handler returns. */
+	if (!deferred->held && req_front(req)->transport) {
+		zt_free(deferred);
+		return false;
+	}
 	end.arg = deferred;
 	if (deferred->held)
 		end.release = deferred_release;

@@ -99,6 +99,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 {
 	struct ztfuse_buffers *buffers = &req_front(req)->buffers;
 	void *buf;
+	bool own;
 	size_t done;
 	int error;
 
@@ -108,7 +109,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, -EINVAL);
 		return;
 	}
-	buf = buffers_get(buffers);
+	buf = ztfuse_reply_room(req, size);
+	own = buf != NULL;
+	if (!own)
+		buf = buffers_get(buffers);
 	if (!buf) {
 		reply_error(req, -ENOMEM);
 		return;
@@ -118,7 +122,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, error);
 	else
 		(void)fuse_reply_buf(req, buf, done);
-	buffers_put(buffers, buf);
+	if (!own)
+		buffers_put(buffers, buf);
 }
 
 /* Whether this write takes set-ID bits away that are there, which the kernel then must hear. */

@@ -422,6 +422,12 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
 /* Give cached memory back and compact. A stream may be held. Return: bytes. */
 uint64_t blkmap_make_room(struct blkmap *map);
 
+/*
+ * What can be had by recompression, which takes longer. For those whom blkmap_make_room() did not
+ * help: what it counts may be only what a failed attempt had left.
+ */
+uint64_t blkmap_make_room_hard(struct blkmap *map);
+
 int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
 
 /* ---- recompress.c ---- */

@@ -127,7 +127,9 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 
 	/* The first room that is found may not be enough, or others may have been quicker. */
 	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
-		if (blkmap_make_room(map) == 0)
+		uint64_t room = tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map);
+
+		if (room == 0)
 			break;
 		error = encoded_place(map, enc, out_word);
 	}

@@ -70,6 +70,20 @@ static uint64_t compact_if_worth(struct blkmap *map)
 	return zs_compact(map->data, COMPACT_ROUND);
 }
 
+uint64_t blkmap_make_room_hard(struct blkmap *map)
+{
+	uint64_t now = blkmap_now(), saved;
+
+	if (now < atomic_load_explicit(&map->no_room_until, memory_order_relaxed))
+		return 0;
+	saved = recomp_relieve(map);
+	if (saved == 0)
+		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
+	else
+		(void)(zs_trim(map->data, 0) + zs_compact(map->data, COMPACT_ROUND)); /* has room */
+	return saved;
+}
+
 uint64_t blkmap_make_room(struct blkmap *map)
 {
 	uint64_t now = blkmap_now(), freed;
@@ -78,11 +92,7 @@ uint64_t blkmap_make_room(struct blkmap *map)
 		return 0;
 	freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
 	freed += zs_compact(map->data, COMPACT_ROUND);
-	if (freed == 0 && recomp_relieve(map) > 0)
-		freed = zs_trim(map->data, 0) + zs_compact(map->data, COMPACT_ROUND) + 1;
-	if (freed == 0)
-		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
-	return freed;
+	return freed > 0 ? freed : blkmap_make_room_hard(map);
 }
 
 uint64_t blkmap_trim(struct blkmap *map)

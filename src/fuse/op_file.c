@@ -149,7 +149,7 @@ static void write_reply(fuse_req_t req, int error, size_t done, size_t size, uns
 /* A write whose reply another thread may send. */
 struct deferred {
 	fuse_req_t req;
-	struct ztfuse_held *held; /* NULL: the request's buffer stays its thread's */
+	struct ztfuse_held *held;
 	size_t size;
 	unsigned flags;
 };
@@ -159,8 +159,6 @@ static void deferred_done(void *arg, int error, size_t done)
 	struct deferred *deferred = arg;
 
 	write_reply(deferred->req, error, done, deferred->size, deferred->flags);
-	if (!deferred->held)
-		zt_free(deferred);
 }
 
 /* After deferred_done(): nobody reads the request's bytes any more. */
@@ -172,12 +170,15 @@ static void deferred_release(void *arg)
 	zt_free(deferred);
 }
 
-/* False: no memory, or no more requests can be held; nothing has happened. */
+/*
+ * False: nothing has happened. Only a request that is held may be answered after its handler: the
+ * number by which its reply finds the kernel is the next request's as soon as its thread reads on.
+ */
 static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 			unsigned flags)
 {
 	const struct fs_cred cred = req_cred(req);
-	struct fs_write_end end = { .done = deferred_done };
+	struct fs_write_end end = { .done = deferred_done, .release = deferred_release };
 	struct deferred *deferred = zt_zalloc(sizeof(*deferred));
 
 	if (!deferred)
@@ -188,14 +189,11 @@ static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t 
 		.size = size,
 		.flags = flags,
 	};
-	/* A request that is not held is answered before its handler returns. */
-	if (!deferred->held && req_front(req)->transport) {
+	if (!deferred->held) {
 		zt_free(deferred);
 		return false;
 	}
 	end.arg = deferred;
-	if (deferred->held)
-		end.release = deferred_release;
 	fs_write_async(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &end);
 	return true;
 }

@@ -8,6 +8,9 @@
  * a lock. A reply that comes from another thread is put on the ring's list, and the ring is woken
  * by its eventfd.
  *
+ * Weakness: with the reply the entry, and so the request's bytes, go back to the kernel. An engine that
+ * still reads them then (it missed its deadline, and its work is thrown away) sees them change.
+ *
  * Locks: ring.lock, innermost: the list of late replies. uring.lock: how the threads fare.
  */
 #include "fuse/uring.h"

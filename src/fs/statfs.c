@@ -216,7 +216,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	stat_streams(&map.zcomp, out_stat);
 	stat_accel(&map, out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
-				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
+				 << rec_load(&inode_get(sb, FS_ROOT_INO)->cluster_order);
 	if (blkmap_recompress_name(sb->map) != NULL)
 		snprintf(out_stat->recompress, sizeof(out_stat->recompress), "%s",
 			 blkmap_recompress_name(sb->map));

@@ -90,10 +90,11 @@ struct recompressor {
 	enum recomp_state state; /* guarded by lock */
 	bool stop; /* guarded by lock */
 	bool kicked; /* guarded by lock */
-	bool in_pass; /* a pass that was asked for; guarded by lock, as is the counter of passes */
+	bool in_pass; /* guarded by lock, as is the counter of passes */
 
 	/* Where the window for counting requests began; the thread's own. */
 	uint64_t window_ns, window_requests;
+	bool window_was_busy; /* the last one that is over */
 	uint64_t debt_ns; /* CPU time to be slept off; guarded by pass_lock */
 	void (*job)(struct recompressor *rc, void *arg); /* guarded by lock, as is its arg */
 	void *job_arg;

@@ -46,7 +46,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 
 	blkmap_get_stat(sb->map, &map);
 	arena_get_stat(sb->arena, &arena);
-	memory = arena.limit ? arena.limit : ram_bytes();
+	memory = arena.limit ? arena.limit - arena.spare : ram_bytes();
 	/* As tmpfs: attributes take of the same room as inodes. */
 	files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
 

@@ -350,6 +350,20 @@ static int parse_clone_fd(PARSE_ARGS)
 	return 0;
 }
 
+static int parse_io_uring(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	if (strcmp(value, "on") == 0)
+		options->uring = TRANSPORT_URING_ON;
+	else if (strcmp(value, "auto") == 0)
+		options->uring = TRANSPORT_URING_AUTO;
+	else if (strcmp(value, "off") == 0)
+		options->uring = TRANSPORT_URING_OFF;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static int parse_allow_other(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -438,6 +452,9 @@ static const struct option_desc table[] = {
 	  "Threads that serve requests", parse_max_threads, 0, 0 },
 	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
 	  parse_clone_fd, 0, 0 },
+	{ "io_uring", "WHEN", "on, off, auto", "auto",
+	  "Exchange requests with the kernel through rings, where it offers them", parse_io_uring,
+	  0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",
 	  parse_allow_other, 0, 1 },
 	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other,

@@ -114,6 +114,7 @@ static int make_transport(struct session *s)
 		.nr_threads = s->options->max_threads,
 		.nr_spare = NR_SPARE,
 		.clone_fd = s->options->clone_fd,
+		.uring = s->options->uring,
 	};
 	int error = transport_create(&s->front, &params, &s->transport);
 

@@ -106,8 +106,10 @@ struct ztfuse_held *transport_spare_get(struct transport *t)
 
 	mutex_lock(&t->lock);
 	req = t->spare;
-	if (req)
+	if (req) {
 		t->spare = req->next;
+		req->held = false;
+	}
 	mutex_unlock(&t->lock);
 	return req;
 }
@@ -131,6 +133,7 @@ static bool worker_hold(struct worker *w)
 	if (!instead)
 		return false;
 	mutex_lock(&t->lock);
+	w->req->held = true;
 	w->req = instead;
 	mutex_unlock(&t->lock);
 	return true;
@@ -190,6 +193,8 @@ static ssize_t hook_writev(int fd, struct iovec *iov, int count, void *userdata)
 		struct ztfuse_held *req = &t->reqs[header->unique - 1];
 
 		ZT_ASSERT(header->unique <= t->nr_reqs);
+		/* Else its place may be another's by now. */
+		ZT_ASSERT(req == current || req->held || req->shim.opcode == FUSE_INIT);
 		shim_out(&t->terms, &req->shim, iov, count);
 		if (req->ring)
 			return uring_reply(req, iov, count);

@@ -39,12 +39,12 @@ struct ztfuse_held {
 	struct ztfuse_held *next; /* while spare, or answered and not yet handed to the kernel */
 	bool cold; /* while spare: since the last trim */
 	int fd; /* where it came from and its reply goes, unless by a ring */
+	bool held; /* by somebody else; its reply comes from another thread */
 	/* Rings only, all the ring's own: */
 	struct ring *ring; /* set once; NULL: it belongs to a worker */
 	struct ztfuse_held *next_entry;
 	struct proto_uring_headers *headers; /* in the buffer's first page */
 	uint64_t commit_id;
-	bool held; /* by somebody else than the ring; its reply comes from another thread */
 	bool answered; /* in the ring's thread: the reply is on its way */
 };
 

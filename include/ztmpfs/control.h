@@ -122,4 +122,24 @@ struct ztmpfs_file_stat {
 };
 #define ZTMPFS_IOC_FILE_STAT _IOR('Z', 18, struct ztmpfs_file_stat)
 
+#define ZTMPFS_ATTR_CLUSTER  1u
+#define ZTMPFS_ATTR_COMPRESS 2u
+
+/* How a regular file's new contents are stored, and what is made in a directory inherits. */
+struct ztmpfs_file_attr {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t which; /* ZTMPFS_ATTR_...: what is to be set */
+	uint64_t cluster_size; /* bytes: a power of two, 4096 to 131072 */
+	int32_t level; /* INT32_MIN: the algorithm's own */
+	char compress[28]; /* algorithm; "default": as the mount has it; "none": as it is */
+	uint64_t reserved[2]; /* 0 */
+};
+#define ZTMPFS_IOC_GET_ATTR _IOR('Z', 19, struct ztmpfs_file_attr)
+
+/*
+ * For the file's owner. ENOTEMPTY: another cluster_size for a file that has contents. ENOENT: no
+ * such algorithm is built in. ENOSPC: the mount has as many different ones as it takes.
+ */
+#define ZTMPFS_IOC_SET_ATTR _IOW('Z', 20, struct ztmpfs_file_attr)
+
 #endif

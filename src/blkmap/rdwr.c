@@ -82,7 +82,7 @@ static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint6
 
 	if (error)
 		return error;
-	encode(map, strm, src, size, size, pages_mask(size), &enc);
+	encode(map, file, strm, src, size, size, pages_mask(size), &enc);
 	return cluster_commit(map, file, slot, &enc, NULL, false);
 }
 

@@ -248,41 +248,32 @@ static void compress_batch(struct recompressor *rc, void *arg)
 	}
 }
 
-/* ---- ballast: what recompression lives on when memory is used up ---- */
-
-/* With a limit only, and only where it is so many times as much. */
-static void ballast_take(struct recompressor *rc)
-{
-	struct arena *arena = rc->map->arena;
-	struct arena_stat stat;
-
-	if (rc->has_ballast || !rc->ballast)
-		return;
-	arena_get_stat(arena, &stat);
-	if (stat.limit >= RECOMP_BALLAST_SHARE * RECOMP_BALLAST_PAGES * ZT_PAGE_SIZE)
-		rc->has_ballast = arena_populate(arena, rc->ballast, RECOMP_BALLAST_PAGES) == 0;
-}
-
-static bool ballast_drop(struct recompressor *rc)
-{
-	bool had = rc->has_ballast;
-
-	if (had)
-		arena_punch(rc->map->arena, rc->ballast, RECOMP_BALLAST_PAGES);
-	rc->has_ballast = false;
-	return had;
-}
-
 /* ---- putting in place ---- */
 
-/* When there is no room for both, ballast makes some; it comes back when the old one is freed. */
+/*
+ * When memory is used up, both have room in what the arena spares; it comes back when the old one
+ * is freed. Nobody else gets it, however much they write meanwhile.
+ */
 static int place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word)
 {
-	int error = encoded_place(rc->map, enc, out_word);
+	int error;
 
-	if (error == -ENOSPC && ballast_drop(rc))
+	arena_use_spare(true);
+	error = encoded_place(rc->map, enc, out_word);
+	if (error == -ENOSPC && zs_trim(rc->map->data, 0) > 0)
 		error = encoded_place(rc->map, enc, out_word);
+	arena_use_spare(false);
 	return error;
+}
+
+/* What was freed goes back at once, before writers put it to use, until nothing spared is in use. */
+static void give_back(struct recompressor *rc)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(rc->map->arena, &arena);
+	if (arena.spare && arena.resident > arena.limit - arena.spare)
+		(void)zs_trim(rc->map->data, 0); /* nothing cached is as good */
 }
 
 static void count(atomic_uint_fast64_t *counter, uint64_t n)
@@ -358,7 +349,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	}
 	rw_unlock(&lock->lock);
 	slot_release(map, old, 0);
-	ballast_take(rc);
+	give_back(rc);
 	if (better) {
 		count(&rc->done, 1);
 		count(&rc->saved, saved);
@@ -403,6 +394,7 @@ void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool com
 int recomp_init(struct blkmap *map, const struct blkmap_params *params, char error_text[256])
 {
 	struct recompressor *rc;
+	struct arena_stat arena;
 	int error;
 
 	if (!params->recompress)
@@ -424,14 +416,9 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->level = params->recompress_level;
 	rc->takes_dict = dict_is_taken(params->recompress);
 	rc->map = map;
-	error = arena_run_alloc(map->arena, RECOMP_BALLAST_PAGES, ARENA_RUN_BALLAST, 0,
-				&rc->ballast);
-	if (error) {
-		zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
-		zt_free(rc);
-		return error;
-	}
-	ballast_take(rc);
+	arena_get_stat(map->arena, &arena);
+	if (arena.limit >= RECOMP_SPARE_SHARE * RECOMP_SPARE)
+		arena_set_spare(map->arena, RECOMP_SPARE);
 	/* A hundred ticks and more are left before an age would wrap. */
 	rc->tick_seconds = 1 + params->recompress_idle / 100;
 	rc->idle = params->recompress_idle / rc->tick_seconds;
@@ -447,8 +434,7 @@ void recomp_exit(struct blkmap *map)
 	if (!rc)
 		return;
 	dicts_exit(map);
-	(void)ballast_drop(rc);
-	arena_run_free(map->arena, rc->ballast);
+	arena_set_spare(map->arena, 0);
 	mutex_exit(&rc->pass_lock);
 	zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
 	zt_free(rc);

@@ -21,9 +21,9 @@
 #define RECOMP_ITEMS 64u
 #define RECOMP_BYTES ZCOMP_MAX_UNIT
 
-/* Pages held so that recompression can begin when memory is used up; a 64th of the limit at most. */
-#define RECOMP_BALLAST_PAGES 32u
-#define RECOMP_BALLAST_SHARE 64u
+/* Bytes spared so that recompression can begin when memory is used up; a 64th of the limit at most. */
+#define RECOMP_SPARE       (128 * KIB)
+#define RECOMP_SPARE_SHARE 64u
 
 /* One object on its way. */
 struct recomp_item {
@@ -67,8 +67,6 @@ struct recompressor {
 	pthread_mutex_t pass_lock;
 	/* Guarded by pass_lock; while state is RECOMP_WORK the worker's alone. */
 	struct recomp_batch batch;
-	ref_t ballast; /* a run of the arena */
-	bool has_ballast; /* it is populated */
 	char *in, *out; /* RECOMP_BYTES each, one mapping */
 	/* Compressors, for the length of a pass; NULL until they are needed. */
 	struct zcomp *plain, *with_dict;
@@ -90,10 +88,11 @@ struct recompressor {
 	enum recomp_state state; /* guarded by lock */
 	bool stop; /* guarded by lock */
 	bool kicked; /* guarded by lock */
-	bool in_pass; /* a pass that was asked for; guarded by lock, as is the counter of passes */
+	bool in_pass; /* guarded by lock, as is the counter of passes */
 
 	/* Where the window for counting requests began; the thread's own. */
 	uint64_t window_ns, window_requests;
+	bool window_was_busy; /* the last one that is over */
 	uint64_t debt_ns; /* CPU time to be slept off; guarded by pass_lock */
 	void (*job)(struct recompressor *rc, void *arg); /* guarded by lock, as is its arg */
 	void *job_arg;

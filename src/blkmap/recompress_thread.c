@@ -85,10 +85,12 @@ static bool requests_are_many(struct recompressor *rc)
 	uint64_t windows = max_u64(1, (now - rc->window_ns) / WINDOW_NS);
 	bool many = requests - rc->window_requests > windows * WINDOW_REQUESTS;
 
-	if (now - rc->window_ns >= WINDOW_NS) {
-		rc->window_ns = now;
-		rc->window_requests = requests;
-	}
+	/* A window that has only begun says nothing yet: the one before it does. */
+	if (now - rc->window_ns < WINDOW_NS)
+		return many || rc->window_was_busy;
+	rc->window_ns = now;
+	rc->window_requests = requests;
+	rc->window_was_busy = many;
 	return many;
 }
 
@@ -147,11 +149,28 @@ static void tell_waiters(struct recompressor *rc)
 	mutex_unlock(&rc->lock);
 }
 
+/*
+ * From here on who asks for a pass gets the next one. Who has asked before gets this one, whatever
+ * it was begun for.
+ */
+static void announce_pass(struct recompressor *rc, struct recomp_pass *pass)
+{
+	mutex_lock(&rc->lock);
+	if (rc->kicked) {
+		pass->forced = true;
+		pass->idle = 0;
+	}
+	rc->kicked = false;
+	rc->in_pass = true;
+	mutex_unlock(&rc->lock);
+}
+
 /* One look at all objects. False: stopped on the way. */
 static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 {
 	bool more = true, go_on;
 
+	announce_pass(rc, pass);
 	mutex_lock(&rc->pass_lock);
 	/* Somebody waits for a forced one: not at idle priority. */
 	rc->run_here = pass->forced;
@@ -177,7 +196,6 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	return go_on;
 }
 
-/* A pass is about to begin, if anything is to be done; take the wish for one. */
 static bool limit_is_near(const struct blkmap *map)
 {
 	struct arena_stat arena;
@@ -221,14 +239,12 @@ static bool run_hard_pass(struct recompressor *rc)
 	return go_on;
 }
 
-static bool take_kick(struct recompressor *rc)
+static bool is_kicked(struct recompressor *rc)
 {
 	bool kicked;
 
 	mutex_lock(&rc->lock);
 	kicked = rc->kicked;
-	rc->kicked = false;
-	rc->in_pass = kicked;
 	mutex_unlock(&rc->lock);
 	return kicked;
 }
@@ -247,10 +263,12 @@ static void *recomp_thread(void *arg)
 	int psi = psi_open();
 	bool leftovers = false;
 
+	rc->window_ns = started;
+
 	while (wait_until(rc, now_ns() + NS_PER_SEC, true)) {
 		uint64_t now = now_ns();
 		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
-		struct recomp_pass pass = { .idle = rc->idle, .forced = take_kick(rc) };
+		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
 		bool hard = psi_fired(psi) || limit_is_near(map);
 
 		atomic_store_explicit(&map->age_now,
@@ -271,8 +289,6 @@ static void *recomp_thread(void *arg)
 			continue;
 		if (!pass.forced && requests_are_many(rc))
 			continue;
-		if (pass.forced)
-			pass.idle = 0;
 		if (!run_pass(rc, &pass))
 			break;
 		last_pass = now_ns();

@@ -72,6 +72,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	bm->file.tree.shape = &record->shape;
 	bm->file.nr_pages = &record->nr_pages;
 	bm->file.order = config->order;
+	bm->file.setting = BLKMAP_SETTING_DEFAULT;
 }
 
 static inline void bm_check(struct bm *bm)

@@ -182,6 +182,7 @@ START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
 	struct options o;
 	struct options_error error;
 	char dir[] = "options-test.XXXXXX", path[256], list[300], cwd[128];
+	const char *const module_dir = zcomp_module_dir;
 	FILE *file;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -210,6 +211,7 @@ START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
 	options_free(&o);
 	unlink(path);
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/m"), -EINVAL);
+	zcomp_module_dir = module_dir;
 	rmdir(dir);
 }
 END_TEST

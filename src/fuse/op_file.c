@@ -218,7 +218,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
 	if (mode_changes)
-		ztfuse_attr_changed(req, ino);
+		notify_attr(req, ino);
 	write_reply(req, error, done, size, flags);
 }
 

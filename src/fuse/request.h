@@ -37,12 +37,6 @@ bool ztfuse_req_is_tmpfile(fuse_req_t req);
 bool ztfuse_req_is_statx(fuse_req_t req);
 
 /**
- * ztfuse_attr_changed() - have the kernel ask for the attributes of @ino again
- * After a WRITE it forgets times and size alone, and would go on with the old mode.
- */
-void ztfuse_attr_changed(fuse_req_t req, fuse_ino_t ino);
-
-/**
  * ztfuse_reply_room() - room for @size bytes of data in the reply, page-aligned; ZTFUSE_IO_MAX at
  * most
  * Nothing of the request is read any more. A reply from there is not copied on its way.

@@ -92,14 +92,6 @@ bool ztfuse_req_is_statx(fuse_req_t req)
 	return current && current->shim.opcode == PROTO_STATX;
 }
 
-void ztfuse_attr_changed(fuse_req_t req, fuse_ino_t ino)
-{
-	(void)req;
-	/* Fails when the kernel does not know the inode any more: then it keeps nothing of it. */
-	if (current)
-		(void)fuse_lowlevel_notify_inval_inode(current->transport->se, ino, -1, 0);
-}
-
 struct ztfuse_held *transport_spare_get(struct transport *t)
 {
 	struct ztfuse_held *req;

@@ -10,9 +10,10 @@
 
 #define ZTMPFS_STAT_VERSION 1u
 
-/* Lengths of the histograms in struct ztmpfs_stat. */
+/* Lengths of the histograms in struct ztmpfs_stat, and kinds of locks. */
 #define ZTMPFS_STAT_BATCHES   9u
 #define ZTMPFS_STAT_LATENCIES 32u
+#define ZTMPFS_STAT_LOCKS     12u
 
 /*
  * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where
@@ -84,6 +85,12 @@ struct ztmpfs_stat {
 	/* copies that share */
 	uint64_t
 		shared_pages; /* pages whose cluster shares its object, or did before the others went */
+	/*
+	 * locks that a thread found taken, by kind: file, dir, rename, slot, share, class, page, compact,
+	 * arena, stream, batch, transport
+	 */
+	uint64_t lock_waits[ZTMPFS_STAT_LOCKS];
+	uint64_t lock_wait_ns[ZTMPFS_STAT_LOCKS]; /* what that took, all threads together */
 	uint64_t reserved[16];
 };
 

@@ -42,7 +42,7 @@ int arena_run_alloc(struct arena *arena, uint32_t nr_pages, enum arena_run_type 
 
 	ZT_ASSERT(nr_pages >= 1 && nr_pages <= ARENA_RUN_MAX_PAGES);
 	ZT_ASSERT(type != ARENA_RUN_NONE && (unsigned)type < 16 && user < 4096);
-	mutex_lock(&arena->lock);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	while (!error && !buddy_alloc(&arena->buddy, order, &run.first))
 		error = chunk_add_locked(arena);
 	if (!error)
@@ -62,7 +62,7 @@ void arena_run_free(struct arena *arena, ref_t ref)
 	struct pagemap_run run;
 	unsigned order;
 
-	mutex_lock(&arena->lock);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	if (!pagemap_find(arena->map, map_end_load(arena), page, &run) || run.first != page)
 		abort();
 	order = buddy_order(run.nr_pages);

@@ -46,8 +46,21 @@ struct ztmpfs_stat {
 	uint64_t cluster_size; /* bytes, of new files */
 	uint64_t folds;
 	uint64_t overwrites_in_place;
-	uint64_t reserved[16];
+	/* memory kept ready for swap; all 0 without -o swap */
+	uint64_t swap_reserve; /* bytes to keep ready */
+	uint64_t swap_ready; /* bytes ready now */
+	uint64_t swap_waits; /* times that a write had to wait for it, */
+	uint64_t swap_timeouts; /* and in vain */
+	/* how near mem_limit is: ZTMPFS_MEM_... */
+	uint64_t mem_level;
+	uint64_t reserved[11];
 };
+
+/* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */
+#define ZTMPFS_MEM_OK       0u
+#define ZTMPFS_MEM_WARNING  1u /* three quarters of mem_limit are used */
+#define ZTMPFS_MEM_CRITICAL 2u /* nine tenths */
+#define ZTMPFS_MEM_FULL     3u /* less than 1 MiB is left: writes are refused, or soon will be */
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)
 

@@ -11,6 +11,7 @@
 
 static const struct ctl_command *const commands[] = {
 	&ctl_stat,
+	&ctl_swap,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)

@@ -43,5 +43,6 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);
 
 extern const struct ctl_command ctl_stat;
+extern const struct ctl_command ctl_swap;
 
 #endif

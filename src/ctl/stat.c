@@ -60,6 +60,11 @@ static const struct field fields[] = {
 	U64(queued_max, NULL),
 	U64(folds, NULL),
 	U64(overwrites_in_place, NULL),
+	U64(swap_reserve, "bytes"),
+	U64(swap_ready, "bytes"),
+	U64(swap_waits, NULL),
+	U64(swap_timeouts, NULL),
+	U64(mem_level, NULL),
 };
 
 /* User bytes over all memory held for them; 0 while nothing is held. */

@@ -61,6 +61,8 @@ struct options {
 	bool clone_fd;
 	unsigned max_threads;
 
+	bool swap; /* fit to carry swap; swapmode.h */
+
 	bool allow_other;
 	char *fsname; /* never NULL after parsing */
 	char *subtype; /* "": none */

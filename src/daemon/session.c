@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "daemon/bdi.h"
+#include "daemon/swapmode.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -160,6 +161,9 @@ int session_create(const struct options *options, struct options_error *out_erro
 	mutex_init(&s->lock);
 	zt_lock_check(pthread_cond_init(&s->end, NULL));
 	block_signals();
+	error = options->swap ? swapmode_enter(options, out_error) : 0;
+	if (error)
+		goto err_free;
 	error = super_create(&options->super, text, &s->sb);
 	if (error) {
 		ERR_PRINTF(out_error, "%s", *text != '\0' ? text : strerror(-error));
@@ -179,6 +183,8 @@ int session_create(const struct options *options, struct options_error *out_erro
 	error = mount_quietly(s, out_error);
 	if (!error)
 		error = serve_init(s, out_error);
+	if (!error && options->swap)
+		error = swapmode_lock(out_error);
 	if (error) {
 		session_destroy(s);
 		return error;
@@ -197,6 +203,21 @@ err_free:
 	return error;
 }
 
+/* To end now would lose what is swapped out: of any process, and in the middle of its work. */
+static bool refuses_to_end(struct session *s)
+{
+	bool ended;
+
+	mutex_lock(&s->lock);
+	ended = s->ended;
+	mutex_unlock(&s->lock);
+	if (ended || !s->options->swap || !swapmode_in_use(s->options->mountpoint))
+		return false;
+	zt_log(ZT_LOG_WARN, "%s: does not end: it carries swap that is in use (ztmpfsctl swap off)",
+	       s->options->mountpoint);
+	return true;
+}
+
 /*
  * Waits for a terminating signal, then wakes the waiting thread until it has noticed. Once is not
  * enough: it may be just between looking at the flag and going to sleep.
@@ -208,7 +229,7 @@ static void *signal_thread(void *arg)
 	int sig;
 
 	signal_set(&set);
-	while (sigwait(&set, &sig) != 0)
+	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
 		;
 	mutex_lock(&s->lock);
 	if (!s->ended)

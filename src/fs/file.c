@@ -15,6 +15,9 @@
 
 #include "fs/inode_i.h"
 
+/* What a write may cost besides its bytes: zspages that it begins. */
+#define WRITE_MORE (64 * KIB)
+
 static int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
 {
 	struct inode_rec *rec = inode_get(sb, ino);
@@ -132,6 +135,8 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		return -EFBIG;
 	if (len > 0)
 		len = min_u64(len, ZT_MAX_FILE_SIZE - off);
+	/* Before a lock is held that readers want. Its tree may need a little, too. */
+	arena_stock_wait(sb->arena, len + WRITE_MORE);
 	err = file_hold_covered(sb, ino, off, len, &rec);
 	if (err)
 		return err;

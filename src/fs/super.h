@@ -20,6 +20,11 @@ struct super_params {
 	uint64_t size; /* size=: logical bytes, rounded up to pages; 0: no limit, as tmpfs */
 	uint64_t nr_inodes; /* 0: no limit */
 	uint64_t mem_limit; /* bytes of memory, 0: none */
+	/*
+	 * Bytes of memory kept ready and locked (arena.h: stock), for a mount that carries swap; wants
+	 * a mem_limit. 0: none.
+	 */
+	uint64_t swap_reserve;
 	mode_t mode; /* of the root directory, permission bits with sticky */
 	uid_t uid;
 	gid_t gid;

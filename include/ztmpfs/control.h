@@ -10,6 +10,10 @@
 
 #define ZTMPFS_STAT_VERSION 1u
 
+/* Lengths of the histograms in struct ztmpfs_stat. */
+#define ZTMPFS_STAT_BATCHES   9u
+#define ZTMPFS_STAT_LATENCIES 32u
+
 /*
  * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where
  * it counts pages these are pages of 4096 bytes.
@@ -46,6 +50,29 @@ struct ztmpfs_stat {
 	uint64_t cluster_size; /* bytes, of new files */
 	uint64_t folds;
 	uint64_t overwrites_in_place;
+	/* accelerator: why the thread's own stream did the work, besides the three above */
+	uint64_t fallback_bad_stream; /* the stream's buffers were too small */
+	uint64_t fallback_timeout; /* deadline missed */
+	uint64_t fallback_reset; /* the device was reset */
+	uint64_t fallback_dead; /* the engine died */
+	uint64_t fallback_shutdown; /* stopped, or switched off */
+	uint64_t fallback_inflight; /* too many bytes were in flight */
+	/* accelerator: the device */
+	uint64_t accel_engines; /* running now */
+	uint64_t accel_completed; /* requests ended, in whatever way */
+	uint64_t accel_late; /* results that came after their request had been given up */
+	uint64_t accel_resets;
+	uint64_t accel_restarts; /* of engines that had died */
+	/* requests that an engine took at once: [i] counts batches of 2^i to 2^(i+1) - 1 */
+	uint64_t accel_batches[ZTMPFS_STAT_BATCHES];
+	/* managed compressions by their time from submit to completion: [i] counts 2^i to
+	   2^(i+1) - 1 ns */
+	uint64_t managed_latency[ZTMPFS_STAT_LATENCIES];
+	/* writes that a request's thread left to be completed by an engine's */
+	uint64_t async_writes;
+	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
+	/* copies that share */
+	uint64_t shared_pages; /* pages whose cluster shares its object, or did before the others went */
 	/* memory kept ready for swap; all 0 without -o swap */
 	uint64_t swap_reserve; /* bytes to keep ready */
 	uint64_t swap_ready; /* bytes ready now */
@@ -53,7 +80,7 @@ struct ztmpfs_stat {
 	uint64_t swap_timeouts; /* and in vain */
 	/* how near mem_limit is: ZTMPFS_MEM_... */
 	uint64_t mem_level;
-	uint64_t reserved[11];
+	uint64_t reserved[16];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

@@ -33,12 +33,19 @@
 extern "C" {
 #endif
 
-/* Raised when a member changes its meaning; new members only come at the end of a struct. */
+/*
+ * Raised when a member changes its meaning, or when a struct that backends allocate (zcomp_strm,
+ * zcomp_req, zcomp_pending) changes its size. Otherwise new members only come at the end of a
+ * struct that the core allocates, and at the end of struct zcomp_ops, where they are optional.
+ */
 #define ZCOMP_ABI_VERSION 1u
 
 /* The unit of compression: the largest request of a mount; a multiple of 4 KiB. */
 #define ZCOMP_MIN_UNIT 4096u
 #define ZCOMP_MAX_UNIT (128u * 1024u)
+
+/* Characters of an algorithm's name. */
+#define ZCOMP_NAME_MAX 31u
 
 /* The level of a user who named none. The core replaces it, so that a backend never sees it. */
 #define ZCOMP_LEVEL_DEFAULT INT32_MIN
@@ -63,15 +70,32 @@ struct zcomp_host {
 	void (*unmap)(void *ptr, size_t size); /* the size that was mapped; NULL is allowed */
 };
 
-/* Parameters of the accelerator; other backends ignore them. 0 stands for the default. */
+/*
+ * Parameters of the accelerator; other backends ignore them. 0 stands for the default. The first
+ * three and the deadline are a driver's; the rest describe the device that is simulated: what it
+ * costs, and how many of a million requests meet a fault.
+ */
 struct zcomp_accel_params {
 	uint32_t engines; /* worker threads */
 	uint32_t depth; /* requests queued at most; independent of CPUs and threads */
+	uint32_t batch; /* requests that an engine takes at once, at most */
+	uint32_t deadline_us; /* from submit to completion; then the caller does the work */
+	uint32_t submit_ns; /* what submit() costs its caller; 0: nothing */
+	uint32_t latency_us; /* from being taken to completion, overlapped; 0: the work alone */
+	uint32_t fail_ppm; /* end with an error */
+	uint32_t stall_ppm; /* make their engine stop until the device is reset */
+	uint32_t reset_ppm; /* make the device reset itself */
+	uint32_t kill_ppm; /* make their engine die */
 };
 
 /* The most a user may ask of an accelerator. */
-#define ZCOMP_ACCEL_MAX_ENGINES 64u
-#define ZCOMP_ACCEL_MAX_DEPTH   4096u
+#define ZCOMP_ACCEL_MAX_ENGINES     64u
+#define ZCOMP_ACCEL_MAX_DEPTH       4096u
+#define ZCOMP_ACCEL_MAX_BATCH       256u
+#define ZCOMP_ACCEL_MAX_DEADLINE_US 60000000u
+#define ZCOMP_ACCEL_MAX_SUBMIT_NS   1000000u
+#define ZCOMP_ACCEL_MAX_LATENCY_US  10000000u
+#define ZCOMP_ACCEL_MAX_PPM         1000000u
 
 /*
  * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend
@@ -108,12 +132,26 @@ struct zcomp_req {
 	void *dst;
 	size_t dst_cap; /* room at dst */
 	size_t dst_len; /* out: bytes written, on success only */
+	/*
+	 * submit() only; NULL when src is the stream's local_copy. Called once per accepted
+	 * submit(), from any thread, before or after done(): the device reads src no more. It may
+	 * come long after done() said that the request was given up (-ETIMEDOUT, -ECANCELED).
+	 */
+	void (*unpin)(void *arg);
+	void *unpin_arg;
 };
 
 /*
  * Delivered exactly once per accepted submit(), from a thread of the backend. @error is 0
- * (req->dst_len is set) or -errno. May not wait for another done(), and may not call get_stream();
- * may call put_stream() for its own stream.
+ * (req->dst_len is set), -ENOSPC (does not fit dst_cap), or why the caller has to do the work:
+ *   -EIO        the engine failed at it
+ *   -ETIMEDOUT  the deadline was missed: the request was taken back, or given up
+ *   -ECANCELED  the device was reset
+ *   -EOWNERDEAD the engine died
+ *   -ESHUTDOWN  the backend is stopped, and nobody is left to do it
+ * A request that was given up may still be in the device: what comes of it later is dropped, and
+ * its stream, though put back, is lent again only when the device has let go of it. May not wait
+ * for another done(), and may not call get_stream(); may call put_stream() for its own stream.
  */
 typedef void (*zcomp_done_fn)(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error);
 
@@ -123,6 +161,24 @@ struct zcomp_pending {
 	struct zcomp_req *caller_req;
 	zcomp_done_fn done;
 	void *arg;
+	uint64_t submitted_ns; /* CLOCK_MONOTONIC */
+};
+
+/* Batches of 1, 2..3, 4..7, ... requests; the last bucket takes all that are larger. */
+#define ZCOMP_BATCH_BUCKETS 9u
+
+/* What a backend counts of its managed streams. New members come at the end. */
+struct zcomp_backend_stat {
+	uint32_t struct_size; /* of the core's; the backend fills no more than that */
+	uint32_t engines; /* that run now */
+	uint64_t queued_now, queued_max; /* requests submitted and not ended */
+	uint64_t completed; /* requests ended, in whatever way */
+	uint64_t late; /* results that came after their request had been given up */
+	uint64_t resets; /* of the device */
+	uint64_t restarts; /* of engines that had died */
+	uint64_t batches[ZCOMP_BATCH_BUCKETS]; /* taken by an engine, by size */
+	/* Why managed streams were switched off while in use; static text, NULL: they work. */
+	const char *degraded;
 };
 
 /*
@@ -147,9 +203,15 @@ struct zcomp_strm {
 	struct zcomp_pending pending;
 };
 
+/*
+ * Tables of other sizes than the core's: a smaller one lacks the members at its end, which count as
+ * NULL; it must reach to decompress at least. A larger one is taken as long as what the core does
+ * not know of it is zero.
+ */
 struct zcomp_ops {
 	uint32_t abi_version; /* ZCOMP_ABI_VERSION */
 	uint32_t struct_size; /* sizeof(struct zcomp_ops) as the backend was compiled */
+	/* 1 to ZCOMP_NAME_MAX characters of a-z, 0-9, '.', '_', '-'; the first a letter or digit. */
 	const char *name;
 
 	/* The core refuses other levels and fills in the default. All 0: there are none. */
@@ -197,23 +259,43 @@ struct zcomp_ops {
 	/*
 	 * Optional, for managed streams only: queue a compression and return at once. req and what
 	 * it points to stay untouched by the caller until done() is called. 0: accepted, done()
-	 * will come exactly once. -EBUSY (queue full, or stopping) or another error: not accepted,
-	 * done() will not come, the caller falls back.
+	 * will come exactly once. -EBUSY (queue full), -ESHUTDOWN (stopping, or switched off) or
+	 * another error: not accepted, done() will not come, the caller falls back.
 	 */
 	int (*submit)(const struct zcomp_params *params, struct zcomp_strm *strm,
 		      struct zcomp_req *req, zcomp_done_fn done, void *arg);
 
 	/*
 	 * Needed by a backend that has submit(): from now on get_stream() says NULL and submit()
-	 * -EBUSY; returns when every done() owed has returned. Contexts still exist, so done() may
+	 * -ESHUTDOWN; returns when every done() owed has returned. Contexts still exist, so done() may
 	 * use synchronous streams. May be called twice.
 	 */
 	void (*stop)(const struct zcomp_params *params);
 
-	/* Optional, for managed streams: requests in the device now and at most, and ended. */
-	void (*get_stat)(const struct zcomp_params *params, uint64_t *out_queued_now,
-			 uint64_t *out_queued_max, uint64_t *out_completed);
+	/* Optional: what is counted of managed streams. Any thread; zeroed by the core. */
+	void (*get_stat)(const struct zcomp_params *params, struct zcomp_backend_stat *out_stat);
+
+	/*
+	 * Optional, with submit(): take a request back that no engine has begun. True: it never was
+	 * submitted, neither done() nor unpin() will come, the stream is the caller's to put. Any
+	 * thread, while it is known that the caller has not put the stream.
+	 */
+	bool (*cancel)(const struct zcomp_params *params, struct zcomp_strm *strm);
 };
+
+/*
+ * A module is a shared object that exports one function: it returns the table, which stays as it is
+ * for as long as the module is loaded. See zcomp-module(3). In the module, once:
+ *
+ *   ZCOMP_MODULE(my_ops)
+ */
+#define ZCOMP_MODULE_SYMBOL "ztmpfs_zcomp_module"
+#define ZCOMP_MODULE(ops)                                                                          \
+	__attribute__((visibility("default"))) const struct zcomp_ops *ztmpfs_zcomp_module(void)   \
+	{                                                                                          \
+		return &(ops);                                                                     \
+	}
+const struct zcomp_ops *ztmpfs_zcomp_module(void);
 
 #ifdef __cplusplus
 }

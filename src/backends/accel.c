@@ -285,16 +285,15 @@ static int accel_compress(const struct zcomp_params *params, struct zcomp_strm *
 	return accel->inner_ops->compress(&accel->inner, strm, req);
 }
 
-static void accel_get_stat(const struct zcomp_params *params, uint64_t *out_queued_now,
-			   uint64_t *out_queued_max, uint64_t *out_completed)
+static void accel_get_stat(const struct zcomp_params *params, struct zcomp_backend_stat *out_stat)
 {
 	struct accel *accel = params->drv_data;
 
 	accel_lock(&accel->queue_lock);
-	*out_queued_max = accel->in_flight_max;
+	out_stat->queued_max = accel->in_flight_max;
 	accel_unlock(&accel->queue_lock);
-	*out_queued_now = atomic_load_explicit(&accel->in_flight, memory_order_relaxed);
-	*out_completed = atomic_load_explicit(&accel->completed, memory_order_relaxed);
+	out_stat->queued_now = atomic_load_explicit(&accel->in_flight, memory_order_relaxed);
+	out_stat->completed = atomic_load_explicit(&accel->completed, memory_order_relaxed);
 }
 
 const struct zcomp_ops backend_accel = {

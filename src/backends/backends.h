@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * backends.h - the tables of the built-in backends; each stands in the file of its name.
+ *
+ * The same sources make modules, with ZCOMP_BUILD_MODULE defined: their names end in "-module", so
+ * that they hide nothing that is built in.
  */
 #ifndef ZT_BACKENDS_BACKENDS_H
 #define ZT_BACKENDS_BACKENDS_H
 
 #include "ztmpfs/zcomp.h"
+
+#ifdef ZCOMP_BUILD_MODULE
+#define BACKEND_NAME(name)  name "-module"
+#define BACKEND_MODULE(ops) ZCOMP_MODULE(ops)
+#else
+#define BACKEND_NAME(name) name
+#define BACKEND_MODULE(ops)
+#endif
 
 extern const struct zcomp_ops backend_lz4;
 extern const struct zcomp_ops backend_lz4hc;

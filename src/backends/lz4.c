@@ -81,7 +81,7 @@ static int lz4_compress(const struct zcomp_params *params, struct zcomp_strm *st
 const struct zcomp_ops backend_lz4 = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
-	.name = "lz4",
+	.name = BACKEND_NAME("lz4"),
 	.level_min = 1,
 	.level_max = LZ4_LEVEL_MAX,
 	.level_default = 1,
@@ -93,3 +93,5 @@ const struct zcomp_ops backend_lz4 = {
 	.compress = lz4_compress,
 	.decompress = lz4_block_decompress,
 };
+
+BACKEND_MODULE(backend_lz4)

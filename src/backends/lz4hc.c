@@ -86,7 +86,7 @@ static int lz4hc_compress(const struct zcomp_params *params, struct zcomp_strm *
 const struct zcomp_ops backend_lz4hc = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
-	.name = "lz4hc",
+	.name = BACKEND_NAME("lz4hc"),
 	.level_min = 1,
 	.level_max = LZ4HC_CLEVEL_MAX,
 	.level_default = LZ4HC_CLEVEL_DEFAULT,
@@ -98,3 +98,5 @@ const struct zcomp_ops backend_lz4hc = {
 	.compress = lz4hc_compress,
 	.decompress = lz4_block_decompress,
 };
+
+BACKEND_MODULE(backend_lz4hc)

@@ -60,7 +60,7 @@ static int null_decompress(const struct zcomp_params *params, struct zcomp_strm 
 const struct zcomp_ops backend_null = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
-	.name = "null",
+	.name = BACKEND_NAME("null"),
 	.setup_params = null_setup_params,
 	.release_params = null_release_params,
 	.create_ctx = null_create_ctx,
@@ -68,3 +68,5 @@ const struct zcomp_ops backend_null = {
 	.compress = null_compress,
 	.decompress = null_decompress,
 };
+
+BACKEND_MODULE(backend_null)

@@ -248,7 +248,7 @@ static int zstd_decompress(const struct zcomp_params *params, struct zcomp_strm 
 const struct zcomp_ops backend_zstd = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
-	.name = "zstd",
+	.name = BACKEND_NAME("zstd"),
 	.level_min = ZSTD_LEVEL_MIN,
 	.level_max = ZSTD_LEVEL_MAX,
 	.level_default = ZSTD_LEVEL_DEFAULT,
@@ -260,3 +260,5 @@ const struct zcomp_ops backend_zstd = {
 	.compress = zstd_compress,
 	.decompress = zstd_decompress,
 };
+
+BACKEND_MODULE(backend_zstd)

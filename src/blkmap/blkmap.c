@@ -54,6 +54,8 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		.level = params->level,
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = params->nr_streams,
+		.dict = params->dict,
+		.dict_size = params->dict_size,
 	};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int error = -ENOMEM;
@@ -71,9 +73,11 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	config.accel_params.depth = params->accel_depth;
 	thread_vars_init(map);
 
-	error = slots_init(map);
+	error = shares_init(map);
+	if (!error)
+		error = slots_init(map);
 	if (error)
-		goto err_free;
+		goto err_shares;
 	error = zcomp_create(&config, error_text, &map->comp);
 	if (error)
 		goto err_slots;
@@ -92,7 +96,8 @@ err_comp:
 	zcomp_destroy(map->comp);
 err_slots:
 	slots_exit(map);
-err_free:
+err_shares:
+	shares_exit(map);
 	thread_vars_exit(map);
 	zt_free(map);
 	return error;
@@ -105,6 +110,7 @@ void blkmap_destroy(struct blkmap *map)
 	blkmap_stop(map);
 	zcomp_destroy(map->comp);
 	slots_exit(map);
+	shares_exit(map);
 	thread_vars_exit(map);
 	zt_free(map);
 }
@@ -128,6 +134,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.huge_pages = counter(&map->huge_pages),
 		.huge_pages_since = counter(&map->huge_pages_since),
 		.folds = counter(&map->folds),
+		.shared_pages = counter(&map->shared_pages),
 		.overwrites_in_place = counter(&map->overwrites_in_place),
 	};
 	zs_pool_get_stat(map->data, &out_stat->data);

@@ -40,6 +40,8 @@ struct blkmap_params {
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
 	const char *compress; /* algorithm's name */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
+	const void *dict; /* or NULL; lives until blkmap_destroy() */
+	size_t dict_size; /* bytes */
 	uint32_t nr_streams; /* per-thread streams, 0: default */
 	enum blkmap_accel accel;
 	uint32_t accel_engines, accel_depth; /* 0: default */
@@ -61,8 +63,12 @@ struct blkmap_stat {
 	uint64_t max_pages;
 	uint64_t same_pages, huge_pages, huge_pages_since; /* zram's meanings, in pages */
 	uint64_t folds; /* cluster maps folded into one object */
+	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
+	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
+	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
+	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };
@@ -141,6 +147,28 @@ int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t
 		    uint64_t len) ZT_MUST_CHECK;
 
 /**
+ * blkmap_share() - make @len bytes of @to the same as those of @from, without copying them
+ * @from_off, @to_off: beginnings of clusters; both files have clusters of the same size
+ * @len: up to a cluster's end or to the end of @from; in the latter case @to has no bytes behind it
+ * @out_done: bytes done from the front, on errors too
+ *
+ * Objects are stored once until one side changes; @to is charged with all pages. Holes become holes.
+ * Context: both files held exclusive (they may be one, then the ranges do not meet); blkmap_covers()
+ *          holds for @to.
+ * Return:  0; -EAGAIN: the next cluster cannot be shared as it is: blkmap_fold() may help, copying
+ *          its bytes does; -ENOSPC, -ENOMEM.
+ */
+int blkmap_share(struct blkmap *map, const struct blkmap_file *from, uint64_t from_off,
+		 const struct blkmap_file *to, uint64_t to_off, uint64_t len,
+		 uint64_t *out_done) ZT_MUST_CHECK;
+
+/**
+ * blkmap_fold() - make one object of the cluster at @off, if it was overwritten in part
+ * Context: file held shared. Return: 0, -ENOSPC, -ENOMEM, -EIO.
+ */
+int blkmap_fold(struct blkmap *map, const struct blkmap_file *file, uint64_t off) ZT_MUST_CHECK;
+
+/**
  * blkmap_seek() - the next data or hole at or after @off, exact to the page
  * @size: the file's size
  * @whence: SEEK_DATA or SEEK_HOLE
@@ -160,15 +188,15 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 /**
  * blkmap_check_file() - walker over one file: every slot's object is live, owned by it, decodes,
  * and the page counts add up
- * @inout_objects: counts the objects seen
+ * @inout_objects: counts the objects seen; shared ones are noted for blkmap_check()
  * Context: nobody else uses the mount meanwhile. Return: 0 or -EUCLEAN after a line on the log.
  */
 int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file,
 		      uint64_t *inout_objects) ZT_MUST_CHECK;
 
 /**
- * blkmap_check() - after all files were checked: the data pool holds @objects objects and its
- * walker agrees
+ * blkmap_check() - after all files were checked: the data pool holds @objects objects besides the
+ * shared ones, those have as many names as they count, and the pool's walker agrees
  */
 int blkmap_check(struct blkmap *map, uint64_t objects) ZT_MUST_CHECK;
 

@@ -2,8 +2,8 @@
 /*
  * blkmap_i.h - what the files of this folder share.
  *
- * Lock order inside the folder: zcomp stream -> slot lock -> (pool's and arena's locks). A thread
- * holds one stream and one slot lock at most.
+ * Lock order inside the folder: zcomp stream -> slot lock -> share lock -> (pool's and arena's
+ * locks). A thread holds one stream, one slot lock and one share lock at most.
  */
 #ifndef ZT_BLKMAP_BLKMAP_I_H
 #define ZT_BLKMAP_BLKMAP_I_H
@@ -29,10 +29,20 @@ struct cluster_map {
 	uint64_t pages[]; /* 2^order */
 };
 
+/*
+ * Canonical: an object that several slots name (SLOT_SHARED). word is its OBJ word; of that, ref and
+ * codec hold for all of them. Guarded by the record's share lock.
+ */
+struct share_rec {
+	uint64_t word;
+	uint64_t count; /* slots and bases of cluster maps that name this record */
+};
+
 /* Owner indexes: how a relocated object finds its keeper's lock. */
 #define OWNER_SLOT    0u /* owned by a slot in a file's tree */
 #define OWNER_BASE    1u /* by cluster_map.base */
 #define OWNER_PAGE(p) (2u + (p)) /* by cluster_map.pages[p] */
+#define OWNER_SHARE   OWNER_PAGE(BLKMAP_MAX_PAGES) /* by share_rec.word */
 
 /*
  * Volatile: one per cluster map that exists, so that maintenance finds them. Guarded by the slot
@@ -57,6 +67,16 @@ struct slot_lock {
 	struct live_map *maps; /* guarded by lock */
 } __attribute__((aligned(64)));
 
+#define SHARE_LOCKS 256u
+
+/*
+ * One of the hashed locks of share records. Shared while the object is read, exclusive while the
+ * record changes or the object moves. Nothing is called under it but the codec.
+ */
+struct share_lock {
+	pthread_rwlock_t lock;
+} __attribute__((aligned(64)));
+
 struct blkmap {
 	struct arena *arena; /* not owned */
 	struct zs_pool *meta; /* not owned */
@@ -67,15 +87,22 @@ struct blkmap {
 	uint64_t max_pages;
 
 	struct slot_lock *locks; /* SLOT_LOCKS */
+	struct share_lock *share_locks; /* SHARE_LOCKS */
 
 	/* Counters; relaxed: each stands for itself. */
 	atomic_uint_fast64_t nr_pages;
 	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since;
 	atomic_uint_fast64_t folds, overwrites_in_place;
+	atomic_uint_fast64_t shared_pages;
 	atomic_uint active_writes; /* blkmap_write() calls now running */
 
 	/* When room was last looked for without finding any: seconds. */
 	atomic_uint_fast64_t no_room_until;
+
+	/* The walker's: records that the files seen so far name, once per name. */
+	ref_t *check_shares;
+	uint64_t nr_check_shares, max_check_shares;
+	uint64_t check_shared_pages;
 
 	/* Maintenance thread "zt-maint", joined by blkmap_destroy(). */
 	bool has_thread;
@@ -136,7 +163,7 @@ void slots_exit(struct blkmap *map);
 struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word);
 
 /* Pages that a word says are present. Slot lock held. */
-uint32_t slot_present(const struct blkmap *map, uint64_t word, unsigned order);
+uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order);
 
 /* Bytes from the front that may differ from zero. Slot lock held. */
 uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order);
@@ -166,6 +193,37 @@ void live_map_remove(struct slot_lock *lock, uint64_t place);
 
 /* tree_move_fn: a slot moves to another place in its file's tree. */
 void slot_move(void *arg, uint64_t *from, uint64_t *to);
+
+/* ---- share.c: objects that several slots name ---- */
+
+int shares_init(struct blkmap *map) ZT_MUST_CHECK;
+void shares_exit(struct blkmap *map);
+
+struct share_rec *share_rec_at(const struct blkmap *map, uint64_t word);
+
+/*
+ * share_hold() - the OBJ word that a SHARED one stands for; the object stays where it is until
+ * share_drop(). Slot lock held.
+ */
+uint64_t share_hold(struct blkmap *map, uint64_t word);
+void share_drop(struct blkmap *map, uint64_t word);
+
+/*
+ * share_take() - one more name for what @slot holds, for slot_publish() elsewhere or slot_release()
+ * No slot lock held; file held. HOLE, SAME and ZERO are themselves; an object becomes a shared one.
+ * Return: 0; -EAGAIN: it is a cluster map, fold it first; -ENOSPC, -ENOMEM.
+ */
+int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word) ZT_MUST_CHECK;
+
+/* A slot that is the only name left owns its object again. Slot lock held exclusive. */
+void share_end(struct blkmap *map, uint64_t *slot);
+
+/* Drop one name; the last one frees the object. No slot lock held. */
+void share_release(struct blkmap *map, uint64_t word);
+
+/* The halves of relocate_begin() and relocate_end() for OWNER_SHARE. */
+bool share_relocate_begin(struct blkmap *map, uint64_t place, ref_t old_ref);
+void share_relocate_end(struct blkmap *map, uint64_t place, ref_t new_ref);
 
 /* ---- cluster_io.c: between bytes and objects ---- */
 

@@ -8,20 +8,64 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "util/alloc.h"
 #include "util/log.h"
 
 struct check {
 	struct blkmap *map;
 	struct zcomp_strm *strm;
 	unsigned order;
-	uint64_t objects, pages;
+	uint64_t objects, pages, shared;
 };
 
 static int bad(uint64_t idx, const char *what)
 {
 	zt_log(ZT_LOG_ERR, "blkmap: cluster %" PRIu64 ": %s", idx, what);
 	return -EUCLEAN;
+}
+
+/* Note that a slot names a record; blkmap_check() counts the names. */
+static int note_share(struct blkmap *map, ref_t rec)
+{
+	if (map->nr_check_shares == map->max_check_shares) {
+		uint64_t max = map->max_check_shares ? 2 * map->max_check_shares : 256;
+		ref_t *bigger = zt_zalloc(max * sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		if (map->check_shares)
+			memcpy(bigger, map->check_shares, map->nr_check_shares * sizeof(*bigger));
+		zt_free(map->check_shares);
+		map->check_shares = bigger;
+		map->max_check_shares = max;
+	}
+	map->check_shares[map->nr_check_shares++] = rec;
+	return 0;
+}
+
+static int check_shared(struct check *check, uint64_t idx, uint64_t word, unsigned order)
+{
+	struct blkmap *map = check->map;
+	struct share_rec *rec;
+	struct zs_owner owner;
+
+	if (!zs_is_live(map->meta, slot_ref(word)))
+		return bad(idx, "names no live share record");
+	rec = share_rec_at(map, word);
+	if (slot_kind(rec->word) != SLOT_OBJ || !zs_is_live(map->data, slot_ref(rec->word)))
+		return bad(idx, "its share record names no live object");
+	owner = zs_get_owner(map->arena, slot_ref(rec->word));
+	if (owner.word != slot_place(map, &rec->word) || owner.index != OWNER_SHARE)
+		return bad(idx, "its share record names an object of another owner");
+	if (slot_length(word) > cluster_size(order))
+		return bad(idx, "is longer than its cluster");
+	if ((word ^ rec->word) & SLOT_SPARSE)
+		return bad(idx, "and its share record differ about holes");
+	check->shared += (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
+	return note_share(map, slot_ref(word));
 }
 
 /* One word that is no map: @place holds it, @index is the owner index that its object must have. */
@@ -32,6 +76,8 @@ static int check_word(struct check *check, uint64_t idx, const uint64_t *place, 
 	uint64_t word = word_get(place);
 	struct zs_owner owner;
 
+	if (slot_kind(word) == SLOT_SHARED && index <= OWNER_BASE)
+		return check_shared(check, idx, word, order);
 	if (slot_kind(word) > SLOT_OBJ)
 		return bad(idx, "a word of an unknown kind");
 	if (slot_kind(word) != SLOT_OBJ)
@@ -108,13 +154,54 @@ int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file, uint64
 		error = -EUCLEAN;
 	}
 	*inout_objects += check.objects;
+	map->check_shared_pages += check.shared;
 	return error;
+}
+
+static int ref_cmp(const void *a, const void *b)
+{
+	ref_t x = *(const ref_t *)a, y = *(const ref_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Each record has as many names as it counts. Their objects go to *inout_objects. */
+static int check_shares(struct blkmap *map, uint64_t *inout_objects)
+{
+	const ref_t *refs = map->check_shares;
+	uint64_t nr = map->nr_check_shares;
+
+	if (nr)
+		qsort(map->check_shares, nr, sizeof(*refs), ref_cmp);
+	for (uint64_t i = 0, names; i < nr; i += names) {
+		const struct share_rec *rec = zs_data(map->arena, refs[i]);
+
+		for (names = 1; i + names < nr && refs[i + names] == refs[i];)
+			names++;
+		++*inout_objects;
+		if (rec->count == names)
+			continue;
+		zt_log(ZT_LOG_ERR,
+		       "blkmap: a share record counts %" PRIu64 " names and has %" PRIu64,
+		       rec->count, names);
+		return -EUCLEAN;
+	}
+	if (map->check_shared_pages == map->shared_pages)
+		return 0;
+	zt_log(ZT_LOG_ERR, "blkmap: %" PRIu64 " shared pages are counted, files have %" PRIu64,
+	       (uint64_t)map->shared_pages, map->check_shared_pages);
+	return -EUCLEAN;
 }
 
 int blkmap_check(struct blkmap *map, uint64_t objects)
 {
 	struct zs_pool_stat stat;
+	int error = check_shares(map, &objects);
 
+	map->nr_check_shares = 0;
+	map->check_shared_pages = 0;
+	if (error)
+		return error;
 	zs_pool_get_stat(map->data, &stat);
 	if (stat.objects != objects) {
 		zt_log(ZT_LOG_ERR,

@@ -130,10 +130,12 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		       const struct encoded *enc)
 {
-	uint64_t old = word_get(slot);
+	uint64_t old;
 	bool resized;
 	int delta;
 
+	share_end(map, slot);
+	old = word_get(slot);
 	if (slot_kind(enc->word) != SLOT_OBJ || slot_kind(old) != SLOT_OBJ ||
 	    encoded_size(enc) > zs_room(map->data, zs_size(map->arena, slot_ref(old))))
 		return false;
@@ -207,6 +209,15 @@ static int load_obj(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, 
 	return 0;
 }
 
+static int load_shared(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
+		       uint32_t to, char *dst)
+{
+	int error = load_obj(map, strm, share_hold(map, word), from, to, dst);
+
+	share_drop(map, word);
+	return error;
+}
+
 static int load_simple(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
 		       uint32_t to, char *dst)
 {
@@ -220,6 +231,8 @@ static int load_simple(struct blkmap *map, struct zcomp_strm *strm, uint64_t wor
 		return 0;
 	case SLOT_OBJ:
 		return load_obj(map, strm, word, from, to, dst);
+	case SLOT_SHARED:
+		return load_shared(map, strm, word, from, to, dst);
 	case SLOT_MAP:
 		break;
 	}

@@ -53,6 +53,7 @@ static bool word_cut(uint64_t word, uint32_t end, unsigned order, uint64_t *out_
 		*out_word = slot_make_zero(slot_zero_mask(word) & pages_mask(end));
 		return true;
 	case SLOT_OBJ:
+	case SLOT_SHARED:
 		*out_word = slot_length(word) > end ? slot_with_length(word, end) | SLOT_CUT : word;
 		return true;
 	case SLOT_SAME:
@@ -73,7 +74,7 @@ static void word_replace(struct blkmap *map, uint64_t *place, uint64_t word, uns
 	slot_count(map, old, order, -1);
 	slot_count(map, word, order, 1);
 	/* The same object, only shorter: it stays. */
-	*out_old = slot_kind(word) == SLOT_OBJ ? 0 : old;
+	*out_old = slot_kind(word) == SLOT_OBJ || slot_kind(word) == SLOT_SHARED ? 0 : old;
 	word_set(place, word);
 }
 

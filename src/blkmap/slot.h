@@ -9,6 +9,9 @@
  *   ZERO       pages that are present and all zero; bits 3..34: one bit per page
  *   OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two flags
  *   MAP        a cluster map in the metadata pool: ref (38 bits)
+ *   SHARED     as OBJ, but several slots name the object: ref is that of a share record
+ *              (blkmap_i.h) in the metadata pool, whose word says where the object is and how it
+ *              is coded; length and flags are the slot's own
  *
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
  * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that
@@ -26,7 +29,7 @@
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
-enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP };
+enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP, SLOT_SHARED };
 
 #define SLOT_KIND_BITS    3u
 #define SLOT_CODEC_SHIFT  (SLOT_KIND_BITS + ARENA_REF_BITS)
@@ -42,6 +45,7 @@ static_assert(ZCOMP_MAX_UNIT == 1u << SLOT_LENGTH_BITS, "a length fits a slot");
 #define SLOT_CODEC_MAIN 1u /* the mount's compress= */
 
 #define SLOT_REF_MASK    (((UINT64_C(1) << ARENA_REF_BITS) - 1) << SLOT_KIND_BITS)
+#define SLOT_CODEC_MASK  (((UINT64_C(1) << SLOT_CODEC_BITS) - 1) << SLOT_CODEC_SHIFT)
 #define SLOT_LENGTH_MASK (((UINT64_C(1) << SLOT_LENGTH_BITS) - 1) << SLOT_LENGTH_SHIFT)
 
 /* Bytes in front of a sparse object's data: its page mask. */
@@ -86,6 +90,20 @@ static inline uint64_t slot_make_obj(unsigned codec, uint32_t length, bool spars
 static inline uint64_t slot_make_map(ref_t ref)
 {
 	return SLOT_MAP | ref << SLOT_KIND_BITS;
+}
+
+/* The word of a slot that shares what @obj (OBJ or SHARED) stands for, by the record @rec. */
+static inline uint64_t slot_make_shared(uint64_t obj, ref_t rec)
+{
+	return slot_with_ref(obj & ~(uint64_t)((1u << SLOT_KIND_BITS) - 1), rec) | SLOT_SHARED;
+}
+
+/* The OBJ word that a SHARED one stands for, while its record's word is @obj. */
+static inline uint64_t slot_resolve(uint64_t shared, uint64_t obj)
+{
+	const uint64_t theirs = SLOT_REF_MASK | SLOT_CODEC_MASK;
+
+	return (shared & ~(theirs | ((1u << SLOT_KIND_BITS) - 1))) | (obj & theirs) | SLOT_OBJ;
 }
 
 static inline uint64_t slot_make_zero(uint32_t mask)

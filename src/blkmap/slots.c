@@ -7,7 +7,7 @@
  * that holds its ref. Compaction holds the object's class->lock, so that the object is not freed
  * meanwhile; it tries the slot's lock, and only under it trusts what header and word say. Two rules
  * make that safe: an object owned by a cluster map is never given to another owner, only freed, and
- * a cluster map is freed after all objects that it owns.
+ * a cluster map is freed after all objects that it owns. Shared objects: share.c.
  */
 #include "blkmap/blkmap_i.h"
 
@@ -32,7 +32,18 @@ static uint32_t obj_present(const struct blkmap *map, uint64_t word)
 	return mask & pages_mask(slot_length(word));
 }
 
-uint32_t slot_present(const struct blkmap *map, uint64_t word, unsigned order)
+static uint32_t shared_present(struct blkmap *map, uint64_t word)
+{
+	uint32_t mask;
+
+	if (!(word & SLOT_SPARSE))
+		return pages_mask(slot_length(word));
+	mask = obj_present(map, share_hold(map, word));
+	share_drop(map, word);
+	return mask;
+}
+
+uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order)
 {
 	const struct cluster_map *cmap;
 	uint32_t mask;
@@ -46,6 +57,8 @@ uint32_t slot_present(const struct blkmap *map, uint64_t word, unsigned order)
 		return slot_zero_mask(word);
 	case SLOT_OBJ:
 		return obj_present(map, word);
+	case SLOT_SHARED:
+		return shared_present(map, word);
 	case SLOT_MAP:
 		cmap = cluster_map_at(map, word);
 		mask = slot_present(map, word_get(&cmap->base), order);
@@ -75,6 +88,7 @@ uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order)
 	case SLOT_ZERO:
 		return mask_end(slot_zero_mask(word));
 	case SLOT_OBJ:
+	case SLOT_SHARED:
 		return slot_length(word);
 	case SLOT_MAP:
 		cmap = cluster_map_at(map, word);
@@ -133,11 +147,14 @@ void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
 			  sign);
 		break;
 	case SLOT_OBJ:
+	case SLOT_SHARED:
+		n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
+		if (slot_kind(word) == SLOT_SHARED)
+			count_add(&map->shared_pages, n, sign);
 		if (slot_codec(word) != SLOT_CODEC_RAW)
 			break;
-		n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
 		count_add(&map->huge_pages, n, sign);
-		if (sign > 0)
+		if (sign > 0 && slot_kind(word) == SLOT_OBJ)
 			count_add(&map->huge_pages_since, n, 1);
 		break;
 	case SLOT_MAP:
@@ -192,6 +209,9 @@ void slot_release(struct blkmap *map, uint64_t word, unsigned order)
 		break;
 	case SLOT_OBJ:
 		zs_free(map->data, slot_ref(word));
+		break;
+	case SLOT_SHARED:
+		share_release(map, word);
 		break;
 	case SLOT_MAP:
 		cmap = cluster_map_at(map, word);
@@ -284,11 +304,16 @@ static bool word_names(uint64_t word, ref_t ref)
 static bool relocate_begin(void *arg, struct zs_owner owner, ref_t old_ref)
 {
 	struct blkmap *map = arg;
-	struct cluster_map *cmap = owner.index == OWNER_SLOT ? NULL : owner_map(map, owner);
-	uint64_t place = cmap ? word_get(&cmap->place) : owner.word;
-	struct slot_lock *lock = slot_lock_at(map, place);
+	struct cluster_map *cmap;
+	struct slot_lock *lock;
 	struct zs_owner now;
+	uint64_t place;
 
+	if (owner.index == OWNER_SHARE)
+		return share_relocate_begin(map, owner.word, old_ref);
+	cmap = owner.index == OWNER_SLOT ? NULL : owner_map(map, owner);
+	place = cmap ? word_get(&cmap->place) : owner.word;
+	lock = slot_lock_at(map, place);
 	if (!write_trylock(&lock->lock))
 		return false;
 	/* Has it found another owner, or its map another slot, since we looked? */
@@ -314,11 +339,15 @@ refuse:
 static void relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
 {
 	struct blkmap *map = arg;
-	uint64_t *word = slot_at(map, owner.word);
-	uint64_t place =
-		owner.index == OWNER_SLOT ? owner.word : word_get(&owner_map(map, owner)->place);
-	struct slot_lock *lock = slot_lock_at(map, place);
+	uint64_t *word = slot_at(map, owner.word), place;
+	struct slot_lock *lock;
 
+	if (owner.index == OWNER_SHARE) {
+		share_relocate_end(map, owner.word, new_ref);
+		return;
+	}
+	place = owner.index == OWNER_SLOT ? owner.word : word_get(&owner_map(map, owner)->place);
+	lock = slot_lock_at(map, place);
 	if (new_ref) {
 		word_set(word, slot_with_ref(word_get(word), new_ref));
 		lock->seq++;

@@ -60,6 +60,7 @@ static const struct field fields[] = {
 	U64(queued_max, NULL),
 	U64(folds, NULL),
 	U64(overwrites_in_place, NULL),
+	U64(shared_pages, "pages"),
 	U64(swap_reserve, "bytes"),
 	U64(swap_ready, "bytes"),
 	U64(swap_waits, NULL),

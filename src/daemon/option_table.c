@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 
 /* The table's refusals name these. */
@@ -131,7 +134,7 @@ static int parse_gid(PARSE_ARGS)
 	return 0;
 }
 
-/* "compress=x: allowed are lz4[:1..12], ..." from what is built in. */
+/* "compress=x: allowed are lz4[:1..12], ..., or a module in ..." from what is built in. */
 static int refuse_compress(const char *value, struct options_error *error)
 {
 	const struct zcomp_ops *ops;
@@ -147,39 +150,68 @@ static int refuse_compress(const char *value, struct options_error *error)
 			used += (size_t)snprintf(text + used, room - used, "[:%d..%d]",
 						 (int)ops->level_min, (int)ops->level_max);
 	}
+	if (used < room)
+		snprintf(text + used, room - used, ", or a module in %s or its absolute path",
+			 zcomp_module_dir);
 	return -EINVAL;
+}
+
+/* A whole number that is some algorithm's level. */
+static bool parse_level(const char *text, int32_t *out_level)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end != '\0' || number <= ZCOMP_LEVEL_DEFAULT ||
+	    number > INT32_MAX)
+		return false;
+	*out_level = (int32_t)number;
+	return true;
+}
+
+/* What a module says of its levels is asked when it is loaded, to be used. */
+static bool module_exists(const char *name)
+{
+	char path[PATH_MAX];
+
+	return zcomp_module_path(name, path, sizeof(path)) == 0 && access(path, F_OK) == 0;
 }
 
 static int parse_compress(PARSE_ARGS)
 {
-	const char *colon = strchr(value, ':');
-	const size_t len = colon ? (size_t)(colon - value) : strlen(value);
+	const char *colon = strrchr(value, ':');
 	int32_t level = ZCOMP_LEVEL_DEFAULT;
-	char name[sizeof(options->compress_name)];
 	const struct zcomp_ops *ops;
+	char *name = NULL;
+	int error_code;
 
 	UNUSED_ARGS;
-	if (len >= sizeof(name))
-		return refuse_compress(value, error);
-	memcpy(name, value, len);
-	name[len] = '\0';
+	error_code = option_text_set(&name, value);
+	if (error_code)
+		return error_code;
+	/* A path may have colons of its own. */
+	if (colon && parse_level(colon + 1, &level))
+		name[colon - value] = '\0';
 	ops = zcomp_find_ops(name);
-	if (!ops)
+	if (ops ? level != ZCOMP_LEVEL_DEFAULT &&
+			    (level < ops->level_min || level > ops->level_max ||
+			     ops->level_min == ops->level_max)
+		: !module_exists(name)) {
+		zt_free(name);
 		return refuse_compress(value, error);
-	if (colon) {
-		char *end;
-		long number;
-
-		errno = 0;
-		number = strtol(colon + 1, &end, 10);
-		if (errno || end == colon + 1 || *end != '\0' || number < ops->level_min ||
-		    number > ops->level_max || ops->level_min == ops->level_max)
-			return refuse_compress(value, error);
-		level = (int32_t)number;
 	}
-	memcpy(options->compress_name, name, len + 1);
+	zt_free(options->compress_name);
+	options->compress_name = name;
 	options->super.level = level;
 	return 0;
+}
+
+static int parse_dict(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	return *value == '\0' ? -EINVAL : option_text_set(&options->dict_path, value);
 }
 
 static int parse_cluster(PARSE_ARGS)
@@ -341,7 +373,10 @@ static const struct option_desc table[] = {
 	{ "gid", "GROUP", "a group's number or name", "the caller's", "Group of the root directory",
 	  parse_gid, 0, 0 },
 	{ "compress", "ALG[:LEVEL]", NULL, "lz4",
-	  "Compression algorithm, with a level in its own scale", parse_compress, 0, 0 },
+	  "Compression algorithm or module, with a level in its own scale", parse_compress, 0, 0 },
+	{ "dict", "FILE", "a file that is not empty", "none",
+	  "Dictionary that the algorithm starts from, as ztmpfsctl train makes it", parse_dict, 0,
+	  0 },
 	{ "cluster", "SIZE", "4k, 8k, 16k, 32k, 64k, 128k", "64k",
 	  "Bytes of a new file that are compressed together, a power of two", parse_cluster, 0, 0 },
 	{ "accel", "WHEN[:engines=N][:depth=N]",
@@ -352,7 +387,7 @@ static const struct option_desc table[] = {
 	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0,
 	  0 },
 	{ "max_threads", "N", "a number from 1 to 1000", "two for each CPU, at least 4",
-	  "Most threads that serve requests", parse_max_threads, 0, 0 },
+	  "Threads that serve requests", parse_max_threads, 0, 0 },
 	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
 	  parse_clone_fd, 0, 0 },
 	{ "swap", NULL, NULL, "off",

@@ -67,7 +67,6 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.background = true,
 		},
 	};
-	strcpy(options->compress_name, "lz4");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));
 	/*
 	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
@@ -77,6 +76,8 @@ static int set_defaults(struct options *options, const struct options_env *env)
 		options->mount_flags[MOUNT_SUID] = 1;
 		options->mount_flags[MOUNT_DEV] = 1;
 	}
+	if (option_text_set(&options->compress_name, "lz4") != 0)
+		return -ENOMEM;
 	return option_text_set(&options->subtype, "ztmpfs");
 }
 
@@ -312,6 +313,8 @@ void options_free(struct options *options)
 	zt_free(options->mountpoint);
 	zt_free(options->fsname);
 	zt_free(options->subtype);
+	zt_free(options->compress_name);
+	zt_free(options->dict_path);
 }
 
 /* Append "word" or "word=value" to a list, with commas and backslashes of the value escaped. */

@@ -56,7 +56,8 @@ struct options {
 	char *mountpoint;
 
 	struct super_params super;
-	char compress_name[32];
+	char *compress_name;
+	char *dict_path; /* or NULL */
 	enum ztfuse_cache cache;
 	bool clone_fd;
 	unsigned max_threads;

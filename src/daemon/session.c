@@ -2,51 +2,44 @@
 /*
  * session.c - one mount from its making to its end.
  *
- * Threads: the caller, which serves INIT by itself and later only waits; libfuse's workers, which
- * libfuse joins; a signal thread, joined by session_serve(). Terminating signals are blocked
- * everywhere and taken by the signal thread alone: libfuse's own handlers would be run by any
- * thread, and the waiting one not woken.
+ * Threads: the caller, which serves INIT by itself and later only waits in transport_run(), where
+ * it makes and joins the workers; a signal thread, joined by session_serve(). Terminating signals
+ * are blocked everywhere and taken by the signal thread alone: libfuse's own handlers would be run
+ * by any thread, and the waiting one not woken.
  *
- * Locks: session->lock, for session->ended; nothing is called under it.
+ * Locks: none here.
  */
 #include "daemon/session.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/bdi.h"
+#include "daemon/dict.h"
 #include "daemon/swapmode.h"
+#include "fuse/transport.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
 
 #define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
 
-/* Interrupts the waiting thread's sem_wait(); has no other meaning, so a stray one does no harm. */
-#define WAKE_SIGNAL   SIGUSR1
-#define WAKE_AGAIN_NS 20000000L
-
 struct session {
 	const struct options *options;
+	void *dict; /* dict=, or NULL */
 	struct super *sb;
 	struct ztfuse front;
 	struct fuse_session *se;
+	struct transport *transport;
+	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
+	atomic_bool ended;
 	bool mounted;
-	pthread_t waiting; /* the thread in session_serve() */
-	pthread_mutex_t lock;
-	pthread_cond_t end;
-	bool ended; /* requests are no longer served; guarded by lock */
 };
-
-static void do_nothing(int sig)
-{
-	(void)sig;
-}
 
 static void signal_set(sigset_t *out_set)
 {
@@ -58,17 +51,12 @@ static void signal_set(sigset_t *out_set)
 
 static void block_signals(void)
 {
-	struct sigaction wake = { .sa_handler = do_nothing };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
 
 	/* These fail only for signals that do not exist. */
 	signal_set(&set);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, WAKE_SIGNAL);
-	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
@@ -121,28 +109,38 @@ static int mount_quietly(struct session *s, struct options_error *error)
 	return 0;
 }
 
-/*
- * The kernel's first request, served here: what follows knows that the mount works, and no worker
- * starts before the terms are settled.
- */
-static int serve_init(struct session *s, struct options_error *error)
-{
-	struct fuse_buf buf = { 0 };
-	int res = 1;
+/* How many requests may be answered later at one time, with their buffers. */
+#define NR_SPARE 64u
+/* Of a mount that carries swap: all of them are locked in memory. */
+#define NR_SPARE_SWAP 8u
 
-	while (!s->front.initialised && !fuse_session_exited(s->se)) {
-		res = fuse_session_receive_buf(s->se, &buf);
-		if (res == -EINTR || res == -EAGAIN)
-			continue;
-		if (res <= 0)
-			break;
-		fuse_session_process_buf(s->se, &buf);
-	}
-	free(buf.mem); /* libfuse's, from malloc() */
-	if (s->front.initialised && !fuse_session_exited(s->se))
-		return 0;
-	ERR_PRINTF(error, "%s: cannot agree with the kernel on a protocol", s->options->mountpoint);
-	return res < 0 ? res : -EPROTO;
+static int make_transport(struct session *s)
+{
+	const struct transport_params params = {
+		.nr_threads = s->options->max_threads,
+		.nr_spare = s->options->swap ? NR_SPARE_SWAP : NR_SPARE,
+		.clone_fd = s->options->clone_fd,
+	};
+	int error = transport_create(&s->front, &params, &s->transport);
+
+	return error ? error : transport_attach(s->transport, s->se, -1);
+}
+
+static int create_super(struct session *s, struct options_error *error)
+{
+	struct super_params params = s->options->super;
+	char text[256] = "";
+	int res = 0;
+
+	if (s->options->dict_path)
+		res = dict_load(s->options->dict_path, error, &s->dict, &params.dict_size);
+	if (res)
+		return res;
+	params.dict = s->dict;
+	res = super_create(&params, text, &s->sb);
+	if (res)
+		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	return res;
 }
 
 int session_create(const struct options *options, struct options_error *out_error,
@@ -151,26 +149,23 @@ int session_create(const struct options *options, struct options_error *out_erro
 	struct ztfuse_session_params params = { .debug = options->debug };
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
-	char text[256] = "";
 	int error = -ENOMEM;
 
 	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
 	if (!s)
 		return error;
 	s->options = options;
-	mutex_init(&s->lock);
-	zt_lock_check(pthread_cond_init(&s->end, NULL));
 	block_signals();
 	error = options->swap ? swapmode_enter(options, out_error) : 0;
+	if (!error)
+		error = create_super(s, out_error);
 	if (error)
 		goto err_free;
-	error = super_create(&options->super, text, &s->sb);
-	if (error) {
-		ERR_PRINTF(out_error, "%s", *text != '\0' ? text : strerror(-error));
-		goto err_free;
-	}
 	ztfuse_init(&s->front, s->sb, options->cache);
-	error = options_mount_opts(options, &mount_opts);
+	if (options->swap)
+		error = ztfuse_prepare_swap(&s->front, options->max_threads);
+	if (!error)
+		error = options_mount_opts(options, &mount_opts);
 	if (error)
 		goto err_front;
 	params.mount_opts = mount_opts;
@@ -180,9 +175,18 @@ int session_create(const struct options *options, struct options_error *out_erro
 		ERR_PRINTF(out_error, "libfuse refuses the mount options");
 		goto err_front;
 	}
-	error = mount_quietly(s, out_error);
-	if (!error)
-		error = serve_init(s, out_error);
+	error = make_transport(s);
+	if (error)
+		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
+	else
+		error = mount_quietly(s, out_error);
+	if (!error) {
+		/* What follows knows that the mount works. */
+		error = transport_serve_init(s->transport);
+		if (error)
+			ERR_PRINTF(out_error, "%s: cannot agree with the kernel on a protocol",
+				   options->mountpoint);
+	}
 	if (!error && options->swap)
 		error = swapmode_lock(out_error);
 	if (error) {
@@ -197,31 +201,22 @@ err_front:
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 err_free:
-	(void)pthread_cond_destroy(&s->end);
-	mutex_exit(&s->lock);
+	zt_free(s->dict);
 	zt_free(s);
 	return error;
 }
 
 /* To end now would lose what is swapped out: of any process, and in the middle of its work. */
-static bool refuses_to_end(struct session *s)
+static bool refuses_to_end(const struct session *s)
 {
-	bool ended;
-
-	mutex_lock(&s->lock);
-	ended = s->ended;
-	mutex_unlock(&s->lock);
-	if (ended || !s->options->swap || !swapmode_in_use(s->options->mountpoint))
+	if (atomic_load_explicit(&s->ended, memory_order_relaxed) || !s->options->swap ||
+	    !swapmode_in_use(s->options->mountpoint))
 		return false;
 	zt_log(ZT_LOG_WARN, "%s: does not end: it carries swap that is in use (ztmpfsctl swap off)",
 	       s->options->mountpoint);
 	return true;
 }
 
-/*
- * Waits for a terminating signal, then wakes the waiting thread until it has noticed. Once is not
- * enough: it may be just between looking at the flag and going to sleep.
- */
 static void *signal_thread(void *arg)
 {
 	struct session *s = arg;
@@ -231,39 +226,8 @@ static void *signal_thread(void *arg)
 	signal_set(&set);
 	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
 		;
-	mutex_lock(&s->lock);
-	if (!s->ended)
-		fuse_session_exit(s->se);
-	while (!s->ended) {
-		struct timespec until;
-
-		(void)pthread_kill(s->waiting, WAKE_SIGNAL);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += WAKE_AGAIN_NS;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_nsec -= 1000000000L;
-			until.tv_sec++;
-		}
-		(void)pthread_cond_timedwait(&s->end, &s->lock, &until);
-	}
-	mutex_unlock(&s->lock);
+	transport_stop(s->transport);
 	return NULL;
-}
-
-static int run_loop(struct session *s)
-{
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int error;
-
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, s->options->clone_fd);
-	fuse_loop_cfg_set_max_threads(config, s->options->max_threads);
-	/* Threads once made stay: they hold warm buffers, and making them costs more. */
-	fuse_loop_cfg_set_idle_threads(config, s->options->max_threads);
-	error = fuse_session_loop_mt(s->se, config);
-	fuse_loop_cfg_destroy(config);
-	return error > 0 ? -EIO : error;
 }
 
 int session_serve(struct session *s)
@@ -271,16 +235,12 @@ int session_serve(struct session *s)
 	pthread_t signals;
 	int error;
 
-	s->waiting = pthread_self();
 	error = -pthread_create(&signals, NULL, signal_thread, s);
 	if (error)
 		return error;
 	(void)pthread_setname_np(signals, "ztmpfs-signal");
-	error = run_loop(s);
-	mutex_lock(&s->lock);
-	s->ended = true;
-	zt_lock_check(pthread_cond_signal(&s->end));
-	mutex_unlock(&s->lock);
+	error = transport_run(s->transport);
+	atomic_store_explicit(&s->ended, true, memory_order_relaxed);
 	(void)pthread_kill(signals, SIGTERM);
 	zt_lock_check(pthread_join(signals, NULL));
 	if (error)
@@ -296,9 +256,9 @@ void session_destroy(struct session *s)
 	if (s->mounted)
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);
+	transport_destroy(s->transport);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
-	(void)pthread_cond_destroy(&s->end);
-	mutex_exit(&s->lock);
+	zt_free(s->dict);
 	zt_free(s);
 }

@@ -18,7 +18,7 @@
 /* What a write may cost besides its bytes: zspages that it begins. */
 #define WRITE_MORE (64 * KIB)
 
-static int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
+int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
 {
 	struct inode_rec *rec = inode_get(sb, ino);
 
@@ -58,8 +58,7 @@ out:
 	return err;
 }
 
-/* Under the exclusive lock: make it ready for a write or an allocation in the range. */
-static int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
 {
 	struct blkmap_file file = inode_file(rec);
 	int err = inode_tail_is_dirty(rec) ? inode_cut(sb, rec, rec->size) : 0;
@@ -150,8 +149,8 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		inode_raise_size(rec, off + done);
 		if (!delayed)
 			inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (!delayed && cred->uid != 0)
-			inode_clear_setid(rec);
+		if (cred_kills_setid(cred, delayed))
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	if (failed)
@@ -210,8 +209,8 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 		err = fallocate_locked(sb, rec, mode, off, len);
 	if (!err) {
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (cred->uid != 0)
-			inode_clear_setid(rec);
+		if (cred_kills_setid(cred, false))
+			inode_clear_setid(rec, cred, false);
 	}
 	inode_unlock(sb, ino);
 	return err;

@@ -35,6 +35,18 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
 		 uint64_t len) ZT_MUST_CHECK;
 
+/**
+ * fs_copy_range() - copy bytes from file to file, which may be one
+ * Whole clusters at like places are shared instead of copied: they cost no memory until one side
+ * changes. Their holes become holes.
+ * @out_len: bytes copied; 0 at or behind the end of @from, less than @len at its end or when the
+ *           filesystem is full in the middle
+ * Return: 0, -EINVAL (the ranges meet in one file), -EOPNOTSUPP: there is no cluster to be shared,
+ *         reading and writing is as good.
+ */
+int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uint64_t from_off,
+		  ino_nr to, uint64_t to_off, uint64_t len, uint64_t *out_len) ZT_MUST_CHECK;
+
 /** fs_lseek() - SEEK_DATA and SEEK_HOLE, exact to the page. -ENXIO, -EINVAL. */
 int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence,
 	     uint64_t *out_off) ZT_MUST_CHECK;

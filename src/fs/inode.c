@@ -85,7 +85,7 @@ static void inode_fill(struct super *sb, const struct inode_init *init, struct i
 	rec_store(&rec->mode, init->mode);
 	rec_store(&rec->uid, init->uid);
 	rec_store(&rec->gid, init->gid);
-	rec_store(&rec->nlink, is_dir ? 2 : 1);
+	rec_store(&rec->nlink, is_dir ? 2 : !init->no_name);
 	rec_store(&rec->aux, is_dir ? init->parent : (uint64_t)init->rdev);
 	rec->generation = __atomic_fetch_add(&sb->rec->generation, 1, __ATOMIC_RELAXED);
 	rec->cluster_order = (uint8_t)init->cluster_order;
@@ -239,12 +239,25 @@ int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr)
 	return 0;
 }
 
-void inode_clear_setid(struct inode_rec *rec)
+int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	*out_btime = fs_time_decode(rec_load(&rec->times[FS_BTIME]));
+	return 0;
+}
+
+void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool privileged)
 {
 	uint32_t mode = rec_load(&rec->mode), bits = S_ISUID;
 
-	/* Set-group-ID without group execution means mandatory locking, not a right. */
-	if (mode & S_IXGRP)
+	/*
+	 * Set-group-ID without group execution is no right; it stays for members of the group.
+	 * Weakness: requests do not tell the caller's other groups.
+	 */
+	if ((mode & S_IXGRP) || (!privileged && cred->gid != rec_load(&rec->gid)))
 		bits |= S_ISGID;
 	if (!S_ISDIR(mode) && (mode & bits))
 		__atomic_fetch_and(&rec->mode, ~bits, __ATOMIC_RELAXED);
@@ -328,8 +341,9 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	 */
 	if (which & FS_SET_MODE)
 		rec_store(&rec->mode, (rec->mode & S_IFMT) | (attr->st_mode & 07777));
-	else if (which & (FS_SET_UID | FS_SET_GID) || (which & FS_SET_SIZE && cred->uid != 0))
-		inode_clear_setid(rec);
+	else if (which & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_SETID) ||
+		 (which & FS_SET_SIZE && cred_kills_setid(cred, false)))
+		inode_clear_setid(rec, cred, cred->uid == 0 && !(which & FS_SET_SIZE));
 	setattr_owner(rec, attr, which);
 	setattr_times(rec, attr, which);
 	inode_fill_attr(ino, rec, out_attr);

@@ -30,6 +30,13 @@
 typedef uint64_t ino_nr; /* FUSE's nodeid and st_ino */
 #define FS_ROOT_INO ((ino_nr)1)
 
+/* Whether a write or truncation takes set-user-ID and set-group-ID away. */
+enum fs_setid {
+	FS_SETID_BY_UID, /* unless it is root's; never when the write comes from the page cache */
+	FS_SETID_KEEP, /* the kernel says no: the caller has CAP_FSETID, or it is done already */
+	FS_SETID_KILL, /* the kernel says yes */
+};
+
 /*
  * Who asks, for ownership of new objects. Permissions are checked by the kernel
  * (default_permissions).
@@ -37,6 +44,7 @@ typedef uint64_t ino_nr; /* FUSE's nodeid and st_ino */
 struct fs_cred {
 	uid_t uid;
 	gid_t gid;
+	enum fs_setid setid;
 };
 
 /*
@@ -49,6 +57,9 @@ enum { FS_ATIME, FS_MTIME, FS_CTIME, FS_BTIME, FS_NR_TIMES };
 /* inode_rec.flags */
 #define INODE_TAIL_DIRTY (1u << 0) /* bytes behind a file's end may not be zero; see inode_cut() */
 
+/* inode_rec.aux of a regular file: made without a name, and may be given its first one */
+#define INODE_AUX_LINKABLE UINT64_C(1)
+
 /* Canonical. 104 bytes; with the pool's header exactly the class of 112. */
 struct inode_rec {
 	uint64_t size; /* bytes; symlink: length of the target. Atomic for regular files */
@@ -57,7 +68,7 @@ struct inode_rec {
 	fs_time times[FS_NR_TIMES]; /* each one atomic */
 	uint64_t nlookup; /* kernel's references; atomic */
 	uint64_t xattr; /* ref of the attributes' object, 0: none */
-	uint64_t aux; /* directory: number of the parent; device: rdev */
+	uint64_t aux; /* directory: number of the parent; device: rdev; file: INODE_AUX_... */
 	uint32_t uid, gid;
 	uint32_t nlink;
 	uint32_t generation;
@@ -76,24 +87,28 @@ struct fs_entry {
 };
 
 /* Which attributes fs_setattr() changes. */
-#define FS_SET_MODE      (1u << 0)
-#define FS_SET_UID       (1u << 1)
-#define FS_SET_GID       (1u << 2)
-#define FS_SET_SIZE      (1u << 3)
-#define FS_SET_ATIME     (1u << 4)
-#define FS_SET_MTIME     (1u << 5)
-#define FS_SET_ATIME_NOW (1u << 7)
-#define FS_SET_MTIME_NOW (1u << 8)
-#define FS_SET_CTIME     (1u << 10)
+#define FS_SET_MODE       (1u << 0)
+#define FS_SET_UID        (1u << 1)
+#define FS_SET_GID        (1u << 2)
+#define FS_SET_SIZE       (1u << 3)
+#define FS_SET_ATIME      (1u << 4)
+#define FS_SET_MTIME      (1u << 5)
+#define FS_SET_ATIME_NOW  (1u << 7)
+#define FS_SET_MTIME_NOW  (1u << 8)
+#define FS_SET_CTIME      (1u << 10)
+#define FS_SET_KILL_SETID (1u << 11) /* take set-ID bits away, as chown does */
 
 /** fs_getattr() - attributes; takes no lock that a data request holds long. Return: 0, -ESTALE. */
 int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHECK;
+
+/** fs_getbtime() - when it was made; takes no lock. Return: 0, -ESTALE. */
+int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUST_CHECK;
 
 /**
  * fs_setattr() - change what @which says, to the values in @attr
  * Chown of something that is no directory clears set-user-ID and set-group-ID (the latter where
  * group execution is allowed), unless FS_SET_MODE is there too; truncation clears them likewise
- * when @cred is not root. ctime becomes now unless FS_SET_CTIME.
+ * as @cred has it. ctime becomes now unless FS_SET_CTIME.
  * Return: 0, -ESTALE, -EINVAL, -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
  */
 int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,

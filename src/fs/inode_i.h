@@ -96,6 +96,14 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 	};
 }
 
+/* Regular files (file.c) -------------------------------------------------- */
+
+/** file_open() - the record of a regular file. -ESTALE, -EISDIR, -EINVAL. */
+int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec) ZT_MUST_CHECK;
+
+/** file_prepare() - under the exclusive lock: make it ready for a write or an allocation */
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len) ZT_MUST_CHECK;
+
 /**
  * inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock
  * held shared.
@@ -115,7 +123,8 @@ struct inode_init {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	dev_t rdev; /* device nodes */
+	dev_t rdev; /* device nodes; regular files: INODE_AUX_... */
+	bool no_name; /* regular files: with a link count of 0 */
 	ino_nr parent; /* directories */
 	unsigned cluster_order;
 	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */
@@ -124,7 +133,7 @@ struct inode_init {
 
 /**
  * inode_alloc() - make an inode that no name leads to yet
- * It has the link count its first name gives it (2 for a directory) and no reference.
+ * It has the link count its first name gives it (2 for a directory), or none, and no reference.
  * Return: 0, -ENOSPC (nr_inodes, memory), -ENOMEM.
  */
 int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino,
@@ -170,10 +179,18 @@ static inline bool inode_tail_is_dirty(const struct inode_rec *rec)
 }
 
 /**
- * inode_clear_setid() - what a change by somebody who is not root does to mode; lock shared or
- * exclusive
+ * inode_clear_setid() - what a change by @cred does to set-ID bits; lock shared or exclusive
+ * @privileged: @cred may give set-group-ID to files of any group
  */
-void inode_clear_setid(struct inode_rec *rec);
+void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool privileged);
+
+/** cred_kills_setid() - whether a write (@delayed: from the page cache) or truncation does that */
+static inline bool cred_kills_setid(const struct fs_cred *cred, bool delayed)
+{
+	if (cred->setid == FS_SETID_BY_UID)
+		return !delayed && cred->uid != 0;
+	return cred->setid == FS_SETID_KILL;
+}
 
 /* Times (time.c) --------------------------------------------------------- */
 

@@ -221,6 +221,37 @@ int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const 
 	return create(sb, cred, &init, parent, name, out);
 }
 
+int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode_t mode,
+	       bool linkable, struct fs_entry *out)
+{
+	struct inode_init init = {
+		.mode = S_IFREG | (mode & 07777),
+		.uid = cred->uid,
+		.gid = cred->gid,
+		.no_name = true,
+		.rdev = linkable ? INODE_AUX_LINKABLE : 0,
+	};
+	struct inode_rec *rec;
+	struct dir dir;
+	ino_nr ino;
+	int err;
+
+	inode_lock_shared(sb, parent);
+	err = dir_open(sb, parent, &dir);
+	if (!err && dir.rec->nlink == 0)
+		err = -ENOENT;
+	if (!err) {
+		init_inherit(&init, &dir);
+		err = inode_alloc(sb, &init, &ino, &rec);
+	}
+	if (!err) {
+		inode_add_lookup(rec);
+		inode_fill_entry(ino, rec, out);
+	}
+	inode_unlock(sb, parent);
+	return err;
+}
+
 int fs_mkdir(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, struct fs_entry *out)
 {
@@ -247,6 +278,11 @@ int fs_symlink(struct super *sb, const struct fs_cred *cred, ino_nr parent, cons
 
 /* Linking ---------------------------------------------------------------- */
 
+static bool may_get_first_name(const struct inode_rec *rec)
+{
+	return inode_is_reg(rec) && rec_load(&rec->aux) == INODE_AUX_LINKABLE;
+}
+
 static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct fs_name *name,
 		       struct fs_entry *out)
 {
@@ -260,7 +296,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	if (inode_is_dir(rec))
 		return -EPERM;
 	/* Unlinked for good: what has no name any more gets none again. */
-	if (rec->nlink == 0)
+	if (rec->nlink == 0 && !may_get_first_name(rec))
 		return -ENOENT;
 	if (rec->nlink >= FS_LINK_MAX)
 		return -EMLINK;
@@ -273,6 +309,8 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	err = dir_add(&dir, name, ino, rec->mode >> 12);
 	if (err)
 		return err;
+	if (may_get_first_name(rec))
+		rec_store(&rec->aux, 0);
 	rec_store(&rec->nlink, rec->nlink + 1);
 	inode_touch(rec, INODE_CTIME);
 	inode_touch(dir.rec, INODE_MTIME | INODE_CTIME);

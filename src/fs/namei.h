@@ -31,6 +31,14 @@ int fs_lookup(struct super *sb, ino_nr parent, const char *name,
  * group, and a new directory setgid too. Regular files, fifos, sockets, device nodes. */
 int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, dev_t rdev, struct fs_entry *out) ZT_MUST_CHECK;
+/**
+ * fs_tmpfile() - a regular file without a name, as O_TMPFILE makes it
+ * @parent: what it inherits from; unchanged
+ * @linkable: fs_link() may give it a name (no O_EXCL); it then stays as any other file
+ * It has one reference and goes with it.
+ */
+int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode_t mode,
+	       bool linkable, struct fs_entry *out) ZT_MUST_CHECK;
 int fs_mkdir(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, struct fs_entry *out) ZT_MUST_CHECK;
 int fs_symlink(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,

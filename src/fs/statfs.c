@@ -121,10 +121,35 @@ static void stat_streams(const struct zcomp_stat *comp, struct ztmpfs_stat *out)
 	out->fallback_no_stream = comp->fallback_no_stream;
 	out->fallback_busy = comp->fallback_busy;
 	out->fallback_error = comp->fallback_error;
-	out->queued_now = comp->queued_now;
-	out->queued_max = comp->queued_max;
+	out->queued_now = comp->device.queued_now;
+	out->queued_max = comp->device.queued_max;
 	if (comp->degraded != NULL)
 		snprintf(out->degraded, sizeof(out->degraded), "%s", comp->degraded);
+}
+
+static void stat_accel(const struct blkmap_stat *map, struct ztmpfs_stat *out)
+{
+	const struct zcomp_stat *comp = &map->zcomp;
+
+	static_assert(ZTMPFS_STAT_BATCHES == ZCOMP_BATCH_BUCKETS, "copied one to one");
+	static_assert(ZTMPFS_STAT_LATENCIES == ZCOMP_LATENCY_BUCKETS, "copied one to one");
+	out->fallback_bad_stream = comp->fallback_bad_stream;
+	out->fallback_timeout = comp->fallback_timeout;
+	out->fallback_reset = comp->fallback_reset;
+	out->fallback_dead = comp->fallback_dead;
+	out->fallback_shutdown = comp->fallback_shutdown;
+	out->fallback_inflight = map->fallback_inflight;
+	out->accel_engines = comp->device.engines;
+	out->accel_completed = comp->device.completed;
+	out->accel_late = comp->device.late;
+	out->accel_resets = comp->device.resets;
+	out->accel_restarts = comp->device.restarts;
+	memcpy(out->accel_batches, comp->device.batches, sizeof(out->accel_batches));
+	memcpy(out->managed_latency, comp->mgmt_latency, sizeof(out->managed_latency));
+	out->async_writes = map->async_writes;
+	out->inflight_now = map->inflight_now;
+	out->inflight_max = map->inflight_max;
+	out->inflight_limit = map->inflight_limit;
 }
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
@@ -139,8 +164,10 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	snprintf(out_stat->compress, sizeof(out_stat->compress), "%s", blkmap_zcomp_name(sb->map));
 	stat_memory(sb, &map, out_stat);
 	stat_streams(&map.zcomp, out_stat);
+	stat_accel(&map, out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
 				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
 	out_stat->folds = map.folds;
 	out_stat->overwrites_in_place = map.overwrites_in_place;
+	out_stat->shared_pages = map.shared_pages;
 }

@@ -66,6 +66,8 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
 		.compress = params->compress,
 		.level = params->level,
+		.dict = params->dict,
+		.dict_size = params->dict_size,
 		.nr_streams = params->nr_streams,
 		.accel = params->accel,
 		.accel_engines = params->accel_engines,

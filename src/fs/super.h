@@ -31,6 +31,8 @@ struct super_params {
 	unsigned cluster_order; /* new files' cluster: 2^order pages */
 	const char *compress;
 	int32_t level;
+	const void *dict; /* or NULL; lives until super_destroy() */
+	size_t dict_size; /* bytes */
 	uint32_t nr_streams;
 	enum blkmap_accel accel;
 	uint32_t accel_engines, accel_depth;

@@ -13,15 +13,20 @@
 #include "fs/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "fs/namei.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
+#include "fuse/request.h"
 #include "util/sizes.h"
 
+/* Bytes of one COPY_FILE_RANGE. */
+#define COPY_MAX (UINT64_C(1) << 30)
+
 /*
- * Every read and write is a request; where the library has the bit, writes to one file go on side
- * by side.
+ * Every read and write is a request; writes to one file go on side by side (shim.c sets the bit
+ * where the library has none).
  */
 static void open_direct(struct fuse_file_info *fi)
 {
@@ -42,6 +47,26 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)fuse_reply_open(req, fi);
 }
 
+/*
+ * The file is open with the reply, and there is no ENOSYS that would make the kernel open such
+ * files by itself; like all others it stays without a state of its own.
+ */
+void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
+{
+	const struct fs_cred cred = req_cred(req);
+	struct fs_entry entry;
+	int error;
+
+	if (req_front(req)->cache == ZTFUSE_CACHE_NEVER) {
+		open_direct(fi);
+	} else {
+		fi->keep_cache = 1;
+		fi->noflush = 1;
+	}
+	error = fs_tmpfile(req_super(req), &cred, parent, mode, !(fi->flags & O_EXCL), &entry);
+	reply_create(req, error, &entry, fi);
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
@@ -49,6 +74,10 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct fs_entry entry;
 	int error;
 
+	if (ztfuse_req_is_tmpfile(req)) {
+		op_tmpfile(req, parent, mode, fi);
+		return;
+	}
 	if (req_front(req)->cache != ZTFUSE_CACHE_NEVER) {
 		reply_error(req, -ENOSYS);
 		return;
@@ -67,7 +96,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 	(void)fi;
 	/* No kernel sends these; they must not reach beyond the buffer. */
-	if (size > ZTFUSE_IO_MAX || off < 0) {
+	if (size > req_front(req)->io_max || off < 0) {
 		reply_error(req, -EINVAL);
 		return;
 	}
@@ -84,20 +113,33 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	buffers_put(buffers, buf);
 }
 
+/* Whether this write takes set-ID bits away that are there, which the kernel then must hear. */
+static bool takes_setid(fuse_req_t req, fuse_ino_t ino)
+{
+	struct stat attr;
+
+	return ztfuse_req_kill_suidgid(req) && fs_getattr(req_super(req), ino, &attr) == 0 &&
+	       (attr.st_mode & (S_ISUID | S_ISGID));
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 	      struct fuse_file_info *fi)
 {
 	const struct fs_cred cred = req_cred(req);
 	const unsigned flags = fi->writepage ? FS_WRITE_DELAYED : 0;
+	bool mode_changes;
 	size_t done;
 	int error;
 
 	/* No kernel sends these; libfuse's buffer ends there. */
-	if (size > ZTFUSE_IO_MAX || off < 0) {
+	if (size > req_front(req)->io_max || off < 0) {
 		reply_error(req, -EINVAL);
 		return;
 	}
+	mode_changes = takes_setid(req, ino);
 	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
+	if (mode_changes)
+		ztfuse_attr_changed(req, ino);
 	/*
 	 * For a delayed write the kernel looks at the error alone: a short count would lose the
 	 * rest in silence.
@@ -119,6 +161,30 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	}
 	reply_error(req,
 		    fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off, (uint64_t)len));
+}
+
+/*
+ * The kernel has written the dirty pages of both ranges before it asks. What cannot be shared it
+ * copies by itself, through its pages, when it hears EOPNOTSUPP.
+ */
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+			struct fuse_file_info *fi_out, size_t len, int flags)
+{
+	const struct fs_cred cred = req_cred(req);
+	uint64_t done = 0;
+	int error;
+
+	(void)fi_in;
+	(void)fi_out;
+	if (off_in < 0 || off_out < 0 || flags != 0) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	/* The reply has 32 bits. */
+	error = fs_copy_range(req_super(req), &cred, ino_in, (uint64_t)off_in, ino_out,
+			      (uint64_t)off_out, min_u64(len, COPY_MAX), &done);
+	reply_write(req, error, done);
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)

@@ -9,6 +9,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/sysmacros.h>
+
+#include "fuse/proto.h"
 
 void reply_error(fuse_req_t req, int error)
 {
@@ -73,6 +76,38 @@ void reply_attr(fuse_req_t req, int error, const struct stat *attr)
 		reply_error(req, error);
 	else
 		(void)fuse_reply_attr(req, attr, ZTFUSE_FOREVER);
+}
+
+static struct proto_sx_time sx_time(struct timespec ts)
+{
+	return (struct proto_sx_time){ .tv_sec = ts.tv_sec, .tv_nsec = (uint32_t)ts.tv_nsec };
+}
+
+void reply_statx(fuse_req_t req, int error, const struct stat *attr, const struct timespec *btime)
+{
+	struct proto_statx_out out = { .attr_valid = (uint64_t)ZTFUSE_FOREVER };
+	struct proto_statx *sx = &out.stat;
+
+	if (error) {
+		reply_error(req, error);
+		return;
+	}
+	sx->mask = STATX_BASIC_STATS | STATX_BTIME;
+	sx->blksize = (uint32_t)attr->st_blksize;
+	sx->nlink = (uint32_t)attr->st_nlink;
+	sx->uid = attr->st_uid;
+	sx->gid = attr->st_gid;
+	sx->mode = (uint16_t)attr->st_mode;
+	sx->ino = attr->st_ino;
+	sx->size = (uint64_t)attr->st_size;
+	sx->blocks = (uint64_t)attr->st_blocks;
+	sx->atime = sx_time(attr->st_atim);
+	sx->btime = sx_time(*btime);
+	sx->ctime = sx_time(attr->st_ctim);
+	sx->mtime = sx_time(attr->st_mtim);
+	sx->rdev_major = major(attr->st_rdev);
+	sx->rdev_minor = minor(attr->st_rdev);
+	(void)fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
 void reply_write(fuse_req_t req, int error, size_t done)

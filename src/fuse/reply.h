@@ -10,6 +10,7 @@
 
 #include "fs/inode.h"
 #include "fuse/fuse_ops.h"
+#include "fuse/request.h"
 
 /*
  * Life time of attributes, names and absent names in the kernel, in seconds: without end.
@@ -31,6 +32,9 @@ void reply_lookup(fuse_req_t req, int error, const struct fs_entry *entry);
 void reply_create(fuse_req_t req, int error, const struct fs_entry *entry,
 		  const struct fuse_file_info *fi);
 
+/** reply_statx() - what STATX wants: the attributes, and when the inode was made */
+void reply_statx(fuse_req_t req, int error, const struct stat *attr, const struct timespec *btime);
+
 void reply_attr(fuse_req_t req, int error, const struct stat *attr);
 
 /** reply_write() - @done bytes were stored, or -errno */
@@ -49,11 +53,20 @@ static inline struct super *req_super(fuse_req_t req)
 	return req_front(req)->sb;
 }
 
+/*
+ * Where it was agreed on, the kernel says with each WRITE and SETATTR what becomes of set-ID bits.
+ * FALLOCATE has no place for that.
+ */
+static inline enum fs_setid req_setid(fuse_req_t req)
+{
+	return req_front(req)->kills_setid ? ztfuse_req_setid(req) : FS_SETID_BY_UID;
+}
+
 static inline struct fs_cred req_cred(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct fs_cred){ .uid = ctx->uid, .gid = ctx->gid };
+	return (struct fs_cred){ .uid = ctx->uid, .gid = ctx->gid, .setid = req_setid(req) };
 }
 
 #endif

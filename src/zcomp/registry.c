@@ -48,6 +48,20 @@ const char *zcomp_ops_list(char *text, size_t size)
 	return text;
 }
 
+bool zcomp_name_is_valid(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len > 0 && len <= ZCOMP_NAME_MAX && name[len] == '\0' && !strchr("._-", name[0]);
+}
+
+/* What the table says of its levels must make sense; ZCOMP_LEVEL_DEFAULT is nobody's level. */
+static bool levels_make_sense(const struct zcomp_ops *ops)
+{
+	return ops->level_min != ZCOMP_LEVEL_DEFAULT && ops->level_min <= ops->level_default &&
+	       ops->level_default <= ops->level_max;
+}
+
 int zcomp_check_ops(const struct zcomp_ops *ops, char error_text[ZCOMP_ERROR_TEXT])
 {
 	const char *name = ops->name ? ops->name : "(without a name)";
@@ -55,13 +69,13 @@ int zcomp_check_ops(const struct zcomp_ops *ops, char error_text[ZCOMP_ERROR_TEX
 
 	if (ops->abi_version != ZCOMP_ABI_VERSION) {
 		snprintf(error_text, ZCOMP_ERROR_TEXT,
-			 "backend %s: made for version %u of the interface, not %u", name,
+			 "backend %.64s: made for version %u of the interface, not %u", name,
 			 ops->abi_version, ZCOMP_ABI_VERSION);
 		return -EINVAL;
 	}
 	if (ops->struct_size != sizeof(*ops)) {
 		snprintf(error_text, ZCOMP_ERROR_TEXT,
-			 "backend %s: its table has %u bytes, not %zu", name, ops->struct_size,
+			 "backend %.64s: its table has %u bytes, not %zu", name, ops->struct_size,
 			 sizeof(*ops));
 		return -EINVAL;
 	}
@@ -75,8 +89,23 @@ int zcomp_check_ops(const struct zcomp_ops *ops, char error_text[ZCOMP_ERROR_TEX
 		lacks = "compress or decompress";
 	else if (ops->submit && !ops->stop)
 		lacks = "stop, which submit needs";
-	if (!lacks)
-		return 0;
-	snprintf(error_text, ZCOMP_ERROR_TEXT, "backend %s: its table lacks %s", name, lacks);
-	return -EINVAL;
+	if (lacks) {
+		snprintf(error_text, ZCOMP_ERROR_TEXT, "backend %.64s: its table lacks %s", name,
+			 lacks);
+		return -EINVAL;
+	}
+	if (!zcomp_name_is_valid(name)) {
+		snprintf(error_text, ZCOMP_ERROR_TEXT,
+			 "backend %.64s: no good name: allowed are 1 to %u of a-z, 0-9, '.', '_' "
+			 "and '-'",
+			 name, ZCOMP_NAME_MAX);
+		return -EINVAL;
+	}
+	if (!levels_make_sense(ops)) {
+		snprintf(error_text, ZCOMP_ERROR_TEXT,
+			 "backend %s: its levels %d..%d with the default %d make no sense", name,
+			 ops->level_min, ops->level_max, ops->level_default);
+		return -EINVAL;
+	}
+	return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef ZT_ZCOMP_REGISTRY_H
 #define ZT_ZCOMP_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/compiler.h"
@@ -15,6 +16,9 @@ const struct zcomp_ops *zcomp_find_ops(const char *name);
 
 /** zcomp_ops_at() - iterate: the @idx-th algorithm that a user may name, NULL at the end */
 const struct zcomp_ops *zcomp_ops_at(size_t idx);
+
+/** zcomp_name_is_valid() - whether @name is one that an algorithm may have */
+bool zcomp_name_is_valid(const char *name);
 
 /** zcomp_accel_ops() - the pseudo-accelerator; it drives an algorithm and is none itself */
 const struct zcomp_ops *zcomp_accel_ops(void);

@@ -12,6 +12,8 @@
 
 #include "zcomp/zcomp.h"
 
+struct zcomp_module;
+
 #define ZCOMP_CACHE_LINE 64
 
 /* In the order of struct zcomp_stat. */
@@ -29,7 +31,12 @@ enum zcomp_counter {
 	COUNT_BAD_STREAM,
 	COUNT_BUSY,
 	COUNT_ERROR,
-	NR_ZCOMP_COUNTERS,
+	COUNT_TIMEOUT,
+	COUNT_RESET,
+	COUNT_DEAD,
+	COUNT_SHUTDOWN,
+	COUNT_LATENCY, /* ZCOMP_LATENCY_BUCKETS of them */
+	NR_ZCOMP_COUNTERS = COUNT_LATENCY + ZCOMP_LATENCY_BUCKETS,
 };
 
 /*
@@ -51,6 +58,7 @@ struct zcomp {
 	const struct zcomp_ops *algorithm;
 	const struct zcomp_ops *ops; /* to call: the algorithm's, or the accelerator's around it */
 	struct zcomp_params params;
+	struct zcomp_module *module; /* that the table came from, or NULL; unloaded last */
 	bool managed; /* the core's decision, after what the backend reported */
 	const char *degraded;
 	struct thread_strm *threads; /* nr_streams */

@@ -12,10 +12,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/alloc.h"
 #include "util/log.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 #include "zcomp/streams.h"
 
@@ -172,12 +174,24 @@ int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_
 		 struct zcomp **out_comp)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(config->name);
-	char list[128];
+	struct zcomp_module *module = NULL;
+	struct zcomp *comp;
+	int error;
 
-	if (!ops)
-		return refuse(error_text, -ENOENT, "compress=%.64s: unknown algorithm; allowed: %s",
-			      config->name, zcomp_ops_list(list, sizeof(list)));
-	return zcomp_create_ops(ops, config, error_text, out_comp);
+	if (!ops) {
+		error = zcomp_module_open(config->name, error_text, &module);
+		if (error)
+			return error;
+		ops = zcomp_module_ops(module);
+	}
+	error = zcomp_create_ops(ops, config, error_text, &comp);
+	if (error) {
+		zcomp_module_close(module);
+		return error;
+	}
+	comp->module = module;
+	*out_comp = comp;
+	return 0;
 }
 
 void zcomp_stop(struct zcomp *comp)
@@ -188,12 +202,16 @@ void zcomp_stop(struct zcomp *comp)
 
 void zcomp_destroy(struct zcomp *comp)
 {
+	struct zcomp_module *module;
+
 	if (!comp)
 		return;
+	module = comp->module;
 	zcomp_stop(comp);
 	streams_exit(comp);
 	comp->ops->release_params(&comp->params);
 	zt_free(comp);
+	zcomp_module_close(module);
 }
 
 const char *zcomp_name(const struct zcomp *comp)
@@ -222,13 +240,48 @@ static void count_compressed(struct zcomp *comp, bool managed, const struct zcom
 		zcomp_count(comp, first + 2, req->dst_len);
 }
 
+static enum zcomp_counter fallback_reason(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return COUNT_BUSY;
+	case -ETIMEDOUT:
+		return COUNT_TIMEOUT;
+	case -ECANCELED:
+		return COUNT_RESET;
+	case -EOWNERDEAD:
+		return COUNT_DEAD;
+	case -ESHUTDOWN:
+		return COUNT_SHUTDOWN;
+	default:
+		return COUNT_ERROR;
+	}
+}
+
 /* An accelerator's result counts as its work; a failure counts as a reason to fall back. */
 static void count_managed(struct zcomp *comp, const struct zcomp_req *req, int error)
 {
 	if (!error || error == -ENOSPC)
 		count_compressed(comp, true, req, error);
 	else
-		zcomp_count(comp, error == -EBUSY ? COUNT_BUSY : COUNT_ERROR, 1);
+		zcomp_count(comp, fallback_reason(error), 1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void count_latency(struct zcomp *comp, uint64_t ns)
+{
+	unsigned bucket = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
+
+	if (bucket >= ZCOMP_LATENCY_BUCKETS)
+		bucket = ZCOMP_LATENCY_BUCKETS - 1;
+	zcomp_count(comp, COUNT_LATENCY + bucket, 1);
 }
 
 static int compress_sync(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
@@ -305,6 +358,8 @@ static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *re
 	struct zcomp_pending pending = strm->pending;
 
 	count_managed(arg, req, error);
+	if (!error || error == -ENOSPC)
+		count_latency(arg, now_ns() - pending.submitted_ns);
 	if (!error)
 		pending.caller_req->dst_len = req->dst_len;
 	pending.done(pending.arg, strm, pending.caller_req, error);
@@ -323,10 +378,17 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 	strm->pending.caller_req = req;
 	strm->pending.done = done;
 	strm->pending.arg = arg;
+	strm->pending.submitted_ns = now_ns();
 	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, comp);
 	if (error)
-		zcomp_count(comp, error == -EBUSY ? COUNT_BUSY : COUNT_ERROR, 1);
+		zcomp_count(comp, fallback_reason(error), 1);
 	return error;
+}
+
+bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm)
+{
+	ZT_ASSERT(strm->zcomp_managed && strm->comp == comp);
+	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm);
 }
 
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)
@@ -345,13 +407,24 @@ void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)
 		.fallback_bad_stream = zcomp_counter_sum(comp, COUNT_BAD_STREAM),
 		.fallback_busy = zcomp_counter_sum(comp, COUNT_BUSY),
 		.fallback_error = zcomp_counter_sum(comp, COUNT_ERROR),
+		.fallback_timeout = zcomp_counter_sum(comp, COUNT_TIMEOUT),
+		.fallback_reset = zcomp_counter_sum(comp, COUNT_RESET),
+		.fallback_dead = zcomp_counter_sum(comp, COUNT_DEAD),
+		.fallback_shutdown = zcomp_counter_sum(comp, COUNT_SHUTDOWN),
+		.device = { .struct_size = sizeof(stat.device) },
 		.nr_streams = comp->nr_streams,
 		.managed = comp->managed,
 		.degraded = comp->degraded,
 	};
 
-	if (comp->managed && comp->ops->get_stat)
-		comp->ops->get_stat(&comp->params, &stat.queued_now, &stat.queued_max,
-				    &stat.completed);
+	for (unsigned i = 0; i < ZCOMP_LATENCY_BUCKETS; i++)
+		stat.mgmt_latency[i] = zcomp_counter_sum(comp, COUNT_LATENCY + i);
+	if (comp->managed && comp->ops->get_stat) {
+		comp->ops->get_stat(&comp->params, &stat.device);
+		if (stat.device.degraded) {
+			stat.managed = false;
+			stat.degraded = stat.device.degraded;
+		}
+	}
 	*out_stat = stat;
 }

@@ -28,7 +28,7 @@ enum zstrm_pref {
 #define ZCOMP_ERROR_TEXT 256
 
 struct zcomp_config {
-	const char *name; /* "lz4", "lz4hc", "zstd", "null" */
+	const char *name; /* "lz4", "lz4hc", "zstd", "null", or a module's name or absolute path */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t unit; /* largest request in bytes; ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT by 4096 */
 	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
@@ -38,6 +38,9 @@ struct zcomp_config {
 	size_t dict_size;
 };
 
+/* Bucket i counts times of 2^i to 2^(i+1) - 1 ns; the last one all that are longer: from 2.1 s. */
+#define ZCOMP_LATENCY_BUCKETS 32u
+
 struct zcomp_stat {
 	/* Calls and bytes in and out, of per-thread streams. */
 	uint64_t compress_calls, compress_in, compress_out;
@@ -45,10 +48,15 @@ struct zcomp_stat {
 	uint64_t decompress_calls, decompress_in, decompress_out;
 	uint64_t fallback_no_stream; /* managed was preferred, get_stream() said NULL */
 	uint64_t fallback_bad_stream; /* a managed stream had too small buffers and was put back */
-	uint64_t fallback_busy; /* submit() refused */
-	uint64_t fallback_error; /* a managed compression ended with an error other than -ENOSPC */
-	uint64_t queued_now, queued_max; /* accelerator's queue */
-	uint64_t completed; /* requests that the accelerator ended, in whatever way */
+	uint64_t fallback_busy; /* submit() refused: the queue was full */
+	uint64_t fallback_error; /* a managed compression failed, for another reason than these: */
+	uint64_t fallback_timeout; /* missed its deadline */
+	uint64_t fallback_reset; /* was in the device when that was reset */
+	uint64_t fallback_dead; /* was with an engine that died */
+	uint64_t fallback_shutdown; /* managed streams were stopped, or switched off */
+	/* Submitted requests that ended with a result, by the time from submit to done(). */
+	uint64_t mgmt_latency[ZCOMP_LATENCY_BUCKETS];
+	struct zcomp_backend_stat device; /* what the backend itself counts */
 	uint32_t nr_streams; /* per-thread streams */
 	bool managed; /* the core uses managed streams */
 	const char *degraded; /* why not, though asked for or claimed; NULL otherwise */
@@ -62,7 +70,10 @@ struct zcomp_stat {
  * An accelerator that cannot be set up is no error: managed streams are then off, a line goes to
  * the log and zcomp_stat.degraded says why.
  *
- * Return: 0, -ENOENT no such algorithm, -EINVAL a parameter out of range, -ENOMEM.
+ * A module stays loaded until zcomp_destroy() has ended everything that came from it.
+ *
+ * Return: 0, -ENOENT no such algorithm, -EINVAL a parameter out of range, -ENOMEM, or what
+ *         zcomp_module_open() says.
  */
 int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_TEXT],
 		 struct zcomp **out_comp) ZT_MUST_CHECK;
@@ -149,11 +160,19 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
  * don't.
  *
  * Return: 0: @done will be called exactly once, from another thread, maybe before this returns.
- *         Otherwise it will not: -EBUSY queue full or stopping (counted as fallback_busy),
- *         -EOPNOTSUPP the backend has no submit, or another error of it (fallback_error).
+ *         Otherwise it will not: -EBUSY queue full (counted as fallback_busy), -ESHUTDOWN stopped
+ *         or switched off (fallback_shutdown), -EOPNOTSUPP the backend has no submit, or another
+ *         error of it (fallback_error).
  */
 int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
 		 zcomp_done_fn done, void *arg) ZT_MUST_CHECK;
+
+/**
+ * zcomp_cancel() - take a submitted request back that no engine has begun
+ * Context: any thread, while it is known that nobody has put the stream (@done may run meanwhile).
+ * Return: true: @done will not come, and the stream is the caller's to put; false: it will, or has.
+ */
+bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm) ZT_MUST_CHECK;
 
 /** zcomp_managed() - whether managed streams are on */
 bool zcomp_managed(const struct zcomp *comp);

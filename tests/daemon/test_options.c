@@ -2,11 +2,14 @@
 /* test_options.c - the command line: every option right, wrong and at its edges. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/dict.h"
 #include "daemon/option_table.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/module.h"
 #include "zcomp/registry.h"
 
 static const struct options_env env = {
@@ -130,6 +133,85 @@ START_TEST(test_compression_and_level_are_taken)
 		ck_assert_msg(o.super.level == cases[i].level, "%s", cases[i].list);
 		options_free(&o);
 	}
+}
+END_TEST
+
+/* Whether it is a module at all is seen when it is loaded: any file will do here. */
+START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
+{
+	struct options o;
+	struct options_error error;
+	char dir[] = "options-test.XXXXXX", path[256], list[300], cwd[128];
+	FILE *file;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_ptr_nonnull(getcwd(cwd, sizeof(cwd)));
+	snprintf(path, sizeof(path), "%s/%s/ztmpfs-mine.so", cwd, dir);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fclose(file);
+	snprintf(list, sizeof(list), "compress=%s", path);
+	good(list, &o);
+	ck_assert_str_eq(o.super.compress, path);
+	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
+	options_free(&o);
+	snprintf(list, sizeof(list), "compress=%s:-3", path);
+	good(list, &o);
+	ck_assert_str_eq(o.super.compress, path);
+	ck_assert_int_eq(o.super.level, -3);
+	options_free(&o);
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "compress=mine", "/m"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, zcomp_module_dir));
+	zcomp_module_dir = dir;
+	good("compress=mine:7", &o);
+	ck_assert_str_eq(o.super.compress, "mine");
+	ck_assert_int_eq(o.super.level, 7);
+	options_free(&o);
+	unlink(path);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/m"), -EINVAL);
+	rmdir(dir);
+}
+END_TEST
+
+START_TEST(test_dictionary_is_a_file_of_limited_size)
+{
+	struct options o;
+	struct options_error error;
+	char path[] = "options-test.XXXXXX";
+	void *data = NULL;
+	size_t size = 0;
+	int fd = mkstemp(path);
+
+	good("dict=/a/b", &o);
+	ck_assert_str_eq(o.dict_path, "/a/b");
+	options_free(&o);
+	good("", &o);
+	ck_assert_ptr_null(o.dict_path);
+	options_free(&o);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "has 0 bytes: allowed are 1 to 16777216"));
+	ck_assert_int_eq(write(fd, "dictionary", 10), 10);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), 0);
+	ck_assert_uint_eq(size, 10);
+	ck_assert_mem_eq(data, "dictionary", 10);
+	zt_free(data);
+	zt_fault_set(1);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -ENOMEM);
+	zt_fault_set(0);
+	ck_assert_int_eq(ftruncate(fd, DICT_FILE_MAX), 0);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), 0);
+	zt_free(data);
+	ck_assert_int_eq(ftruncate(fd, DICT_FILE_MAX + 1), 0);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -EINVAL);
+	close(fd);
+	unlink(path);
+	ck_assert_int_eq(dict_load(path, &error, &data, &size), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(error.text, "option dict=options-test."));
+	ck_assert_int_eq(dict_load("/dev/null", &error, &data, &size), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "is no regular file"));
 }
 END_TEST
 
@@ -273,6 +355,10 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=null:0", "null" },
 		{ "compress=null:1", "null" },
 		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
+		{ "compress=/no/such/module.so", "absolute path" },
+		{ "compress=/no/such/module.so:3", "absolute path" },
+		{ "compress=zstd:-2147483648", "zstd" },
+		{ "dict=", "not empty" },
 		{ "cluster=2k", "4k, 8k" },
 		{ "cluster=256k", "128k" },
 		{ "cluster=5000", "4k, 8k" },
@@ -496,6 +582,8 @@ int main(void)
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
+	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
 	tcase_add_test(tc, test_accelerator_takes_engines_and_depth);

@@ -16,8 +16,8 @@
 #include "fs/super.h"
 #include "tests/lib/zt_check.h"
 
-static const struct fs_cred root_cred = { 0, 0 };
-static const struct fs_cred user_cred = { 1000, 1000 };
+static const struct fs_cred root_cred = { .uid = 0 };
+static const struct fs_cred user_cred = { .uid = 1000, .gid = 1000 };
 
 static inline struct super_params fixture_params(void)
 {

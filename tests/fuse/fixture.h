@@ -22,7 +22,7 @@ static struct super *sb;
 static struct ztfuse front;
 static struct wire wire;
 
-static void fixture_start(enum ztfuse_cache cache)
+static void fixture_make(enum ztfuse_cache cache)
 {
 	const struct super_params params = {
 		.size = FIXTURE_SIZE,
@@ -38,6 +38,11 @@ static void fixture_start(enum ztfuse_cache cache)
 
 	ck_assert_msg(super_create(&params, text, &sb) == 0, "%s", text);
 	ztfuse_init(&front, sb, cache);
+}
+
+static inline void fixture_start(enum ztfuse_cache cache)
+{
+	fixture_make(cache);
 	wire_start(&wire, &front);
 }
 

@@ -6,6 +6,7 @@
  * finds the filesystem whole. Left out are those whose damage would meet libfuse alone: counts of
  * BATCH_FORGET, INTERRUPT and NOTIFY_REPLY.
  */
+#include "fuse/proto.h"
 #include "tests/fuse/fixture.h"
 
 #define NR_RANDOM 6000
@@ -50,6 +51,8 @@ static const struct form {
 	{ FUSE_FALLOCATE, sizeof(struct fuse_fallocate_in), 0 },
 	{ FUSE_LSEEK, sizeof(struct fuse_lseek_in), 0 },
 	{ FUSE_COPY_FILE_RANGE, sizeof(struct fuse_copy_file_range_in), 0 },
+	{ FUSE_TMPFILE, sizeof(struct fuse_create_in), 0 }, /* its name means nothing */
+	{ PROTO_STATX, sizeof(struct proto_statx_in), 0 },
 	{ FUSE_DESTROY, 0, 0 },
 };
 
@@ -195,9 +198,9 @@ static void learn(struct known *known, const struct form *form, const struct wir
 	struct fuse_entry_out entry;
 	const bool is_entry = form->opcode == FUSE_LOOKUP || form->opcode == FUSE_MKNOD ||
 			      form->opcode == FUSE_MKDIR || form->opcode == FUSE_SYMLINK ||
-			      form->opcode == FUSE_LINK;
+			      form->opcode == FUSE_LINK || form->opcode == FUSE_TMPFILE;
 
-	if (!is_entry || reply->error || reply->len != sizeof(entry))
+	if (!is_entry || reply->error || reply->len < sizeof(entry))
 		return;
 	memcpy(&entry, reply->data, sizeof(entry));
 	if (entry.nodeid == 0)
@@ -250,17 +253,30 @@ START_TEST(test_random_bytes_do_no_harm)
 }
 END_TEST
 
-int main(void)
+static void setup_transport(void)
 {
-	Suite *suite = suite_create("bad requests");
-	TCase *tc = tcase_create("bad requests");
+	fixture_make(ZTFUSE_CACHE_WRITEBACK);
+	wire_start_transport(&wire, &front, UINT64_MAX, 45);
+}
+
+static void add_case(Suite *suite, const char *name, void (*start)(void))
+{
+	TCase *tc = tcase_create(name);
 
 	tcase_set_timeout(tc, 30);
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, start, teardown);
 	tcase_add_test(tc, test_requests_cut_short_are_answered);
 	tcase_add_test(tc, test_requests_without_anything_are_answered);
 	tcase_add_test(tc, test_random_requests_do_no_harm);
 	tcase_add_test(tc, test_random_bytes_do_no_harm);
 	suite_add_tcase(suite, tc);
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("bad requests");
+
+	add_case(suite, "libfuse's loop", setup);
+	add_case(suite, "transport", setup_transport);
 	return zt_check_main(suite);
 }

@@ -64,7 +64,7 @@ START_TEST(test_requests_that_need_no_answer_are_declined_once_and_for_all)
 					    FUSE_ACCESS, FUSE_GETLK,    FUSE_SETLK,
 					    FUSE_SETLKW, FUSE_GETXATTR, FUSE_LISTXATTR,
 					    FUSE_OPEN,   FUSE_OPENDIR,  FUSE_CREATE,
-					    FUSE_BMAP,   FUSE_POLL,     FUSE_COPY_FILE_RANGE };
+					    FUSE_BMAP,   FUSE_POLL };
 	const uint64_t ino = make_file(ROOT, "f");
 	static const char zeros[128];
 

@@ -75,6 +75,45 @@ START_TEST(test_impossible_sizes_and_offsets_are_refused)
 }
 END_TEST
 
+static int copy(uint64_t from, uint64_t from_off, uint64_t to, uint64_t to_off, uint64_t len,
+		uint64_t flags, uint32_t *done)
+{
+	const struct fuse_copy_file_range_in in = {
+		.off_in = from_off,
+		.nodeid_out = to,
+		.off_out = to_off,
+		.len = len,
+		.flags = flags,
+	};
+	const struct wire_reply reply =
+		wire_call(&wire, FUSE_COPY_FILE_RANGE, from, &in, sizeof(in), NULL, 0);
+
+	if (!reply.error)
+		*done = ((const struct fuse_write_out *)reply.data)->size;
+	return reply.error;
+}
+
+START_TEST(test_ranges_are_copied)
+{
+	const uint64_t from = make_file(ROOT, "from"), to = make_file(ROOT, "to");
+	uint32_t done = 0;
+
+	fill(big, 200000, 1);
+	ck_assert_int_eq(wire_write(&wire, from, 0, big, 200000, 0), 200000);
+	ck_assert_int_eq(copy(from, 0, to, 65536, UINT64_MAX, 0, &done), 0);
+	ck_assert_uint_eq(done, 200000);
+	ck_assert_int_eq(wire_read(&wire, to, 65536, back, 200001), 200000);
+	ck_assert_mem_eq(back, big, 200000);
+	ck_assert_int_eq(copy(from, 200000, to, 0, 1, 0, &done), 0);
+	ck_assert_uint_eq(done, 0);
+	ck_assert_int_eq(copy(from, 1, to, 0, 65536, 0, &done), -EOPNOTSUPP);
+	ck_assert_int_eq(copy(from, 0, to, 0, 65536, 1, &done), -EINVAL);
+	ck_assert_int_eq(copy(from, UINT64_MAX, to, 0, 65536, 0, &done), -EINVAL);
+	ck_assert_int_eq(copy(from, 0, to, UINT64_MAX, 65536, 0, &done), -EINVAL);
+	ck_assert_int_eq(copy(from, 0, ROOT, 0, 65536, 0, &done), -EISDIR);
+}
+END_TEST
+
 START_TEST(test_largest_offset_can_be_written)
 {
 	const uint64_t ino = make_file(ROOT, "f");
@@ -245,6 +284,7 @@ int main(void)
 	tcase_add_test(tc, test_bytes_come_back_at_every_size);
 	tcase_add_test(tc, test_read_is_short_only_at_the_end);
 	tcase_add_test(tc, test_impossible_sizes_and_offsets_are_refused);
+	tcase_add_test(tc, test_ranges_are_copied);
 	tcase_add_test(tc, test_largest_offset_can_be_written);
 	tcase_add_test(tc, test_directories_have_no_content);
 	tcase_add_test(tc, test_full_filesystem_is_a_short_write_but_an_error_when_delayed);

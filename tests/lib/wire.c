@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fuse/transport.h"
+
 #define REPLY_ROOM (ZTFUSE_IO_MAX + 65536)
 
 static atomic_bool interrupt_next_reply;
@@ -91,12 +93,13 @@ static ssize_t server_read(int fd, void *buf, size_t room, void *userdata)
 
 static ssize_t server_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
+	const struct fuse_out_header *header = iov[0].iov_base;
 	ssize_t len = 0;
 
 	(void)userdata;
 	for (int i = 0; i < count; i++)
 		len += (ssize_t)iov[i].iov_len;
-	if (atomic_exchange(&interrupt_next_reply, false)) {
+	if (header->unique != 0 && atomic_exchange(&interrupt_next_reply, false)) {
 		/* The client must learn that it was served. */
 		struct fuse_out_header gone = *(struct fuse_out_header *)iov[0].iov_base;
 
@@ -144,13 +147,23 @@ static void send_request(struct wire *wire, uint32_t opcode, uint64_t nodeid, co
 	ck_assert(write_all(wire->fd, iov, 3));
 }
 
-/* The next reply, whatever it belongs to. */
+/* The next reply, whatever it belongs to; notifications before it are counted. */
 static struct wire_reply receive_reply(struct wire *wire, uint64_t *out_unique)
 {
 	struct wire_reply reply = { .data = reply_buf };
+	struct fuse_notify_inval_inode_out inval;
 	struct fuse_out_header header;
 
-	ck_assert_msg(read_all(wire->fd, &header, sizeof(header)), "the server has gone");
+	for (;;) {
+		ck_assert_msg(read_all(wire->fd, &header, sizeof(header)), "the server has gone");
+		if (header.unique != 0)
+			break;
+		ck_assert_int_eq(header.error, FUSE_NOTIFY_INVAL_INODE);
+		ck_assert_uint_eq(header.len, sizeof(header) + sizeof(inval));
+		ck_assert(read_all(wire->fd, &inval, sizeof(inval)));
+		ck_assert_int_lt(inval.off, 0); /* attributes alone, no pages */
+		wire->nr_invals++;
+	}
 	ck_assert_uint_ge(header.len, sizeof(header));
 	reply.error = header.error;
 	reply.len = header.len - sizeof(header);
@@ -214,17 +227,19 @@ bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *d
 	}
 }
 
-void wire_start(struct wire *wire, struct ztfuse *front)
+static void *transport_server(void *arg)
 {
-	static const struct fuse_custom_io io = { .read = server_read, .writev = server_writev };
+	struct wire *wire = arg;
+
+	ck_assert_int_eq(transport_serve_init(wire->transport), 0);
+	ck_assert_int_eq(transport_run(wire->transport), 0);
+	return NULL;
+}
+
+/* Both ends, and the session; its channel is the second. */
+static int wire_open(struct wire *wire, struct ztfuse *front)
+{
 	const struct ztfuse_session_params params = { .mount_opts = "fsname=test" };
-	struct fuse_init_in init = {
-		.major = FUSE_KERNEL_VERSION,
-		.minor = 31,
-		.max_readahead = 131072,
-		.flags = 0xffffffffu & ~(uint32_t)FUSE_INIT_EXT,
-	};
-	struct wire_reply reply;
 	int fds[2];
 
 	memset(wire, 0, sizeof(*wire));
@@ -232,12 +247,50 @@ void wire_start(struct wire *wire, struct ztfuse *front)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	wire->fd = fds[0];
 	ck_assert_int_eq(ztfuse_session_new(front, &params, &wire->se), 0);
-	ck_assert_int_eq(fuse_session_custom_io(wire->se, &io, fds[1]), 0);
-	ck_assert_int_eq(pthread_create(&wire->server, NULL, server_thread, wire), 0);
-	reply = wire_call(wire, FUSE_INIT, 0, &init, sizeof(init), NULL, 0);
+	return fds[1];
+}
+
+static void wire_init(struct wire *wire, uint64_t offered, uint32_t minor)
+{
+	const struct fuse_init_in init = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = minor,
+		.max_readahead = 131072,
+		.flags = (uint32_t)offered,
+		.flags2 = (uint32_t)(offered >> 32),
+	};
+	struct wire_reply reply = wire_call(wire, FUSE_INIT, 0, &init, sizeof(init), NULL, 0);
+
 	ck_assert_int_eq(reply.error, 0);
 	ck_assert_uint_eq(reply.len, sizeof(wire->init));
 	memcpy(&wire->init, reply.data, sizeof(wire->init));
+}
+
+void wire_start(struct wire *wire, struct ztfuse *front)
+{
+	static const struct fuse_custom_io io = { .read = server_read, .writev = server_writev };
+	const int fd = wire_open(wire, front);
+
+	ck_assert_int_eq(fuse_session_custom_io(wire->se, &io, fd), 0);
+	ck_assert_int_eq(pthread_create(&wire->server, NULL, server_thread, wire), 0);
+	wire_init(wire, 0xffffffffu & ~(uint32_t)FUSE_INIT_EXT, 31);
+}
+
+void wire_start_transport(struct wire *wire, struct ztfuse *front, uint64_t offered, uint32_t minor)
+{
+	/* A stream has no borders between requests, so one thread reads it. */
+	const struct transport_params params = {
+		.nr_threads = 1,
+		.nr_spare = 1,
+		.read = server_read,
+		.writev = server_writev,
+	};
+	const int fd = wire_open(wire, front);
+
+	ck_assert_int_eq(transport_create(front, &params, &wire->transport), 0);
+	ck_assert_int_eq(transport_attach(wire->transport, wire->se, fd), 0);
+	ck_assert_int_eq(pthread_create(&wire->server, NULL, transport_server, wire), 0);
+	wire_init(wire, offered, minor);
 }
 
 void wire_stop(struct wire *wire)
@@ -245,6 +298,7 @@ void wire_stop(struct wire *wire)
 	ck_assert_int_eq(close(wire->fd), 0);
 	ck_assert_int_eq(pthread_join(wire->server, NULL), 0);
 	fuse_session_destroy(wire->se);
+	transport_destroy(wire->transport);
 }
 
 static int take(struct wire_reply reply, void *out, size_t len)

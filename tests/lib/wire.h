@@ -22,10 +22,12 @@
 struct wire {
 	int fd; /* the client's end */
 	struct fuse_session *se;
+	struct transport *transport; /* NULL: libfuse's loop serves */
 	pthread_t server;
 	uint64_t unique; /* of the last request */
 	uint32_t uid, gid; /* who asks */
 	struct fuse_init_out init; /* what INIT agreed on */
+	unsigned nr_invals; /* notifications that attributes have changed, counted meanwhile */
 };
 
 /* One answer. */
@@ -39,6 +41,13 @@ struct wire_reply {
  * wire_start() - serve @front, and negotiate as a kernel of protocol 7.31 with all features does
  */
 void wire_start(struct wire *wire, struct ztfuse *front);
+
+/**
+ * wire_start_transport() - the same through our own transport, as a mount does it
+ * @offered: what the kernel offers, INIT's flags and flags2; @minor: its protocol's
+ */
+void wire_start_transport(struct wire *wire, struct ztfuse *front, uint64_t offered,
+			  uint32_t minor);
 
 /** wire_stop() - the connection ends, the server thread is joined, the session destroyed */
 void wire_stop(struct wire *wire);

@@ -171,7 +171,7 @@ static void disturb(uint64_t *random)
 		break;
 	default:
 		zcomp_get_stat(shared.comp, &stat);
-		ck_assert_uint_le(stat.queued_max, 16 + 4);
+		ck_assert_uint_le(stat.device.queued_max, 16 + 4);
 		for (uint64_t i = zt_random(random) % 50; i > 0; i--)
 			sched_yield();
 		break;
@@ -211,9 +211,9 @@ static void run_stress(const char *name, bool stop_in_the_middle)
 		pthread_join(threads[i], NULL);
 	stat = stat_of(shared.comp);
 	ck_assert_uint_eq(atomic_load(&shared.nr_done), atomic_load(&shared.nr_accepted));
-	ck_assert_uint_eq(stat.queued_now, 0);
-	ck_assert_uint_ge(stat.completed, atomic_load(&shared.nr_done));
-	ck_assert_uint_ge(stat.mgmt_calls + stat.fallback_error, stat.completed);
+	ck_assert_uint_eq(stat.device.queued_now, 0);
+	ck_assert_uint_ge(stat.device.completed, atomic_load(&shared.nr_done));
+	ck_assert_uint_ge(stat.mgmt_calls + stat.fallback_error, stat.device.completed);
 	zcomp_destroy(shared.comp);
 }
 

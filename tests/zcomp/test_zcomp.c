@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "tests/zcomp/fake.h"
+#include "zcomp/module.h"
 #include "util/alloc.h"
 
 static void create_says(const struct zcomp_config *config, int error, const char *sentence)
@@ -22,11 +23,14 @@ START_TEST(test_unknown_algorithm_is_named_with_those_allowed)
 {
 	struct zcomp_config config = config_of("foo", 4096);
 
+	zcomp_module_dir = "/no/such/folder";
 	create_says(&config, -ENOENT,
-		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
+		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null, or a module "
+		    "in /no/such/folder");
 	config.name = "";
 	create_says(&config, -ENOENT,
-		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null");
+		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null, or a module's "
+		    "name or absolute path");
 }
 END_TEST
 
@@ -231,7 +235,8 @@ END_TEST
  */
 START_TEST(test_managed_compression_that_fails_is_done_by_a_thread_stream)
 {
-	static const int errors[] = { -EBUSY, -EIO, -ETIMEDOUT, -ENOMEM };
+	static const int errors[] = { -EBUSY,     -EIO,        -ETIMEDOUT, -ENOMEM,
+				      -ECANCELED, -EOWNERDEAD, -ESHUTDOWN };
 	struct zcomp_config config = config_of(NULL, 4096);
 	struct zcomp_ops ops = fake_ops();
 	struct zcomp *comp = must_create_ops(&ops, &config);
@@ -252,8 +257,13 @@ START_TEST(test_managed_compression_that_fails_is_done_by_a_thread_stream)
 	ck_assert_int_eq(zcomp_compress(comp, strm, "hello", 5, 4096, &len), -ENOSPC);
 	stat = stat_of(comp);
 	ck_assert_uint_eq(stat.fallback_busy, 1);
-	ck_assert_uint_eq(stat.fallback_error, 4);
-	ck_assert_uint_eq(stat.compress_calls, 5);
+	ck_assert_uint_eq(stat.fallback_timeout, 1);
+	ck_assert_uint_eq(stat.fallback_reset, 1);
+	ck_assert_uint_eq(stat.fallback_dead, 1);
+	/* and once more, whose own stream had no room either */
+	ck_assert_uint_eq(stat.fallback_shutdown, 2);
+	ck_assert_uint_eq(stat.fallback_error, 2);
+	ck_assert_uint_eq(stat.compress_calls, 8);
 	ck_assert_uint_eq(stat.mgmt_calls, 1);
 	zcomp_stream_put(comp, strm);
 	zcomp_destroy(comp);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * proto.h - the kernel's protocol, with what older kernel headers lack.
+ *
+ * Layouts and numbers are those of include/uapi/linux/fuse.h of Linux 6.18 (protocol 7.45); each
+ * one says since when. Debian 12's header ends with 7.38.
+ */
+#ifndef ZT_FUSE_PROTO_H
+#define ZT_FUSE_PROTO_H
+
+#include <assert.h>
+#include <linux/fuse.h>
+#include <stdint.h>
+
+/* The newest protocol whose messages are understood here; what is beyond is not asked for. */
+#define PROTO_MINOR_MAX 42u
+
+/* 7.39: opcode, and INIT's flag for shared mappings of files that bypass the page cache */
+#define PROTO_STATX                52u
+#define PROTO_DIRECT_IO_ALLOW_MMAP (UINT64_C(1) << 36)
+/* 7.42 */
+#define PROTO_OVER_IO_URING (UINT64_C(1) << 41)
+
+/* 7.39, there struct fuse_sx_time and so on. They follow struct statx, bit for bit. */
+struct proto_sx_time {
+	int64_t tv_sec;
+	uint32_t tv_nsec;
+	int32_t reserved;
+};
+
+struct proto_statx {
+	uint32_t mask;
+	uint32_t blksize;
+	uint64_t attributes;
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint16_t mode;
+	uint16_t spare0;
+	uint64_t ino;
+	uint64_t size;
+	uint64_t blocks;
+	uint64_t attributes_mask;
+	struct proto_sx_time atime;
+	struct proto_sx_time btime;
+	struct proto_sx_time ctime;
+	struct proto_sx_time mtime;
+	uint32_t rdev_major;
+	uint32_t rdev_minor;
+	uint32_t dev_major;
+	uint32_t dev_minor;
+	uint64_t spare2[14];
+};
+static_assert(sizeof(struct proto_statx) == 256, "the size of struct statx");
+
+/* The first 16 bytes are struct fuse_getattr_in. */
+struct proto_statx_in {
+	uint32_t getattr_flags;
+	uint32_t reserved;
+	uint64_t fh;
+	uint32_t sx_flags;
+	uint32_t sx_mask;
+};
+static_assert(sizeof(struct proto_statx_in) == 24, "as the kernel sends it");
+
+struct proto_statx_out {
+	uint64_t attr_valid;
+	uint32_t attr_valid_nsec;
+	uint32_t flags;
+	uint64_t spare[2];
+	struct proto_statx stat;
+};
+static_assert(sizeof(struct proto_statx_out) == 288, "as the kernel takes it");
+
+#endif

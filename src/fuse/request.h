@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * request.h - what a handler can ask about its request beyond libfuse, and how it answers later.
+ *
+ * Everything here is meant for the thread that runs the handler, while it runs, unless said
+ * otherwise. Where requests come without our transport (libfuse's own loop), the questions are
+ * answered with "no" and nothing can be held.
+ *
+ * Answering later, from any thread: the handler calls ztfuse_hold() and, if that gave something,
+ * returns without a reply. The request's bytes (the data of a WRITE) stay where they are. Later
+ * somebody replies by libfuse's fuse_reply_...(), and after that calls ztfuse_release(), in this
+ * order.
+ */
+#ifndef ZT_FUSE_REQUEST_H
+#define ZT_FUSE_REQUEST_H
+
+#include <stdbool.h>
+
+#include "fs/inode.h"
+#include "fuse/fuse_ops.h"
+
+struct ztfuse_held; /* one request that is answered later, with its buffer */
+
+/** ztfuse_req_kill_suidgid() - the kernel wants set-ID bits cleared with this WRITE or SETATTR */
+bool ztfuse_req_kill_suidgid(fuse_req_t req);
+
+/**
+ * ztfuse_req_setid() - the same as the fs layer wants it; FS_SETID_BY_UID for other requests, which
+ * do not say
+ */
+enum fs_setid ztfuse_req_setid(fuse_req_t req);
+
+/** ztfuse_req_is_tmpfile() - what comes as CREATE is a file without a name (O_TMPFILE) */
+bool ztfuse_req_is_tmpfile(fuse_req_t req);
+
+/** ztfuse_req_is_statx() - what comes as GETATTR is STATX, and wants its form of answer */
+bool ztfuse_req_is_statx(fuse_req_t req);
+
+/**
+ * ztfuse_attr_changed() - have the kernel ask for the attributes of @ino again
+ * After a WRITE it forgets times and size alone, and would go on with the old mode.
+ */
+void ztfuse_attr_changed(fuse_req_t req, fuse_ino_t ino);
+
+/**
+ * ztfuse_hold() - take over the request and its buffer
+ * Return: NULL when as many as there may be are held: the handler answers now, as ever.
+ */
+struct ztfuse_held *ztfuse_hold(fuse_req_t req);
+
+/** ztfuse_release() - give both back, after the reply. Any thread; takes the transport's lock. */
+void ztfuse_release(struct ztfuse_held *held);
+
+#endif

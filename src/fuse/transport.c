@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * transport.c - how requests come from the kernel and replies go back. See transport.h.
+ *
+ * What libfuse takes for a request's number is the place of our own request in the table: so a
+ * reply, from whatever thread, finds its channel and the kernel's number without a search.
+ *
+ * Locks: transport.lock guards the list of spare requests, the end, and the workers' life; innermost,
+ * nothing is called under it but madvise(2) and pthread_kill(3). Requests themselves have one owner
+ * at a time and need no lock.
+ *
+ * A thread that waits in read(2) is woken by a signal that does nothing: at the end, and to give
+ * back a large buffer. A signal that comes just before read(2) is lost, so it is sent again until
+ * it has had its effect. It is only ever sent to threads that were seen waiting.
+ */
+#include "fuse/transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuse/proto.h"
+#include "fuse/request.h"
+#include "fuse/shim.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+#include "util/log.h"
+#include "util/sizes.h"
+
+#define WAKE_SIGNAL   SIGUSR1
+#define WAKE_AGAIN_NS 20000000L
+
+/*
+ * A buffer is read into so that the data of a WRITE begins on a page. The kernel refuses to be read
+ * into less than it may send.
+ */
+#define WRITE_HEAD  ((size_t)(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in)))
+#define BUFFER_LEAD ((size_t)ZT_PAGE_SIZE - WRITE_HEAD)
+#define BUFFER_ROOM(front) (WRITE_HEAD + (front)->io_max)
+#define BUFFER_SIZE(front) ((size_t)ZT_PAGE_SIZE + (front)->io_max)
+static_assert(WRITE_HEAD + ZTFUSE_SWAP_IO_MAX >= FUSE_MIN_READ_BUFFER &&
+		      WRITE_HEAD + ZTFUSE_IO_MAX >= FUSE_MIN_READ_BUFFER,
+	      "what the kernel asks for");
+
+/* What stays with a request when its buffer is trimmed: names, attributes, small writes. */
+#define BUFFER_KEEP ((size_t)64 * KIB)
+
+/* One request and its buffer; owned by a worker, by who holds it, or by the list of spare ones. */
+struct ztfuse_held {
+	struct transport *transport;
+	struct shim_request shim;
+	int fd; /* where it came from and its reply goes */
+	char *map; /* BUFFER_SIZE() bytes */
+	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
+	struct ztfuse_held *next; /* while spare */
+	bool cold; /* while spare: since the last trim */
+};
+
+enum worker_state {
+	WORKER_BUSY, /* or not there */
+	WORKER_READING,
+};
+
+struct worker {
+	struct transport *transport;
+	struct ztfuse_held
+		*req; /* what it reads into next; changed by itself, under transport.lock */
+	int fd;
+	pthread_t thread;
+	bool done; /* it serves no more, guarded by transport.lock */
+	/*
+	 * Stored before the worker looks at transport.stop, which is stored before others look
+	 * here (sequentially consistent both): a worker that was not seen waiting sees the end.
+	 */
+	_Atomic enum worker_state state;
+	atomic_bool trim; /* it shall trim its buffer when it wakes; relaxed, asked for again */
+	_Atomic unsigned served; /* relaxed: tells transport_trim() who has been idle */
+	unsigned served_before; /* at the last trim; transport_trim()'s own */
+};
+
+struct transport {
+	struct ztfuse *front;
+	struct fuse_session *se;
+	struct transport_params params;
+	struct shim_terms terms;
+	struct ztfuse_held *reqs; /* nr_reqs, the table of libfuse's request numbers less 1 */
+	unsigned nr_reqs;
+	struct worker *workers; /* params.nr_threads */
+	unsigned nr_workers; /* that run; guarded by lock */
+	atomic_bool stop;
+	pthread_mutex_t lock;
+	pthread_cond_t ended_cond;
+	bool ended; /* guarded by lock */
+	int error; /* why; guarded by lock */
+	struct ztfuse_held *spare; /* guarded by lock */
+};
+
+/* The request whose handler runs in this thread, and its worker; NULL: none of ours. */
+static _Thread_local struct ztfuse_held *current;
+static _Thread_local struct worker *current_worker;
+
+/* Handlers ---------------------------------------------------------------- */
+
+bool ztfuse_req_kill_suidgid(fuse_req_t req)
+{
+	(void)req;
+	return current && (current->shim.flags & SHIM_KILL_SUIDGID);
+}
+
+enum fs_setid ztfuse_req_setid(fuse_req_t req)
+{
+	if (!current ||
+	    (current->shim.opcode != FUSE_WRITE && current->shim.opcode != FUSE_SETATTR))
+		return FS_SETID_BY_UID;
+	return ztfuse_req_kill_suidgid(req) ? FS_SETID_KILL : FS_SETID_KEEP;
+}
+
+bool ztfuse_req_is_tmpfile(fuse_req_t req)
+{
+	(void)req;
+	return current && current->shim.opcode == FUSE_TMPFILE;
+}
+
+bool ztfuse_req_is_statx(fuse_req_t req)
+{
+	(void)req;
+	return current && current->shim.opcode == PROTO_STATX;
+}
+
+void ztfuse_attr_changed(fuse_req_t req, fuse_ino_t ino)
+{
+	(void)req;
+	/* Fails when the kernel does not know the inode any more: then it keeps nothing of it. */
+	if (current)
+		(void)fuse_lowlevel_notify_inval_inode(current->transport->se, ino, -1, 0);
+}
+
+struct ztfuse_held *ztfuse_hold(fuse_req_t req)
+{
+	struct worker *w = current_worker;
+	struct ztfuse_held *held = current, *instead;
+
+	(void)req;
+	if (!w || !held)
+		return NULL;
+	mutex_lock(&w->transport->lock);
+	instead = w->transport->spare;
+	if (instead) {
+		w->transport->spare = instead->next;
+		w->req = instead;
+	}
+	mutex_unlock(&w->transport->lock);
+	if (!instead)
+		return NULL;
+	current = NULL;
+	return held;
+}
+
+void ztfuse_release(struct ztfuse_held *held)
+{
+	struct transport *t = held->transport;
+
+	mutex_lock(&t->lock);
+	held->cold = false;
+	held->next = t->spare;
+	t->spare = held;
+	mutex_unlock(&t->lock);
+}
+
+/* Replies ----------------------------------------------------------------- */
+
+static ssize_t plain_read(int fd, void *buf, size_t size, void *userdata)
+{
+	(void)userdata;
+	return read(fd, buf, size);
+}
+
+static ssize_t plain_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	(void)userdata;
+	return writev(fd, iov, count);
+}
+
+/* libfuse's way to send a reply, or a notification (number 0). */
+static ssize_t hook_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	struct ztfuse *front = userdata;
+	struct transport *t = front->transport;
+	const struct fuse_out_header *header = iov[0].iov_base;
+
+	if (header->unique != 0) {
+		struct ztfuse_held *req = &t->reqs[header->unique - 1];
+
+		ZT_ASSERT(header->unique <= t->nr_reqs);
+		fd = req->fd;
+		shim_out(&t->terms, &req->shim, iov, count);
+		if (req->shim.opcode == FUSE_INIT)
+			front->kills_setid = t->terms.agreed & FUSE_HANDLE_KILLPRIV_V2;
+	}
+	return t->params.writev(fd, iov, count, userdata);
+}
+
+/*
+ * libfuse's way to read. Newer ones answer INIT while they mount; everything later is read by
+ * workers.
+ */
+static ssize_t hook_read(int fd, void *buf, size_t size, void *userdata)
+{
+	struct ztfuse *front = userdata;
+	struct transport *t = front->transport;
+	struct ztfuse_held *req = t->workers[0].req;
+	ssize_t len = t->params.read(fd, buf, size, userdata);
+
+	if (len <= 0)
+		return len;
+	req->fd = fd;
+	if (shim_in(&t->terms, &req->shim, buf, (size_t)len, (uint64_t)(req - t->reqs) + 1) ==
+	    SHIM_SERVE)
+		return len;
+	errno = EINTR; /* to be tried again */
+	return -1;
+}
+
+/* Receiving --------------------------------------------------------------- */
+
+static void *request_buf(const struct ztfuse_held *req)
+{
+	return req->map + BUFFER_LEAD;
+}
+
+static void request_touched(struct ztfuse_held *req, size_t len)
+{
+	if (len > atomic_load_explicit(&req->touched, memory_order_relaxed))
+		atomic_store_explicit(&req->touched, len, memory_order_relaxed);
+}
+
+static bool request_is_large(struct ztfuse_held *req)
+{
+	return atomic_load_explicit(&req->touched, memory_order_relaxed) > BUFFER_KEEP;
+}
+
+/* By the request's owner, or while it is spare. */
+static void request_trim(struct ztfuse_held *req)
+{
+	/* Fails for a wrong range only. */
+	(void)madvise(req->map + BUFFER_KEEP,
+		      BUFFER_SIZE(req->transport->front) - BUFFER_KEEP, MADV_DONTNEED);
+	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
+}
+
+/* One request into @req. Return: its length, 0 at the end of the connection, -errno. */
+static ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
+{
+	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM(t->front), t->front);
+
+	if (len < 0)
+		return errno == ENODEV ? 0 : -errno;
+	request_touched(req, (size_t)len);
+	req->fd = fd;
+	return len;
+}
+
+/* Whether reading failed for a reason that passes: a signal, or a request withdrawn meanwhile. */
+static bool passes(ssize_t error)
+{
+	return error == -EINTR || error == -EAGAIN || error == -ENOENT;
+}
+
+static void request_serve(struct transport *t, struct ztfuse_held *req, size_t len)
+{
+	struct fuse_buf buf = { .mem = request_buf(req), .size = len };
+	const uint64_t token = (uint64_t)(req - t->reqs) + 1;
+
+	if (shim_in(&t->terms, &req->shim, buf.mem, len, token) != SHIM_SERVE)
+		return;
+	current = req;
+	fuse_session_process_buf(t->se, &buf);
+	current = NULL;
+}
+
+int transport_serve_init(struct transport *t)
+{
+	struct ztfuse_held *req = t->workers[0].req;
+	const int fd = fuse_session_fd(t->se);
+	ssize_t len = 1;
+
+	while (len > 0 && !t->front->initialised && !fuse_session_exited(t->se)) {
+		do
+			len = request_receive(t, req, fd);
+		while (passes(len));
+		if (len > 0)
+			request_serve(t, req, (size_t)len);
+	}
+	if (t->front->initialised && !fuse_session_exited(t->se))
+		return 0;
+	return len < 0 ? (int)len : -EPROTO;
+}
+
+/* Workers ----------------------------------------------------------------- */
+
+/* One request from the kernel to its reply. Return: false when there are no more. */
+static bool worker_step(struct worker *w, int *out_error)
+{
+	struct transport *t = w->transport;
+	ssize_t len = 0;
+
+	atomic_store(&w->state, WORKER_READING);
+	if (!atomic_load(&t->stop))
+		len = request_receive(t, w->req, w->fd);
+	atomic_store_explicit(&w->state, WORKER_BUSY, memory_order_relaxed);
+	if (len > 0) {
+		request_serve(t, w->req, (size_t)len);
+		atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
+		return true;
+	}
+	if (passes(len)) {
+		if (atomic_exchange_explicit(&w->trim, false, memory_order_relaxed))
+			request_trim(w->req);
+		return true;
+	}
+	*out_error = (int)len;
+	return false;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct worker *w = arg;
+	struct transport *t = w->transport;
+	int error = 0;
+
+	current_worker = w;
+	while (worker_step(w, &error))
+		;
+	mutex_lock(&t->lock);
+	w->done = true;
+	if (!t->ended)
+		t->error = error;
+	t->ended = true;
+	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	mutex_unlock(&t->lock);
+	return NULL;
+}
+
+static int clone_channel(int master)
+{
+	uint32_t number = (uint32_t)master;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FUSE_DEV_IOC_CLONE, &number) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+/* A worker without a channel of its own shares the session's. */
+static void worker_open(struct worker *w, int master)
+{
+	int fd = w->transport->params.clone_fd ? clone_channel(master) : master;
+
+	if (fd < 0)
+		zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
+	w->fd = fd >= 0 ? fd : master;
+}
+
+static void worker_close(struct worker *w, int master)
+{
+	if (w->fd != master)
+		close(w->fd);
+}
+
+static int worker_start(struct worker *w, unsigned nr)
+{
+	const int master = fuse_session_fd(w->transport->se);
+	char name[16];
+	int error;
+
+	w->done = false;
+	atomic_store(&w->state, WORKER_BUSY);
+	worker_open(w, master);
+	error = zt_fault_hit() ? -EAGAIN : -pthread_create(&w->thread, NULL, worker_thread, w);
+	if (error) {
+		worker_close(w, master);
+		return error;
+	}
+	(void)snprintf(name, sizeof(name), "zt-fuse/%u", nr % 10000);
+	(void)pthread_setname_np(w->thread, name); /* for people only */
+	return 0;
+}
+
+static void wait_a_while(struct transport *t)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += WAKE_AGAIN_NS;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
+}
+
+/* With transport.lock held. */
+static void worker_wake(struct worker *w)
+{
+	if (!w->done && atomic_load(&w->state) == WORKER_READING)
+		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
+}
+
+static void worker_join(struct worker *w)
+{
+	struct transport *t = w->transport;
+
+	mutex_lock(&t->lock);
+	while (!w->done) {
+		worker_wake(w);
+		wait_a_while(t);
+	}
+	mutex_unlock(&t->lock);
+	zt_lock_check(pthread_join(w->thread, NULL));
+	worker_close(w, fuse_session_fd(t->se));
+}
+
+static int start_workers(struct transport *t)
+{
+	unsigned nr = 0;
+	int error = 0;
+
+	while (nr < t->params.nr_threads && !error) {
+		error = worker_start(&t->workers[nr], nr);
+		if (!error)
+			nr++;
+	}
+	if (nr == 0)
+		return error;
+	if (error)
+		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr,
+		       t->params.nr_threads, strerror(-error));
+	mutex_lock(&t->lock);
+	t->nr_workers = nr;
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
+static void do_nothing(int sig)
+{
+	(void)sig;
+}
+
+static void prepare_signal(void)
+{
+	struct sigaction wake = { .sa_handler = do_nothing };
+	sigset_t set;
+
+	/* These fail only for signals that do not exist. */
+	sigemptyset(&set);
+	sigaddset(&set, WAKE_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
+}
+
+int transport_run(struct transport *t)
+{
+	unsigned nr;
+	int error;
+
+	prepare_signal();
+	error = start_workers(t);
+	if (error)
+		return error;
+	mutex_lock(&t->lock);
+	while (!t->ended)
+		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
+	error = t->error;
+	nr = t->nr_workers;
+	t->nr_workers = 0; /* from here on transport_trim() leaves them alone */
+	mutex_unlock(&t->lock);
+	atomic_store(&t->stop, true);
+	fuse_session_exit(t->se);
+	for (unsigned i = 0; i < nr; i++)
+		worker_join(&t->workers[i]);
+	return error;
+}
+
+void transport_stop(struct transport *t)
+{
+	mutex_lock(&t->lock);
+	t->ended = true;
+	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	mutex_unlock(&t->lock);
+}
+
+/* Memory ------------------------------------------------------------------ */
+
+static void trim_worker(struct worker *w)
+{
+	const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
+	const bool idle = served == w->served_before;
+
+	w->served_before = served;
+	if (!idle || !request_is_large(w->req))
+		return;
+	atomic_store_explicit(&w->trim, true, memory_order_relaxed);
+	worker_wake(w);
+}
+
+void transport_trim(struct transport *t)
+{
+	mutex_lock(&t->lock);
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		trim_worker(&t->workers[i]);
+	for (struct ztfuse_held *req = t->spare; req; req = req->next) {
+		if (req->cold && request_is_large(req))
+			request_trim(req);
+		req->cold = true;
+	}
+	mutex_unlock(&t->lock);
+}
+
+static int make_requests(struct transport *t)
+{
+	t->reqs = zt_zalloc(t->nr_reqs * sizeof(*t->reqs));
+	if (!t->reqs)
+		return -ENOMEM;
+	for (unsigned i = 0; i < t->nr_reqs; i++) {
+		struct ztfuse_held *req = &t->reqs[i];
+
+		req->transport = t;
+		req->map = zt_map(BUFFER_SIZE(t->front));
+		if (!req->map)
+			return -ENOMEM;
+		if (i < t->params.nr_threads) {
+			t->workers[i].req = req;
+		} else {
+			req->next = t->spare;
+			t->spare = req;
+		}
+	}
+	return 0;
+}
+
+int transport_create(struct ztfuse *front, const struct transport_params *params,
+		     struct transport **out_transport)
+{
+	struct transport *t = zt_zalloc(sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->front = front;
+	t->params = *params;
+	if (!t->params.read)
+		t->params.read = plain_read;
+	if (!t->params.writev)
+		t->params.writev = plain_writev;
+	t->terms.wanted = FUSE_HANDLE_KILLPRIV_V2;
+	if (front->cache == ZTFUSE_CACHE_NEVER)
+		t->terms.wanted |= PROTO_DIRECT_IO_ALLOW_MMAP;
+	mutex_init(&t->lock);
+	zt_lock_check(pthread_cond_init(&t->ended_cond, NULL));
+	t->nr_reqs = params->nr_threads + params->nr_spare;
+	t->workers = zt_zalloc(params->nr_threads * sizeof(*t->workers));
+	if (!t->workers || make_requests(t) != 0) {
+		transport_destroy(t);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < params->nr_threads; i++)
+		t->workers[i].transport = t;
+	*out_transport = t;
+	return 0;
+}
+
+/* In place of ztfuse_init()'s: the maintenance thread may look at it only from here on. */
+static void trim_all(void *arg)
+{
+	struct transport *t = arg;
+
+	buffers_trim(&t->front->buffers);
+	transport_trim(t);
+}
+
+int transport_attach(struct transport *t, struct fuse_session *se, int fd)
+{
+	static const struct fuse_custom_io io = { .read = hook_read, .writev = hook_writev };
+	/* libfuse wants a number; the largest one is no descriptor, and closing it does nothing. */
+	int error = fuse_session_custom_io(se, &io, fd >= 0 ? fd : INT32_MAX);
+
+	if (error)
+		return error;
+	t->se = se;
+	t->front->transport = t;
+	if (!t->front->keeps_buffers)
+		super_set_tick(t->front->sb, trim_all, t);
+	return 0;
+}
+
+void transport_destroy(struct transport *t)
+{
+	if (!t)
+		return;
+	if (t->front->transport)
+		super_set_tick(t->front->sb, NULL, NULL);
+	if (t->reqs)
+		for (unsigned i = 0; i < t->nr_reqs; i++)
+			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));
+	t->front->transport = NULL;
+	zt_free(t->reqs);
+	zt_free(t->workers);
+	(void)pthread_cond_destroy(&t->ended_cond);
+	mutex_exit(&t->lock);
+	zt_free(t);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * transport.h - how requests come from the kernel and replies go back: threads that read the
+ * kernel's channel, their buffers, and the way around what libfuse does not know (shim.h).
+ *
+ * libfuse still takes each request apart and puts its reply together. Nothing of ours is allocated
+ * per request: each thread owns one request with its buffer, and a fixed number of spare ones takes
+ * the place of those that are answered later.
+ *
+ * Locks: transport.lock; see transport.c.
+ */
+#ifndef ZT_FUSE_TRANSPORT_H
+#define ZT_FUSE_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "fuse/fuse_ops.h"
+#include "util/compiler.h"
+
+struct transport; /* one per session */
+
+struct transport_params {
+	unsigned nr_threads; /* at least 1 */
+	unsigned nr_spare; /* how many requests may be held at once (request.h) */
+	bool clone_fd; /* a channel of its own for each thread */
+	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
+	ssize_t (*read)(int fd, void *buf, size_t size, void *userdata);
+	ssize_t (*writev)(int fd, struct iovec *iov, int count, void *userdata);
+};
+
+/**
+ * transport_create() - make it, with all requests and buffers it will ever need
+ * @front: its session's userdata; ends after the transport
+ * Return: 0 or -ENOMEM.
+ */
+int transport_create(struct ztfuse *front, const struct transport_params *params,
+		     struct transport **out_transport) ZT_MUST_CHECK;
+
+/**
+ * transport_attach() - make @se send its replies through the transport
+ * Comes before fuse_session_mount(), which brings the real channel; until then @se's channel is
+ * @fd, or one that says nothing (-1). libfuse owns @fd from here on.
+ * Return: 0 or -errno.
+ */
+int transport_attach(struct transport *t, struct fuse_session *se, int fd) ZT_MUST_CHECK;
+
+/**
+ * transport_serve_init() - answer the kernel's first request in the caller's thread
+ * Return: 0 or -errno; no terms were agreed on then.
+ */
+int transport_serve_init(struct transport *t) ZT_MUST_CHECK;
+
+/**
+ * transport_run() - serve requests until the connection ends or transport_stop()
+ * Makes the threads, waits, and joins them. Fewer threads than asked for are a warning, none is an
+ * error.
+ * Return: 0 or -errno when the channel failed.
+ */
+int transport_run(struct transport *t) ZT_MUST_CHECK;
+
+/** transport_stop() - have transport_run() return. Any thread, any time. */
+void transport_stop(struct transport *t);
+
+/** transport_trim() - give back memory of buffers that nobody has needed since the last call */
+void transport_trim(struct transport *t);
+
+/** transport_destroy() - no thread runs, nothing is held; NULL is allowed */
+void transport_destroy(struct transport *t);
+
+#endif

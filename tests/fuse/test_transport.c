@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_transport.c - threads, buffers, and answers from other threads.
+ *
+ * The channel is a pair of sockets that keep the borders of messages, so several threads may read
+ * it, as they read /dev/fuse. The table of requests is the test's own.
+ */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fuse/request.h"
+#include "fuse/transport.h"
+#include "tests/fuse/fixture.h"
+#include "util/alloc.h"
+#include "util/log.h"
+
+#define NR_THREADS 4u
+#define NR_SPARE   3u
+#define DATA_SIZE  100000u
+
+static struct transport *transport;
+static struct fuse_session *se;
+static pthread_t server;
+static int client = -1; /* the kernel's end */
+static int served; /* what transport_run() gave */
+
+/* Requests that are held until the test lets them go. */
+static struct held_write {
+	struct ztfuse_held *held;
+	fuse_req_t req;
+	const char *data;
+	size_t size;
+	uint64_t hash; /* of the data, when it came */
+} writes[16];
+static unsigned nr_writes;
+static pthread_mutex_t writes_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t writes_cond = PTHREAD_COND_INITIALIZER;
+static unsigned nr_answered_now; /* guarded by writes_lock */
+
+static uint64_t hash_of(const void *data, size_t size)
+{
+	const unsigned char *at = data;
+	uint64_t hash = 14695981039346656037u;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static void test_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	struct ztfuse_held *held = ztfuse_hold(req);
+
+	(void)ino;
+	(void)off;
+	(void)fi;
+	pthread_mutex_lock(&writes_lock);
+	if (held) {
+		writes[nr_writes++] =
+			(struct held_write){ held, req, buf, size, hash_of(buf, size) };
+		pthread_cond_broadcast(&writes_cond);
+	} else {
+		nr_answered_now++;
+	}
+	pthread_mutex_unlock(&writes_lock);
+	if (!held)
+		(void)fuse_reply_write(req, size);
+}
+
+static void test_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct statvfs st = { .f_bsize = 4096 };
+
+	(void)ino;
+	(void)fuse_reply_statfs(req, &st);
+}
+
+static void test_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct ztfuse *f = userdata;
+
+	conn->max_write = ZTFUSE_IO_MAX;
+	conn->max_read = ZTFUSE_IO_MAX;
+	f->initialised = true;
+}
+
+static const struct fuse_lowlevel_ops test_ops = {
+	.init = test_init,
+	.write = test_write,
+	.statfs = test_statfs,
+};
+
+static void send_message(uint32_t opcode, uint64_t unique, const void *fixed, size_t fixed_len,
+			 const void *data, size_t data_len)
+{
+	struct fuse_in_header header = {
+		.len = (uint32_t)(sizeof(header) + fixed_len + data_len),
+		.opcode = opcode,
+		.unique = unique,
+		.nodeid = FUSE_ROOT_ID,
+	};
+	struct iovec iov[] = {
+		{ .iov_base = &header, .iov_len = sizeof(header) },
+		{ .iov_base = (void *)(uintptr_t)fixed, .iov_len = fixed_len },
+		{ .iov_base = (void *)(uintptr_t)data, .iov_len = data_len },
+	};
+
+	ck_assert_int_eq(writev(client, iov, 3), header.len);
+}
+
+static uint64_t receive_answer(void)
+{
+	static char buf[65536];
+	const ssize_t len = read(client, buf, sizeof(buf));
+	struct fuse_out_header header;
+
+	ck_assert_int_ge(len, (ssize_t)sizeof(header));
+	memcpy(&header, buf, sizeof(header));
+	ck_assert_int_eq(header.error, 0);
+	ck_assert_uint_eq(header.len, (size_t)len);
+	return header.unique;
+}
+
+static void send_write(uint64_t unique, char fill)
+{
+	static char data[DATA_SIZE];
+	const struct fuse_write_in in = { .size = DATA_SIZE };
+
+	memset(data, fill, sizeof(data));
+	send_message(FUSE_WRITE, unique, &in, sizeof(in), data, sizeof(data));
+}
+
+static void *server_main(void *arg)
+{
+	(void)arg;
+	served = transport_serve_init(transport);
+	if (!served)
+		served = transport_run(transport);
+	return NULL;
+}
+
+static bool clone_fd;
+
+static int make_transport(unsigned nr_threads)
+{
+	const struct transport_params params = {
+		.nr_threads = nr_threads,
+		.nr_spare = NR_SPARE,
+		.clone_fd = clone_fd,
+	};
+
+	return transport_create(&front, &params, &transport);
+}
+
+static void open_channel(unsigned nr_threads)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	char max_read[32];
+	int fds[2], size = 2 * (int)MIB;
+
+	fixture_make(ZTFUSE_CACHE_WRITEBACK);
+	nr_writes = nr_answered_now = 0;
+	(void)snprintf(max_read, sizeof(max_read), "-omax_read=%u", ZTFUSE_IO_MAX);
+	ck_assert_int_eq(fuse_opt_add_arg(&args, "test"), 0);
+	ck_assert_int_eq(fuse_opt_add_arg(&args, max_read), 0);
+	se = fuse_session_new(&args, &test_ops, sizeof(test_ops), &front);
+	ck_assert_ptr_nonnull(se);
+	fuse_opt_free_args(&args);
+	ck_assert_int_eq(make_transport(nr_threads), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	client = fds[0];
+	ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	ck_assert_int_eq(transport_attach(transport, se, fds[1]), 0);
+}
+
+static void start(unsigned nr_threads)
+{
+	const struct fuse_init_in init = { .major = 7, .minor = 31, .flags = FUSE_MAX_PAGES };
+
+	open_channel(nr_threads);
+	ck_assert_int_eq(pthread_create(&server, NULL, server_main, NULL), 0);
+	send_message(FUSE_INIT, 1, &init, sizeof(init), NULL, 0);
+	ck_assert_uint_eq(receive_answer(), 1);
+}
+
+static void close_channel(void)
+{
+	close(client);
+	fuse_session_destroy(se);
+	transport_destroy(transport);
+	ztfuse_exit(&front);
+	super_destroy(sb);
+}
+
+static void stop(int expected)
+{
+	transport_stop(transport);
+	ck_assert_int_eq(pthread_join(server, NULL), 0);
+	ck_assert_int_eq(served, expected);
+	close_channel();
+}
+
+/* All threads sleep in read(2); none may be missed. */
+START_TEST(test_stop_wakes_threads_that_wait)
+{
+	start(NR_THREADS);
+	for (unsigned i = 0; i < 50; i++) {
+		send_message(FUSE_STATFS, i + 2, NULL, 0, NULL, 0);
+		ck_assert_uint_eq(receive_answer(), i + 2);
+	}
+	stop(0);
+}
+END_TEST
+
+START_TEST(test_stop_before_anything_was_served)
+{
+	start(NR_THREADS);
+	stop(0);
+}
+END_TEST
+
+START_TEST(test_end_of_the_channel_ends_the_threads)
+{
+	start(NR_THREADS);
+	ck_assert_int_eq(shutdown(client, SHUT_RDWR), 0);
+	ck_assert_int_eq(pthread_join(server, NULL), 0);
+	ck_assert_int_eq(served, 0);
+	close_channel();
+}
+END_TEST
+
+static void wait_for_writes(unsigned nr)
+{
+	pthread_mutex_lock(&writes_lock);
+	while (nr_writes < nr)
+		pthread_cond_wait(&writes_cond, &writes_lock);
+	pthread_mutex_unlock(&writes_lock);
+}
+
+static void answer(struct held_write *w)
+{
+	/* The bytes stay until they are given back, whatever else was received. */
+	ck_assert_uint_eq(hash_of(w->data, w->size), w->hash);
+	ck_assert_int_eq(fuse_reply_write(w->req, w->size), 0);
+	ztfuse_release(w->held);
+}
+
+START_TEST(test_held_requests_are_answered_later_in_any_order)
+{
+	start(1);
+	for (unsigned i = 0; i < NR_SPARE; i++)
+		send_write(10 + i, (char)('a' + i));
+	wait_for_writes(NR_SPARE);
+	/* Others are served meanwhile. */
+	send_message(FUSE_STATFS, 99, NULL, 0, NULL, 0);
+	ck_assert_uint_eq(receive_answer(), 99);
+	for (unsigned i = NR_SPARE; i-- > 0;) {
+		answer(&writes[i]);
+		ck_assert_uint_eq(receive_answer(), 10 + i);
+	}
+	stop(0);
+}
+END_TEST
+
+START_TEST(test_no_more_can_be_held_than_there_are_buffers)
+{
+	start(2);
+	for (unsigned i = 0; i < NR_SPARE; i++)
+		send_write(10 + i, 'x');
+	wait_for_writes(NR_SPARE);
+	send_write(50, 'y');
+	ck_assert_uint_eq(receive_answer(), 50);
+	ck_assert_uint_eq(nr_answered_now, 1);
+	answer(&writes[0]);
+	ck_assert_uint_eq(receive_answer(), 10);
+	send_write(51, 'z');
+	wait_for_writes(NR_SPARE + 1);
+	for (unsigned i = 1; i <= NR_SPARE; i++) {
+		answer(&writes[i]);
+		(void)receive_answer();
+	}
+	ck_assert_uint_eq(nr_answered_now, 1);
+	stop(0);
+}
+END_TEST
+
+START_TEST(test_data_of_a_write_begins_on_a_page)
+{
+	start(1);
+	send_write(10, 'x');
+	wait_for_writes(1);
+	ck_assert_uint_eq((uintptr_t)writes[0].data % 4096, 0);
+	answer(&writes[0]);
+	(void)receive_answer();
+	stop(0);
+}
+END_TEST
+
+static unsigned resident_pages(const char *data)
+{
+	unsigned char pages[DATA_SIZE / 4096];
+	unsigned nr = 0;
+
+	ck_assert_int_eq(mincore((void *)(uintptr_t)data, DATA_SIZE / 4096 * 4096, pages), 0);
+	for (unsigned i = 0; i < sizeof(pages); i++)
+		nr += pages[i] & 1;
+	return nr;
+}
+
+START_TEST(test_idle_buffers_give_their_memory_back)
+{
+	const char *own;
+
+	start(1);
+	/* One that becomes spare, and one that the thread keeps. */
+	send_write(10, 'x');
+	wait_for_writes(1);
+	ck_assert_uint_eq(resident_pages(writes[0].data), DATA_SIZE / 4096);
+	answer(&writes[0]);
+	(void)receive_answer();
+	send_write(11, 'y');
+	wait_for_writes(2);
+	own = writes[1].data;
+	ck_assert_ptr_ne(own, writes[0].data);
+	answer(&writes[1]);
+	(void)receive_answer();
+	for (unsigned i = 0; i < 200; i++) {
+		/* The first sees what was served since the last; the second that nothing was. */
+		transport_trim(transport);
+		transport_trim(transport);
+		send_message(FUSE_STATFS, 100 + i, NULL, 0, NULL, 0);
+		ck_assert_uint_eq(receive_answer(), 100 + i);
+		if (resident_pages(own) < 20 && resident_pages(writes[0].data) < 20)
+			break;
+	}
+	ck_assert_uint_lt(resident_pages(writes[0].data), 20);
+	ck_assert_uint_lt(resident_pages(own), 20);
+	stop(0);
+}
+END_TEST
+
+/* What may be missing ------------------------------------------------------ */
+
+START_TEST(test_no_memory_for_any_part)
+{
+	int error = -ENOMEM;
+
+	fixture_make(ZTFUSE_CACHE_WRITEBACK);
+	for (long n = 1; error; n++) {
+		zt_fault_set(n);
+		error = make_transport(2);
+		ck_assert(error == 0 || error == -ENOMEM);
+		ck_assert(!error == zt_fault_pending());
+		zt_fault_set(0);
+		ck_assert_int_lt(n, 100);
+	}
+	transport_destroy(transport);
+	ztfuse_exit(&front);
+	super_destroy(sb);
+}
+END_TEST
+
+static unsigned nr_warnings;
+
+static void count_warning(enum zt_log_level level, const char *line)
+{
+	(void)line;
+	nr_warnings += level == ZT_LOG_WARN;
+}
+
+START_TEST(test_no_thread_at_all_is_an_error)
+{
+	open_channel(2);
+	zt_fault_set_from(1);
+	ck_assert_int_eq(transport_run(transport), -EAGAIN);
+	zt_fault_set(0);
+	close_channel();
+}
+END_TEST
+
+START_TEST(test_fewer_threads_serve_with_a_warning)
+{
+	nr_warnings = 0;
+	zt_log_set_sink(count_warning);
+	open_channel(3);
+	transport_stop(transport); /* it runs, and ends at once */
+	zt_fault_set_from(3);
+	ck_assert_int_eq(transport_run(transport), 0);
+	zt_fault_set(0);
+	ck_assert_uint_eq(nr_warnings, 1);
+	close_channel();
+}
+END_TEST
+
+/* A socket has nothing to clone. */
+START_TEST(test_clone_fd_that_cannot_be_is_a_warning)
+{
+	nr_warnings = 0;
+	clone_fd = true;
+	zt_log_set_sink(count_warning);
+	start(2);
+	send_message(FUSE_STATFS, 7, NULL, 0, NULL, 0);
+	ck_assert_uint_eq(receive_answer(), 7);
+	stop(0);
+	ck_assert_uint_ge(nr_warnings, 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("transport");
+	TCase *tc = tcase_create("threads");
+
+	tcase_add_test(tc, test_stop_wakes_threads_that_wait);
+	tcase_add_test(tc, test_stop_before_anything_was_served);
+	tcase_add_test(tc, test_end_of_the_channel_ends_the_threads);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("held");
+	tcase_add_test(tc, test_held_requests_are_answered_later_in_any_order);
+	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
+	tcase_add_test(tc, test_data_of_a_write_begins_on_a_page);
+	tcase_add_test(tc, test_idle_buffers_give_their_memory_back);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("missing");
+	tcase_add_test(tc, test_no_memory_for_any_part);
+	tcase_add_test(tc, test_no_thread_at_all_is_an_error);
+	tcase_add_test(tc, test_fewer_threads_serve_with_a_warning);
+	tcase_add_test(tc, test_clone_fd_that_cannot_be_is_a_warning);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -110,8 +110,8 @@ struct zcomp_params {
 	const struct zcomp_host *host; /* never NULL */
 	/* The table of the algorithm that the accelerator drives; NULL for other backends. */
 	const struct zcomp_ops *inner_ops;
-	struct zcomp_accel_params accel;
 	void *drv_data; /* the backend's own */
+	struct zcomp_accel_params accel; /* last: it may grow */
 };
 
 /* What setup_params() reports. The core clears it first and decides afterwards what it uses. */
@@ -276,11 +276,12 @@ struct zcomp_ops {
 	void (*get_stat)(const struct zcomp_params *params, struct zcomp_backend_stat *out_stat);
 
 	/*
-	 * Optional, with submit(): take a request back that no engine has begun. True: it never was
-	 * submitted, neither done() nor unpin() will come, the stream is the caller's to put. Any
-	 * thread, while it is known that the caller has not put the stream.
+	 * Optional, with submit(): take the request back that was submitted with @arg, if no engine
+	 * has begun it. True: it never was submitted, neither done() nor unpin() will come, the
+	 * stream is the caller's to put. False: done() will come, or has; the stream may even carry
+	 * another request already. Any thread.
 	 */
-	bool (*cancel)(const struct zcomp_params *params, struct zcomp_strm *strm);
+	bool (*cancel)(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg);
 };
 
 /*

@@ -12,13 +12,22 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backends/accel.h"
 #include "backends/backends.h"
 
 #define DEFAULT_DEPTH       256u
+#define DEFAULT_BATCH       8u
 #define MAX_DEFAULT_ENGINES 8
+
+/*
+ * The default deadline: so many times what compressing one unit of text took when the device was
+ * set up, but no less than what a thread may wait for a CPU on a busy machine.
+ */
+#define DEADLINE_UNITS  50u
+#define MIN_DEADLINE_NS 100000000u
 
 /* Where the accelerator's streams begin and end tells them from the core's. */
 static struct managed_zstrm *strm_to_managed(const struct accel *accel, struct zcomp_strm *strm)
@@ -48,11 +57,12 @@ static int make_streams(struct accel *accel)
 	size_t unit = accel->inner.unit;
 	size_t each = 3 * unit;
 
+	accel->found = host->alloc(accel->nr_streams * sizeof(*accel->found));
 	accel->streams_size = accel->nr_streams * sizeof(*accel->streams);
 	accel->streams = host->map(accel->streams_size);
 	accel->buffers_size = accel->nr_streams * each;
 	accel->buffers = host->map(accel->buffers_size);
-	if (!accel->streams || !accel->buffers)
+	if (!accel->found || !accel->streams || !accel->buffers)
 		return -ENOMEM;
 	for (uint32_t i = accel->nr_streams; i-- > 0;) {
 		struct managed_zstrm *mstrm = &accel->streams[i];
@@ -72,9 +82,11 @@ static void free_device(struct accel *accel)
 	const struct zcomp_host *host = accel->inner.host;
 
 	host->free(accel->engines);
+	host->free(accel->found);
 	host->unmap(accel->streams, accel->streams_size);
 	host->unmap(accel->buffers, accel->buffers_size);
 	accel->engines = NULL;
+	accel->found = NULL;
 	accel->streams = NULL;
 	accel->buffers = NULL;
 }
@@ -88,23 +100,96 @@ static void log_missing_engines(const struct accel *accel, uint32_t wanted)
 	accel->inner.host->log(line);
 }
 
+/* Letters that repeat themselves as those of text do. */
+static void fill_sample(char *dst, size_t len)
+{
+	uint32_t random = 1;
+
+	for (size_t i = 0; i < len; i++) {
+		random = random * 1664525u + 1013904223u;
+		dst[i] = (char)('a' + (random >> 24) % 26);
+		if (i >= 64 && random >> 29)
+			dst[i] = dst[i - 1 - (random >> 20) % 64];
+	}
+}
+
+/* What one unit takes the algorithm inside, at its level, on this machine. No engine runs yet. */
+static int measure_unit(struct accel *accel, uint64_t *out_ns)
+{
+	struct zcomp_strm *strm = &accel->streams[0].strm;
+	struct zcomp_req req = { .src = strm->local_copy,
+				 .src_len = accel->inner.unit,
+				 .dst = strm->buffer,
+				 .dst_cap = strm->buffer_size };
+	uint64_t begin;
+	int error = accel->inner_ops->create_ctx(&accel->inner, &strm->ctx);
+
+	if (error)
+		return error;
+	fill_sample(strm->local_copy, accel->inner.unit);
+	begin = accel_now(accel);
+	/* Only its time counts. */
+	(void)accel->inner_ops->compress(&accel->inner, strm, &req);
+	*out_ns = accel_now(accel) - begin;
+	accel->inner_ops->destroy_ctx(&accel->inner, &strm->ctx);
+	strm->ctx.context = NULL;
+	return 0;
+}
+
+static int set_deadline(struct accel *accel)
+{
+	uint64_t unit_ns, latency_ns = accel->params.latency_us * UINT64_C(1000);
+	int error;
+
+	if (accel->params.deadline_us) {
+		accel->deadline_ns = accel->params.deadline_us * UINT64_C(1000);
+		return 0;
+	}
+	error = measure_unit(accel, &unit_ns);
+	if (error)
+		return error;
+	unit_ns *= DEADLINE_UNITS;
+	accel->deadline_ns =
+		(unit_ns > MIN_DEADLINE_NS ? unit_ns : MIN_DEADLINE_NS) + 2 * latency_ns;
+	return 0;
+}
+
+static void set_parameters(struct accel *accel, const struct zcomp_accel_params *wanted)
+{
+	struct zcomp_accel_params *params = &accel->params;
+
+	*params = *wanted;
+	if (!params->engines)
+		params->engines = default_engines();
+	if (!params->depth)
+		params->depth = DEFAULT_DEPTH;
+	if (!params->batch)
+		params->batch = DEFAULT_BATCH;
+	accel->nr_streams = params->depth + params->engines;
+}
+
 /* Return: NULL, or why there is no device; then nothing of it is left. */
 static const char *make_device(struct accel *accel, const struct zcomp_accel_params *wanted)
 {
-	uint32_t engines = wanted->engines ? wanted->engines : default_engines();
 	const char *reason = "no memory for the accelerator's streams";
+	uint32_t engines;
 
-	accel->depth = wanted->depth ? wanted->depth : DEFAULT_DEPTH;
-	accel->nr_streams = accel->depth + engines;
+	set_parameters(accel, wanted);
+	engines = accel->params.engines;
 	accel->engines = accel->inner.host->alloc(engines * sizeof(*accel->engines));
-	if (!accel->engines || make_streams(accel))
+	if (!accel->engines || make_streams(accel) || set_deadline(accel))
 		goto err_device;
 	if (pthread_mutex_init(&accel->idle_lock, NULL) != 0)
 		goto err_device;
 	if (accel_queue_init(accel))
 		goto err_idle_lock;
+	if (accel_watch_start(accel)) {
+		reason = "the accelerator's watchdog could not be started";
+		goto err_queue;
+	}
 	accel_engines_start(accel, engines);
 	if (accel->nr_engines == 0) {
+		accel_engines_stop(accel);
 		reason = "no engine of the accelerator could be started";
 		goto err_queue;
 	}
@@ -148,9 +233,7 @@ static void accel_stop(const struct zcomp_params *params)
 	struct accel *accel = params->drv_data;
 
 	if (accel->streams) {
-		accel_lock(&accel->idle_lock);
-		accel->closed = true;
-		accel_unlock(&accel->idle_lock);
+		atomic_store_explicit(&accel->closed, true, memory_order_relaxed);
 		accel_engines_stop(accel);
 	}
 	if (accel->inner_ops->stop)
@@ -200,29 +283,41 @@ static int accel_decompress(const struct zcomp_params *params, struct zcomp_strm
 
 /* Managed streams ------------------------------------------------------- */
 
+/* Closed is only a hint: who gets a stream all the same is refused by submit. */
 static struct zcomp_strm *accel_get_stream(const struct zcomp_params *params)
 {
 	struct accel *accel = params->drv_data;
-	struct managed_zstrm *mstrm = NULL;
+	struct managed_zstrm *mstrm;
 
+	if (atomic_load_explicit(&accel->closed, memory_order_relaxed))
+		return NULL;
 	accel_lock(&accel->idle_lock);
-	if (!accel->closed && accel->idle) {
-		mstrm = accel->idle;
+	mstrm = accel->idle;
+	if (mstrm)
 		accel->idle = mstrm->next;
-	}
 	accel_unlock(&accel->idle_lock);
 	return mstrm ? &mstrm->strm : NULL;
 }
 
-static void accel_put_stream(const struct zcomp_params *params, struct zcomp_strm *strm)
+void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm)
 {
-	struct accel *accel = params->drv_data;
-	struct managed_zstrm *mstrm = strm_to_managed(accel, strm);
-
 	accel_lock(&accel->idle_lock);
 	mstrm->next = accel->idle;
 	accel->idle = mstrm;
 	accel_unlock(&accel->idle_lock);
+}
+
+/* One that an engine still has comes to the idle list when the engine lets go of it. */
+static void accel_put_stream(const struct zcomp_params *params, struct zcomp_strm *strm)
+{
+	struct accel *accel = params->drv_data;
+	struct managed_zstrm *mstrm = strm_to_managed(accel, strm);
+	uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_acquire);
+
+	if (accel_state_of(state) == ACCEL_GIVEN_UP &&
+	    accel_state_move(mstrm, state, ACCEL_RETURNED))
+		return;
+	accel_idle_push(accel, mstrm);
 }
 
 static int accel_submit(const struct zcomp_params *params, struct zcomp_strm *strm,
@@ -233,11 +328,18 @@ static int accel_submit(const struct zcomp_params *params, struct zcomp_strm *st
 	return accel_queue_submit(accel, strm_to_managed(accel, strm), req, done, arg);
 }
 
+static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg)
+{
+	struct accel *accel = params->drv_data;
+
+	return accel_queue_cancel(accel, strm_to_managed(accel, strm), arg);
+}
+
 /* Somebody who waits for one request, on his own stack. */
 struct waiter {
 	pthread_mutex_t lock;
-	pthread_cond_t finished;
-	bool is_finished;
+	pthread_cond_t changed;
+	bool is_done, is_unpinned;
 	int error;
 };
 
@@ -249,28 +351,47 @@ static void wake_waiter(void *arg, struct zcomp_strm *strm, struct zcomp_req *re
 	(void)req;
 	accel_lock(&waiter->lock);
 	waiter->error = error;
-	waiter->is_finished = true;
-	pthread_cond_signal(&waiter->finished);
+	waiter->is_done = true;
+	pthread_cond_signal(&waiter->changed);
 	accel_unlock(&waiter->lock);
 }
 
+static void unpin_waiter(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	accel_lock(&waiter->lock);
+	waiter->is_unpinned = true;
+	pthread_cond_signal(&waiter->changed);
+	accel_unlock(&waiter->lock);
+}
+
+/*
+ * A request that is given up is waited for until the engine has let go of it (after the reset that
+ * follows): its caller goes on to use the same buffers.
+ */
 static int submit_and_wait(const struct zcomp_params *params, struct zcomp_strm *strm,
 			   struct zcomp_req *req)
 {
 	struct waiter waiter = {
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.finished = PTHREAD_COND_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
 	};
-	int error = accel_submit(params, strm, req, wake_waiter, &waiter);
+	struct zcomp_req mine = *req;
+	int error;
 
+	mine.unpin = unpin_waiter;
+	mine.unpin_arg = &waiter;
+	error = accel_submit(params, strm, &mine, wake_waiter, &waiter);
 	if (!error) {
 		accel_lock(&waiter.lock);
-		while (!waiter.is_finished)
-			pthread_cond_wait(&waiter.finished, &waiter.lock);
+		while (!waiter.is_done || !waiter.is_unpinned)
+			pthread_cond_wait(&waiter.changed, &waiter.lock);
 		error = waiter.error;
 		accel_unlock(&waiter.lock);
+		req->dst_len = mine.dst_len;
 	}
-	pthread_cond_destroy(&waiter.finished);
+	pthread_cond_destroy(&waiter.changed);
 	pthread_mutex_destroy(&waiter.lock);
 	return error;
 }
@@ -290,10 +411,16 @@ static void accel_get_stat(const struct zcomp_params *params, struct zcomp_backe
 	struct accel *accel = params->drv_data;
 
 	accel_lock(&accel->queue_lock);
+	out_stat->engines = accel->nr_running;
 	out_stat->queued_max = accel->in_flight_max;
+	memcpy(out_stat->batches, accel->batches, sizeof(out_stat->batches));
+	out_stat->degraded = accel->off;
 	accel_unlock(&accel->queue_lock);
 	out_stat->queued_now = atomic_load_explicit(&accel->in_flight, memory_order_relaxed);
 	out_stat->completed = atomic_load_explicit(&accel->completed, memory_order_relaxed);
+	out_stat->late = atomic_load_explicit(&accel->late, memory_order_relaxed);
+	out_stat->resets = atomic_load_explicit(&accel->resets, memory_order_relaxed);
+	out_stat->restarts = atomic_load_explicit(&accel->restarts, memory_order_relaxed);
 }
 
 const struct zcomp_ops backend_accel = {
@@ -311,4 +438,5 @@ const struct zcomp_ops backend_accel = {
 	.submit = accel_submit,
 	.stop = accel_stop,
 	.get_stat = accel_get_stat,
+	.cancel = accel_cancel,
 };

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * accel.h - the inside of the pseudo-accelerator, and the hooks by which tests hold it still.
+ * accel.h - the inside of the pseudo-accelerator, and the hooks by which tests rule it.
  *
  *   accel.c         the table: parameters, managed streams, synchronous calls
- *   accel_engine.c  the device: a bounded queue and its engines
+ *   accel_engine.c  the device: a bounded queue, and engines that empty it
+ *   accel_watch.c   the driver's watchdog: deadlines, resets, engines that died
+ *   accel_hook.c    simulated faults, and the hooks for tests
  *
  * A managed stream is in one place at a time:
  *
  *   idle list -get-> caller -submit-> queue -take-> engine -done-> caller -put-> idle list
+ *
+ * and a request that is given up is in two: its caller has heard -ETIMEDOUT or -ECANCELED and may
+ * have put the stream, while an engine still has it. It comes to the idle list when both have let
+ * go; see enum accel_state.
  *
  * Locks: idle_lock and queue_lock. They are never held together, and nothing is called under them.
  */
@@ -19,18 +25,60 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "ztmpfs/zcomp.h"
 
 struct accel;
+struct accel_engine;
+
+/* Who has a managed stream. */
+enum accel_state {
+	ACCEL_CALLER, /* its caller, or the idle list */
+	ACCEL_QUEUED, /* the queue; left under queue_lock only */
+	ACCEL_TAKEN, /* an engine; whoever changes this one calls done() */
+	ACCEL_GIVEN_UP, /* an engine, and its caller, who was told that nothing comes of it */
+	ACCEL_RETURNED, /* an engine alone: its caller has put it */
+};
+
+/* What a request is to meet; drawn when an engine takes it. */
+enum accel_fault {
+	ACCEL_FAULT_NONE,
+	ACCEL_FAULT_FAIL, /* end with managed_zstrm.error */
+	ACCEL_FAULT_STALL, /* its engine stops until a reset */
+	ACCEL_FAULT_RESET, /* the device resets itself */
+	ACCEL_FAULT_KILL, /* its engine dies */
+};
 
 /* A stream that the accelerator manages: no lock, since it has one owner at a time. */
 struct managed_zstrm {
 	struct zcomp_strm strm;
-	struct managed_zstrm *next; /* in the idle list or in the queue */
-	struct zcomp_req *req; /* these three: from submit to done */
+	struct managed_zstrm *next; /* in the idle list */
+	TAILQ_ENTRY(managed_zstrm) link; /* in the queue, then in its engine's lists */
+	/*
+	 * enum accel_state in the low bits, a number that each submit raises above them: so who has
+	 * seen a request exchanges the state of that one, and of no later one in the same stream.
+	 */
+	atomic_uint_fast64_t state;
+	atomic_uint_fast64_t submitted_ns; /* of the device's clock; relaxed */
+	/* From submit to done: the caller's. */
+	struct zcomp_req *req;
 	zcomp_done_fn done;
 	void *arg;
+	/* From take to finish: the engine's. */
+	atomic_uint engine; /* its number; relaxed */
+	struct zcomp_req work; /* a copy of *req, which may be gone when this one is given up */
+	enum accel_fault fault;
+	int error;
+	uint64_t due_ns; /* not to be delivered before */
+};
+
+TAILQ_HEAD(accel_list, managed_zstrm);
+
+enum engine_state {
+	ENGINE_NONE, /* no thread */
+	ENGINE_RUNS,
+	ENGINE_DEAD, /* its thread has ended, or is about to, with all that it had */
 };
 
 /* One worker thread. It has a context; streams have none, since they are many and engines few. */
@@ -38,40 +86,82 @@ struct accel_engine {
 	struct accel *accel;
 	uint32_t number;
 	pthread_t thread;
-	struct zcomp_ctx ctx; /* of the algorithm inside */
+	enum engine_state state; /* guarded by queue_lock */
+	struct zcomp_strm strm; /* the context, and the buffers of the request at hand */
+	/* The engine's own; the watchdog's when it is dead and joined. */
+	uint64_t generation; /* the last reset that it has seen */
+	struct accel_list batch; /* taken, not begun */
+	struct accel_list line; /* finished, and delivered when they are due: oldest first */
+	/* Relaxed; the watchdog looks at them. */
+	atomic_uint_fast64_t progress_ns; /* when it last took or finished something */
+	atomic_uint nr_held; /* requests that it has */
+};
+
+/* What the watchdog found: a request at the time when it looked. */
+struct accel_found {
+	struct managed_zstrm *mstrm;
+	uint64_t state;
+	int error; /* for done() */
 };
 
 struct accel {
 	/* Immutable after set-up. */
 	struct zcomp_params inner; /* of the algorithm inside */
 	const struct zcomp_ops *inner_ops;
-	uint32_t depth;
+	struct zcomp_accel_params params; /* defaults filled in */
+	uint64_t deadline_ns;
 	uint32_t nr_streams; /* depth in the queue, and one in the hands of each engine */
 	struct managed_zstrm *streams;
 	size_t streams_size;
 	char *buffers; /* of all streams */
 	size_t buffers_size;
-	struct accel_engine *engines;
-	uint32_t nr_engines; /* those that run; changed only when there are no other threads */
+	struct accel_engine *engines; /* nr_engines */
+	uint32_t nr_engines; /* those that were started */
+	bool has_watch;
+	pthread_t watch;
 
 	alignas(64) pthread_mutex_t idle_lock;
 	struct managed_zstrm *idle; /* last in, first out: warm buffers first */
-	bool closed; /* stopping: no stream is handed out */
+	atomic_bool closed; /* stopping, or switched off: no stream is handed out */
 
 	alignas(64) pthread_mutex_t queue_lock;
-	pthread_cond_t work; /* something to take, or stopping; waited for by engines */
-	struct managed_zstrm *head, **tail; /* first in, first out */
+	pthread_cond_t work; /* something to take, a reset, stopping; waited for by engines */
+	struct accel_list queue; /* first in, first out */
 	uint32_t nr_queued; /* at most depth */
 	uint32_t nr_waiting; /* engines that wait for work */
+	uint32_t nr_running; /* engines in ENGINE_RUNS */
+	uint64_t generation; /* raised by each reset */
 	bool stopping;
-	bool held; /* by a hook: engines take nothing */
-	uint64_t nr_fail; /* by a hook: so many requests still to fail */
-	int fail_error;
 	uint64_t in_flight_max;
+	uint64_t batches[ZCOMP_BATCH_BUCKETS];
+	uint64_t random; /* for the faults that parameters ask for */
+
+	/* Watchdog; guarded by queue_lock. */
+	pthread_cond_t watch_wake;
+	pthread_cond_t watch_looked; /* waited for by hooks */
+	bool watch_asleep; /* nothing is in flight: submit wakes it */
+	bool watch_stop;
+	bool reset_wanted;
+	uint32_t nr_dead; /* engines in ENGINE_DEAD */
+	uint64_t looks_wanted, looks_done;
+	unsigned nr_strikes; /* for resets and deaths with too little done between them */
+	uint64_t good_at_strike;
+	const char *off; /* why managed streams were switched off; NULL: they are on */
+	uint64_t next_look_ns;
+	struct accel_found *found; /* nr_streams; the watchdog's own */
+	uint32_t nr_found;
+
+	/* Hooks; guarded by queue_lock. */
+	bool held; /* engines take nothing */
+	uint64_t nr_fault; /* so many requests still to meet next_fault */
+	enum accel_fault next_fault;
+	int fail_error;
 
 	/* Relaxed: they order nothing. */
 	alignas(64) atomic_uint_fast64_t in_flight; /* submitted, done() not called yet */
-	atomic_uint_fast64_t completed;
+	atomic_uint_fast64_t completed, good, late;
+	atomic_uint_fast64_t resets, restarts;
+	atomic_uint_fast64_t clock_offset_ns; /* by a hook */
 };
 
 /* A lock call fails only for a broken invariant of ours. */
@@ -87,6 +177,41 @@ static inline void accel_unlock(pthread_mutex_t *mutex)
 		abort();
 }
 
+static inline void accel_count(atomic_uint_fast64_t *counter, uint64_t add)
+{
+	atomic_fetch_add_explicit(counter, add, memory_order_relaxed);
+}
+
+/* Of the device: the monotonic clock, and what a hook has added. */
+uint64_t accel_now(const struct accel *accel);
+
+/** accel_wait_until() - wait for @cond until the device's clock says @until_ns; queue_lock held */
+void accel_wait_until(struct accel *accel, pthread_cond_t *cond, uint64_t until_ns);
+
+#define ACCEL_STATE_BITS 3u
+
+static inline enum accel_state accel_state_of(uint64_t state)
+{
+	return (enum accel_state)(state & ((1u << ACCEL_STATE_BITS) - 1));
+}
+
+/*
+ * From @seen to @to, for that very request. What happened before the state was set happened before
+ * this returns true.
+ */
+static inline bool accel_state_move(struct managed_zstrm *mstrm, uint64_t seen, enum accel_state to)
+{
+	uint64_t next = (seen >> ACCEL_STATE_BITS << ACCEL_STATE_BITS) | (uint64_t)to;
+
+	return atomic_compare_exchange_strong_explicit(&mstrm->state, &seen, next,
+						       memory_order_acq_rel, memory_order_acquire);
+}
+
+/* accel.c */
+
+/** accel_idle_push() - the stream can be lent again */
+void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm);
+
 /* accel_engine.c */
 
 /** accel_queue_init() - an empty queue; no engine yet. Return: 0 or -ENOMEM. */
@@ -96,16 +221,54 @@ void accel_queue_exit(struct accel *accel);
 /** accel_engines_start() - start up to @wanted engines; @accel->nr_engines says how many run */
 void accel_engines_start(struct accel *accel, uint32_t wanted);
 
-/** accel_engines_stop() - refuse new requests, work off the queue, join; may be called again */
+/** accel_engine_run() - give an engine that has its context a thread. Return: 0 or -errno. */
+int accel_engine_run(struct accel_engine *engine);
+
+/**
+ * accel_engines_stop() - refuse new requests, end all that there are, join; may be called again
+ * Engines work off the queue; what they cannot do ends with -ESHUTDOWN.
+ */
 void accel_engines_stop(struct accel *accel);
 
-/** accel_queue_submit() - Return: 0, -EBUSY when full or stopping. */
+/** accel_queue_submit() - Return: 0, -EBUSY when full, -ESHUTDOWN when stopping or off. */
 int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
 		       zcomp_done_fn done, void *arg);
 
+/** accel_queue_cancel() - what came with @arg out of the queue again; false: it is not there */
+bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg);
+
+/** accel_queue_remove() - take a stream out of the queue; queue_lock held */
+void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm);
+
+/**
+ * accel_end() - tell the caller of a request whose state the calling thread has just changed
+ * @pinned: an engine still has it, and will say itself when it has let go
+ */
+void accel_end(struct accel *accel, struct managed_zstrm *mstrm, int error, bool pinned);
+
+/** accel_let_go() - an engine is through with a request that was given up */
+void accel_let_go(struct accel *accel, struct managed_zstrm *mstrm);
+
+/* accel_watch.c */
+
+/** accel_watch_start() - Return: 0 or -errno. */
+int accel_watch_start(struct accel *accel);
+void accel_watch_stop(struct accel *accel);
+
+/** accel_watch_wake() - have it look now; queue_lock held */
+void accel_watch_wake(struct accel *accel);
+
+/** accel_sweep() - end what engines left behind that run no more, with @error. All are joined. */
+void accel_sweep(struct accel *accel, int error);
+
+/* accel_hook.c */
+
+/** accel_draw_fault() - what a request is to meet; queue_lock held */
+enum accel_fault accel_draw_fault(struct accel *accel, int *out_error);
+
 /*
  * Hooks for tests, of any layer: @params is what zcomp_get_params() returns for a zcomp whose
- * managed streams are on. Any thread.
+ * managed streams are on. Any thread, but not from done().
  */
 
 /** accel_hold() - engines take nothing more from the queue, until accel_release() or stop */
@@ -114,6 +277,21 @@ void accel_release(const struct zcomp_params *params);
 
 /** accel_fail_next() - the next @count requests that engines take just end with @error */
 void accel_fail_next(const struct zcomp_params *params, uint64_t count, int error);
+
+/** accel_fault_next() - the next @count requests that engines take meet @fault */
+void accel_fault_next(const struct zcomp_params *params, uint64_t count, enum accel_fault fault);
+
+/** accel_reset() - reset the device; returns when that is over */
+void accel_reset(const struct zcomp_params *params);
+
+/**
+ * accel_advance_clock() - the device's clock jumps forward
+ * Returns when the watchdog has looked, and has ended what missed its deadline by that.
+ */
+void accel_advance_clock(const struct zcomp_params *params, uint64_t us);
+
+/** accel_look() - have the watchdog look, and wait until it has */
+void accel_look(const struct zcomp_params *params);
 
 /** accel_create_thread - pthread_create(), unless a test put something else there */
 extern int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr,

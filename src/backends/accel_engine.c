@@ -3,59 +3,126 @@
  * accel_engine.c - the device that the pseudo-accelerator pretends to be: a bounded queue, filled
  * without waiting, and engines (threads) that empty it.
  *
+ * An engine is a pipeline: what it has compressed stays in its line until the simulated latency is
+ * over, while it works on what came later. So latency adds to each request and takes nothing from
+ * the throughput, as long as the queue is deep enough.
+ *
  * queue_lock covers the queue only; nothing is compressed and nobody is called back under it.
  * Engines are joined by accel_engines_stop(), after the queue is empty.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include "backends/accel.h"
 
-/*
- * An engine takes several requests at once, so that the lock is not taken for each, but no more
- * than its share, so that none idles while another has a pile.
- */
-#define MAX_BATCH 8u
+#define NS_PER_S 1000000000u
 
 int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
 			   void *arg) = pthread_create;
 
+uint64_t accel_now(const struct accel *accel)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec +
+	       atomic_load_explicit(&accel->clock_offset_ns, memory_order_relaxed);
+}
+
+/* A hook that moves the clock wakes everybody afterwards. */
+void accel_wait_until(struct accel *accel, pthread_cond_t *cond, uint64_t until_ns)
+{
+	uint64_t offset = atomic_load_explicit(&accel->clock_offset_ns, memory_order_relaxed);
+	uint64_t real = until_ns > offset ? until_ns - offset : 0;
+	struct timespec until = { .tv_sec = (time_t)(real / NS_PER_S),
+				  .tv_nsec = (long)(real % NS_PER_S) };
+	int error = pthread_cond_timedwait(cond, &accel->queue_lock, &until);
+
+	if (error && error != ETIMEDOUT)
+		abort();
+}
+
 int accel_queue_init(struct accel *accel)
 {
-	accel->tail = &accel->head;
+	pthread_condattr_t attr;
+
+	TAILQ_INIT(&accel->queue);
 	if (pthread_mutex_init(&accel->queue_lock, NULL) != 0)
 		return -ENOMEM;
-	if (pthread_cond_init(&accel->work, NULL) == 0)
-		return 0;
+	if (pthread_condattr_init(&attr) != 0)
+		goto err_lock;
+	if (pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) != 0 ||
+	    pthread_cond_init(&accel->work, &attr) != 0)
+		goto err_attr;
+	if (pthread_cond_init(&accel->watch_wake, &attr) != 0)
+		goto err_work;
+	if (pthread_cond_init(&accel->watch_looked, NULL) != 0)
+		goto err_wake;
+	pthread_condattr_destroy(&attr);
+	return 0;
+
+err_wake:
+	pthread_cond_destroy(&accel->watch_wake);
+err_work:
+	pthread_cond_destroy(&accel->work);
+err_attr:
+	pthread_condattr_destroy(&attr);
+err_lock:
 	pthread_mutex_destroy(&accel->queue_lock);
 	return -ENOMEM;
 }
 
 void accel_queue_exit(struct accel *accel)
 {
+	pthread_cond_destroy(&accel->watch_looked);
+	pthread_cond_destroy(&accel->watch_wake);
 	pthread_cond_destroy(&accel->work);
 	pthread_mutex_destroy(&accel->queue_lock);
 }
 
+/* Into and out of the queue --------------------------------------------- */
+
+/* What the device's door bell costs, by the parameters. */
+static void spend_submission(const struct accel *accel, uint64_t now)
+{
+	uint64_t until = now + accel->params.submit_ns;
+
+	while (accel->params.submit_ns && accel_now(accel) < until)
+		;
+}
+
+static void state_set(struct managed_zstrm *mstrm, uint64_t state)
+{
+	atomic_store_explicit(&mstrm->state, state, memory_order_release);
+}
+
 /*
- * The signal is sent under the lock: once it is given back, the request may be done and its owner
+ * Signals are sent under the lock: once it is given back, the request may be done and its owner
  * gone, and this queue with it.
  */
 int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
 		       zcomp_done_fn done, void *arg)
 {
-	uint64_t in_flight;
+	uint64_t now = accel_now(accel), in_flight;
+	uint64_t turn =
+		atomic_load_explicit(&mstrm->state, memory_order_relaxed) >> ACCEL_STATE_BITS;
 	int error = -EBUSY;
 
+	spend_submission(accel, now);
 	mstrm->req = req;
 	mstrm->done = done;
 	mstrm->arg = arg;
-	mstrm->next = NULL;
+	atomic_store_explicit(&mstrm->submitted_ns, now, memory_order_relaxed);
 	accel_lock(&accel->queue_lock);
-	if (!accel->stopping && accel->nr_queued < accel->depth) {
-		*accel->tail = mstrm;
-		accel->tail = &mstrm->next;
+	if (accel->stopping || accel->off) {
+		error = -ESHUTDOWN;
+	} else if (accel->nr_queued < accel->params.depth) {
+		state_set(mstrm, ((turn + 1) << ACCEL_STATE_BITS) | ACCEL_QUEUED);
+		TAILQ_INSERT_TAIL(&accel->queue, mstrm, link);
 		accel->nr_queued++;
 		in_flight =
 			1 + atomic_fetch_add_explicit(&accel->in_flight, 1, memory_order_relaxed);
@@ -63,121 +130,361 @@ int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct 
 			accel->in_flight_max = in_flight;
 		if (accel->nr_waiting > 0)
 			pthread_cond_signal(&accel->work);
+		if (accel->watch_asleep)
+			accel_watch_wake(accel);
 		error = 0;
 	}
 	accel_unlock(&accel->queue_lock);
 	return error;
 }
 
-/*
- * Take a batch from the front; each request that a hook wants to fail gets its error. queue_lock is
- * held.
- */
-static struct managed_zstrm *take_batch_locked(struct accel *accel, int errors[MAX_BATCH])
+void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm)
 {
-	uint32_t share = accel->nr_queued / accel->nr_engines;
-	uint32_t count = share < 1 ? 1 : share > MAX_BATCH ? MAX_BATCH : share;
-	struct managed_zstrm *first = accel->head;
-	struct managed_zstrm **end = &accel->head;
-
-	for (uint32_t i = 0; i < count; i++) {
-		errors[i] = 0;
-		if (accel->nr_fail > 0) {
-			accel->nr_fail--;
-			errors[i] = accel->fail_error;
-		}
-		end = &(*end)->next;
-	}
-	accel->head = *end;
-	*end = NULL;
-	if (!accel->head)
-		accel->tail = &accel->head;
-	accel->nr_queued -= count;
-	return first;
+	TAILQ_REMOVE(&accel->queue, mstrm, link);
+	accel->nr_queued--;
 }
 
-/* Wait for work. NULL: stopping, and nothing is left. */
-static struct managed_zstrm *take_batch(struct accel *accel, int errors[MAX_BATCH])
+bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg)
 {
-	struct managed_zstrm *first = NULL;
+	uint64_t state;
+	bool found;
 
 	accel_lock(&accel->queue_lock);
-	while ((!accel->head || accel->held) && !accel->stopping) {
-		accel->nr_waiting++;
-		pthread_cond_wait(&accel->work, &accel->queue_lock);
-		accel->nr_waiting--;
+	state = atomic_load_explicit(&mstrm->state, memory_order_relaxed);
+	found = accel_state_of(state) == ACCEL_QUEUED && mstrm->arg == arg;
+	if (found) {
+		accel_queue_remove(accel, mstrm);
+		(void)accel_state_move(mstrm, state, ACCEL_CALLER); /* nobody else may, here */
+		atomic_fetch_sub_explicit(&accel->in_flight, 1, memory_order_relaxed);
 	}
-	if (accel->head)
-		first = take_batch_locked(accel, errors);
 	accel_unlock(&accel->queue_lock);
-	return first;
+	return found;
 }
 
+static void count_batch(struct accel *accel, uint32_t count)
+{
+	unsigned bucket = 31u - (unsigned)__builtin_clz(count);
+
+	accel->batches[bucket < ZCOMP_BATCH_BUCKETS ? bucket : ZCOMP_BATCH_BUCKETS - 1]++;
+}
+
+/*
+ * An engine takes several requests at once, so that the lock is not taken for each, but no more
+ * than its share, so that none idles while another has a pile. queue_lock is held, the queue is not
+ * empty.
+ */
+static void take_batch(struct accel_engine *engine)
+{
+	struct accel *accel = engine->accel;
+	uint32_t share = accel->nr_queued / accel->nr_running;
+	uint32_t max = accel->params.batch, count = share < 1 ? 1 : share > max ? max : share;
+	uint64_t now = accel_now(accel);
+
+	count_batch(accel, count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct managed_zstrm *mstrm = TAILQ_FIRST(&accel->queue);
+		uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_relaxed);
+
+		accel_queue_remove(accel, mstrm);
+		mstrm->error = 0;
+		mstrm->fault = accel_draw_fault(accel, &mstrm->error);
+		mstrm->work = *mstrm->req;
+		mstrm->due_ns = now + accel->params.latency_us * UINT64_C(1000);
+		atomic_store_explicit(&mstrm->engine, engine->number, memory_order_relaxed);
+		(void)accel_state_move(mstrm, state, ACCEL_TAKEN); /* nobody else may, here */
+		TAILQ_INSERT_TAIL(&engine->batch, mstrm, link);
+	}
+	atomic_store_explicit(&engine->progress_ns, now, memory_order_relaxed);
+	atomic_fetch_add_explicit(&engine->nr_held, count, memory_order_relaxed);
+}
+
+/* Ends ------------------------------------------------------------------- */
+
 /* After done() the stream is its caller's again, or somebody else's: nothing of it is touched. */
-static void work_off(struct accel_engine *engine, struct managed_zstrm *mstrm, int error)
+void accel_end(struct accel *accel, struct managed_zstrm *mstrm, int error, bool pinned)
+{
+	void (*unpin)(void *arg) = pinned ? NULL : mstrm->req->unpin;
+	void *unpin_arg = mstrm->req->unpin_arg;
+
+	atomic_fetch_sub_explicit(&accel->in_flight, 1, memory_order_relaxed);
+	accel_count(&accel->completed, 1);
+	mstrm->done(mstrm->arg, &mstrm->strm, mstrm->req, error);
+	if (unpin)
+		unpin(unpin_arg);
+}
+
+void accel_let_go(struct accel *accel, struct managed_zstrm *mstrm)
+{
+	uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_acquire);
+	void (*unpin)(void *arg) = mstrm->work.unpin;
+	void *unpin_arg = mstrm->work.unpin_arg;
+	bool returned = accel_state_of(state) == ACCEL_RETURNED;
+
+	accel_count(&accel->late, 1);
+	/* Its caller may put it just now. */
+	if (!returned && !accel_state_move(mstrm, state, ACCEL_CALLER))
+		returned = true;
+	if (returned) {
+		state = atomic_load_explicit(&mstrm->state, memory_order_relaxed);
+		state_set(mstrm, (state >> ACCEL_STATE_BITS << ACCEL_STATE_BITS) | ACCEL_CALLER);
+		accel_idle_push(accel, mstrm);
+	}
+	if (unpin)
+		unpin(unpin_arg);
+}
+
+/* The engine is through with it, in whatever way. */
+static void finish(struct accel_engine *engine, struct managed_zstrm *mstrm, int error)
+{
+	struct accel *accel = engine->accel;
+	uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_acquire);
+
+	atomic_store_explicit(&engine->progress_ns, accel_now(accel), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&engine->nr_held, 1, memory_order_relaxed);
+	if (accel_state_of(state) != ACCEL_TAKEN || !accel_state_move(mstrm, state, ACCEL_CALLER)) {
+		accel_let_go(accel, mstrm);
+		return;
+	}
+	if (!error || error == -ENOSPC)
+		accel_count(&accel->good, 1);
+	if (!error)
+		mstrm->req->dst_len = mstrm->work.dst_len;
+	accel_end(accel, mstrm, error, false);
+}
+
+static void finish_list(struct accel_engine *engine, struct accel_list *list, int error)
+{
+	struct managed_zstrm *mstrm;
+
+	while ((mstrm = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, mstrm, link);
+		finish(engine, mstrm, error ? error : mstrm->error);
+	}
+}
+
+/* An engine ----------------------------------------------------------------- */
+
+/* Deliver what is due; the rest of the line is younger. */
+static void deliver(struct accel_engine *engine)
+{
+	struct managed_zstrm *mstrm;
+
+	while ((mstrm = TAILQ_FIRST(&engine->line)) != NULL &&
+	       mstrm->due_ns <= accel_now(engine->accel)) {
+		TAILQ_REMOVE(&engine->line, mstrm, link);
+		finish(engine, mstrm, mstrm->error);
+	}
+}
+
+enum next_step { STEP_WORK, STEP_DELIVER, STEP_RESET, STEP_FLUSH, STEP_END };
+
+/* What to do next; waits for it. */
+static enum next_step next_step(struct accel_engine *engine)
+{
+	struct accel *accel = engine->accel;
+	enum next_step step;
+
+	accel_lock(&accel->queue_lock);
+	for (;;) {
+		const struct managed_zstrm *first = TAILQ_FIRST(&engine->line);
+
+		if (engine->generation != accel->generation) {
+			engine->generation = accel->generation;
+			step = STEP_RESET;
+			break;
+		}
+		if (!TAILQ_EMPTY(&accel->queue) && (!accel->held || accel->stopping)) {
+			take_batch(engine);
+			step = STEP_WORK;
+			break;
+		}
+		if (accel->stopping) { /* no latency is waited for at the end */
+			step = first ? STEP_FLUSH : STEP_END;
+			break;
+		}
+		if (first && first->due_ns <= accel_now(accel)) {
+			step = STEP_DELIVER;
+			break;
+		}
+		accel->nr_waiting++;
+		if (first)
+			accel_wait_until(accel, &accel->work, first->due_ns);
+		else
+			pthread_cond_wait(&accel->work, &accel->queue_lock);
+		accel->nr_waiting--;
+	}
+	accel_unlock(&accel->queue_lock);
+	return step;
+}
+
+/* Nothing moves until a reset. At the end nobody resets any more. Return: what ended it. */
+static int stall(struct accel_engine *engine, bool want_reset)
+{
+	struct accel *accel = engine->accel;
+	int error;
+
+	accel_lock(&accel->queue_lock);
+	if (want_reset && !accel->stopping && engine->generation == accel->generation) {
+		accel->reset_wanted = true;
+		accel_watch_wake(accel);
+	}
+	while (engine->generation == accel->generation && !accel->stopping)
+		pthread_cond_wait(&accel->work, &accel->queue_lock);
+	error = engine->generation != accel->generation ? -ECANCELED : -ESHUTDOWN;
+	accel_unlock(&accel->queue_lock);
+	return error;
+}
+
+static void die(struct accel_engine *engine)
 {
 	struct accel *accel = engine->accel;
 
-	if (!error) {
-		mstrm->strm.ctx = engine->ctx;
-		error = accel->inner_ops->compress(&accel->inner, &mstrm->strm, mstrm->req);
-		mstrm->strm.ctx.context = NULL;
+	accel_lock(&accel->queue_lock);
+	engine->state = ENGINE_DEAD;
+	accel->nr_running--;
+	accel->nr_dead++;
+	accel_watch_wake(accel);
+	accel_unlock(&accel->queue_lock);
+}
+
+static void compress(struct accel_engine *engine, struct managed_zstrm *mstrm)
+{
+	const struct accel *accel = engine->accel;
+
+	engine->strm.buffer = mstrm->strm.buffer;
+	engine->strm.buffer_size = mstrm->strm.buffer_size;
+	engine->strm.local_copy = mstrm->strm.local_copy;
+	engine->strm.local_copy_size = mstrm->strm.local_copy_size;
+	mstrm->error = accel->inner_ops->compress(&accel->inner, &engine->strm, &mstrm->work);
+}
+
+/* One request, with what it is to meet. False: the engine has died of it. */
+static bool work_off(struct accel_engine *engine, struct managed_zstrm *mstrm)
+{
+	uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_acquire);
+
+	if (accel_state_of(state) != ACCEL_TAKEN) { /* given up meanwhile */
+		finish(engine, mstrm, 0);
+		return true;
 	}
-	atomic_fetch_sub_explicit(&accel->in_flight, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&accel->completed, 1, memory_order_relaxed);
-	mstrm->done(mstrm->arg, &mstrm->strm, mstrm->req, error);
+	switch (mstrm->fault) {
+	case ACCEL_FAULT_NONE:
+		compress(engine, mstrm);
+		break;
+	case ACCEL_FAULT_FAIL:
+		break; /* with the error that was drawn */
+	case ACCEL_FAULT_STALL:
+	case ACCEL_FAULT_RESET:
+		mstrm->error = stall(engine, mstrm->fault == ACCEL_FAULT_RESET);
+		break;
+	case ACCEL_FAULT_KILL:
+		TAILQ_INSERT_HEAD(&engine->batch, mstrm, link);
+		die(engine);
+		return false;
+	}
+	if (engine->accel->params.latency_us)
+		TAILQ_INSERT_TAIL(&engine->line, mstrm, link);
+	else
+		finish(engine, mstrm, mstrm->error);
+	return true;
+}
+
+/* False: the engine has died. */
+static bool work_batch(struct accel_engine *engine)
+{
+	struct managed_zstrm *mstrm;
+
+	while ((mstrm = TAILQ_FIRST(&engine->batch)) != NULL) {
+		TAILQ_REMOVE(&engine->batch, mstrm, link);
+		if (!work_off(engine, mstrm))
+			return false;
+		deliver(engine);
+	}
+	return true;
 }
 
 static void *engine_main(void *arg)
 {
 	struct accel_engine *engine = arg;
-	struct managed_zstrm *mstrm;
-	int errors[MAX_BATCH];
 	char name[16];
 
 	snprintf(name, sizeof(name), "zt-engine/%u", engine->number % 1000);
 	pthread_setname_np(pthread_self(), name);
-	while ((mstrm = take_batch(engine->accel, errors)) != NULL) {
-		for (size_t i = 0; mstrm; i++) {
-			struct managed_zstrm *next = mstrm->next;
-
-			work_off(engine, mstrm, errors[i]);
-			mstrm = next;
+	if (engine->accel->params.latency_us)
+		prctl(PR_SET_TIMERSLACK, 1UL); /* the usual 50 us would be half of a latency */
+	for (;;) {
+		switch (next_step(engine)) {
+		case STEP_WORK:
+			if (!work_batch(engine))
+				return NULL;
+			break;
+		case STEP_DELIVER:
+			deliver(engine);
+			break;
+		case STEP_RESET:
+			finish_list(engine, &engine->batch, -ECANCELED);
+			finish_list(engine, &engine->line, -ECANCELED);
+			break;
+		case STEP_FLUSH:
+			finish_list(engine, &engine->line, 0);
+			break;
+		case STEP_END:
+			return NULL;
 		}
 	}
-	return NULL;
 }
 
-static int start_engine(struct accel *accel, struct accel_engine *engine, uint32_t number)
+/* Signals are for the program's own threads: engines start with all of them blocked. */
+int accel_engine_run(struct accel_engine *engine)
 {
+	struct accel *accel = engine->accel;
+	sigset_t all, old;
+	int error;
+
+	TAILQ_INIT(&engine->batch);
+	TAILQ_INIT(&engine->line);
+	accel_lock(&accel->queue_lock);
+	engine->generation = accel->generation;
+	engine->state = ENGINE_RUNS;
+	atomic_store_explicit(&engine->nr_held, 0, memory_order_relaxed);
+	accel->nr_running++;
+	accel_unlock(&accel->queue_lock);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = accel_create_thread(&engine->thread, NULL, engine_main, engine);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error) {
+		accel_lock(&accel->queue_lock);
+		engine->state = ENGINE_NONE;
+		accel->nr_running--;
+		accel_unlock(&accel->queue_lock);
+	}
+	return -error;
+}
+
+static int start_engine(struct accel *accel, uint32_t number)
+{
+	struct accel_engine *engine = &accel->engines[number];
 	int error;
 
 	engine->accel = accel;
 	engine->number = number;
-	error = accel->inner_ops->create_ctx(&accel->inner, &engine->ctx);
+	error = accel->inner_ops->create_ctx(&accel->inner, &engine->strm.ctx);
 	if (error)
 		return error;
-	error = accel_create_thread(&engine->thread, NULL, engine_main, engine);
+	error = accel_engine_run(engine);
 	if (error)
-		accel->inner_ops->destroy_ctx(&accel->inner, &engine->ctx);
-	return -error;
+		accel->inner_ops->destroy_ctx(&accel->inner, &engine->strm.ctx);
+	return error;
 }
 
-/*
- * Signals are for the program's own threads: engines start with all of them blocked. They look at
- * nr_engines only when there is work, which comes after this.
- */
 void accel_engines_start(struct accel *accel, uint32_t wanted)
 {
-	sigset_t all, old;
-	uint32_t started = 0;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (started < wanted && start_engine(accel, &accel->engines[started], started) == 0)
-		started++;
-	accel->nr_engines = started;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	for (uint32_t i = 0; i < wanted && start_engine(accel, i) == 0; i++) {
+		accel_lock(&accel->queue_lock); /* the watchdog runs already */
+		accel->nr_engines++;
+		accel_unlock(&accel->queue_lock);
+	}
 }
 
 void accel_engines_stop(struct accel *accel)
@@ -186,40 +493,20 @@ void accel_engines_stop(struct accel *accel)
 	accel->stopping = true;
 	pthread_cond_broadcast(&accel->work);
 	accel_unlock(&accel->queue_lock);
+	accel_watch_stop(accel);
 	for (uint32_t i = 0; i < accel->nr_engines; i++) {
 		struct accel_engine *engine = &accel->engines[i];
+		bool has_thread;
 
-		pthread_join(engine->thread, NULL);
-		accel->inner_ops->destroy_ctx(&accel->inner, &engine->ctx);
+		accel_lock(&accel->queue_lock);
+		has_thread = engine->state != ENGINE_NONE;
+		accel_unlock(&accel->queue_lock);
+		if (has_thread)
+			pthread_join(engine->thread, NULL);
+		engine->state = ENGINE_NONE;
 	}
+	accel_sweep(accel, -ESHUTDOWN);
+	for (uint32_t i = 0; i < accel->nr_engines; i++)
+		accel->inner_ops->destroy_ctx(&accel->inner, &accel->engines[i].strm.ctx);
 	accel->nr_engines = 0;
-}
-
-void accel_hold(const struct zcomp_params *params)
-{
-	struct accel *accel = params->drv_data;
-
-	accel_lock(&accel->queue_lock);
-	accel->held = true;
-	accel_unlock(&accel->queue_lock);
-}
-
-void accel_release(const struct zcomp_params *params)
-{
-	struct accel *accel = params->drv_data;
-
-	accel_lock(&accel->queue_lock);
-	accel->held = false;
-	pthread_cond_broadcast(&accel->work);
-	accel_unlock(&accel->queue_lock);
-}
-
-void accel_fail_next(const struct zcomp_params *params, uint64_t count, int error)
-{
-	struct accel *accel = params->drv_data;
-
-	accel_lock(&accel->queue_lock);
-	accel->nr_fail = count;
-	accel->fail_error = error;
-	accel_unlock(&accel->queue_lock);
 }

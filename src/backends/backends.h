@@ -24,4 +24,17 @@ extern const struct zcomp_ops backend_zstd;
 extern const struct zcomp_ops backend_null;
 extern const struct zcomp_ops backend_accel;
 
+/* Bytes of an error's name. */
+#define BACKEND_TRAIN_ERROR 64
+
+/**
+ * backend_train_dict() - make a dictionary out of samples
+ * @samples: one behind the other; @sizes are theirs, in bytes
+ * @error_name: out on error: what the trainer calls it
+ * Return: 0 (then @out_size bytes are at @dict, at most @capacity), -ENODATA too few samples,
+ *         -ENOMEM, -EINVAL.
+ */
+int backend_train_dict(void *dict, size_t capacity, const void *samples, const size_t *sizes,
+		       unsigned nr_samples, char error_name[BACKEND_TRAIN_ERROR], size_t *out_size);
+
 #endif

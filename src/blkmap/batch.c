@@ -1,217 +1,441 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * batch.c - the whole clusters of one request, compressed side by side.
+ * batch.c - one write whose whole clusters are compressed side by side, by the accelerator's
+ * engines and by the thread that brought it.
  *
- * The request's thread hands clusters to managed streams as long as the accelerator takes them, and
- * compresses others itself meanwhile. Completions come from the engines' threads, which only note
- * them; this thread publishes. Whatever the accelerator refuses or fails, this thread does by its
- * own stream. The request's bytes stay where they are until all is done.
+ *     clusters:  | 0 | 1 | 2 | ...                             ... | 14 | 15 |
+ *                  engines, from the front --->      <--- this thread, from the back
  *
- * Locks: batch.lock guards the list of completions; nothing is called under it.
+ * The thread keeps a few clusters more with the engines than they work on, and compresses from the
+ * other end meanwhile. When both meet, it takes back what no engine has begun, and goes: whoever
+ * completes the last cluster tells the caller. What the accelerator refuses or fails is done by the
+ * own stream of whoever notices.
+ *
+ * Locks: none of its own but map->batch_lock, for who waits until no batch is left. A completion
+ * runs in a thread of the accelerator and takes a per-thread stream, slot locks and what is below
+ * them, never the file's. Nobody waits for a completion with a stream in hand.
  */
 #include "blkmap/blkmap_i.h"
 
 #include <errno.h>
+#include <string.h>
 
-/* Clusters of one request with the engines at a time: bounds the bytes in flight. */
-#define BATCH_WINDOW 16u
+#include "util/alloc.h"
 
-/* Below 16 KiB a queue costs as much as the compression. */
+/* More clusters than this are written in the caller's thread; a request of 1 MiB has no more. */
+#define BATCH_MAX_CLUSTERS 256u
+
+/* Below 16 KiB a queue costs as much as the compression: see contrib/bench/accel-auto. */
 #define BATCH_AUTO_ORDER 2u
 
-struct batch;
+/* Bytes that must be left below a limit, so that a batch need not find out in the middle. */
+#define BATCH_HEADROOM (4 * MIB)
+
+#define NO_FAILURE UINT64_MAX
 
 struct batch_task {
 	struct batch *batch;
-	struct batch_task *next; /* in batch.completed or batch.idle */
-	struct zcomp_strm *strm;
+	uint64_t *slot;
+	const char *src; /* of the cluster, in the request */
+	struct zcomp_strm *strm; /* where it was submitted */
 	struct zcomp_req req;
-	unsigned idx;
-	int error;
 };
 
 struct batch {
 	struct blkmap *map;
-	const struct blkmap_file *file;
-	uint64_t **slots;
-	const char *src;
-	struct zcomp_strm *own; /* this thread's stream */
+	struct blkmap_file file;
+	struct blkmap_write_end end;
+	const char *src; /* of the whole write */
+	uint64_t off;
+	size_t len;
+	size_t first; /* bytes before the first whole cluster */
+	unsigned nr; /* whole clusters whose slots exist */
+	int slot_error; /* why there are no more */
 	uint32_t size; /* of a cluster */
 
-	struct batch_task tasks[BATCH_WINDOW];
-	struct batch_task *idle;
-	unsigned in_flight;
+	/* Its thread, and each cluster that is with the accelerator; the last one ends the write. */
+	atomic_uint left;
+	/* The same, and each source that the device still reads: the last one frees it. */
+	atomic_uint refs;
+	/* First byte that was not stored << 16 | errno. Relaxed: left orders it. */
+	atomic_uint_fast64_t failure;
 
-	unsigned failed_idx; /* the first cluster that could not be stored */
-	int error; /* why */
-
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	struct batch_task *completed; /* guarded by lock */
+	struct batch_task tasks[];
 };
 
-static void batch_init(struct batch *batch)
+/* Ends --------------------------------------------------------------------- */
+
+static void batch_put(struct batch *batch)
 {
-	batch->idle = NULL;
-	for (unsigned i = 0; i < BATCH_WINDOW; i++) {
-		batch->tasks[i].batch = batch;
-		batch->tasks[i].next = batch->idle;
-		batch->idle = &batch->tasks[i];
+	struct blkmap *map = batch->map;
+
+	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	batch->end.release(batch->end.release_arg);
+	zt_free(batch);
+	mutex_lock(&map->batch_lock);
+	if (--map->nr_batches == 0)
+		zt_lock_check(pthread_cond_broadcast(&map->batch_cond));
+	mutex_unlock(&map->batch_lock);
+}
+
+static void batch_fail(struct batch *batch, size_t at, int error)
+{
+	uint64_t failure = (uint64_t)at << 16 | (uint64_t)-error;
+	uint64_t old = atomic_load_explicit(&batch->failure, memory_order_relaxed);
+
+	while (failure < old &&
+	       !atomic_compare_exchange_weak_explicit(&batch->failure, &old, failure,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+static bool batch_failed(const struct batch *batch)
+{
+	return atomic_load_explicit(&batch->failure, memory_order_relaxed) != NO_FAILURE;
+}
+
+static int batch_error(const struct batch *batch)
+{
+	return -(int)(atomic_load_explicit(&batch->failure, memory_order_relaxed) & 0xffff);
+}
+
+/* One less that the end waits for. */
+static void batch_leave(struct batch *batch, bool is_async)
+{
+	uint64_t failure;
+
+	if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) != 1)
+		return;
+	if (is_async)
+		atomic_fetch_add_explicit(&batch->map->async_writes, 1, memory_order_relaxed);
+	failure = atomic_load_explicit(&batch->failure, memory_order_relaxed);
+	if (failure == NO_FAILURE)
+		batch->end.done(batch->end.arg, 0, batch->len);
+	else
+		batch->end.done(batch->end.arg, batch_error(batch), (size_t)(failure >> 16));
+}
+
+/* Clusters ------------------------------------------------------------------- */
+
+static size_t task_at(const struct batch_task *task)
+{
+	return (size_t)(task->src - task->batch->src);
+}
+
+static void task_store(struct batch_task *task, const struct encoded *enc)
+{
+	struct batch *batch = task->batch;
+	int error = cluster_commit(batch->map, &batch->file, task->slot, enc, NULL, false);
+
+	if (error)
+		batch_fail(batch, task_at(task), error);
+}
+
+static void task_inline(struct batch_task *task, struct zcomp_strm *own, const char *src)
+{
+	struct batch *batch = task->batch;
+	struct encoded enc;
+
+	encode(batch->map, own, src, batch->size, batch->size, pages_mask(batch->size), &enc);
+	task_store(task, &enc);
+}
+
+/* In flight: from submit to done. */
+static bool inflight_add(struct blkmap *map, uint64_t bytes)
+{
+	uint64_t now =
+		atomic_fetch_add_explicit(&map->inflight, bytes, memory_order_relaxed) + bytes;
+	uint64_t max = atomic_load_explicit(&map->inflight_max, memory_order_relaxed);
+
+	if (now > BLKMAP_INFLIGHT_LIMIT) {
+		atomic_fetch_sub_explicit(&map->inflight, bytes, memory_order_relaxed);
+		atomic_fetch_add_explicit(&map->fallback_inflight, 1, memory_order_relaxed);
+		return false;
 	}
-	mutex_init(&batch->lock);
-	zt_lock_check(pthread_cond_init(&batch->cond, NULL));
+	while (now > max &&
+	       !atomic_compare_exchange_weak_explicit(&map->inflight_max, &max, now,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	return true;
 }
 
-static void batch_exit(struct batch *batch)
+static void inflight_sub(struct blkmap *map, uint64_t bytes)
 {
-	zt_lock_check(pthread_cond_destroy(&batch->cond));
-	mutex_exit(&batch->lock);
+	atomic_fetch_sub_explicit(&map->inflight, bytes, memory_order_relaxed);
 }
 
-/* In an engine's thread. */
+/* The device no longer reads the request's bytes. */
+static void task_unpin(void *arg)
+{
+	struct batch_task *task = arg;
+
+	batch_put(task->batch);
+}
+
+/*
+ * In a thread of the accelerator. What it gave up is done here; so long as the stream is not put,
+ * its local_copy stays as it is, and so does a source that is pinned.
+ */
 static void task_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
 {
 	struct batch_task *task = arg;
 	struct batch *batch = task->batch;
+	struct blkmap *map = batch->map;
+	if (error && error != -ENOSPC) {
+		struct zcomp_strm *own = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 
-	(void)strm;
-	(void)req;
-	mutex_lock(&batch->lock);
-	task->error = error;
-	task->next = batch->completed;
-	batch->completed = task;
-	/* Under the lock: the batch is gone once its thread has seen the last completion. */
-	pthread_cond_signal(&batch->cond);
-	mutex_unlock(&batch->lock);
-}
+		task_inline(task, own, req->src);
+		zcomp_stream_put(map->comp, own);
+	} else {
+		struct encoded enc;
 
-static void batch_store(struct batch *batch, unsigned idx, const struct encoded *enc)
-{
-	int error = cluster_commit(batch->map, batch->file, batch->slots[idx], enc, NULL, false);
-
-	if (error && idx < batch->failed_idx) {
-		batch->failed_idx = idx;
-		batch->error = error;
+		encode_result(req->src, batch->size, pages_mask(batch->size),
+			      error ? NULL : strm->buffer, req->dst_len, &enc);
+		task_store(task, &enc);
 	}
+	zcomp_stream_put(map->comp, strm);
+	inflight_sub(map, batch->size);
+	batch_leave(batch, true);
+	batch_put(batch);
 }
 
-static void batch_inline(struct batch *batch, unsigned idx)
+/* Bytes that the caller wants back when it returns are copied into the stream. */
+static void task_fill(struct batch_task *task)
 {
-	struct encoded enc;
+	struct batch *batch = task->batch;
 
-	encode(batch->map, batch->own, batch->src + (size_t)idx * batch->size, batch->size,
-	       batch->size, pages_mask(batch->size), &enc);
-	batch_store(batch, idx, &enc);
-}
-
-/* True when an engine has taken the cluster. */
-static bool batch_submit(struct batch *batch, unsigned idx)
-{
-	struct batch_task *task = batch->idle;
-	int error;
-
-	if (!task)
-		return false;
-	task->strm = zcomp_stream_get_managed(batch->map->comp);
-	if (!task->strm)
-		return false;
-	task->idx = idx;
 	task->req = (struct zcomp_req){
-		.src = batch->src + (size_t)idx * batch->size,
+		.src = task->src,
 		.src_len = batch->size,
 		.dst = task->strm->buffer,
 		.dst_cap = encode_cap(batch->size),
 	};
-	batch->idle = task->next;
-	error = zcomp_submit(batch->map->comp, task->strm, &task->req, task_done, task);
-	if (error) {
-		task->next = batch->idle;
-		batch->idle = task;
-		zcomp_stream_put(batch->map->comp, task->strm);
-		return false;
+	if (batch->end.keeps_bytes) {
+		task->req.unpin = task_unpin;
+		task->req.unpin_arg = task;
+	} else {
+		memcpy(task->strm->local_copy, task->src, batch->size);
+		task->req.src = task->strm->local_copy;
 	}
-	batch->in_flight++;
+}
+
+/* Until done, and until unpinned. */
+static unsigned task_refs(const struct batch_task *task)
+{
+	return task->req.unpin ? 2 : 1;
+}
+
+/* True when an engine has taken the cluster, or it needs none. */
+static bool task_submit(struct batch_task *task)
+{
+	struct batch *batch = task->batch;
+	struct blkmap *map = batch->map;
+	struct encoded enc;
+
+	if (encode_same(task->src, batch->size, batch->size, pages_mask(batch->size), &enc)) {
+		task_store(task, &enc);
+		return true;
+	}
+	if (!inflight_add(map, batch->size))
+		return false;
+	task->strm = zcomp_stream_get_managed(map->comp);
+	if (!task->strm)
+		goto err_inflight;
+	task_fill(task);
+	atomic_fetch_add_explicit(&batch->left, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
+	if (zcomp_submit(map->comp, task->strm, &task->req, task_done, task) == 0)
+		return true;
+	/* The thread itself holds one of each: neither can reach zero here. */
+	atomic_fetch_sub_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&batch->left, 1, memory_order_relaxed);
+	zcomp_stream_put(map->comp, task->strm);
+	task->strm = NULL;
+err_inflight:
+	inflight_sub(map, batch->size);
+	return false;
+}
+
+static bool task_cancel(struct batch_task *task)
+{
+	struct batch *batch = task->batch;
+
+	if (!task->strm || !zcomp_cancel(batch->map->comp, task->strm, &task->req))
+		return false;
+	zcomp_stream_put(batch->map->comp, task->strm);
+	inflight_sub(batch->map, batch->size);
+	atomic_fetch_sub_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&batch->left, 1, memory_order_relaxed);
 	return true;
 }
 
-static void task_finish(struct batch *batch, struct batch_task *task)
-{
-	struct encoded enc;
+/* The write ------------------------------------------------------------------ */
 
-	if (task->error && task->error != -ENOSPC) {
-		batch_inline(batch, task->idx);
-	} else {
-		encode_result(task->req.src, batch->size, pages_mask(batch->size),
-			      task->error ? NULL : task->strm->buffer, task->req.dst_len, &enc);
-		batch_store(batch, task->idx, &enc);
+/* The first and the last cluster, if the write has only a part of them. */
+static void write_edges(struct batch *batch, struct zcomp_strm *own)
+{
+	size_t last = batch->first + (size_t)batch->nr * batch->size;
+	int error;
+
+	if (batch->first > 0) {
+		error = cluster_write_part(batch->map, &batch->file, batch->off, batch->src,
+					   (uint32_t)batch->first, own);
+		if (error)
+			batch_fail(batch, 0, error);
 	}
-	zcomp_stream_put(batch->map->comp, task->strm);
-	task->next = batch->idle;
-	batch->idle = task;
-	batch->in_flight--;
+	if (last < batch->len && !batch->slot_error && !batch_failed(batch)) {
+		error = cluster_write_part(batch->map, &batch->file, batch->off + last,
+					   batch->src + last, (uint32_t)(batch->len - last), own);
+		if (error)
+			batch_fail(batch, last, error);
+	}
 }
 
-/* Publish what is ready; @wait: until there is something. */
-static void batch_harvest(struct batch *batch, bool wait)
+/*
+ * How many clusters of one write the engines have at a time: enough that none waits while this
+ * thread compresses one. When they ran dry, they are faster than that, or their latency is longer:
+ * give them more. When much had to be taken back at the end, less.
+ */
+static void window_adapt(struct blkmap *map, bool ran_dry, unsigned nr_cancelled)
 {
-	struct batch_task *task, *next;
+	unsigned window = atomic_load_explicit(&map->batch_window, memory_order_relaxed);
 
-	mutex_lock(&batch->lock);
-	while (wait && !batch->completed)
-		zt_lock_check(pthread_cond_wait(&batch->cond, &batch->lock));
-	task = batch->completed;
-	batch->completed = NULL;
-	mutex_unlock(&batch->lock);
-	for (; task; task = next) {
-		next = task->next;
-		task_finish(batch, task);
+	if (ran_dry && window < BATCH_MAX_CLUSTERS)
+		window *= 2;
+	else if (nr_cancelled > map->batch_window_min && window > map->batch_window_min)
+		window /= 2;
+	else
+		return;
+	atomic_store_explicit(&map->batch_window, window, memory_order_relaxed);
+}
+
+static void batch_run(struct batch *batch, struct zcomp_strm *own)
+{
+	unsigned window = atomic_load_explicit(&batch->map->batch_window, memory_order_relaxed);
+	unsigned front = 0, back = batch->nr, nr_cancelled = 0;
+	bool ran_dry = false, edges = false;
+
+	do {
+		bool taken = true;
+
+		while (taken && front < back &&
+		       atomic_load_explicit(&batch->left, memory_order_relaxed) <= window) {
+			taken = task_submit(&batch->tasks[front]);
+			front += taken;
+		}
+		if (!edges) {
+			write_edges(batch, own);
+			edges = true;
+		} else if (front < back) {
+			back--;
+			task_inline(&batch->tasks[back], own, batch->tasks[back].src);
+		}
+		ran_dry |= taken && front < back &&
+			   atomic_load_explicit(&batch->left, memory_order_relaxed) == 1;
+	} while (front < back && !batch_failed(batch));
+	if (front < back) /* the rest is left undone: nothing from there on counts */
+		batch_fail(batch, task_at(&batch->tasks[front]), batch_error(batch));
+	if (batch->slot_error)
+		batch_fail(batch, batch->first + (size_t)batch->nr * batch->size,
+			   batch->slot_error);
+	/* A single cluster is only here because the engines shall have it. */
+	while (batch->nr > 1 && front-- > 0) {
+		if (!task_cancel(&batch->tasks[front]))
+			continue;
+		nr_cancelled++;
+		task_inline(&batch->tasks[front], own, batch->tasks[front].src);
 	}
+	window_adapt(batch->map, ran_dry, nr_cancelled);
 }
 
 /* With auto: only while there are fewer writers than CPUs, so that engines find idle ones. */
-static bool batch_offloads(const struct blkmap *map, unsigned order, unsigned nr,
-			   enum zstrm_pref pref)
+static bool batch_pays(const struct blkmap *map, unsigned order, uint64_t nr, enum zstrm_pref pref)
 {
-	if (map->accel == BLKMAP_ACCEL_OFF || !zcomp_managed(map->comp))
+	if (nr == 0 || nr > BATCH_MAX_CLUSTERS)
 		return false;
 	if (map->accel == BLKMAP_ACCEL_ON)
 		return nr > 1 || pref == ZSTRM_PREFER_MGMT;
 	return nr > 1 && order >= BATCH_AUTO_ORDER &&
-	       atomic_load_explicit(&map->active_writes, memory_order_relaxed) < map->nr_cpus;
+	       atomic_load_explicit(&map->active_writes, memory_order_relaxed) <= map->nr_cpus - 1;
 }
 
-int batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t **slots, unsigned nr,
-		const char *src, struct zcomp_strm *strm, enum zstrm_pref pref, unsigned *out_done)
+/* Near a limit clusters are stored in their order, so that as much as possible is. */
+static bool room_is_short(const struct blkmap *map, size_t len)
 {
-	bool offload = batch_offloads(map, file->order, nr, pref);
-	struct batch batch = {
-		.map = map,
-		.file = file,
-		.slots = slots,
-		.src = src,
-		.own = strm,
-		.size = cluster_size(file->order),
-		.failed_idx = nr,
-	};
-	unsigned idx;
+	uint64_t bytes =
+		len + BATCH_HEADROOM + atomic_load_explicit(&map->inflight, memory_order_relaxed);
+	struct arena_stat arena;
 
-	if (offload)
-		batch_init(&batch);
-	for (idx = 0; idx < nr && !batch.error; idx++) {
-		struct encoded enc;
+	if (map->max_pages &&
+	    atomic_load_explicit(&map->nr_pages, memory_order_relaxed) + (bytes >> ZT_PAGE_SHIFT) >
+		    map->max_pages)
+		return true;
+	arena_get_stat(map->arena, &arena);
+	return arena.limit && arena.resident + bytes > arena.limit;
+}
 
-		if (encode_same(src + (size_t)idx * batch.size, batch.size, batch.size,
-				pages_mask(batch.size), &enc))
-			batch_store(&batch, idx, &enc);
-		else if (!offload || !batch_submit(&batch, idx))
-			batch_inline(&batch, idx);
-		if (batch.in_flight)
-			batch_harvest(&batch, false);
+/* Slots of the whole clusters, as many as can be had. */
+static void find_slots(struct batch *batch, unsigned nr)
+{
+	uint64_t idx = (batch->off + batch->first) / batch->size;
+
+	for (; batch->nr < nr; batch->nr++) {
+		struct batch_task *task = &batch->tasks[batch->nr];
+		size_t at = batch->first + (size_t)batch->nr * batch->size;
+		int error = tree_slot_alloc(batch->map->arena, batch->map->meta, &batch->file.tree,
+					    idx + batch->nr, &task->slot);
+
+		if (error) {
+			batch->slot_error = error;
+			return;
+		}
+		task->batch = batch;
+		task->src = batch->src + at;
 	}
-	while (batch.in_flight)
-		batch_harvest(&batch, true);
-	if (offload)
-		batch_exit(&batch);
-	*out_done = batch.error ? batch.failed_idx : nr;
-	return batch.error;
+}
+
+bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const char *src,
+		 size_t len, enum zstrm_pref pref, const struct blkmap_write_end *end)
+{
+	uint32_t size = cluster_size(file->order);
+	size_t first = (size_t)min_u64((size - off % size) % size, len);
+	uint64_t nr = (len - first) / size;
+	struct zcomp_strm *own;
+	struct batch *batch;
+
+	if (!batch_pays(map, file->order, nr, pref) || room_is_short(map, len))
+		return false;
+	batch = zt_zalloc(sizeof(*batch) + nr * sizeof(batch->tasks[0]));
+	if (!batch)
+		return false;
+	batch->map = map;
+	batch->file = *file;
+	batch->end = *end;
+	batch->src = src;
+	batch->off = off;
+	batch->len = len;
+	batch->first = first;
+	batch->size = size;
+	atomic_init(&batch->left, 1);
+	atomic_init(&batch->refs, 1);
+	atomic_init(&batch->failure, NO_FAILURE);
+	mutex_lock(&map->batch_lock);
+	map->nr_batches++;
+	mutex_unlock(&map->batch_lock);
+	find_slots(batch, (unsigned)nr);
+	own = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+	batch_run(batch, own);
+	zcomp_stream_put(map->comp, own);
+	batch_leave(batch, false);
+	batch_put(batch);
+	return true;
+}
+
+void blkmap_drain(struct blkmap *map)
+{
+	mutex_lock(&map->batch_lock);
+	while (map->nr_batches > 0)
+		zt_lock_check(pthread_cond_wait(&map->batch_cond, &map->batch_lock));
+	mutex_unlock(&map->batch_lock);
 }

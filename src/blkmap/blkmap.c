@@ -18,6 +18,8 @@ static void thread_vars_init(struct blkmap *map)
 
 	mutex_init(&map->thread_lock);
 	mutex_init(&map->tick_lock);
+	mutex_init(&map->batch_lock);
+	zt_lock_check(pthread_cond_init(&map->batch_cond, NULL));
 	zt_lock_check(pthread_condattr_init(&attr));
 	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
 	zt_lock_check(pthread_cond_init(&map->thread_cond, &attr));
@@ -27,6 +29,8 @@ static void thread_vars_init(struct blkmap *map)
 static void thread_vars_exit(struct blkmap *map)
 {
 	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
+	zt_lock_check(pthread_cond_destroy(&map->batch_cond));
+	mutex_exit(&map->batch_lock);
 	mutex_exit(&map->tick_lock);
 	mutex_exit(&map->thread_lock);
 }
@@ -41,8 +45,8 @@ static bool wants_accel(const struct blkmap_params *params, unsigned nr_cpus)
 /* The writing thread compresses too: one engine fewer than CPUs keeps all of them busy. */
 static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 {
-	if (params->accel_engines)
-		return params->accel_engines;
+	if (params->accel_params.engines)
+		return params->accel_params.engines;
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
@@ -69,8 +73,10 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	map->max_pages = params->max_pages;
 	map->nr_cpus = cpus > 0 ? (unsigned)cpus : 1;
 	config.accel = wants_accel(params, map->nr_cpus);
+	config.accel_params = params->accel_params;
 	config.accel_params.engines = nr_engines(params, map->nr_cpus);
-	config.accel_params.depth = params->accel_depth;
+	map->batch_window_min = 2 * config.accel_params.engines;
+	atomic_init(&map->batch_window, map->batch_window_min);
 	thread_vars_init(map);
 
 	error = shares_init(map);
@@ -137,6 +143,11 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.shared_pages = counter(&map->shared_pages),
 		.overwrites_in_place = counter(&map->overwrites_in_place),
 	};
+	out_stat->async_writes = counter(&map->async_writes);
+	out_stat->inflight_now = counter(&map->inflight);
+	out_stat->inflight_max = counter(&map->inflight_max);
+	out_stat->inflight_limit = BLKMAP_INFLIGHT_LIMIT;
+	out_stat->fallback_inflight = counter(&map->fallback_inflight);
 	zs_pool_get_stat(map->data, &out_stat->data);
 	zcomp_get_stat(map->comp, &out_stat->zcomp);
 }

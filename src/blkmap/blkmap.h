@@ -44,7 +44,7 @@ struct blkmap_params {
 	size_t dict_size; /* bytes */
 	uint32_t nr_streams; /* per-thread streams, 0: default */
 	enum blkmap_accel accel;
-	uint32_t accel_engines, accel_depth; /* 0: default */
+	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
 };
 
@@ -77,7 +77,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256],
 		  struct blkmap **out_map) ZT_MUST_CHECK;
 void blkmap_destroy(struct blkmap *map);
 
-/** blkmap_stop() - end background work for good, as a walker needs it; may be called again */
+/** blkmap_stop() - end asynchronous writes, and background work for good, as a walker needs it; may be called again */
 void blkmap_stop(struct blkmap *map);
 
 /**
@@ -119,6 +119,48 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
  */
 int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
 		 size_t len, enum zstrm_pref pref, size_t *out_done) ZT_MUST_CHECK;
+
+/* How an asynchronous write ends. */
+struct blkmap_write_end {
+	/*
+	 * Called exactly once, with what blkmap_write() returns, maybe before blkmap_write_async()
+	 * does, from any thread. All that it says is stored can be read. It must not take the
+	 * file's lock, and not wait for other writes.
+	 */
+	void (*done)(void *arg, int error, size_t done);
+	void *arg;
+	/*
+	 * Called exactly once, after done and from any thread, when nobody reads the bytes any
+	 * more.
+	 */
+	void (*release)(void *arg);
+	void *release_arg;
+	/*
+	 * The bytes stay as they are until release is called. False: only until
+	 * blkmap_write_async() returns; what others are still to read has been copied then.
+	 */
+	bool keeps_bytes;
+};
+
+/**
+ * blkmap_write_async() - blkmap_write() without waiting for the accelerator
+ *
+ * The caller compresses what nobody else does, and returns when all that is left is with engines;
+ * whoever completes the last cluster calls @end->done.
+ *
+ * Context: as for blkmap_write(). The file stays in use until @end->done: nobody may hold it
+ *          exclusive till then, but it need not be held. Holds no lock when @end->done is called
+ *          before it returns.
+ */
+void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+			const void *buf, size_t len, enum zstrm_pref pref,
+			const struct blkmap_write_end *end);
+
+/** blkmap_may_defer() - whether a write of @len bytes might end in another thread at all */
+bool blkmap_may_defer(const struct blkmap *map, size_t len);
+
+/** blkmap_drain() - wait until every asynchronous write has ended, its release called */
+void blkmap_drain(struct blkmap *map);
 
 /**
  * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory

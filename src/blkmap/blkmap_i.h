@@ -17,6 +17,12 @@
 #include "blkmap/slot.h"
 #include "util/lock.h"
 
+/*
+ * Most bytes with the accelerator: what its default queue of 256 holds of default clusters. Engines
+ * of 500 MB/s work on that for 30 ms; more would only be memory that holds bytes twice.
+ */
+#define BLKMAP_INFLIGHT_LIMIT (16 * MIB)
+
 #define BLKMAP_MAX_PAGES (1u << BLKMAP_MAX_ORDER)
 
 /*
@@ -94,7 +100,16 @@ struct blkmap {
 	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since;
 	atomic_uint_fast64_t folds, overwrites_in_place;
 	atomic_uint_fast64_t shared_pages;
-	atomic_uint active_writes; /* blkmap_write() calls now running */
+	atomic_uint active_writes; /* blkmap_write_async() calls now running */
+	atomic_uint_fast64_t async_writes, fallback_inflight;
+	atomic_uint_fast64_t inflight, inflight_max; /* bytes with the accelerator */
+	atomic_uint batch_window; /* clusters of one write with the engines at a time */
+	unsigned batch_window_min; /* immutable */
+
+	/* Batches that exist; innermost, nothing is called under it. */
+	pthread_mutex_t batch_lock;
+	pthread_cond_t batch_cond;
+	uint64_t nr_batches; /* guarded by batch_lock */
 
 	/* When room was last looked for without finding any: seconds. */
 	atomic_uint_fast64_t no_room_until;
@@ -318,15 +333,21 @@ int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		    struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
 
-/* ---- batch.c: the whole clusters of one request ---- */
+/* ---- rdwr.c ---- */
+
+/* A part of one cluster; stream held. */
+int cluster_write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		       const char *src, uint32_t len, struct zcomp_strm *strm) ZT_MUST_CHECK;
+
+/* ---- batch.c: the whole clusters of one write, side by side ---- */
 
 /*
- * Store @nr whole clusters from @src, slots[i] each, by the accelerator's engines and this
- * thread side by side.
+ * batch_write() - as blkmap_write_async(); false: it does not pay, nothing has happened
+ * No stream held.
  */
-int batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t **slots, unsigned nr,
-		const char *src, struct zcomp_strm *strm, enum zstrm_pref pref,
-		unsigned *out_done) ZT_MUST_CHECK;
+bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const char *src,
+		 size_t len, enum zstrm_pref pref,
+		 const struct blkmap_write_end *end) ZT_MUST_CHECK;
 
 /* ---- maintain.c ---- */
 

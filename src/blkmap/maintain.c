@@ -156,6 +156,7 @@ int maintain_start(struct blkmap *map)
 
 void blkmap_stop(struct blkmap *map)
 {
+	blkmap_drain(map);
 	if (!map->has_thread)
 		return;
 	mutex_lock(&map->thread_lock);

@@ -7,9 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Whole clusters that are stored together; their slots are looked up first. */
-#define BATCH_CLUSTERS 64u
-
 int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
 		size_t len)
 {
@@ -53,33 +50,8 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 	return tree_grow(map->arena, map->meta, &file->tree, last, slot_move, map);
 }
 
-/* As many whole clusters as there are at @off, up to BATCH_CLUSTERS. */
-static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
-		       const char *src, size_t len, struct zcomp_strm *strm, enum zstrm_pref pref,
-		       size_t *out_done)
-{
-	uint32_t size = cluster_size(file->order);
-	unsigned nr = (unsigned)min_u64(len / size, BATCH_CLUSTERS), done;
-	uint64_t *slots[BATCH_CLUSTERS];
-	int error;
-
-	*out_done = 0;
-	for (unsigned i = 0; i < nr; i++) {
-		error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / size + i,
-					&slots[i]);
-		if (!error)
-			continue;
-		if (i == 0)
-			return error;
-		nr = i; /* the next round meets the error again, or not */
-	}
-	error = batch_write(map, file, slots, nr, src, strm, pref, &done);
-	*out_done = (size_t)done * size;
-	return error;
-}
-
-static int write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
-		      const char *src, uint32_t len, struct zcomp_strm *strm)
+int cluster_write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		       const char *src, uint32_t len, struct zcomp_strm *strm)
 {
 	uint32_t size = cluster_size(file->order);
 	struct cluster_op op = { .from = off % size, .to = off % size + len, .src = src };
@@ -89,33 +61,130 @@ static int write_part(struct blkmap *map, const struct blkmap_file *file, uint64
 	return error ? error : cluster_write(map, file, slot, strm, &op);
 }
 
-int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
-		 size_t len, enum zstrm_pref pref, size_t *out_done)
+static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		       const char *src, struct zcomp_strm *strm)
+{
+	uint32_t size = cluster_size(file->order);
+	struct encoded enc;
+	uint64_t *slot;
+	int error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / size, &slot);
+
+	if (error)
+		return error;
+	encode(map, strm, src, size, size, pages_mask(size), &enc);
+	return cluster_commit(map, file, slot, &enc, NULL, false);
+}
+
+/* Cluster by cluster, in this thread. */
+static int write_inline(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+			const char *src, size_t len, size_t *out_done)
 {
 	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 	uint32_t size = cluster_size(file->order);
-	const char *src = buf;
 	size_t left = len;
 	int error = 0;
 
-	atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
-	while (left > 0 && !error) {
-		size_t done = 0;
+	while (left > 0) {
+		uint32_t part = (uint32_t)min_u64(size - off % size, left);
 
-		if (off % size == 0 && left >= size) {
-			error = write_whole(map, file, off, src, left, strm, pref, &done);
-		} else {
-			uint32_t part = (uint32_t)min_u64(size - off % size, left);
-
-			error = write_part(map, file, off, src, part, strm);
-			done = error ? 0 : part;
-		}
-		src += done;
-		off += done;
-		left -= done;
+		if (part == size)
+			error = write_whole(map, file, off, src, strm);
+		else
+			error = cluster_write_part(map, file, off, src, part, strm);
+		if (error)
+			break;
+		src += part;
+		off += part;
+		left -= part;
 	}
-	atomic_fetch_sub_explicit(&map->active_writes, 1, memory_order_relaxed);
 	zcomp_stream_put(map->comp, strm);
 	*out_done = len - left;
 	return error;
+}
+
+static bool accel_in_use(const struct blkmap *map)
+{
+	return map->accel != BLKMAP_ACCEL_OFF && zcomp_managed(map->comp);
+}
+
+bool blkmap_may_defer(const struct blkmap *map, size_t len)
+{
+	return accel_in_use(map) && len >= (map->accel == BLKMAP_ACCEL_ON ? 1 : 2) * ZT_PAGE_SIZE;
+}
+
+void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+			const void *buf, size_t len, enum zstrm_pref pref,
+			const struct blkmap_write_end *end)
+{
+	size_t done;
+	int error;
+
+	atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
+	if (!accel_in_use(map) || !batch_write(map, file, off, buf, len, pref, end)) {
+		error = write_inline(map, file, off, buf, len, &done);
+		end->done(end->arg, error, done);
+		end->release(end->release_arg);
+	}
+	atomic_fetch_sub_explicit(&map->active_writes, 1, memory_order_relaxed);
+}
+
+/* Somebody who waits for a write of his, on his own stack. */
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool is_done, is_released;
+	int error;
+	size_t done;
+};
+
+static void waiter_done(void *arg, int error, size_t done)
+{
+	struct waiter *waiter = arg;
+
+	mutex_lock(&waiter->lock);
+	waiter->error = error;
+	waiter->done = done;
+	waiter->is_done = true;
+	mutex_unlock(&waiter->lock);
+}
+
+/* The last that comes. */
+static void waiter_release(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	mutex_lock(&waiter->lock);
+	waiter->is_released = true;
+	zt_lock_check(pthread_cond_signal(&waiter->ended));
+	mutex_unlock(&waiter->lock);
+}
+
+int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
+		 size_t len, enum zstrm_pref pref, size_t *out_done)
+{
+	struct waiter waiter = { .ended = PTHREAD_COND_INITIALIZER };
+	struct blkmap_write_end end = {
+		.done = waiter_done,
+		.arg = &waiter,
+		.release = waiter_release,
+		.release_arg = &waiter,
+		.keeps_bytes = true,
+	};
+
+	if (!blkmap_may_defer(map, len)) {
+		atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
+		waiter.error = write_inline(map, file, off, buf, len, out_done);
+		atomic_fetch_sub_explicit(&map->active_writes, 1, memory_order_relaxed);
+		return waiter.error;
+	}
+	mutex_init(&waiter.lock);
+	blkmap_write_async(map, file, off, buf, len, pref, &end);
+	mutex_lock(&waiter.lock);
+	while (!waiter.is_released)
+		zt_lock_check(pthread_cond_wait(&waiter.ended, &waiter.lock));
+	mutex_unlock(&waiter.lock);
+	zt_lock_check(pthread_cond_destroy(&waiter.ended));
+	mutex_exit(&waiter.lock);
+	*out_done = waiter.done;
+	return waiter.error;
 }

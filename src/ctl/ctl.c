@@ -9,9 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/sizes.h"
+#include "ztmpfs/zcomp.h"
+
 static const struct ctl_command *const commands[] = {
 	&ctl_stat,
 	&ctl_swap,
+	&ctl_train,
+	&ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)
@@ -44,6 +49,31 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
 	if (!error)
 		*out_stat = stat;
 	return error;
+}
+
+int ctl_parse_cluster(const char *text, uint64_t *out_size)
+{
+	uint64_t size;
+
+	if (size_parse(text, 0, &size) != 0 || size < ZCOMP_MIN_UNIT || size > ZCOMP_MAX_UNIT ||
+	    (size & (size - 1)) != 0)
+		return -EINVAL;
+	*out_size = size;
+	return 0;
+}
+
+void ctl_print_json_text(FILE *out, const char *text)
+{
+	fputc('"', out);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else if ((unsigned char)*text < 0x20)
+			fprintf(out, "\\u%04x", (unsigned)(unsigned char)*text);
+		else
+			fputc(*text, out);
+	}
+	fputc('"', out);
 }
 
 static void help(FILE *out)

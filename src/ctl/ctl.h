@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "util/compiler.h"
@@ -42,7 +43,15 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 /** ctl_print_stat() - as an aligned table, or as one JSON object */
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);
 
+/** ctl_print_json_text() - @text as a JSON string, quotes included */
+void ctl_print_json_text(FILE *out, const char *text);
+
+/** ctl_parse_cluster() - a cluster's size: a power of two, 4k to 128k. Return: 0 or -EINVAL. */
+int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;
+
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;
+extern const struct ctl_command ctl_train;
+extern const struct ctl_command ctl_zbench;
 
 #endif

@@ -11,18 +11,26 @@
 
 #include "ctl/ctl.h"
 
-enum field_kind { FIELD_U64, FIELD_TEXT };
+/* A line has 80 columns, 48 of them before the bar. */
+#define BAR_WIDTH 31
+static const char bar_text[] = "###############################";
+
+enum field_kind { FIELD_HEADING, FIELD_U64, FIELD_TEXT, FIELD_BUCKETS };
 
 struct field {
 	const char *name;
 	enum field_kind kind;
 	size_t offset; /* in struct ztmpfs_stat */
 	const char *unit; /* for the table; NULL: a plain number */
+	unsigned nr; /* buckets; number i counts from 2^i units on */
 };
 
 /* clang-format off */
-#define U64(member, unit) { #member, FIELD_U64, offsetof(struct ztmpfs_stat, member), unit }
-#define TEXT(member)	  { #member, FIELD_TEXT, offsetof(struct ztmpfs_stat, member), NULL }
+#define HEADING(text)	  { text, FIELD_HEADING, 0, NULL, 0 }
+#define U64(member, unit) { #member, FIELD_U64, offsetof(struct ztmpfs_stat, member), unit, 0 }
+#define TEXT(member)	  { #member, FIELD_TEXT, offsetof(struct ztmpfs_stat, member), NULL, 0 }
+#define BUCKETS(member, unit) { #member, FIELD_BUCKETS, offsetof(struct ztmpfs_stat, member), unit, \
+			        sizeof(((struct ztmpfs_stat *)0)->member) / sizeof(uint64_t) }
 /* clang-format on */
 
 static const struct field fields[] = {
@@ -39,32 +47,54 @@ static const struct field fields[] = {
 	U64(size_limit, "bytes"),
 	U64(inodes_used, NULL),
 	U64(inodes_limit, NULL),
+	HEADING("Compression"),
 	TEXT(compress),
 	U64(cluster_size, "bytes"),
+	U64(folds, "clusters"),
+	U64(overwrites_in_place, "times"),
+	U64(shared_pages, "pages"),
+	HEADING("Streams of the serving threads"),
 	U64(streams, NULL),
-	U64(managed, NULL),
-	TEXT(degraded),
-	U64(compress_calls, NULL),
+	U64(compress_calls, "calls"),
 	U64(compress_in, "bytes"),
 	U64(compress_out, "bytes"),
-	U64(managed_calls, NULL),
-	U64(managed_in, "bytes"),
-	U64(managed_out, "bytes"),
-	U64(decompress_calls, NULL),
+	U64(decompress_calls, "calls"),
 	U64(decompress_in, "bytes"),
 	U64(decompress_out, "bytes"),
-	U64(fallback_no_stream, NULL),
-	U64(fallback_busy, NULL),
-	U64(fallback_error, NULL),
-	U64(queued_now, NULL),
-	U64(queued_max, NULL),
-	U64(folds, NULL),
-	U64(overwrites_in_place, NULL),
-	U64(shared_pages, "pages"),
+	HEADING("Managed streams"),
+	U64(managed, NULL),
+	TEXT(degraded),
+	U64(managed_calls, "calls"),
+	U64(managed_in, "bytes"),
+	U64(managed_out, "bytes"),
+	U64(queued_now, "requests"),
+	U64(queued_max, "requests"),
+	U64(async_writes, "writes"),
+	U64(inflight_now, "bytes"),
+	U64(inflight_max, "bytes"),
+	U64(inflight_limit, "bytes"),
+	U64(accel_engines, "engines"),
+	U64(accel_completed, "requests"),
+	U64(accel_late, "requests"),
+	U64(accel_resets, "times"),
+	U64(accel_restarts, "times"),
+	BUCKETS(accel_batches, "requests"),
+	BUCKETS(managed_latency, "ns"),
+	HEADING("Fallbacks to the serving threads' streams"),
+	U64(fallback_no_stream, "times"),
+	U64(fallback_bad_stream, "times"),
+	U64(fallback_busy, "times"),
+	U64(fallback_inflight, "times"),
+	U64(fallback_error, "times"),
+	U64(fallback_timeout, "times"),
+	U64(fallback_reset, "times"),
+	U64(fallback_dead, "times"),
+	U64(fallback_shutdown, "times"),
+	HEADING("Swap"),
 	U64(swap_reserve, "bytes"),
 	U64(swap_ready, "bytes"),
-	U64(swap_waits, NULL),
-	U64(swap_timeouts, NULL),
+	U64(swap_waits, "times"),
+	U64(swap_timeouts, "times"),
 	U64(mem_level, NULL),
 };
 
@@ -103,16 +133,82 @@ static void group_digits(uint64_t value, char out[32])
 	*out = '\0';
 }
 
+/* The lower edge of a bucket, as short as it can be: "64", or for times "16 ns", "1.0 us", "33 ms". */
+static void bucket_edge(unsigned number, bool is_time, char out[16])
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	double value = (double)(UINT64_C(1) << number);
+	size_t unit = 0;
+
+	if (!is_time) {
+		snprintf(out, 16, "%.0f", value);
+		return;
+	}
+	while (value >= 1000 && unit + 1 < ARRAY_SIZE(units)) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(out, 16, unit > 0 && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+/* One line for each bucket between the first and the last that count something. */
+static void print_buckets(FILE *out, const struct ztmpfs_stat *stat, const struct field *field)
+{
+	const uint64_t *bucket =
+		(const uint64_t *)(const void *)((const char *)stat + field->offset);
+	const bool is_time = strcmp(field->unit, "ns") == 0;
+	unsigned first = field->nr, last = 0;
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < field->nr; i++) {
+		if (bucket[i] == 0)
+			continue;
+		first = first < i ? first : i;
+		last = i;
+		most = most > bucket[i] ? most : bucket[i];
+	}
+	fprintf(out, "%-20s %26s\n", field->name, most > 0 ? "times" : "none");
+	for (unsigned i = first; most > 0 && i <= last; i++) {
+		char edge[16], digits[32];
+		const int bar = (int)((double)bucket[i] / (double)most * BAR_WIDTH + 0.5);
+
+		bucket_edge(i, is_time, edge);
+		group_digits(bucket[i], digits);
+		fprintf(out, "  from %-13s %26s%s%.*s\n", edge, digits, bar ? " " : "", bar,
+			bar_text);
+	}
+}
+
+/* A long text goes on in lines of its own. */
+static void print_text(FILE *out, const char *name, const char *value)
+{
+	if (strlen(value) <= 26)
+		fprintf(out, "%-20s %26s\n", name, value);
+	else
+		fprintf(out, "%-20s %.58s\n", name, value);
+	if (strlen(value) > 58)
+		fprintf(out, "%-20s %s\n", "", value + 58);
+}
+
 static void print_table(FILE *out, const struct ztmpfs_stat *stat)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		const struct field *field = &fields[i];
 		char digits[32];
 
-		if (field->kind == FIELD_TEXT) {
-			if (*text(stat, field) != '\0')
-				fprintf(out, "%-20s %26s\n", field->name, text(stat, field));
+		switch (field->kind) {
+		case FIELD_HEADING:
+			fprintf(out, "\n%s:\n", field->name);
 			continue;
+		case FIELD_TEXT:
+			if (*text(stat, field) != '\0')
+				print_text(out, field->name, text(stat, field));
+			continue;
+		case FIELD_BUCKETS:
+			print_buckets(out, stat, field);
+			continue;
+		case FIELD_U64:
+			break;
 		}
 		group_digits(number(stat, field), digits);
 		fprintf(out, "%-20s %26s%s%s\n", field->name, digits, field->unit ? " " : "",
@@ -122,31 +218,28 @@ static void print_table(FILE *out, const struct ztmpfs_stat *stat)
 	}
 }
 
-static void print_json_text(FILE *out, const char *s)
+static void print_json_value(FILE *out, const struct ztmpfs_stat *stat, const struct field *field)
 {
-	fputc('"', out);
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if ((unsigned char)*s < 0x20)
-			fprintf(out, "\\u%04x", (unsigned)(unsigned char)*s);
-		else
-			fputc(*s, out);
-	}
-	fputc('"', out);
+	struct field one = *field;
+
+	if (field->kind == FIELD_TEXT)
+		ctl_print_json_text(out, text(stat, field));
+	else if (field->kind == FIELD_U64)
+		fprintf(out, "%" PRIu64, number(stat, field));
+	for (unsigned i = 0; i < field->nr; i++, one.offset += sizeof(uint64_t))
+		fprintf(out, "%s%" PRIu64, i ? ", " : "[", number(stat, &one));
+	if (field->nr > 0)
+		fputc(']', out);
 }
 
 static void print_json(FILE *out, const struct ztmpfs_stat *stat)
 {
 	fputs("{\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		const struct field *field = &fields[i];
-
-		fprintf(out, "  \"%s\": ", field->name);
-		if (field->kind == FIELD_TEXT)
-			print_json_text(out, text(stat, field));
-		else
-			fprintf(out, "%" PRIu64, number(stat, field));
+		if (fields[i].kind == FIELD_HEADING)
+			continue;
+		fprintf(out, "  \"%s\": ", fields[i].name);
+		print_json_value(out, stat, &fields[i]);
 		fputs(",\n", out);
 	}
 	fprintf(out, "  \"ratio\": %.4f\n}\n", ratio(stat));

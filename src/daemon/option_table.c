@@ -21,8 +21,6 @@
 
 /* The table's refusals name these. */
 #define MAX_THREADS_LIMIT 1000
-#define ACCEL_ENGINES_MAX 256
-#define ACCEL_DEPTH_MAX   65536
 
 #define PARSE_ARGS                                                                                 \
 	struct options *options, const struct option_desc *desc, const struct options_env *env,    \
@@ -68,6 +66,17 @@ static int parse_size(PARSE_ARGS)
 {
 	UNUSED_ARGS;
 	return size_parse(value, env->ram, &options->super.size) ? -EINVAL : 0;
+}
+
+static int parse_nr_blocks(PARSE_ARGS)
+{
+	uint64_t nr;
+
+	UNUSED_ARGS;
+	if (size_parse(value, 0, &nr) || nr > UINT64_MAX / ZT_PAGE_SIZE)
+		return -EINVAL;
+	options->super.size = nr * ZT_PAGE_SIZE;
+	return 0;
 }
 
 static int parse_mem_limit(PARSE_ARGS)
@@ -230,46 +239,10 @@ static int parse_cluster(PARSE_ARGS)
 	return -EINVAL;
 }
 
-/* off, auto or on; the latter two with :engines=N and :depth=N in any order. */
 static int parse_accel(PARSE_ARGS)
 {
-	static const struct {
-		const char *word;
-		enum blkmap_accel accel;
-	} words[] = {
-		{ "off", BLKMAP_ACCEL_OFF },
-		{ "auto", BLKMAP_ACCEL_AUTO },
-		{ "on", BLKMAP_ACCEL_ON },
-	};
-	unsigned long engines = 0, depth = 0;
-	char copy[64], *rest = copy, *word;
-	size_t idx;
-
 	UNUSED_ARGS;
-	if (strlen(value) >= sizeof(copy))
-		return -EINVAL;
-	strcpy(copy, value);
-	word = strsep(&rest, ":");
-	for (idx = 0; idx < ARRAY_SIZE(words) && strcmp(word, words[idx].word) != 0; idx++)
-		;
-	if (idx == ARRAY_SIZE(words) || (rest && words[idx].accel == BLKMAP_ACCEL_OFF))
-		return -EINVAL;
-	while ((word = strsep(&rest, ":")) != NULL) {
-		int error_code;
-
-		if (strncmp(word, "engines=", 8) == 0)
-			error_code = parse_number(word + 8, 1, ACCEL_ENGINES_MAX, &engines);
-		else if (strncmp(word, "depth=", 6) == 0)
-			error_code = parse_number(word + 6, 1, ACCEL_DEPTH_MAX, &depth);
-		else
-			error_code = -EINVAL;
-		if (error_code)
-			return error_code;
-	}
-	options->super.accel = words[idx].accel;
-	options->super.accel_engines = (uint32_t)engines;
-	options->super.accel_depth = (uint32_t)depth;
-	return 0;
+	return option_parse_accel(value, &options->super, error);
 }
 
 static int parse_cache(PARSE_ARGS)
@@ -359,6 +332,10 @@ static const struct option_desc table[] = {
 	{ "size", "SIZE",
 	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit", "50%",
 	  "Most bytes of file content, counted uncompressed; 0: no limit", parse_size, 0, 0 },
+	{ "nr_blocks", "N",
+	  "a number, with suffix k, m, g, t, p or e, at most 4503599627370495; 0: no limit", NULL,
+	  "The same as size=, in pages of 4096 bytes; whichever comes last holds", parse_nr_blocks,
+	  0, 0 },
 	{ "nr_inodes", "N", "a number, with suffix k, m, g, t, p or e; 0: no limit",
 	  "one for every 8 KiB of RAM", "Most files, directories and other inodes; 0: no limit",
 	  parse_nr_inodes, 0, 0 },
@@ -379,9 +356,8 @@ static const struct option_desc table[] = {
 	  0 },
 	{ "cluster", "SIZE", "4k, 8k, 16k, 32k, 64k, 128k", "64k",
 	  "Bytes of a new file that are compressed together, a power of two", parse_cluster, 0, 0 },
-	{ "accel", "WHEN[:engines=N][:depth=N]",
-	  "off, auto, on; the latter two with :engines=1..256 and :depth=1..65536", "auto",
-	  "Compress delayed and large writes by engine threads with a queue of their own",
+	{ "accel", "WHEN[:NAME=N]...", NULL, "auto",
+	  "Compress by engines with a queue: off, auto or on; with parameters, see ztmpfs(8)",
 	  parse_accel, 0, 0 },
 	{ "cache", "MODE", "writeback, through, never", "writeback",
 	  "Whether the kernel keeps file content, and writes it later or at once", parse_cache, 0,

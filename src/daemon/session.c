@@ -253,6 +253,8 @@ void session_destroy(struct session *s)
 {
 	if (!s)
 		return;
+	/* The accelerator may still owe replies; they go through the session. */
+	super_drain(s->sb);
 	if (s->mounted)
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);

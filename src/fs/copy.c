@@ -82,8 +82,8 @@ static int share_locked(struct copy *copy, struct inode_rec *from, struct inode_
 	if (done) {
 		inode_raise_size(to, copy->to_off + done);
 		inode_touch(to, INODE_MTIME | INODE_CTIME);
-		if (copy->cred->uid != 0)
-			inode_clear_setid(to);
+		if (cred_kills_setid(copy->cred, false))
+			inode_clear_setid(to, copy->cred, false);
 		inode_touch_read(from);
 		copy_advance(copy, done);
 	}

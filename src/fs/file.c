@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fs/inode_i.h"
+#include "util/alloc.h"
 
 /* What a write may cost besides its bytes: zspages that it begins. */
 #define WRITE_MORE (64 * KIB)
@@ -120,20 +121,45 @@ static void file_cut_tail(struct super *sb, ino_nr ino)
 	inode_unlock(sb, ino);
 }
 
+/* What write(2) refuses, and what it cuts. */
+static int write_begin(uint64_t off, size_t *inout_len)
+{
+	if (*inout_len > 0 && off >= ZT_MAX_FILE_SIZE)
+		return -EFBIG;
+	if (*inout_len > 0)
+		*inout_len = min_u64(*inout_len, ZT_MAX_FILE_SIZE - off);
+	return 0;
+}
+
+/* The file is held shared, or counted as in use by an asynchronous write. */
+static void write_end(struct inode_rec *rec, const struct fs_cred *cred, unsigned flags,
+		      uint64_t end)
+{
+	bool delayed = flags & FS_WRITE_DELAYED;
+
+	inode_raise_size(rec, end);
+	if (!delayed)
+		inode_touch(rec, INODE_MTIME | INODE_CTIME);
+	if (cred_kills_setid(cred, delayed))
+		inode_clear_setid(rec, cred, false);
+}
+
+static enum zstrm_pref write_pref(unsigned flags)
+{
+	return flags & FS_WRITE_DELAYED ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT;
+}
+
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 	     const void *buf, size_t len, unsigned flags, size_t *out_len)
 {
-	bool delayed = flags & FS_WRITE_DELAYED;
 	struct blkmap_file file;
 	struct inode_rec *rec;
 	bool failed;
 	size_t done = 0;
-	int err;
+	int err = write_begin(off, &len);
 
-	if (len > 0 && off >= ZT_MAX_FILE_SIZE)
-		return -EFBIG;
-	if (len > 0)
-		len = min_u64(len, ZT_MAX_FILE_SIZE - off);
+	if (err)
+		return err;
 	/* Before a lock is held that readers want. Its tree may need a little, too. */
 	arena_stock_wait(sb->arena, len + WRITE_MORE);
 	err = file_hold_covered(sb, ino, off, len, &rec);
@@ -141,16 +167,11 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		return err;
 	file = inode_file(rec);
 	if (len > 0)
-		err = blkmap_write(sb->map, &file, off, buf, len,
-				   delayed ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT, &done);
+		err = blkmap_write(sb->map, &file, off, buf, len, write_pref(flags), &done);
 	failed = err != 0;
 	if (done > 0) {
 		err = 0;
-		inode_raise_size(rec, off + done);
-		if (!delayed)
-			inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (cred_kills_setid(cred, delayed))
-			inode_clear_setid(rec, cred, false);
+		write_end(rec, cred, flags, off + done);
 	}
 	inode_unlock(sb, ino);
 	if (failed)
@@ -158,6 +179,96 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 	if (!err)
 		*out_len = done;
 	return err;
+}
+
+/* An asynchronous write under way. */
+struct async_write {
+	struct super *sb;
+	struct inode_lock *lock;
+	struct inode_rec *rec;
+	uint64_t off;
+	struct fs_cred cred;
+	unsigned flags;
+	struct fs_write_end end;
+};
+
+/*
+ * In whatever thread completes the last cluster; it takes no inode lock. What a failed write left
+ * behind the end of the file is cut before anything can make it visible.
+ */
+static void async_done(void *arg, int error, size_t done)
+{
+	struct async_write *write = arg;
+
+	if (error)
+		inode_set_flag(write->rec, INODE_TAIL_DIRTY);
+	if (done > 0) {
+		error = 0;
+		write_end(write->rec, &write->cred, write->flags, write->off + done);
+	}
+	inode_async_end(write->sb, write->lock);
+	write->end.done(write->end.arg, error, done);
+}
+
+static void async_release(void *arg)
+{
+	struct async_write *write = arg;
+
+	if (write->end.release)
+		write->end.release(write->end.arg);
+	zt_free(write);
+}
+
+bool fs_write_may_defer(struct super *sb, size_t len)
+{
+	return blkmap_may_defer(sb->map, len);
+}
+
+static void write_at_once(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+			  const void *buf, size_t len, unsigned flags,
+			  const struct fs_write_end *end)
+{
+	size_t done = 0;
+	int err = fs_write(sb, cred, ino, off, buf, len, flags, &done);
+
+	end->done(end->arg, err, done);
+	if (end->release)
+		end->release(end->arg);
+}
+
+void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end)
+{
+	struct async_write *write = NULL;
+	struct blkmap_write_end map_end = { .done = async_done, .release = async_release };
+	struct blkmap_file file;
+	int err = write_begin(off, &len);
+
+	if (!err && len > 0 && fs_write_may_defer(sb, len))
+		write = zt_zalloc(sizeof(*write));
+	if (!write) {
+		write_at_once(sb, cred, ino, off, buf, len, flags, end);
+		return;
+	}
+	*write = (struct async_write){ .sb = sb,
+				       .lock = inode_lock_of(sb, ino),
+				       .off = off,
+				       .cred = *cred,
+				       .flags = flags,
+				       .end = *end };
+	err = file_hold_covered(sb, ino, off, len, &write->rec);
+	if (err) {
+		end->done(end->arg, err, 0);
+		async_release(write);
+		return;
+	}
+	file = inode_file(write->rec);
+	inode_async_begin(write->lock);
+	map_end.arg = write;
+	map_end.release_arg = write;
+	map_end.keeps_bytes = end->release != NULL;
+	blkmap_write_async(sb->map, &file, off, buf, len, write_pref(flags), &map_end);
+	inode_unlock(sb, ino);
 }
 
 /* Under the exclusive lock. */

@@ -28,6 +28,29 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len,
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 	     const void *buf, size_t len, unsigned flags, size_t *out_len) ZT_MUST_CHECK;
 
+/* How an asynchronous write ends; both are called exactly once, from any thread. */
+struct fs_write_end {
+	/* @done is fs_write()'s out_len. It must not enter this layer for the same mount. */
+	void (*done)(void *arg, int error, size_t done);
+	/*
+	 * After done: nobody reads the bytes any more. NULL: they are the caller's again when
+	 * fs_write_async() returns.
+	 */
+	void (*release)(void *arg);
+	void *arg;
+};
+
+/**
+ * fs_write_async() - fs_write() without waiting for the accelerator
+ * @end->done is called when the bytes can be read and the size is right: before the return, or
+ * later by whoever completes the write. Nothing that changes the file's shape comes in between.
+ */
+void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end);
+
+/** fs_write_may_defer() - whether a write of @len bytes might end in another thread at all */
+bool fs_write_may_defer(struct super *sb, size_t len);
+
 /**
  * fs_fallocate() - mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]
  * Others: -EOPNOTSUPP. Clears set-ID bits as fs_write() does.

@@ -13,6 +13,29 @@
 
 /* Locks ------------------------------------------------------------------ */
 
+/*
+ * Either the one who waits sees 0, or the one who ends the last write sees that somebody waits: all
+ * four accesses are sequentially consistent.
+ */
+void inode_drain(struct super *sb, struct inode_lock *lock)
+{
+	atomic_fetch_add(&sb->nr_draining, 1);
+	mutex_lock(&sb->drain_lock);
+	while (atomic_load(&lock->nr_async) > 0)
+		zt_lock_check(pthread_cond_wait(&sb->drain_cond, &sb->drain_lock));
+	mutex_unlock(&sb->drain_lock);
+	atomic_fetch_sub(&sb->nr_draining, 1);
+}
+
+void inode_async_end(struct super *sb, struct inode_lock *lock)
+{
+	if (atomic_fetch_sub(&lock->nr_async, 1) != 1 || atomic_load(&sb->nr_draining) == 0)
+		return;
+	mutex_lock(&sb->drain_lock);
+	zt_lock_check(pthread_cond_broadcast(&sb->drain_cond));
+	mutex_unlock(&sb->drain_lock);
+}
+
 static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
 {
 	unsigned at = 0;
@@ -35,7 +58,7 @@ void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
 		if (inos[i] != 0)
 			lock_set_insert(out_set, inode_lock_of(sb, inos[i]));
 	for (unsigned i = 0; i < out_set->nr; i++)
-		write_lock(&out_set->locks[i]->lock);
+		inode_lock_exclusive(sb, out_set->locks[i]);
 }
 
 bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set)
@@ -47,6 +70,11 @@ bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set
 			return true;
 	if (!write_trylock(&lock->lock))
 		return false;
+	/* The caller begins again, in order, and waits then. */
+	if (atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0) {
+		rw_unlock(&lock->lock);
+		return false;
+	}
 	set->locks[set->nr++] = lock;
 	return true;
 }

@@ -32,10 +32,32 @@ static inline void inode_lock_shared(struct super *sb, ino_nr ino)
 	read_lock(&inode_lock_of(sb, ino)->lock);
 }
 
+/** inode_drain() - wait for the writes that end without the lock; it is held exclusive */
+void inode_drain(struct super *sb, struct inode_lock *lock);
+
+static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock)
+{
+	write_lock(&lock->lock);
+	if (unlikely(atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0))
+		inode_drain(sb, lock);
+}
+
 static inline void inode_lock(struct super *sb, ino_nr ino)
 {
-	write_lock(&inode_lock_of(sb, ino)->lock);
+	inode_lock_exclusive(sb, inode_lock_of(sb, ino));
 }
+
+/**
+ * inode_async_begin() - a write goes on without the lock, which is held shared now
+ * Until inode_async_end() nobody holds it exclusive: the record stays, and the shape of its tree.
+ */
+static inline void inode_async_begin(struct inode_lock *lock)
+{
+	atomic_fetch_add_explicit(&lock->nr_async, 1, memory_order_relaxed);
+}
+
+/** inode_async_end() - it has ended; any thread. The record is not touched afterwards. */
+void inode_async_end(struct super *sb, struct inode_lock *lock);
 
 static inline void inode_unlock(struct super *sb, ino_nr ino)
 {
@@ -171,6 +193,12 @@ static inline void inode_add_lookup(struct inode_rec *rec)
  * Return: 0, or why the end stays as it is for now.
  */
 int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size);
+
+/** inode_set_flag() - INODE_...; lock held shared, or in use by an asynchronous write */
+static inline void inode_set_flag(struct inode_rec *rec, uint16_t flag)
+{
+	__atomic_fetch_or(&rec->flags, flag, __ATOMIC_RELAXED);
+}
 
 /** inode_tail_is_dirty() - whether inode_cut() has to come before the file may grow */
 static inline bool inode_tail_is_dirty(const struct inode_rec *rec)

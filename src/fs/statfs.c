@@ -25,6 +25,12 @@ static uint64_t left(uint64_t total, uint64_t used)
 	return total > used ? total - used : 0;
 }
 
+/*
+ * Files that @bytes of memory hold: a record of 112 bytes and a name of 255 with its entry, the
+ * share of their pages that is lost, and now and then a larger index.
+ */
+#define FILE_BYTES 512u
+
 static uint64_t ram_bytes(void)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
@@ -57,6 +63,10 @@ void super_statfs(struct super *sb, struct statvfs *out)
 
 		/* Without a limit on memory, what was asked for is what was promised. */
 		out->f_bfree = arena.limit ? min_u64(by_size, out->f_bfree) : by_size;
+	}
+	if (sb->max_inodes && arena.limit) {
+		out->f_ffree = min_u64(out->f_ffree, left(memory, arena.resident) / FILE_BYTES);
+		out->f_files = files + out->f_ffree;
 	}
 	out->f_bavail = out->f_bfree;
 	out->f_favail = out->f_ffree;

@@ -70,8 +70,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.dict_size = params->dict_size,
 		.nr_streams = params->nr_streams,
 		.accel = params->accel,
-		.accel_engines = params->accel_engines,
-		.accel_depth = params->accel_depth,
+		.accel_params = params->accel_params,
 		.background = params->background,
 	};
 
@@ -119,6 +118,8 @@ static void super_free(struct super *sb)
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
 	mutex_exit(&sb->rename_lock);
+	mutex_exit(&sb->drain_lock);
+	zt_lock_check(pthread_cond_destroy(&sb->drain_cond));
 	zt_free(sb);
 }
 
@@ -139,6 +140,8 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	}
 	memset(sb, 0, sizeof(*sb));
 	mutex_init(&sb->rename_lock);
+	mutex_init(&sb->drain_lock);
+	zt_lock_check(pthread_cond_init(&sb->drain_cond, NULL));
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_init(&sb->locks[i].lock);
 
@@ -159,6 +162,11 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	}
 	*out_sb = sb;
 	return 0;
+}
+
+void super_drain(struct super *sb)
+{
+	blkmap_drain(sb->map);
 }
 
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)

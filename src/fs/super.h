@@ -35,7 +35,7 @@ struct super_params {
 	size_t dict_size; /* bytes */
 	uint32_t nr_streams;
 	enum blkmap_accel accel;
-	uint32_t accel_engines, accel_depth;
+	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background;
 };
 
@@ -46,13 +46,22 @@ int super_create(const struct super_params *params, char error_text[256],
 void super_destroy(struct super *sb);
 
 /**
+ * super_drain() - wait until every fs_write_async() has ended, its reply and its release included
+ * Whoever sends replies does it before taking apart what they go through. No request is running.
+ */
+void super_drain(struct super *sb);
+
+/**
  * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread
  * NULL: no more. After the call no earlier tick is running. Never called by a mount without
  * background work.
  */
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
 
-/** super_statfs() - f_bsize 4096; never promises more than incompressible data could fill */
+/**
+ * super_statfs() - f_bsize 4096; never promises more than incompressible data, or files with the
+ * longest names, could fill
+ */
 void super_statfs(struct super *sb, struct statvfs *out);
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "arena/arena.h"
@@ -46,6 +47,12 @@ static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the aren
  */
 struct inode_lock {
 	pthread_rwlock_t lock;
+	/*
+	 * Writes that were begun under the shared lock and end without it. Raised under the shared
+	 * lock, lowered by whoever ends the write; who holds the lock exclusive waits for 0. No
+	 * lock, since a thread that ends a write may wait for nobody who waits for writes.
+	 */
+	atomic_uint nr_async;
 	struct dirindex *indexes;
 };
 
@@ -59,6 +66,10 @@ struct super {
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
 	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */
+	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
+	pthread_mutex_t drain_lock;
+	pthread_cond_t drain_cond;
+	atomic_uint nr_draining; /* threads that wait; pairs with nr_async, see inode_drain() */
 	pthread_mutex_t rename_lock; /* directories keep their parents while it is held */
 	struct inode_lock locks[INODE_NR_LOCKS];
 };

@@ -19,6 +19,7 @@
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
+#include "util/alloc.h"
 #include "util/sizes.h"
 
 /* Bytes of one COPY_FILE_RANGE. */
@@ -122,6 +123,66 @@ static bool takes_setid(fuse_req_t req, fuse_ino_t ino)
 	       (attr.st_mode & (S_ISUID | S_ISGID));
 }
 
+/*
+ * For a delayed write the kernel looks at the error alone: a short count would lose the rest in
+ * silence.
+ */
+static void write_reply(fuse_req_t req, int error, size_t done, size_t size, unsigned flags)
+{
+	if (!error && done < size && flags & FS_WRITE_DELAYED)
+		error = -ENOSPC;
+	reply_write(req, error, done);
+}
+
+/* A write whose reply another thread may send. */
+struct deferred {
+	fuse_req_t req;
+	struct ztfuse_held *held; /* NULL: the request's buffer stays its thread's */
+	size_t size;
+	unsigned flags;
+};
+
+static void deferred_done(void *arg, int error, size_t done)
+{
+	struct deferred *deferred = arg;
+
+	write_reply(deferred->req, error, done, deferred->size, deferred->flags);
+	if (!deferred->held)
+		zt_free(deferred);
+}
+
+/* After deferred_done(): nobody reads the request's bytes any more. */
+static void deferred_release(void *arg)
+{
+	struct deferred *deferred = arg;
+
+	ztfuse_release(deferred->held);
+	zt_free(deferred);
+}
+
+/* False: no memory, and nothing has happened. */
+static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+			unsigned flags)
+{
+	const struct fs_cred cred = req_cred(req);
+	struct fs_write_end end = { .done = deferred_done };
+	struct deferred *deferred = zt_zalloc(sizeof(*deferred));
+
+	if (!deferred)
+		return false;
+	*deferred = (struct deferred){
+		.req = req,
+		.held = ztfuse_hold(req),
+		.size = size,
+		.flags = flags,
+	};
+	end.arg = deferred;
+	if (deferred->held)
+		end.release = deferred_release;
+	fs_write_async(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &end);
+	return true;
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 	      struct fuse_file_info *fi)
 {
@@ -137,16 +198,13 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	}
 	mode_changes = takes_setid(req, ino);
+	if (!mode_changes && fs_write_may_defer(req_super(req), size) &&
+	    write_async(req, ino, buf, size, off, flags))
+		return;
 	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
 	if (mode_changes)
 		ztfuse_attr_changed(req, ino);
-	/*
-	 * For a delayed write the kernel looks at the error alone: a short count would lose the
-	 * rest in silence.
-	 */
-	if (!error && done < size && fi->writepage)
-		error = -ENOSPC;
-	reply_write(req, error, done);
+	write_reply(req, error, done, size, flags);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,

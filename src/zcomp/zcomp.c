@@ -51,11 +51,39 @@ static int check_level(const struct zcomp_ops *ops, int32_t level,
 	return 0;
 }
 
+static int check_accel(const struct zcomp_accel_params *accel, char error_text[ZCOMP_ERROR_TEXT])
+{
+	const struct {
+		const char *name;
+		uint32_t value, min, max;
+	} ranges[] = {
+		{ "engines", accel->engines, 1, ZCOMP_ACCEL_MAX_ENGINES },
+		{ "depth", accel->depth, 1, ZCOMP_ACCEL_MAX_DEPTH },
+		{ "batch", accel->batch, 1, ZCOMP_ACCEL_MAX_BATCH },
+		{ "deadline", accel->deadline_us, 1, ZCOMP_ACCEL_MAX_DEADLINE_US },
+		{ "submit", accel->submit_ns, 0, ZCOMP_ACCEL_MAX_SUBMIT_NS },
+		{ "latency", accel->latency_us, 0, ZCOMP_ACCEL_MAX_LATENCY_US },
+		{ "fail", accel->fail_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+		{ "stall", accel->stall_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+		{ "reset", accel->reset_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+		{ "kill", accel->kill_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (ranges[i].value > ranges[i].max)
+			return refuse(error_text, -EINVAL, "accel: %s=%u: out of range %u..%u",
+				      ranges[i].name, ranges[i].value, ranges[i].min,
+				      ranges[i].max);
+	if (accel->deadline_us && accel->deadline_us <= accel->latency_us)
+		return refuse(error_text, -EINVAL,
+			      "accel: deadline=%u: must be longer than latency=%u",
+			      accel->deadline_us, accel->latency_us);
+	return 0;
+}
+
 static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *config,
 			char error_text[ZCOMP_ERROR_TEXT])
 {
-	const struct zcomp_accel_params *accel = &config->accel_params;
-
 	if (config->unit < ZCOMP_MIN_UNIT || config->unit > ZCOMP_MAX_UNIT ||
 	    config->unit % ZCOMP_MIN_UNIT != 0)
 		return refuse(error_text, -EINVAL,
@@ -64,12 +92,8 @@ static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *
 	if (config->nr_streams > MAX_STREAMS)
 		return refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u",
 			      config->nr_streams, MAX_STREAMS);
-	if (config->accel && accel->engines > ZCOMP_ACCEL_MAX_ENGINES)
-		return refuse(error_text, -EINVAL, "accel: engines=%u: out of range 1..%u",
-			      accel->engines, ZCOMP_ACCEL_MAX_ENGINES);
-	if (config->accel && accel->depth > ZCOMP_ACCEL_MAX_DEPTH)
-		return refuse(error_text, -EINVAL, "accel: depth=%u: out of range 1..%u",
-			      accel->depth, ZCOMP_ACCEL_MAX_DEPTH);
+	if (config->accel && check_accel(&config->accel_params, error_text))
+		return -EINVAL;
 	if (config->dict && ops->dict_max == 0)
 		return refuse(error_text, -EINVAL, "compress=%s: takes no dictionary", ops->name);
 	if (config->dict && (config->dict_size == 0 || config->dict_size > ops->dict_max))
@@ -356,10 +380,12 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
 {
 	struct zcomp_pending pending = strm->pending;
+	struct zcomp *comp = strm->comp;
 
-	count_managed(arg, req, error);
+	(void)arg;
+	count_managed(comp, req, error);
 	if (!error || error == -ENOSPC)
-		count_latency(arg, now_ns() - pending.submitted_ns);
+		count_latency(comp, now_ns() - pending.submitted_ns);
 	if (!error)
 		pending.caller_req->dst_len = req->dst_len;
 	pending.done(pending.arg, strm, pending.caller_req, error);
@@ -379,16 +405,15 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 	strm->pending.done = done;
 	strm->pending.arg = arg;
 	strm->pending.submitted_ns = now_ns();
-	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, comp);
+	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, req);
 	if (error)
 		zcomp_count(comp, fallback_reason(error), 1);
 	return error;
 }
 
-bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm)
+bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
 {
-	ZT_ASSERT(strm->zcomp_managed && strm->comp == comp);
-	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm);
+	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm, req);
 }
 
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)

@@ -169,10 +169,12 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 
 /**
  * zcomp_cancel() - take a submitted request back that no engine has begun
- * Context: any thread, while it is known that nobody has put the stream (@done may run meanwhile).
+ * @strm: where it was submitted; @done may have put it meanwhile
+ * @req: as it was submitted; not used for another request since
+ * Context: any thread.
  * Return: true: @done will not come, and the stream is the caller's to put; false: it will, or has.
  */
-bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm) ZT_MUST_CHECK;
+bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req) ZT_MUST_CHECK;
 
 /** zcomp_managed() - whether managed streams are on */
 bool zcomp_managed(const struct zcomp *comp);

@@ -42,7 +42,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.level = ZCOMP_LEVEL_DEFAULT,
 		.nr_streams = 12,
 		.accel = config->accel,
-		.accel_engines = 2,
+		.accel_params = { .engines = 2 },
 		.max_pages = config->max_pages,
 	};
 	struct bm_file *record;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "tests/ctl/json.h"
 #include "tests/lib/zt_check.h"
 
 static void print(const struct ztmpfs_stat *stat, bool json, char *text, size_t room)
@@ -86,6 +87,88 @@ START_TEST(test_json_is_one_object_with_plain_numbers)
 	ck_assert_ptr_nonnull(strstr(text, "\"degraded\": \"no \\\"threads\\\" \\\\ \\u000a\",\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\"fallback_busy\": 7,\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\"ratio\": 3.0000\n"));
+	ck_assert_msg(json_error(text) == NULL, "at: %.40s", json_error(text));
+}
+END_TEST
+
+/* As long as anything can be. */
+static struct ztmpfs_stat widest(void)
+{
+	struct ztmpfs_stat stat;
+
+	memset(&stat, 0xff, sizeof(stat));
+	memset(stat.compress, 'c', sizeof(stat.compress));
+	memset(stat.degraded, 'd', sizeof(stat.degraded));
+	return stat;
+}
+
+START_TEST(test_table_fits_80_columns_however_large_the_numbers)
+{
+	const struct ztmpfs_stat stat = widest();
+	char text[16384];
+
+	print(&stat, false, text, sizeof(text));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		ck_assert_msg(strlen(line) <= 80, "%s", line);
+}
+END_TEST
+
+/* Every number of the struct stands in the output: a member that is added must be shown. */
+START_TEST(test_every_number_of_the_struct_is_printed_once)
+{
+	const size_t first = offsetof(struct ztmpfs_stat, orig_data_size) / sizeof(uint64_t);
+	const size_t end = offsetof(struct ztmpfs_stat, reserved) / sizeof(uint64_t);
+	struct ztmpfs_stat stat = { 0 };
+	char text[16384], word[32];
+
+	for (size_t i = first; i < end; i++)
+		((uint64_t *)(void *)&stat)[i] = 1000000 + i;
+	print(&stat, true, text, sizeof(text));
+	ck_assert_ptr_null(json_error(text));
+	for (size_t i = first; i < end; i++) {
+		const char *at;
+
+		snprintf(word, sizeof(word), "%zu", 1000000 + i);
+		at = strstr(text, word);
+		ck_assert_msg(at != NULL, "word %zu of struct ztmpfs_stat is not printed", i);
+		ck_assert_msg(strstr(at + 1, word) == NULL, "word %zu is printed twice", i);
+	}
+}
+END_TEST
+
+START_TEST(test_json_is_valid_for_the_largest_values_too)
+{
+	const struct ztmpfs_stat stat = widest();
+	char text[16384];
+
+	print(&stat, true, text, sizeof(text));
+	ck_assert_msg(json_error(text) == NULL, "at: %.40s", json_error(text));
+	ck_assert_ptr_nonnull(strstr(text, "18446744073709551615"));
+}
+END_TEST
+
+START_TEST(test_buckets_are_lines_with_bars_between_the_first_and_the_last_that_count)
+{
+	struct ztmpfs_stat stat = { .managed_latency = { [4] = 1, [14] = 3000, [16] = 1500 },
+				    .accel_batches = { [0] = 5, [8] = 10 } };
+	char text[16384];
+
+	print(&stat, false, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "  from 16 ns                                  1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "  from 16 us                              3,000 "
+					   "###############################\n"));
+	ck_assert_ptr_nonnull(strstr(text, "  from 33 us                                  0\n"));
+	ck_assert_ptr_nonnull(strstr(text, "  from 66 us                              1,500 "
+					   "################\n"));
+	ck_assert_ptr_null(strstr(text, "from 131 us"));
+	ck_assert_ptr_null(strstr(text, "from 8 ns"));
+	ck_assert_ptr_nonnull(strstr(text, "  from 1                                      5 "));
+	ck_assert_ptr_nonnull(strstr(text, "  from 256                                   10 "));
+	print(&stat, true, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "\"accel_batches\": [5, 0, 0, 0, 0, 0, 0, 0, 10],\n"));
+	stat = (struct ztmpfs_stat){ 0 };
+	print(&stat, false, text, sizeof(text));
+	ck_assert_ptr_null(strstr(text, "from"));
 }
 END_TEST
 
@@ -174,6 +257,11 @@ int main(void)
 	tcase_add_test(tc, test_table_starts_with_zrams_names_in_zrams_order);
 	tcase_add_test(tc, test_table_groups_digits_and_names_units);
 	tcase_add_test(tc, test_json_is_one_object_with_plain_numbers);
+	tcase_add_test(tc, test_table_fits_80_columns_however_large_the_numbers);
+	tcase_add_test(tc, test_every_number_of_the_struct_is_printed_once);
+	tcase_add_test(tc, test_json_is_valid_for_the_largest_values_too);
+	tcase_add_test(tc,
+		       test_buckets_are_lines_with_bars_between_the_first_and_the_last_that_count);
 	tcase_add_test(tc, test_text_without_an_end_is_cut);
 	tcase_add_test(tc, test_empty_mount_has_ratio_zero);
 	tcase_add_test(tc, test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent);

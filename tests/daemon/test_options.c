@@ -78,6 +78,10 @@ START_TEST(test_sizes_take_suffixes_and_percent)
 		{ "size=4096,nr_inodes=10k,mem_limit=64m", 4096, 10240, 64 * MIB },
 		{ "size=2G,nr_inodes=3M,mem_limit=50%", 2 * GIB, 3 * MIB, 500 * MIB },
 		{ "size=150%,nr_inodes=1g,mem_limit=100%", 1500 * MIB, GIB, 1000 * MIB },
+		{ "size=1g,nr_blocks=3,nr_inodes=0,mem_limit=0", 3 * 4096, 0, 0 },
+		{ "nr_blocks=2k,nr_inodes=0,mem_limit=0", 2048 * 4096, 0, 0 },
+		{ "nr_blocks=7,size=0,nr_inodes=0,mem_limit=0", 0, 0, 0 },
+		{ "nr_blocks=4503599627370495,nr_inodes=0,mem_limit=0", UINT64_MAX - 4095, 0, 0 },
 		{ "size=8e,nr_inodes=18446744073709551615,mem_limit=1t", UINT64_C(1) << 63,
 		  UINT64_MAX, 1024 * GIB },
 	};
@@ -256,21 +260,29 @@ START_TEST(test_every_cluster_size_is_a_power_of_two_of_pages)
 }
 END_TEST
 
-START_TEST(test_accelerator_takes_engines_and_depth)
+START_TEST(test_accelerator_takes_when_and_parameters)
 {
 	static const struct {
 		const char *list;
 		enum blkmap_accel accel;
-		uint32_t engines, depth;
+		struct zcomp_accel_params params;
 	} cases[] = {
-		{ "accel=off", BLKMAP_ACCEL_OFF, 0, 0 },
-		{ "accel=auto", BLKMAP_ACCEL_AUTO, 0, 0 },
-		{ "accel=on", BLKMAP_ACCEL_ON, 0, 0 },
-		{ "accel=on:engines=1", BLKMAP_ACCEL_ON, 1, 0 },
-		{ "accel=on:depth=65536", BLKMAP_ACCEL_ON, 0, 65536 },
-		{ "accel=on:depth=8:engines=256", BLKMAP_ACCEL_ON, 256, 8 },
-		{ "accel=auto:engines=2:depth=16", BLKMAP_ACCEL_AUTO, 2, 16 },
-		{ "accel=on:engines=4,accel=on", BLKMAP_ACCEL_ON, 0, 0 },
+		{ "accel=off", BLKMAP_ACCEL_OFF, { 0 } },
+		{ "accel=auto", BLKMAP_ACCEL_AUTO, { 0 } },
+		{ "accel=on", BLKMAP_ACCEL_ON, { 0 } },
+		{ "accel=on:engines=1", BLKMAP_ACCEL_ON, { .engines = 1 } },
+		{ "accel=on:depth=4096", BLKMAP_ACCEL_ON, { .depth = 4096 } },
+		{ "accel=on:depth=8:engines=64", BLKMAP_ACCEL_ON, { .engines = 64, .depth = 8 } },
+		{ "accel=auto:engines=2:batch=16",
+		  BLKMAP_ACCEL_AUTO,
+		  { .engines = 2, .batch = 16 } },
+		{ "accel=on:latency=100:deadline=101:submit=500",
+		  BLKMAP_ACCEL_ON,
+		  { .latency_us = 100, .deadline_us = 101, .submit_ns = 500 } },
+		{ "accel=on:fail=1000000:stall=2:reset=3:kill=4",
+		  BLKMAP_ACCEL_ON,
+		  { .fail_ppm = 1000000, .stall_ppm = 2, .reset_ppm = 3, .kill_ppm = 4 } },
+		{ "accel=on:engines=4:fail=1,accel=on", BLKMAP_ACCEL_ON, { 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -278,8 +290,9 @@ START_TEST(test_accelerator_takes_engines_and_depth)
 
 		good(cases[i].list, &o);
 		ck_assert_msg(o.super.accel == cases[i].accel, "%s", cases[i].list);
-		ck_assert_msg(o.super.accel_engines == cases[i].engines, "%s", cases[i].list);
-		ck_assert_msg(o.super.accel_depth == cases[i].depth, "%s", cases[i].list);
+		ck_assert_msg(memcmp(&o.super.accel_params, &cases[i].params,
+				     sizeof(cases[i].params)) == 0,
+			      "%s", cases[i].list);
 		options_free(&o);
 	}
 }
@@ -333,6 +346,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "size=1x", "suffix k, m, g" },
 		{ "size=1 g", "suffix k, m, g" },
 		{ "size=16e", "suffix k, m, g" },
+		{ "nr_blocks=10%", "suffix k, m, g" },
+		{ "nr_blocks=4503599627370496", "at most 4503599627370495" },
 		{ "nr_inodes=10%", "suffix k, m, g" },
 		{ "nr_inodes=x", "0: no limit" },
 		{ "mem_limit=5z", "0: no limit" },
@@ -366,13 +381,25 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "cluster=50%", "4k, 8k" },
 		{ "accel=", "off, auto, on" },
 		{ "accel=maybe", "off, auto, on" },
-		{ "accel=off:engines=1", "off, auto, on" },
-		{ "accel=on:engines=0", "engines=1..256" },
-		{ "accel=on:engines=257", "engines=1..256" },
-		{ "accel=on:depth=0", "depth=1..65536" },
-		{ "accel=on:depth=65537", "depth=1..65536" },
+		{ "accel=off:engines=1", "off takes no parameters" },
+		{ "accel=off:", "off takes no parameters" },
+		{ "accel=on:engines=0", "engines is a number from 1 to 64" },
+		{ "accel=on:engines=65", "engines is a number from 1 to 64" },
+		{ "accel=on:engines=", "engines is a number from 1 to 64" },
+		{ "accel=on:depth=0", "depth is a number from 1 to 4096" },
+		{ "accel=on:depth=4097", "depth is a number from 1 to 4096" },
+		{ "accel=on:batch=257", "batch is a number from 1 to 256" },
+		{ "accel=on:deadline=0", "deadline is a number from 1 to 60000000" },
+		{ "accel=on:submit=1000001", "submit is a number from 0 to 1000000" },
+		{ "accel=on:latency=10000001", "latency is a number from 0 to 10000000" },
+		{ "accel=on:fail=1000001", "fail is a number from 0 to 1000000" },
+		{ "accel=on:stall=x", "stall is a number from 0 to 1000000" },
+		{ "accel=on:reset=-1", "reset is a number from 0 to 1000000" },
+		{ "accel=on:kill=1k", "kill is a number from 0 to 1000000" },
+		{ "accel=on:latency=100:deadline=100", "deadline must be longer than latency" },
 		{ "accel=on:", "off, auto, on" },
-		{ "accel=on:speed=1", "engines=1..256" },
+		{ "accel=on:engines", "off, auto, on" },
+		{ "accel=on:speed=1", ":stall=N" },
 		{ "cache=", "writeback, through, never" },
 		{ "cache=always", "writeback, through, never" },
 		{ "max_threads=0", "1 to 1000" },
@@ -586,7 +613,7 @@ int main(void)
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
-	tcase_add_test(tc, test_accelerator_takes_engines_and_depth);
+	tcase_add_test(tc, test_accelerator_takes_when_and_parameters);
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);

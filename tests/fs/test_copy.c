@@ -15,7 +15,7 @@
 #define SIZE    (8 * CLUSTER)
 
 static struct super *sb;
-static ino_nr a, b;
+static ino_nr a, b, c;
 static char content[SIZE], buf[SIZE], model[SIZE];
 
 static void setup(void)
@@ -25,6 +25,7 @@ static void setup(void)
 	sb = fixture_init();
 	a = make_file(sb, FS_ROOT_INO, "a");
 	b = make_file(sb, FS_ROOT_INO, "b");
+	c = make_file(sb, FS_ROOT_INO, "c");
 	for (size_t i = 0; i < SIZE; i++)
 		content[i] = (char)('a' + zt_random(&seed) % 30);
 	memset(model, 0, sizeof(model));
@@ -155,6 +156,12 @@ START_TEST(test_end_is_not_shared_when_pages_stand_behind_it)
 	ck_assert_int_eq(copy(b, 0, a, 0, SIZE, &done), 0);
 	ck_assert_uint_eq(done, CLUSTER + 100);
 	expect_content(a, content, SIZE);
+	/* So does one whose end is in the same page. */
+	memset(model, 'm', CLUSTER + 2000);
+	write_all(sb, c, 0, model, CLUSTER + 2000);
+	ck_assert_int_eq(copy(b, 0, c, 0, SIZE, &done), 0);
+	memcpy(model, content, CLUSTER + 100);
+	expect_content(c, model, CLUSTER + 2000);
 }
 END_TEST
 

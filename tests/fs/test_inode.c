@@ -84,7 +84,9 @@ static void check_number_is_stale(ino_nr ino)
 
 START_TEST(test_wild_numbers_are_stale_everywhere)
 {
-	static const ino_nr wild[] = {0, 2, 7, 4096, 1ull << 37, 1ull << 38, UINT64_MAX, INT64_MAX};
+	static const ino_nr wild[] = {
+		0, 2, 7, 4096, 1ull << 37, 1ull << 38, UINT64_MAX, INT64_MAX
+	};
 	ino_nr file = make_file(sb, FS_ROOT_INO, "file");
 	uint64_t state = zt_seed();
 
@@ -213,11 +215,11 @@ START_TEST(test_setattr_changes_what_is_asked_for_only)
 	struct stat attr;
 
 	attr = set(ino, &root_cred, FS_SET_MODE,
-		   (struct stat){.st_mode = S_IFDIR | 04755, .st_uid = 7});
+		   (struct stat){ .st_mode = S_IFDIR | 04755, .st_uid = 7 });
 	ck_assert_uint_eq(attr.st_mode, S_IFREG | 04755);
 	ck_assert_uint_eq(attr.st_uid, 1000);
 	attr = set(ino, &root_cred, FS_SET_ATIME,
-		   (struct stat){.st_atim = stamp, .st_mtim = stamp});
+		   (struct stat){ .st_atim = stamp, .st_mtim = stamp });
 	ck_assert_int_eq(attr.st_atim.tv_sec, 12345);
 	ck_assert_int_eq(attr.st_atim.tv_nsec, 678);
 	ck_assert_int_ne(attr.st_mtim.tv_sec, 12345);
@@ -227,7 +229,7 @@ START_TEST(test_setattr_changes_what_is_asked_for_only)
 	ck_assert_int_eq(attr.st_ctim.tv_sec, 12345);
 	attr = set(ino, &root_cred,
 		   FS_SET_ATIME | FS_SET_ATIME_NOW | FS_SET_MTIME | FS_SET_MTIME_NOW,
-		   (struct stat){.st_mtim = stamp, .st_atim = stamp});
+		   (struct stat){ .st_mtim = stamp, .st_atim = stamp });
 	ck_assert_int_ne(attr.st_atim.tv_sec, 12345);
 	ck_assert_int_ne(attr.st_mtim.tv_sec, 12345);
 	ck_assert_int_ne(attr.st_ctim.tv_sec, 12345);
@@ -240,14 +242,17 @@ START_TEST(test_change_of_owner_takes_setid_bits_away)
 	ino_nr dir = make_dir(sb, FS_ROOT_INO, "dir");
 	static const struct {
 		mode_t before, after;
-	} cases[] = {{06777, 0777}, {06767, 02767}, {02755, 0755}, {04644, 0644}, {0755, 0755}};
+	} cases[] = {
+		{ 06777, 0777 }, { 06767, 02767 }, { 02755, 0755 }, { 04644, 0644 }, { 0755, 0755 }
+	};
 	struct stat attr;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (unsigned which = FS_SET_UID; which <= FS_SET_GID; which <<= 1) {
 			set(ino, &root_cred, FS_SET_MODE,
-			    (struct stat){.st_mode = cases[i].before});
-			attr = set(ino, &root_cred, which, (struct stat){.st_uid = 5, .st_gid = 6});
+			    (struct stat){ .st_mode = cases[i].before });
+			attr = set(ino, &root_cred, which,
+				   (struct stat){ .st_uid = 5, .st_gid = 6 });
 			ck_assert_uint_eq(attr.st_mode & 07777, cases[i].after);
 		}
 	}

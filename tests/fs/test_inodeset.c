@@ -48,7 +48,8 @@ END_TEST
 START_TEST(test_numbers_are_kept_apart_up_to_the_last)
 {
 	static const ref_t refs[] = {
-		0, 1, 63, 64, 2047, 2048, 1u << 20, 1u << 29, (1ull << 38) - 1};
+		0, 1, 63, 64, 2047, 2048, 1u << 20, 1u << 29, (1ull << 38) - 1
+	};
 	struct inodeset *set = set_init();
 
 	for (size_t i = 0; i < ARRAY_SIZE(refs); i++) {

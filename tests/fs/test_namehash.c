@@ -36,8 +36,8 @@ static uint64_t reference(const struct namehash_key *key, const unsigned char *i
 
 START_TEST(test_hash_is_siphash_for_every_length)
 {
-	const struct namehash_key key = {UINT64_C(0x0706050403020100),
-					 UINT64_C(0x0f0e0d0c0b0a0908)};
+	const struct namehash_key key = { UINT64_C(0x0706050403020100),
+					  UINT64_C(0x0f0e0d0c0b0a0908) };
 	unsigned char name[255];
 
 	for (size_t i = 0; i < sizeof(name); i++)

@@ -208,8 +208,8 @@ END_TEST
 
 START_TEST(test_wild_cookies_are_harmless)
 {
-	static const uint64_t cookies[] = {3,   7,        511,        512,        513,
-					   514, 1u << 20, 1ull << 32, UINT64_MAX, INT64_MAX};
+	static const uint64_t cookies[] = { 3,   7,        511,        512,        513,
+					    514, 1u << 20, 1ull << 32, UINT64_MAX, INT64_MAX };
 
 	for (unsigned i = 0; i < 100; i++)
 		add(i);

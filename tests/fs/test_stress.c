@@ -194,7 +194,8 @@ static void op_remove(struct worker *me, ino_nr dir, const char *name)
 
 static void op_rename(struct worker *me, ino_nr dir, const char *name)
 {
-	static const unsigned flags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT};
+	static const unsigned flags[] = { 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE,
+					  RENAME_WHITEOUT };
 	ino_nr to = hold_dir(me);
 	char other[64];
 	int err;

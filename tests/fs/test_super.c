@@ -143,6 +143,40 @@ START_TEST(test_statfs_promises_no_more_than_random_data_fill)
 }
 END_TEST
 
+/* df -i likewise: empty files with the longest names. */
+START_TEST(test_statfs_promises_no_more_inodes_than_memory_holds)
+{
+	struct super_params params = fixture_params();
+	struct statvfs vfs;
+	struct super *sb;
+	char name[256];
+	uint64_t made = 0;
+	int err;
+
+	params.mem_limit = 8 * MIB;
+	params.nr_inodes = 1000000;
+	sb = fixture_init_params(&params);
+	super_statfs(sb, &vfs);
+	ck_assert_uint_ge(vfs.f_ffree, 10000);
+	ck_assert_uint_eq(vfs.f_files, vfs.f_ffree + 1);
+	memset(name, 'n', 255);
+	do {
+		struct fs_entry entry;
+
+		snprintf(name, 9, "%08" PRIu64, made);
+		name[8] = 'n';
+		err = fs_mknod(sb, &user_cred, FS_ROOT_INO, name, S_IFREG | 0644, 0, &entry);
+		made += !err;
+	} while (!err);
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_uint_ge(made, vfs.f_ffree);
+	super_statfs(sb, &vfs);
+	ck_assert_uint_le(vfs.f_ffree, 64);
+	ck_assert_uint_eq(vfs.f_files, made + 1 + vfs.f_ffree);
+	fixture_exit(sb);
+}
+END_TEST
+
 START_TEST(test_statfs_without_limits_speaks_of_the_machine)
 {
 	struct super *sb = fixture_init();
@@ -205,6 +239,7 @@ int main(void)
 	tcase_add_test(tc, test_want_of_memory_leaves_nothing_behind);
 	tcase_add_test(tc, test_statfs_counts_pages_and_inodes);
 	tcase_add_test(tc, test_statfs_promises_no_more_than_random_data_fill);
+	tcase_add_test(tc, test_statfs_promises_no_more_inodes_than_memory_holds);
 	tcase_add_test(tc, test_statfs_without_limits_speaks_of_the_machine);
 	tcase_add_test(tc, test_counters_say_what_is_stored);
 	suite_add_tcase(suite, tc);

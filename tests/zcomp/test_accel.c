@@ -14,12 +14,17 @@
 
 enum { UNIT = 4096, DEPTH = 4, ENGINES = 2, NR_STREAMS = DEPTH + ENGINES };
 
+/* Deadlines pass when a test moves the device's clock, and not before. */
+#define NEVER_US ZCOMP_ACCEL_MAX_DEADLINE_US
+
 static struct zcomp *make_accel(const char *name)
 {
 	struct zcomp_config config = config_of(name, UNIT);
 
 	config.accel = true;
-	config.accel_params = (struct zcomp_accel_params){ .engines = ENGINES, .depth = DEPTH };
+	config.accel_params = (struct zcomp_accel_params){ .engines = ENGINES,
+							   .depth = DEPTH,
+							   .deadline_us = NEVER_US };
 	return must_create(&config);
 }
 
@@ -362,7 +367,8 @@ START_TEST(test_after_stop_managed_streams_are_refused_and_the_rest_works)
 
 	job_prepare(&job, comp, zcomp_stream_get_managed(comp), 1);
 	zcomp_stop(comp);
-	ck_assert_int_eq(job_submit(&job), -EBUSY);
+	ck_assert_int_eq(job_submit(&job), -ESHUTDOWN);
+	ck_assert_uint_eq(stat_of(comp).fallback_shutdown, 1);
 	ck_assert_int_eq(zcomp_compress(comp, job.strm, job.data, UNIT, UNIT, &len), 0);
 	zcomp_stream_put(comp, job.strm);
 	ck_assert_ptr_null(zcomp_stream_get_managed(comp));
@@ -424,7 +430,8 @@ START_TEST(test_algorithm_inside_is_set_up_and_released_once)
 	struct zcomp *comp;
 
 	config.accel = true;
-	config.accel_params = (struct zcomp_accel_params){ .engines = 3, .depth = 1 };
+	config.accel_params =
+		(struct zcomp_accel_params){ .engines = 3, .depth = 1, .deadline_us = NEVER_US };
 	comp = must_create_ops(&ops, &config);
 	ck_assert_str_eq(fake.calls, "Sccccc"); /* three engines and two streams */
 	ck_assert_ptr_null(fake.params.inner_ops);
@@ -473,18 +480,20 @@ static void synchronous_works(struct zcomp *comp)
 	zcomp_stream_put(comp, strm);
 }
 
-START_TEST(test_no_thread_for_any_engine_degrades_with_a_reason)
+START_TEST(test_no_thread_for_watchdog_or_engine_degrades_with_a_reason)
 {
 	struct zcomp *comp;
 
 	nr_logged = 0;
 	zt_log_set_sink(keep_log);
 	accel_create_thread = create_some_threads;
-	threads_left = 0;
+	threads_left = _i;
 	comp = make_accel("zstd");
 	accel_create_thread = pthread_create;
 	ck_assert(!zcomp_managed(comp));
-	ck_assert_str_eq(stat_of(comp).degraded, "no engine of the accelerator could be started");
+	ck_assert_str_eq(stat_of(comp).degraded,
+			 _i ? "no engine of the accelerator could be started"
+			    : "the accelerator's watchdog could not be started");
 	ck_assert_uint_eq(nr_logged, 1);
 	synchronous_works(comp);
 	zcomp_destroy(comp);
@@ -499,7 +508,7 @@ START_TEST(test_fewer_threads_than_wanted_go_on_with_a_warning)
 	nr_logged = 0;
 	zt_log_set_sink(keep_log);
 	accel_create_thread = create_some_threads;
-	threads_left = 1;
+	threads_left = 2; /* the watchdog's and one engine's */
 	comp = make_accel("lz4");
 	accel_create_thread = pthread_create;
 	ck_assert(zcomp_managed(comp));
@@ -553,7 +562,7 @@ int main(void)
 	tcase_add_test(tc, test_managed_streams_compress_only);
 	tcase_add_test(tc, test_level_and_dictionary_reach_the_algorithm_inside);
 	tcase_add_test(tc, test_algorithm_inside_is_set_up_and_released_once);
-	tcase_add_test(tc, test_no_thread_for_any_engine_degrades_with_a_reason);
+	tcase_add_loop_test(tc, test_no_thread_for_watchdog_or_engine_degrades_with_a_reason, 0, 2);
 	tcase_add_test(tc, test_fewer_threads_than_wanted_go_on_with_a_warning);
 	tcase_add_test(tc, test_no_memory_for_the_device_degrades_with_a_reason);
 	suite_add_tcase(suite, tc);

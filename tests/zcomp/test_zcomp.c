@@ -77,6 +77,12 @@ START_TEST(test_other_parameters_out_of_range_are_named)
 	create_says(&config, -EINVAL, "accel: engines=65: out of range 1..64");
 	config.accel_params = (struct zcomp_accel_params){ .depth = 4097 };
 	create_says(&config, -EINVAL, "accel: depth=4097: out of range 1..4096");
+	config.accel_params = (struct zcomp_accel_params){ .batch = 257 };
+	create_says(&config, -EINVAL, "accel: batch=257: out of range 1..256");
+	config.accel_params = (struct zcomp_accel_params){ .fail_ppm = 1000001 };
+	create_says(&config, -EINVAL, "accel: fail=1000001: out of range 0..1000000");
+	config.accel_params = (struct zcomp_accel_params){ .latency_us = 5, .deadline_us = 5 };
+	create_says(&config, -EINVAL, "accel: deadline=5: must be longer than latency=5");
 }
 END_TEST
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""main - the command line, and the way from settings to a report."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from ztbench import build, mapped, metadata, picture, randomio, report, settings, size, streams, systems
+from ztbench.bars import OVERVIEW
+from ztbench.results import Results
+from ztbench.rounds import Schedule
+from ztbench.source import Source, SourceError
+
+SECTIONS = {"streams": streams, "random": randomio, "mmap": mapped, "metadata": metadata, "build": build, "size": size}
+BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def say(text):
+    """Progress; the report alone goes to standard output."""
+    print("bench: " + text, file=sys.stderr, flush=True)
+
+
+def usage():
+    names = ", ".join(system.name for system in systems.all_systems(".", "."))
+    return "usage: bench [--help]\n\nSections: %s\nSystems: %s\n\nFrom the environment:\n%s" % (
+        ", ".join(SECTIONS), names, settings.describe())
+
+
+def end_by_signal(number, frame):
+    """Signals end the program the way exceptions do, so that everything is undone."""
+    del frame
+    raise SystemExit(128 + number)
+
+
+def choose_sections(chosen):
+    for name in chosen:
+        if name not in SECTIONS:
+            raise settings.UsageError("BENCH: no section %s; there are: %s" % (name, ", ".join(SECTIONS)))
+    return [scenario for name in (chosen or SECTIONS) for scenario in SECTIONS[name].SCENARIOS]
+
+
+def choose_systems(chosen, folder, conf):
+    known = systems.all_systems(conf.build, folder)
+    names = [system.name for system in known]
+    for name in chosen:
+        if name not in names:
+            raise settings.UsageError("SYSTEMS: no system %s; there are: %s" % (name, ", ".join(names)))
+    found = []
+    for system in known:
+        if chosen and system.name not in chosen:
+            continue
+        reason = system.missing()
+        if reason:
+            say("%s: left out, %s" % (system.name, reason))
+        else:
+            found.append(system)
+    if not found:
+        raise settings.UsageError("none of these systems runs here")
+    return found
+
+
+def compile_helper(source, out, *flags):
+    """A program of this folder; None where there is no compiler."""
+    done = subprocess.run(["cc", "-O2", os.path.join(BENCH, source), "-o", out] + list(flags), stderr=subprocess.PIPE, check=False) \
+        if shutil.which("cc") else None
+    if done is None or done.returncode:
+        say("%s does not compile here%s" % (source, ": " + done.stderr.decode(errors="replace")[:200] if done else ", no cc"))
+        return None
+    return out
+
+
+def measure_lz4(source):
+    """What lz4 itself costs on the same data: {KiB: figures}, empty where it cannot be compiled."""
+    program = compile_helper("lz4_own.c", os.path.join(source.folder, "lz4_own"), "-llz4")
+    if not program:
+        return {}
+    return {kib: tuple(float(word) for word in systems.call(program, source.data, str(kib)).split()) for kib in (4, 64)}
+
+
+class Workspace:
+    """The folder of one run, with the mount point; a tmpfs where root can mount one. Undone at its end."""
+
+    def __init__(self, parent):
+        self.folder = tempfile.mkdtemp(prefix="ztmpfs-bench.", dir=parent or None)
+        self.data = os.path.join(self.folder, "data")
+        self.mnt = os.path.join(self.folder, "mnt")
+
+    def __enter__(self):
+        os.mkdir(self.data)
+        os.mkdir(self.mnt)
+        if os.geteuid() == 0:
+            systems.call("mount", "-t", "tmpfs", "-o", "size=80%", "bench-data", self.data)
+        return self
+
+    def __exit__(self, *unused):
+        for path in (self.mnt, self.data):
+            if os.path.ismount(path):
+                systems.unmount(path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run(conf):
+    scenarios = choose_sections(conf.sections)
+    with Workspace(conf.work) as space:
+        chosen = choose_systems(conf.systems, space.folder, conf)
+        say("making the data: %d MiB" % (conf.size >> 20))
+        source = Source(space.data, conf)
+        source.realdata = compile_helper("realdata.c", os.path.join(space.data, "realdata.so"), "-shared", "-fPIC")
+        lz4_own = measure_lz4(source)
+        schedule = Schedule(scenarios, chosen, source, conf, space.mnt, say)
+        started = time.strftime("%Y-%m-%d %H:%M")
+        try:
+            schedule.go()
+        finally:
+            # What was measured until then is worth having also when the run is broken off.
+            write_report(conf, schedule, chosen, lz4_own, started)
+    return 1 if schedule.failures else 0
+
+
+def write_report(conf, schedule, chosen, lz4_own, started):
+    results = Results(schedule.samples)
+    box = report.machine()
+    caption = "%d CPUs, %s GiB, Linux %s; %d rounds, %s" % (box["cpus"], box["memory_gib"], box["kernel"], conf.rounds, started)
+    print("ztmpfs bench: " + caption)
+    for system in chosen:
+        print("  %-10s %s" % (system.name, system.what))
+    print("\n".join([""] + report.lz4_lines(lz4_own) + [""] + report.tables(results, schedule.failures, schedule.left_out)))
+    print("\n".join(["", "Bars:"] + report.bars_table(results, lz4_own)))
+    os.makedirs(conf.out, exist_ok=True)
+    path = os.path.join(conf.out, "bench.json")
+    report.save_json(path, results, schedule.failures, conf, chosen, lz4_own)
+    say("written: " + path)
+    for name, works in (("bench.svg", None), ("bench-overview.svg", OVERVIEW)):
+        path = os.path.join(conf.out, name)
+        if picture.draw(results, path, caption, works):
+            say("written: " + path)
+
+
+def main(arguments):
+    if arguments:
+        print(usage())
+        return 0 if arguments[0] in ("-h", "--help") else 2
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end_by_signal)
+    try:
+        return run(settings.Settings(os.environ))
+    except (settings.UsageError, systems.Trouble, SourceError) as e:
+        say(str(e))
+        return 2

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sample.c - pieces of real files, evenly spread, for the subcommands that need data.
+ *
+ * Two passes: the first finds out what there is, the second reads as much of it as was asked for.
+ * Locks: none.
+ */
+#include "ctl/sample.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/alloc.h"
+#include "util/sizes.h"
+
+struct found_file {
+	char *path;
+	uint64_t size;
+};
+
+struct found {
+	struct found_file *files;
+	size_t nr, room;
+	uint64_t nr_pieces;
+};
+
+bool sample_is_same(const char *data, size_t len)
+{
+	return len % 8 == 0 && memcmp(data, data + 8, len - 8) == 0;
+}
+
+static void found_exit(struct found *found)
+{
+	for (size_t i = 0; i < found->nr; i++)
+		zt_free(found->files[i].path);
+	zt_free(found->files);
+}
+
+static int found_add(struct found *found, const char *path, uint64_t size)
+{
+	const size_t len = strlen(path);
+	char *copy;
+
+	if (found->nr == found->room) {
+		const size_t room = found->room ? 2 * found->room : 256;
+		struct found_file *files = zt_zalloc(room * sizeof(*files));
+
+		if (!files)
+			return -ENOMEM;
+		if (found->nr)
+			memcpy(files, found->files, found->nr * sizeof(*files));
+		zt_free(found->files);
+		found->files = files;
+		found->room = room;
+	}
+	copy = zt_zalloc(len + 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, path, len);
+	found->files[found->nr++] = (struct found_file){ .path = copy, .size = size };
+	return 0;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int find(const struct sample_params *params, struct samples *samples, struct found *found,
+		char error_text[SAMPLE_ERROR_TEXT])
+{
+	FTS *tree = fts_open(params->paths, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR,
+			     by_name);
+	FTSENT *entry;
+	int error = 0;
+
+	if (!tree) {
+		snprintf(error_text, SAMPLE_ERROR_TEXT, "cannot walk: %s", strerror(errno));
+		return -errno;
+	}
+	while (!error && (errno = 0, entry = fts_read(tree)) != NULL) {
+		const bool given = entry->fts_level == FTS_ROOTLEVEL;
+
+		if (entry->fts_info == FTS_F && entry->fts_statp->st_size > 0) {
+			const uint64_t size = (uint64_t)entry->fts_statp->st_size;
+
+			error = found_add(found, entry->fts_path, size);
+			samples->nr_files++;
+			samples->found += size;
+			found->nr_pieces += div_round_up_u64(size, params->piece);
+		} else if (given && (entry->fts_info == FTS_NS || entry->fts_info == FTS_DNR)) {
+			error = -entry->fts_errno;
+			snprintf(error_text, SAMPLE_ERROR_TEXT, "%.400s: %s", entry->fts_path,
+				 strerror(entry->fts_errno));
+		} else if (entry->fts_info == FTS_NS || entry->fts_info == FTS_DNR ||
+			   entry->fts_info == FTS_ERR) {
+			samples->nr_unread++;
+		}
+	}
+	fts_close(tree);
+	return error;
+}
+
+/* Reads the piece at @off of an open file behind the others. */
+static void read_piece(const struct sample_params *params, int fd, uint64_t off,
+		       struct samples *samples)
+{
+	char *piece = samples->data + samples->size;
+	size_t len = 0;
+
+	while (len < params->piece) {
+		ssize_t got = pread(fd, piece + len, params->piece - len, (off_t)(off + len));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	if (len == 0 || (params->skip_same && sample_is_same(piece, len)))
+		return;
+	samples->sizes[samples->nr++] = len;
+	samples->size += len;
+}
+
+/* Of all pieces, the @want that are spread most evenly: number i is one when i * want / all jumps. */
+static void read_pieces(const struct sample_params *params, const struct found *found,
+			uint64_t want, struct samples *samples)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < found->nr; i++) {
+		const struct found_file *file = &found->files[i];
+		int fd = -1;
+
+		for (uint64_t off = 0; off < file->size; off += params->piece, number++) {
+			const __uint128_t before = (__uint128_t)number * want;
+
+			if (before / found->nr_pieces == (before + want) / found->nr_pieces)
+				continue;
+			if (fd < 0)
+				fd = open(file->path,
+					  O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+			if (fd < 0) {
+				samples->nr_unread++;
+				number += div_round_up_u64(file->size - off, params->piece);
+				break;
+			}
+			read_piece(params, fd, off, samples);
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+int samples_read(const struct sample_params *params, char error_text[SAMPLE_ERROR_TEXT],
+		 struct samples *out_samples)
+{
+	struct samples samples = { 0 };
+	struct found found = { 0 };
+	uint64_t want;
+	int error;
+
+	snprintf(error_text, SAMPLE_ERROR_TEXT, "no memory");
+	error = find(params, &samples, &found, error_text);
+	if (error)
+		goto out;
+	want = min_u64(max_u64(params->limit / params->piece, 1), found.nr_pieces);
+	if (want > 0) {
+		/* Untouched pages cost nothing: ends of files leave some of this unused. */
+		error = -ENOMEM;
+		samples.sizes = zt_zalloc(want * sizeof(*samples.sizes));
+		samples.data = zt_zalloc(want * params->piece);
+		if (!samples.sizes || !samples.data)
+			goto out;
+		error = 0;
+		read_pieces(params, &found, want, &samples);
+	}
+	if (samples.nr == 0) {
+		snprintf(error_text, SAMPLE_ERROR_TEXT, "%.400s%s: nothing to read",
+			 params->paths[0], params->paths[1] ? " and others" : "");
+		error = -ENODATA;
+	}
+out:
+	found_exit(&found);
+	if (error)
+		samples_free(&samples);
+	else
+		*out_samples = samples;
+	return error;
+}
+
+void samples_free(struct samples *samples)
+{
+	zt_free(samples->data);
+	zt_free(samples->sizes);
+	samples->data = NULL;
+	samples->sizes = NULL;
+}

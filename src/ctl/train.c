@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * train.c - ztmpfsctl train: a dictionary out of files like those that will be stored.
+ *
+ * Samples are cut as the filesystem cuts files, so that the dictionary has what clusters lack.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "ctl/sample.h"
+#include "util/alloc.h"
+#include "util/sizes.h"
+#include "zcomp/dict.h"
+
+/* The trainer's authors advise a hundred times the dictionary. */
+#define SAMPLES_PER_DICT 128u
+
+struct train {
+	uint64_t size; /* of the dictionary, at most */
+	uint64_t cluster;
+	uint64_t limit; /* of all samples */
+	const char *output;
+};
+
+static int failed(const char *subject, const char *why)
+{
+	fprintf(stderr, "ztmpfsctl: %s%s%s\n", subject, *subject ? ": " : "", why);
+	return CTL_EXIT_FAILED;
+}
+
+/* Beside its place first, so that a daemon that reads it meanwhile sees the old one or the new. */
+static int write_file(const char *path, const void *data, size_t size)
+{
+	char temp[PATH_MAX];
+	size_t at = 0;
+	int fd, error = 0;
+
+	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp))
+		return -ENAMETOOLONG;
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	while (at < size && !error) {
+		ssize_t put = write(fd, (const char *)data + at, size - at);
+
+		if (put < 0 && errno != EINTR)
+			error = -errno;
+		else if (put > 0)
+			at += (size_t)put;
+	}
+	if (close(fd) != 0 && !error)
+		error = -errno;
+	if (!error && rename(temp, path) != 0)
+		error = -errno;
+	if (error)
+		(void)unlink(temp); /* the error above is the one to tell */
+	return error;
+}
+
+static int train(const struct train *options, const struct samples *samples)
+{
+	char text[ZCOMP_ERROR_TEXT];
+	void *dict = zt_zalloc(options->size);
+	size_t size;
+	int error;
+
+	if (!dict)
+		return failed("", strerror(ENOMEM));
+	if (samples->nr > UINT_MAX) {
+		zt_free(dict);
+		return failed("--limit", "too many samples");
+	}
+	error = zcomp_dict_train(samples->data, samples->sizes, (unsigned)samples->nr, dict,
+				 options->size, text, &size);
+	if (error) {
+		zt_free(dict);
+		return failed("", text);
+	}
+	error = write_file(options->output, dict, size);
+	zt_free(dict);
+	if (error)
+		return failed(options->output, strerror(-error));
+	printf("%s: %zu bytes, from %zu samples of up to %" PRIu64 " bytes, %zu of %" PRIu64
+	       " bytes in %" PRIu64 " files\n",
+	       options->output, size, samples->nr, options->cluster, samples->size, samples->found,
+	       samples->nr_files);
+	if (samples->nr_unread > 0)
+		fprintf(stderr, "ztmpfsctl: %" PRIu64 " files or folders could not be read\n",
+			samples->nr_unread);
+	return 0;
+}
+
+static int parse(int argc, char *argv[], struct train *out)
+{
+	static const struct option words[] = {
+		{ "size", required_argument, NULL, 's' },
+		{ "cluster", required_argument, NULL, 'c' },
+		{ "limit", required_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int letter;
+
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, ":o:", words, NULL)) != -1) {
+		if (letter == 'o')
+			out->output = optarg;
+		else if (letter == 's' && size_parse(optarg, 0, &out->size) == 0 &&
+			 out->size >= ZCOMP_DICT_MIN && out->size <= ZCOMP_DICT_MAX)
+			continue;
+		else if (letter == 'c' && ctl_parse_cluster(optarg, &out->cluster) == 0)
+			continue;
+		else if (letter == 'l' && size_parse(optarg, 0, &out->limit) == 0 &&
+			 out->limit > 0 && out->limit <= GIB)
+			continue;
+		else
+			return -EINVAL;
+	}
+	return out->output && optind < argc ? 0 : -EINVAL;
+}
+
+static int run(int argc, char *argv[])
+{
+	struct train options = { .size = ZCOMP_DICT_SIZE, .cluster = ZT_PAGE_SIZE };
+	struct sample_params params = { .skip_same = true };
+	char text[SAMPLE_ERROR_TEXT];
+	struct samples samples;
+	int status;
+
+	if (parse(argc, argv, &options) != 0)
+		return ctl_usage(&ctl_train);
+	params.paths = argv + optind;
+	params.piece = options.cluster;
+	params.limit = options.limit ? options.limit : options.size * SAMPLES_PER_DICT;
+	if (samples_read(&params, text, &samples) != 0)
+		return failed("", text);
+	status = train(&options, &samples);
+	samples_free(&samples);
+	return status;
+}
+
+const struct ctl_command ctl_train = {
+	.name = "train",
+	.synopsis = "[--size SIZE] [--cluster SIZE] [--limit SIZE] -o DICT PATH...",
+	.help = "Make a dictionary for dict= out of files and folders.",
+	.run = run,
+};

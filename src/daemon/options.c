@@ -28,6 +28,7 @@
 #define SWAP_RESERVE_MIN   (8 * MIB)
 #define SWAP_RESERVE_MAX   (64 * MIB)
 #define SWAP_MEM_LIMIT_MAX (24 * GIB)
+#define SWAP_ACCEL_DEPTH   8u
 
 #define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
 
@@ -274,6 +275,11 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	}
 	/* Every page comes and goes for itself, and must not be kept twice. */
 	super->cluster_order = 0;
+	/* A page is too little for a queue, whose buffers would all be locked. */
+	if (super->accel == BLKMAP_ACCEL_AUTO)
+		super->accel = BLKMAP_ACCEL_OFF;
+	if (!super->accel_params.depth)
+		super->accel_params.depth = SWAP_ACCEL_DEPTH;
 	options->cache = ZTFUSE_CACHE_NEVER;
 	return 0;
 }

@@ -97,10 +97,9 @@ struct accel_engine {
 	atomic_uint nr_held; /* requests that it has */
 };
 
-/* What the watchdog found: a request at the time when it looked. */
+/* What the watchdog has given up. */
 struct accel_found {
 	struct managed_zstrm *mstrm;
-	uint64_t state;
 	int error; /* for done() */
 };
 
@@ -153,6 +152,7 @@ struct accel {
 
 	/* Hooks; guarded by queue_lock. */
 	bool held; /* engines take nothing */
+	bool patient; /* no number of strikes switches managed streams off */
 	uint64_t nr_fault; /* so many requests still to meet next_fault */
 	enum accel_fault next_fault;
 	int fail_error;
@@ -292,6 +292,9 @@ void accel_advance_clock(const struct zcomp_params *params, uint64_t us);
 
 /** accel_look() - have the watchdog look, and wait until it has */
 void accel_look(const struct zcomp_params *params);
+
+/** accel_be_patient() - however often the device is reset, go on using it */
+void accel_be_patient(const struct zcomp_params *params);
 
 /** accel_create_thread - pthread_create(), unless a test put something else there */
 extern int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr,

@@ -87,6 +87,15 @@ void accel_fault_next(const struct zcomp_params *params, uint64_t count, enum ac
 	set_fault(params->drv_data, count, fault, -EIO);
 }
 
+void accel_be_patient(const struct zcomp_params *params)
+{
+	struct accel *accel = params->drv_data;
+
+	accel_lock(&accel->queue_lock);
+	accel->patient = true;
+	accel_unlock(&accel->queue_lock);
+}
+
 /* queue_lock is held. A watchdog that has ended looks no more. */
 static void look_and_wait(struct accel *accel)
 {

@@ -73,8 +73,8 @@ static void take_back_all(struct accel *accel, struct accel_list *list)
 		take_back(accel, mstrm, list);
 }
 
-/* Remember what engines have: all of it for a reset, else what is late. */
-static void find_taken(struct accel *accel, uint64_t now, bool reset)
+/* Give up what engines have: all of it for a reset, else what is late. Who finishes now is quicker. */
+static void give_up(struct accel *accel, uint64_t now, bool reset)
 {
 	accel->nr_found = 0;
 	for (uint32_t i = 0; i < accel->nr_streams; i++) {
@@ -85,10 +85,9 @@ static void find_taken(struct accel *accel, uint64_t now, bool reset)
 		if (accel_state_of(state) != ACCEL_TAKEN)
 			continue;
 		late = is_late(accel, mstrm, now);
-		if (late || reset)
+		if ((late || reset) && accel_state_move(mstrm, state, ACCEL_GIVEN_UP))
 			accel->found[accel->nr_found++] =
 				(struct accel_found){ .mstrm = mstrm,
-						      .state = state,
 						      .error = late ? -ETIMEDOUT : -ECANCELED };
 	}
 }
@@ -142,7 +141,7 @@ static bool strike(struct accel *accel, unsigned weight)
 		accel->nr_strikes = 0;
 	accel->good_at_strike = good;
 	accel->nr_strikes += weight;
-	return accel->nr_strikes >= MAX_STRIKES;
+	return accel->nr_strikes >= MAX_STRIKES && !accel->patient;
 }
 
 /* Without queue_lock: callers are told ----------------------------------------- */
@@ -157,15 +156,10 @@ static void end_list(struct accel *accel, struct accel_list *list, int error)
 	}
 }
 
-/* Who finished in time meanwhile was quicker. */
-static void give_up_found(struct accel *accel)
+static void end_found(struct accel *accel)
 {
-	for (uint32_t i = 0; i < accel->nr_found; i++) {
-		const struct accel_found *found = &accel->found[i];
-
-		if (accel_state_move(found->mstrm, found->state, ACCEL_GIVEN_UP))
-			accel_end(accel, found->mstrm, found->error, true);
-	}
+	for (uint32_t i = 0; i < accel->nr_found; i++)
+		accel_end(accel, accel->found[i].mstrm, accel->found[i].error, true);
 }
 
 /* What an engine had that runs no more; ENGINE_ANY: all of them. */
@@ -234,7 +228,7 @@ static void look(struct accel *accel)
 	bool reset = accel->reset_wanted || any_hangs(accel, now);
 
 	take_back_late(accel, now, &late);
-	find_taken(accel, now, reset);
+	give_up(accel, now, reset);
 	if (reset) {
 		accel->reset_wanted = false;
 		accel->generation++;
@@ -248,7 +242,7 @@ static void look(struct accel *accel)
 	end_list(accel, &late, -ETIMEDOUT);
 	end_list(accel, &cancelled, -ECANCELED);
 	end_list(accel, &off, -ESHUTDOWN);
-	give_up_found(accel);
+	end_found(accel);
 	accel_lock(&accel->queue_lock);
 	for (uint32_t i = 0; accel->nr_dead > 0 && i < accel->nr_engines; i++)
 		if (accel->engines[i].state == ENGINE_DEAD)

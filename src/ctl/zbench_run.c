@@ -295,7 +295,10 @@ static void *caller_main(void *arg)
 	struct run *run = caller->run;
 	const uint32_t stride = nr_callers(run);
 	size_t unit = caller->number;
+	char name[16];
 
+	snprintf(name, sizeof(name), "zbench/%u", caller->number % 1000);
+	(void)pthread_setname_np(pthread_self(), name); /* only people look at it */
 	while (unit < run->units.nr) {
 		if (run->expand)
 			expand_unit(run, unit);
@@ -428,6 +431,7 @@ static int create_comp(struct run *run, char error_text[ZCOMP_ERROR_TEXT])
 		.unit = point->cluster,
 		/* Engines verify and fall back by streams of their own. */
 		.nr_streams = point->threads + point->engines,
+		/* Not used by a module with a device of its own. */
 		.accel = point->mode != ZBENCH_SYNC,
 		.accel_params = { .engines = point->engines,
 				  .depth = point->depth,

@@ -309,6 +309,20 @@ static int parse_default_permissions(PARSE_ARGS)
 	return 0;
 }
 
+static int parse_acl(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->super.acl = desc->flag_value;
+	return 0;
+}
+
+static int parse_xattr(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->xattr = desc->flag_value;
+	return 0;
+}
+
 static int parse_fsname(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -379,6 +393,11 @@ static const struct option_desc table[] = {
 	  0, 0 },
 	{ "default_permissions", NULL, NULL, "always", "Let the kernel check permissions",
 	  parse_default_permissions, 0, 0 },
+	{ "acl", NULL, NULL, "on", "Have POSIX access control lists", parse_acl, 0, 1 },
+	{ "noacl", NULL, NULL, NULL, "Have none", parse_acl, 0, 0 },
+	{ "xattr", NULL, NULL, "on", "Have extended attributes", parse_xattr, 0, 1 },
+	{ "noxattr", NULL, NULL, NULL, "Have none, nor access control lists: saves a request",
+	  parse_xattr, 0, 0 },
 	{ "fsname", "NAME", "a name that is not empty", "SOURCE, or ztmpfs",
 	  "First word of the mount's line in /proc/mounts", parse_fsname, 0, 0 },
 	{ "subtype", "NAME", NULL, "ztmpfs", "Show the type as fuse.NAME; empty: as fuse",

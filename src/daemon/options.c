@@ -54,6 +54,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 {
 	*options = (struct options){
 		.cache = ZTFUSE_CACHE_WRITEBACK,
+		.xattr = true,
 		.max_threads = (unsigned)max_u64(4, (uint64_t)env->nr_cpus * 2),
 		.allow_other = env->root,
 		.super = {
@@ -66,6 +67,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.level = ZCOMP_LEVEL_DEFAULT,
 			.accel = BLKMAP_ACCEL_AUTO,
 			.background = true,
+			.acl = true,
 		},
 	};
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));

@@ -59,6 +59,7 @@ struct options {
 	char *compress_name;
 	char *dict_path; /* or NULL */
 	enum ztfuse_cache cache;
+	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;
 	unsigned max_threads;
 

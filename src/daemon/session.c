@@ -162,6 +162,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (error)
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
+	s->front.xattr = options->xattr;
 	if (options->swap)
 		error = ztfuse_prepare_swap(&s->front, options->max_threads);
 	if (!error)
@@ -226,6 +227,8 @@ static void *signal_thread(void *arg)
 	signal_set(&set);
 	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
 		;
+	/* While requests are still served: it may wait for the kernel's writes. */
+	seeker_stop(&s->front.seeker);
 	transport_stop(s->transport);
 	return NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "fs/dir.h"
 #include "fs/inode_i.h"
+#include "fs/xattr_i.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -31,6 +32,7 @@ struct checker {
 	uint64_t nr_todo;
 	struct seen *parent; /* the one that is walked */
 	uint64_t meta_objects, data_objects;
+	uint64_t space; /* as super.space */
 	int err;
 };
 
@@ -163,13 +165,13 @@ static int check_content(struct checker *check, ino_nr ino, struct inode_rec *re
 {
 	struct super *sb = check->sb;
 	struct blkmap_file file = inode_file(rec);
+	const char *bad;
 	int err;
 
-	if (rec->xattr != 0) {
-		if (!zs_is_live(sb->meta, rec->xattr))
-			return ino_bad(ino, "its attributes are no live object");
-		check->meta_objects++;
-	}
+	bad = xattr_check(sb, rec, &check->meta_objects, &check->space);
+	if (bad != NULL)
+		return ino_bad(ino, bad);
+	check->space += INODE_SPACE;
 	if (S_ISLNK(rec->mode)) {
 		check->meta_objects++;
 		if (!zs_is_live(sb->meta, rec->tree_word) ||
@@ -214,6 +216,13 @@ static int check_stores(struct checker *check)
 		zt_log(ZT_LOG_ERR,
 		       "fs: the metadata pool has %" PRIu64 " objects, inodes name %" PRIu64,
 		       meta.objects, check->meta_objects);
+		err = -EUCLEAN;
+	}
+	if (!err && sb->space != check->space) {
+		zt_log(ZT_LOG_ERR,
+		       "fs: inodes and attributes take room of %" PRIu64
+		       " bytes, counted are %" PRIu64,
+		       check->space, sb->space);
 		err = -EUCLEAN;
 	}
 	if (!err)

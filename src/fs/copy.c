@@ -107,6 +107,8 @@ static int share_step(struct copy *copy, uint64_t *out_bytes)
 	err = file_open(copy->sb, copy->from, &from);
 	if (!err)
 		err = file_open(copy->sb, copy->to, &to);
+	if (!err && inode_is_sealed(to))
+		err = -EPERM;
 	if (err)
 		goto out;
 	copy->left =

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/inode_i.h"
+#include "fs/xattr_i.h"
 #include "util/alloc.h"
 
 /* What a write may cost besides its bytes: zspages that it begins. */
@@ -121,6 +121,44 @@ static void file_cut_tail(struct super *sb, ino_nr ino)
 	inode_unlock(sb, ino);
 }
 
+/*
+ * What chattr's flags forbid. The kernel's delayed writes come in whole pages, so to append-only
+ * files they bring again what was there before: that much is allowed.
+ */
+static int file_may_write(struct super *sb, struct inode_rec *rec, uint64_t off, const void *buf,
+			  size_t len)
+{
+	struct blkmap_file file = inode_file(rec);
+	uint64_t size = rec_load(&rec->size);
+	unsigned char old[ZT_PAGE_SIZE];
+	size_t below = off < size ? min_u64(len, size - off) : 0;
+	int err = 0;
+
+	if (!inode_is_sealed(rec))
+		return 0;
+	if (inode_is_immutable(rec))
+		return -EPERM;
+	for (size_t done = 0; !err && done < below; done += sizeof(old)) {
+		size_t part = min_u64(sizeof(old), below - done);
+
+		err = blkmap_read(sb->map, &file, off + done, old, part);
+		if (!err && memcmp(old, (const char *)buf + done, part) != 0)
+			err = -EPERM;
+	}
+	return err;
+}
+
+/* What a program may do because of its file must not outlive a change of the file. */
+static void file_drop_capability(struct super *sb, ino_nr ino)
+{
+	struct inode_rec *rec;
+
+	inode_lock(sb, ino);
+	if (file_open(sb, ino, &rec) == 0)
+		xattr_remove(sb, rec, XATTR_CAPABILITY);
+	inode_unlock(sb, ino);
+}
+
 /* What write(2) refuses, and what it cuts. */
 static int write_begin(uint64_t off, size_t *inout_len)
 {
@@ -144,6 +182,12 @@ static void write_end(struct inode_rec *rec, const struct fs_cred *cred, unsigne
 		inode_clear_setid(rec, cred, false);
 }
 
+/* What a delayed write takes away, the kernel has taken away when it was made. */
+static bool write_drops_capability(const struct inode_rec *rec, unsigned flags)
+{
+	return !(flags & FS_WRITE_DELAYED) && rec_load(&rec->flags) & INODE_HAS_CAPABILITY;
+}
+
 static enum zstrm_pref write_pref(unsigned flags)
 {
 	return flags & FS_WRITE_DELAYED ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT;
@@ -154,7 +198,7 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 {
 	struct blkmap_file file;
 	struct inode_rec *rec;
-	bool failed;
+	bool failed, drop_caps = false;
 	size_t done = 0;
 	int err = write_begin(off, &len);
 
@@ -166,14 +210,18 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 	if (err)
 		return err;
 	file = inode_file(rec);
-	if (len > 0)
+	err = file_may_write(sb, rec, off, buf, len);
+	if (!err && len > 0)
 		err = blkmap_write(sb->map, &file, off, buf, len, write_pref(flags), &done);
-	failed = err != 0;
+	failed = err != 0 && err != -EPERM;
 	if (done > 0) {
 		err = 0;
 		write_end(rec, cred, flags, off + done);
+		drop_caps = write_drops_capability(rec, flags);
 	}
 	inode_unlock(sb, ino);
+	if (drop_caps)
+		file_drop_capability(sb, ino);
 	if (failed)
 		file_cut_tail(sb, ino);
 	if (!err)
@@ -257,6 +305,18 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 				       .flags = flags,
 				       .end = *end };
 	err = file_hold_covered(sb, ino, off, len, &write->rec);
+	if (!err) {
+		err = file_may_write(sb, write->rec, off, buf, len);
+		if (!err && write_drops_capability(write->rec, flags))
+			err = -EAGAIN;
+		if (err)
+			inode_unlock(sb, ino);
+	}
+	if (err == -EAGAIN) {
+		zt_free(write);
+		write_at_once(sb, cred, ino, off, buf, len, flags, end);
+		return;
+	}
 	if (err) {
 		end->done(end->arg, err, 0);
 		async_release(write);
@@ -316,9 +376,13 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 
 	inode_lock(sb, ino);
 	err = file_open(sb, ino, &rec);
+	if (!err &&
+	    (inode_is_immutable(rec) || (inode_is_sealed(rec) && mode & ~FALLOC_FL_KEEP_SIZE)))
+		err = -EPERM;
 	if (!err)
 		err = fallocate_locked(sb, rec, mode, off, len);
 	if (!err) {
+		xattr_remove(sb, rec, XATTR_CAPABILITY);
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
 		if (cred_kills_setid(cred, false))
 			inode_clear_setid(rec, cred, false);

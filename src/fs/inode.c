@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "fs/dir.h"
+#include "fs/xattr_i.h"
 
 /* Locks ------------------------------------------------------------------ */
 
@@ -95,14 +96,39 @@ struct inode_rec *inode_get(struct super *sb, ino_nr ino)
 	return inodeset_has(&sb->live, ino) ? zs_data(sb->arena, ino) : NULL;
 }
 
+int inode_take_space(struct super *sb, uint64_t bytes)
+{
+	uint64_t max = sb->max_inodes, used = rec_load(&sb->space);
+
+	/* So many that none can be counted are as good as no limit. */
+	if (max == 0 || max > UINT64_MAX / INODE_SPACE)
+		max = UINT64_MAX / INODE_SPACE;
+	do {
+		if (used + bytes > max * INODE_SPACE)
+			return -ENOSPC;
+	} while (!__atomic_compare_exchange_n(&sb->space, &used, used + bytes, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return 0;
+}
+
+void inode_give_space(struct super *sb, uint64_t bytes)
+{
+	__atomic_sub_fetch(&sb->space, bytes, __ATOMIC_RELAXED);
+}
+
 static int inode_count(struct super *sb)
 {
-	uint64_t nr = __atomic_add_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+	int err = inode_take_space(sb, INODE_SPACE);
 
-	if (sb->max_inodes == 0 || nr <= sb->max_inodes)
-		return 0;
+	if (!err)
+		__atomic_add_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+	return err;
+}
+
+static void inode_uncount(struct super *sb)
+{
 	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
-	return -ENOSPC;
+	inode_give_space(sb, INODE_SPACE);
 }
 
 static void inode_fill(struct super *sb, const struct inode_init *init, struct inode_rec *rec)
@@ -117,6 +143,19 @@ static void inode_fill(struct super *sb, const struct inode_init *init, struct i
 	rec_store(&rec->aux, is_dir ? init->parent : (uint64_t)init->rdev);
 	rec->generation = __atomic_fetch_add(&sb->rec->generation, 1, __ATOMIC_RELAXED);
 	rec->cluster_order = (uint8_t)init->cluster_order;
+	if (init->dir != NULL)
+		rec_store(&rec->flags, init->dir->flags & INODE_INHERITED);
+}
+
+/* What a new inode needs besides its record. */
+static int inode_furnish(struct super *sb, const struct inode_init *init, struct inode_rec *rec)
+{
+	if (init->target != NULL)
+		return symlink_store(sb, rec, init->target, init->target_len);
+	if (init->dir != NULL && init->dir->flags & INODE_HAS_DEFAULT_ACL)
+		return acl_inherit(sb, init->dir, rec);
+	rec_store(&rec->mode, rec->mode & ~(init->umask & 0777));
+	return 0;
 }
 
 int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino,
@@ -136,20 +175,20 @@ int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino
 		goto err_record;
 	rec = zs_data(sb->arena, ref);
 	inode_fill(sb, init, rec);
-	if (init->target != NULL) {
-		err = symlink_store(sb, rec, init->target, init->target_len);
-		if (err)
-			goto err_record;
-	}
+	err = inode_furnish(sb, init, rec);
+	if (err)
+		goto err_xattr;
 	inodeset_add(&sb->live, ref);
 	*out_ino = ref;
 	*out_rec = rec;
 	return 0;
 
+err_xattr:
+	xattr_free(sb, rec);
 err_record:
 	zs_free(sb->inodes, ref);
 err_count:
-	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+	inode_uncount(sb);
 	return err;
 }
 
@@ -179,11 +218,10 @@ void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
 		symlink_free(sb, rec);
 		break;
 	}
-	if (rec->xattr != 0)
-		zs_free(sb->meta, rec->xattr);
+	xattr_free(sb, rec);
 	inodeset_remove(&sb->live, ino);
 	zs_free(sb->inodes, ino);
-	__atomic_sub_fetch(&sb->nr_inodes, 1, __ATOMIC_RELAXED);
+	inode_uncount(sb);
 }
 
 void inode_put_unused(struct super *sb, ino_nr ino, struct inode_rec *rec)
@@ -254,6 +292,7 @@ void inode_fill_entry(ino_nr ino, const struct inode_rec *rec, struct fs_entry *
 {
 	out->ino = ino;
 	out->generation = rec->generation;
+	out->immutable = inode_is_immutable(rec);
 	inode_fill_attr(ino, rec, &out->attr);
 }
 
@@ -309,9 +348,45 @@ static int setattr_size(struct super *sb, struct inode_rec *rec, uint64_t size)
 	return 0;
 }
 
+/*
+ * Times that the kernel kept and brings now come with a file that is open for writing, and without
+ * atime. These it may bring; whoever sets times may not.
+ */
+static bool setattr_brings_times(unsigned which)
+{
+	return (which & ~(unsigned)(FS_SET_MTIME | FS_SET_CTIME)) == FS_SET_BY_HANDLE;
+}
+
+/*
+ * Whether times are set to now, if at all. A kernel that keeps mtime by itself does not say "now",
+ * but brings the time it is, as both mtime and ctime.
+ */
+static bool setattr_only_touches(const struct stat *attr, unsigned which)
+{
+	bool mtime_now = which & FS_SET_MTIME_NOW ||
+			 (which & FS_SET_CTIME && attr->st_mtim.tv_sec == attr->st_ctim.tv_sec &&
+			  attr->st_mtim.tv_nsec == attr->st_ctim.tv_nsec);
+
+	return !(which & (FS_SET_MODE | FS_SET_UID | FS_SET_GID | FS_SET_SIZE)) &&
+	       (!(which & FS_SET_ATIME) || which & FS_SET_ATIME_NOW) &&
+	       (!(which & FS_SET_MTIME) || mtime_now);
+}
+
+/* chattr's flags: an append-only file may be touched, and nothing else. */
+static int setattr_check_flags(const struct inode_rec *rec, const struct stat *attr, unsigned which)
+{
+	if (!inode_is_sealed(rec) || setattr_brings_times(which))
+		return 0;
+	return setattr_only_touches(attr, which) && !inode_is_immutable(rec) ? 0 : -EPERM;
+}
+
 /* What can fail comes first; after it everything happens. */
 static int setattr_check(const struct inode_rec *rec, const struct stat *attr, unsigned which)
 {
+	int err = setattr_check_flags(rec, attr, which);
+
+	if (err)
+		return err;
 	if (!(which & FS_SET_SIZE))
 		return 0;
 	if (inode_is_dir(rec))
@@ -372,6 +447,8 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	else if (which & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_SETID) ||
 		 (which & FS_SET_SIZE && cred_kills_setid(cred, false)))
 		inode_clear_setid(rec, cred, cred->uid == 0 && !(which & FS_SET_SIZE));
+	if (which & (FS_SET_UID | FS_SET_GID | FS_SET_SIZE))
+		xattr_remove(sb, rec, XATTR_CAPABILITY);
 	setattr_owner(rec, attr, which);
 	setattr_times(rec, attr, which);
 	inode_fill_attr(ino, rec, out_attr);

@@ -44,6 +44,7 @@ enum fs_setid {
 struct fs_cred {
 	uid_t uid;
 	gid_t gid;
+	mode_t umask; /* of new objects, where the directory has no default ACL */
 	enum fs_setid setid;
 };
 
@@ -55,7 +56,16 @@ typedef uint64_t fs_time;
 enum { FS_ATIME, FS_MTIME, FS_CTIME, FS_BTIME, FS_NR_TIMES };
 
 /* inode_rec.flags */
-#define INODE_TAIL_DIRTY (1u << 0) /* bytes behind a file's end may not be zero; see inode_cut() */
+#define INODE_TAIL_DIRTY      (1u << 0) /* bytes behind a file's end may not be zero: inode_cut() */
+#define INODE_IMMUTABLE       (1u << 1) /* chattr +i: nothing of it changes */
+#define INODE_APPEND          (1u << 2) /* chattr +a: what is there stays */
+#define INODE_NODUMP          (1u << 3) /* chattr +d: for backup programs; inherited */
+#define INODE_NOATIME         (1u << 4) /* chattr +A: reading leaves atime alone; inherited */
+#define INODE_HAS_CAPABILITY  (1u << 5) /* it has security.capability */
+#define INODE_HAS_ACL         (1u << 6) /* it has an access ACL */
+#define INODE_HAS_DEFAULT_ACL (1u << 7) /* it has a default ACL */
+#define INODE_CHATTR          (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP | INODE_NOATIME)
+#define INODE_INHERITED       (INODE_NODUMP | INODE_NOATIME)
 
 /* inode_rec.aux of a regular file: made without a name, and may be given its first one */
 #define INODE_AUX_LINKABLE UINT64_C(1)
@@ -67,7 +77,7 @@ struct inode_rec {
 	uint64_t nr_pages; /* file: pages that hold data (atomic); directory: number of entries */
 	fs_time times[FS_NR_TIMES]; /* each one atomic */
 	uint64_t nlookup; /* kernel's references; atomic */
-	uint64_t xattr; /* ref of the attributes' object, 0: none */
+	uint64_t xattr; /* ref of the first block of attributes, 0: none; atomic */
 	uint64_t aux; /* directory: number of the parent; device: rdev; file: INODE_AUX_... */
 	uint32_t uid, gid;
 	uint32_t nlink;
@@ -83,6 +93,7 @@ static_assert(sizeof(struct inode_rec) == 104, "an inode record fills the 112-by
 struct fs_entry {
 	ino_nr ino;
 	uint64_t generation;
+	bool immutable; /* chattr +i */
 	struct stat attr;
 };
 
@@ -97,6 +108,7 @@ struct fs_entry {
 #define FS_SET_MTIME_NOW  (1u << 8)
 #define FS_SET_CTIME      (1u << 10)
 #define FS_SET_KILL_SETID (1u << 11) /* take set-ID bits away, as chown does */
+#define FS_SET_BY_HANDLE  (1u << 16) /* the request names an open file */
 
 /** fs_getattr() - attributes; takes no lock that a data request holds long. Return: 0, -ESTALE. */
 int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHECK;
@@ -108,8 +120,8 @@ int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUS
  * fs_setattr() - change what @which says, to the values in @attr
  * Chown of something that is no directory clears set-user-ID and set-group-ID (the latter where
  * group execution is allowed), unless FS_SET_MODE is there too; truncation clears them likewise
- * as @cred has it. ctime becomes now unless FS_SET_CTIME.
- * Return: 0, -ESTALE, -EINVAL, -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
+ * as @cred has it. Both take security.capability away. ctime becomes now unless FS_SET_CTIME.
+ * Return: 0, -ESTALE, -EPERM (chattr's flags), -EINVAL, -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
  */
 int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
 	       unsigned which, struct stat *out_attr) ZT_MUST_CHECK;

@@ -108,6 +108,20 @@ static inline bool inode_is_reg(const struct inode_rec *rec)
 	return S_ISREG(rec_load(&rec->mode));
 }
 
+/* What chattr's flags forbid, on top of permissions; a flag may change until the lock is held. */
+
+/** inode_is_sealed() - attributes, names and links stay as they are */
+static inline bool inode_is_sealed(const struct inode_rec *rec)
+{
+	return rec_load(&rec->flags) & (INODE_IMMUTABLE | INODE_APPEND);
+}
+
+/** inode_is_immutable() - nothing is written to it, no name is made in it */
+static inline bool inode_is_immutable(const struct inode_rec *rec)
+{
+	return rec_load(&rec->flags) & INODE_IMMUTABLE;
+}
+
 /** inode_file() - what blkmap wants to know of a regular file */
 static inline struct blkmap_file inode_file(struct inode_rec *rec)
 {
@@ -140,6 +154,13 @@ static inline void inode_raise_size(struct inode_rec *rec, uint64_t size)
 			return;
 }
 
+/* What an inode takes of the room that nr_inodes gives; attributes take of the same, as in tmpfs. */
+#define INODE_SPACE UINT64_C(1024)
+
+/** inode_take_space() - some of that room. Return: 0 or -ENOSPC. */
+int inode_take_space(struct super *sb, uint64_t bytes) ZT_MUST_CHECK;
+void inode_give_space(struct super *sb, uint64_t bytes);
+
 /* What a new inode is to be. */
 struct inode_init {
 	mode_t mode;
@@ -149,6 +170,8 @@ struct inode_init {
 	bool no_name; /* regular files: with a link count of 0 */
 	ino_nr parent; /* directories */
 	unsigned cluster_order;
+	const struct inode_rec *dir; /* the directory it is made in, or NULL: inherited from */
+	mode_t umask; /* applied unless the directory has a default ACL; not to symlinks */
 	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */
 	size_t target_len;
 };

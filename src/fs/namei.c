@@ -150,6 +150,7 @@ static void init_inherit(struct inode_init *init, const struct dir *dir)
 	}
 	init->cluster_order = dir->rec->cluster_order;
 	init->parent = dir->ino;
+	init->dir = dir->rec;
 }
 
 static int create_locked(struct super *sb, struct inode_init *init, ino_nr parent,
@@ -166,6 +167,8 @@ static int create_locked(struct super *sb, struct inode_init *init, ino_nr paren
 	err = dir_find(&dir, name, &entry);
 	if (err != -ENOENT)
 		return err ? err : -EEXIST;
+	if (inode_is_immutable(dir.rec))
+		return -EPERM;
 	if (S_ISDIR(init->mode) && dir.rec->nlink >= FS_LINK_MAX)
 		return -EMLINK;
 	init_inherit(init, &dir);
@@ -195,6 +198,7 @@ static int create(struct super *sb, const struct fs_cred *cred, struct inode_ini
 		return err;
 	init->uid = cred->uid;
 	init->gid = cred->gid;
+	init->umask = cred->umask;
 	inode_lock(sb, parent);
 	err = create_locked(sb, init, parent, &name, out);
 	inode_unlock(sb, parent);
@@ -293,7 +297,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 
 	if (rec == NULL)
 		return -ESTALE;
-	if (inode_is_dir(rec))
+	if (inode_is_dir(rec) || inode_is_sealed(rec))
 		return -EPERM;
 	/* Unlinked for good: what has no name any more gets none again. */
 	if (rec->nlink == 0 && !may_get_first_name(rec))
@@ -306,6 +310,8 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	err = dir_find(&dir, name, &entry);
 	if (err != -ENOENT)
 		return err ? err : -EEXIST;
+	if (inode_is_immutable(dir.rec))
+		return -EPERM;
 	err = dir_add(&dir, name, ino, rec->mode >> 12);
 	if (err)
 		return err;
@@ -343,8 +349,10 @@ void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec)
 	inode_put_unused(sb, ino, rec);
 }
 
-int namei_may_remove(const struct inode_rec *rec, bool want_dir)
+int namei_may_remove(const struct inode_rec *dir, const struct inode_rec *rec, bool want_dir)
 {
+	if (inode_is_sealed(dir) || inode_is_sealed(rec))
+		return -EPERM;
 	if (inode_is_dir(rec) != want_dir)
 		return want_dir ? -ENOTDIR : -EISDIR;
 	return want_dir && rec->nr_pages > 0 ? -ENOTEMPTY : 0;
@@ -363,7 +371,7 @@ static int remove_name(struct super *sb, ino_nr parent, const char *text, bool w
 	err = namei_lock(sb, &place, 1, &set);
 	if (err)
 		return err;
-	err = place.rec == NULL ? -ENOENT : namei_may_remove(place.rec, want_dir);
+	err = place.rec == NULL ? -ENOENT : namei_may_remove(place.dir.rec, place.rec, want_dir);
 	if (!err) {
 		dir_remove(&place.dir, &place.name, place.entry.pos);
 		if (want_dir)

@@ -6,7 +6,7 @@
  * fs_forget() takes back. Names are any bytes but '/' and NUL, 1 to 255 of them.
  *
  * Errors, all of them: -ENOENT, -EEXIST, -ENOTDIR, -EISDIR, -ENOTEMPTY, -ENAMETOOLONG, -EINVAL,
- * -EMLINK, -EBUSY, -EPERM (a link to a directory), -ENOSPC (nr_inodes, memory), -ENOMEM, -ESTALE
+ * -EMLINK, -EBUSY, -EPERM (a link to a directory, chattr's flags), -ENOSPC (nr_inodes, memory), -ENOMEM, -ESTALE
  * (no such inode). On error nothing has changed.
  */
 #ifndef ZT_FS_NAMEI_H
@@ -48,12 +48,18 @@ int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *name,
 int fs_unlink(struct super *sb, ino_nr parent, const char *name) ZT_MUST_CHECK;
 int fs_rmdir(struct super *sb, ino_nr parent, const char *name) ZT_MUST_CHECK;
 
+/* Directories that have another parent now; 0: none. */
+struct fs_moved {
+	ino_nr dirs[2];
+};
+
 /*
  * @flags: 0, RENAME_NOREPLACE, RENAME_EXCHANGE (linux/fs.h); RENAME_WHITEOUT leaves a 0:0 character
  *         device.
  */
 int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
-	      ino_nr new_parent, const char *new_name, unsigned flags) ZT_MUST_CHECK;
+	      ino_nr new_parent, const char *new_name, unsigned flags,
+	      struct fs_moved *out_moved) ZT_MUST_CHECK;
 
 /* @buf: FS_SYMLINK_MAX + 1 bytes; a NUL follows the target. */
 int fs_readlink(struct super *sb, ino_nr ino, char *buf) ZT_MUST_CHECK;

@@ -39,9 +39,10 @@ int namei_open_dir(struct super *sb, ino_nr ino, struct dir *out_dir) ZT_MUST_CH
 void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec);
 
 /**
- * namei_may_remove() - whether unlink (@want_dir false) or rmdir may take @rec
- * Return: 0, -EISDIR, -ENOTDIR, -ENOTEMPTY.
+ * namei_may_remove() - whether unlink (@want_dir false) or rmdir may take @rec out of @dir
+ * Return: 0, -EPERM (chattr's flags), -EISDIR, -ENOTDIR, -ENOTEMPTY.
  */
-int namei_may_remove(const struct inode_rec *rec, bool want_dir) ZT_MUST_CHECK;
+int namei_may_remove(const struct inode_rec *dir, const struct inode_rec *rec,
+		     bool want_dir) ZT_MUST_CHECK;
 
 #endif

@@ -58,6 +58,18 @@ static int rename_link_change(const struct rename *rn)
 	return place_is_dir(&rn->from);
 }
 
+/* chattr's flags: what takes a name away, and what makes one. */
+static int rename_check_flags(const struct rename *rn)
+{
+	const struct inode_rec *dir = rn->to.dir.rec;
+
+	if (inode_is_sealed(rn->from.dir.rec) || inode_is_sealed(rn->from.rec))
+		return -EPERM;
+	if (rn->to.rec == NULL)
+		return inode_is_immutable(dir) ? -EPERM : 0;
+	return inode_is_sealed(dir) || inode_is_sealed(rn->to.rec) ? -EPERM : 0;
+}
+
 static int rename_check(const struct rename *rn)
 {
 	int err;
@@ -69,10 +81,12 @@ static int rename_check(const struct rename *rn)
 	if (rn->to.rec != NULL && rn->flags & RENAME_NOREPLACE)
 		return -EEXIST;
 	err = rename_check_loop(rn);
+	if (!err && rn->to.rec != rn->from.rec)
+		err = rename_check_flags(rn);
 	if (err)
 		return err;
 	if (rn->to.rec != NULL && rn->to.rec != rn->from.rec && !(rn->flags & RENAME_EXCHANGE)) {
-		err = namei_may_remove(rn->to.rec, inode_is_dir(rn->from.rec));
+		err = namei_may_remove(rn->to.dir.rec, rn->to.rec, inode_is_dir(rn->from.rec));
 		if (err)
 			return err;
 	}
@@ -122,6 +136,7 @@ static int whiteout_alloc(const struct rename *rn, ino_nr *out_ino)
 		.mode = S_IFCHR,
 		.uid = rn->cred->uid,
 		.gid = rn->from.dir.rec->mode & S_ISGID ? rn->from.dir.rec->gid : rn->cred->gid,
+		.dir = rn->from.dir.rec,
 	};
 	struct inode_rec *rec;
 
@@ -179,22 +194,34 @@ static int rename_flags_check(unsigned flags)
 	return 0;
 }
 
-static int rename_locked(const struct rename *rn)
+static ino_nr moved_dir(const struct rename *rn, const struct namei_place *place)
 {
+	return rn->from.parent != rn->to.parent && place_is_dir(place) ? place->entry.ino : 0;
+}
+
+static int rename_locked(const struct rename *rn, struct fs_moved *out_moved)
+{
+	struct fs_moved moved = { { 0, 0 } };
 	int err = rename_check(rn);
 
 	/* Two names of one inode: both stay, says POSIX. */
 	if (err || rn->from.rec == rn->to.rec)
-		return err;
+		goto out;
+	moved.dirs[0] = moved_dir(rn, &rn->from);
 	if (rn->flags & RENAME_EXCHANGE) {
+		moved.dirs[1] = moved_dir(rn, &rn->to);
 		rename_exchange(rn);
-		return 0;
+	} else {
+		err = rename_move(rn);
 	}
-	return rename_move(rn);
+out:
+	if (!err)
+		*out_moved = moved;
+	return err;
 }
 
 int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
-	      ino_nr new_parent, const char *new_name, unsigned flags)
+	      ino_nr new_parent, const char *new_name, unsigned flags, struct fs_moved *out_moved)
 {
 	struct rename rn = { .sb = sb, .cred = cred, .flags = flags };
 	struct namei_place places[2] = { { .parent = parent }, { .parent = new_parent } };
@@ -214,7 +241,7 @@ int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const
 	if (!err) {
 		rn.from = places[0];
 		rn.to = places[1];
-		err = rename_locked(&rn);
+		err = rename_locked(&rn, out_moved);
 		inode_unlock_set(&set);
 	}
 	if (parent != new_parent)

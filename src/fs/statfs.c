@@ -47,7 +47,8 @@ void super_statfs(struct super *sb, struct statvfs *out)
 	blkmap_get_stat(sb->map, &map);
 	arena_get_stat(sb->arena, &arena);
 	memory = arena.limit ? arena.limit : ram_bytes();
-	files = rec_load(&sb->nr_inodes);
+	/* As tmpfs: attributes take of the same room as inodes. */
+	files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
 
 	*out = (struct statvfs){
 		.f_bsize = ZT_PAGE_SIZE,

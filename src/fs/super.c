@@ -91,6 +91,7 @@ static int create_root(struct super *sb, const struct super_params *params, char
 	int err;
 
 	sb->max_inodes = params->nr_inodes;
+	sb->acl = params->acl;
 	sb->rec = arena_super(sb->arena);
 	sb->rec->version = SUPER_VERSION;
 	sb->rec->generation = 1;
@@ -162,6 +163,11 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	}
 	*out_sb = sb;
 	return 0;
+}
+
+bool super_has_acl(const struct super *sb)
+{
+	return sb->acl;
 }
 
 void super_drain(struct super *sb)

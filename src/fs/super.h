@@ -19,6 +19,7 @@ struct super; /* opaque outside fs; see fs/super_i.h */
 struct super_params {
 	uint64_t size; /* size=: logical bytes, rounded up to pages; 0: no limit, as tmpfs */
 	uint64_t nr_inodes; /* 0: no limit */
+	bool acl; /* POSIX ACLs */
 	uint64_t mem_limit; /* bytes of memory, 0: none */
 	/*
 	 * Bytes of memory kept ready and locked (arena.h: stock), for a mount that carries swap; wants
@@ -44,6 +45,9 @@ int super_create(const struct super_params *params, char error_text[256],
 
 /** super_destroy() - end threads, free everything; NULL is allowed. No request is running. */
 void super_destroy(struct super *sb);
+
+/** super_has_acl() - whether the mount has POSIX ACLs */
+bool super_has_acl(const struct super *sb);
 
 /**
  * super_drain() - wait until every fs_write_async() has ended, its reply and its release included

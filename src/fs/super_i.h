@@ -65,6 +65,12 @@ struct super {
 	struct inodeset live; /* numbers of all inodes; the root's is FS_ROOT_INO, not its ref */
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
+	/*
+	 * Bytes taken of the room that nr_inodes gives: INODE_SPACE for each inode, and what their
+	 * attributes take; atomic.
+	 */
+	uint64_t space;
+	bool acl; /* POSIX ACLs; immutable */
 	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */
 	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
 	pthread_mutex_t drain_lock;

@@ -57,6 +57,8 @@ void inode_touch_read(struct inode_rec *rec)
 	fs_time atime = rec_load(&rec->times[FS_ATIME]);
 	fs_time now = fs_time_now();
 
+	if (rec_load(&rec->flags) & INODE_NOATIME)
+		return;
 	if (atime > rec_load(&rec->times[FS_MTIME]) && atime > rec_load(&rec->times[FS_CTIME]) &&
 	    now < atime + TIME_DAY)
 		return;

@@ -4,7 +4,7 @@
  *
  * What the table leaves out is as much part of it: no access (default_permissions), no flush,
  * fsync, release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
- * itself, and better: waiters stay killable), no xattrs.
+ * itself, and better: waiters stay killable).
  */
 #include "fuse/fuse_ops.h"
 
@@ -52,6 +52,7 @@ static void cap_set(struct fuse_conn_info *conn, uint64_t cap, bool wanted)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ztfuse *front = userdata;
+	const bool acl = front->xattr && super_has_acl(front->sb);
 
 	cap_set(conn, FUSE_CAP_WRITEBACK_CACHE, front->cache == ZTFUSE_CACHE_WRITEBACK);
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
@@ -79,8 +80,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * write could do it only later. Chown and truncation are the fs layer's.
 	 */
 	cap_set(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
-	/* The umask is applied by the kernel. */
-	cap_set(conn, FUSE_CAP_DONT_MASK, false);
+	/* The umask comes with the request: directories with a default ACL do without it. */
+	cap_set(conn, FUSE_CAP_POSIX_ACL, acl);
+	cap_set(conn, FUSE_CAP_DONT_MASK, acl);
 	/* The bytes are touched anyway: a pipe between would be a copy more. */
 	cap_set(conn, FUSE_CAP_SPLICE_READ, false);
 	cap_set(conn, FUSE_CAP_SPLICE_WRITE, false);
@@ -122,6 +124,10 @@ static const struct fuse_lowlevel_ops table = {
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 	.ioctl = op_ioctl,
 };
 
@@ -134,9 +140,12 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 {
 	front->sb = sb;
 	front->cache = cache;
+	front->xattr = true;
 	front->initialised = false;
+	front->se = NULL;
 	front->kills_setid = false;
 	front->transport = NULL;
+	seeker_init(&front->seeker);
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);
@@ -164,6 +173,7 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 void ztfuse_exit(struct ztfuse *front)
 {
 	super_set_tick(front->sb, NULL, NULL);
+	seeker_exit(&front->seeker);
 	buffers_exit(&front->buffers);
 }
 
@@ -186,10 +196,12 @@ int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params 
 	     fuse_opt_add_arg(&args, params->mount_opts) != 0))
 		goto out;
 	se = fuse_session_new(&args, &table, sizeof(table), front);
+	front->se = se;
 out:
 	fuse_opt_free_args(&args);
 	if (!se)
 		return -EINVAL;
+	front->se = se;
 	*out_se = se;
 	return 0;
 }

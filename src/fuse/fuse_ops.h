@@ -15,6 +15,7 @@
 
 #include "fs/super.h"
 #include "fuse/buffers.h"
+#include "fuse/seek.h"
 #include "util/compiler.h"
 
 /* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
@@ -36,13 +37,17 @@ struct transport;
 struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
+	bool xattr; /* there are extended attributes; ztfuse_init() says so, the caller may differ */
 	bool initialised; /* INIT was negotiated */
+	struct fuse_session *se; /* for notifications; set by ztfuse_session_new() */
 	/*
 	 * Requests say whether they clear set-ID bits (HANDLE_KILLPRIV_V2); set with initialised.
 	 */
 	bool kills_setid;
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
+	struct fuse_session *se; /* set by ztfuse_session_new(); the caller's */
+	struct ztfuse_seeker seeker;
 	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
 	bool keeps_buffers; /* never gives memory of buffers back */
 };

@@ -59,11 +59,12 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct stat result;
 	int error;
 
-	(void)fi;
 	/* The type is not to be set, and there are no other bits. */
 	attr->st_mode &= 07777;
 	if (kills_setid(req, which))
 		which |= FS_SET_KILL_SETID;
+	if (fi != NULL)
+		which |= FS_SET_BY_HANDLE;
 	error = fs_setattr(req_super(req), &cred, ino, attr, which, &result);
 	reply_attr(req, error, &result);
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "fs/fileattr.h"
 #include "fs/namei.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
@@ -39,9 +40,15 @@ static void open_direct(struct fuse_file_info *fi)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
+	int error;
+
 	if (req_front(req)->cache != ZTFUSE_CACHE_NEVER) {
 		reply_error(req, -ENOSYS);
+		return;
+	}
+	error = fs_may_open(req_super(req), ino, fi->flags);
+	if (error) {
+		reply_error(req, error);
 		return;
 	}
 	open_direct(fi);
@@ -243,17 +250,4 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	error = fs_copy_range(req_super(req), &cred, ino_in, (uint64_t)off_in, ino_out,
 			      (uint64_t)off_out, min_u64(len, COPY_MAX), &done);
 	reply_write(req, error, done);
-}
-
-void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
-{
-	uint64_t result;
-	int error;
-
-	(void)fi;
-	error = fs_lseek(req_super(req), ino, (uint64_t)off, whence, &result);
-	if (error)
-		reply_error(req, error);
-	else
-		(void)fuse_reply_lseek(req, (off_t)result);
 }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * op_ioctl.c - the control interface (ztmpfs/control.h).
+ * op_ioctl.c - the control interface (ztmpfs/control.h), and the flags of chattr(1).
+ *
+ * The kernel sends these for the calls of chattr and lsattr, after it has checked who asks. To set
+ * flags it first asks for them in the form of FSGETXATTR.
  *
  * On the data path: no. Locks: none here. Every other command is none of ours: ENOTTY.
  */
 #include "ztmpfs/control.h"
 
 #include <errno.h>
+#include <linux/fs.h>
+#include <string.h>
 
+#include "fs/fileattr.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 
@@ -23,19 +29,94 @@ static void ioctl_stat(fuse_req_t req, size_t out_bufsz)
 	(void)fuse_reply_ioctl(req, 0, &stat, sizeof(stat));
 }
 
+/* The same flags have other numbers in struct fsxattr. */
+static const struct {
+	uint32_t flag, xflag;
+} xflags[] = {
+	{ FS_IMMUTABLE_FL, FS_XFLAG_IMMUTABLE },
+	{ FS_APPEND_FL, FS_XFLAG_APPEND },
+	{ FS_NODUMP_FL, FS_XFLAG_NODUMP },
+	{ FS_NOATIME_FL, FS_XFLAG_NOATIME },
+};
+
+static void ioctl_get_flags(fuse_req_t req, fuse_ino_t ino, bool extended, size_t out_bufsz)
+{
+	struct fsxattr fsx = { 0 };
+	uint32_t flags;
+	int error = fs_get_flags(req_super(req), ino, &flags);
+
+	if (!error && out_bufsz < (extended ? sizeof(fsx) : sizeof(flags)))
+		error = -EINVAL;
+	if (error) {
+		reply_error(req, error);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(xflags); i++)
+		if (flags & xflags[i].flag)
+			fsx.fsx_xflags |= xflags[i].xflag;
+	(void)fuse_reply_ioctl(req, 0, extended ? (void *)&fsx : (void *)&flags,
+			       extended ? sizeof(fsx) : sizeof(flags));
+}
+
+static int flags_of_fsx(const void *in_buf, size_t in_bufsz, uint32_t *out_flags)
+{
+	struct fsxattr fsx;
+
+	if (in_bufsz < sizeof(fsx))
+		return -EINVAL;
+	memcpy(&fsx, in_buf, sizeof(fsx));
+	*out_flags = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(xflags); i++) {
+		if (fsx.fsx_xflags & xflags[i].xflag)
+			*out_flags |= xflags[i].flag;
+		fsx.fsx_xflags &= ~xflags[i].xflag;
+	}
+	return fsx.fsx_xflags || fsx.fsx_extsize || fsx.fsx_projid || fsx.fsx_cowextsize
+		       ? -EOPNOTSUPP
+		       : 0;
+}
+
+static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const void *in_buf,
+			    size_t in_bufsz)
+{
+	uint32_t flags;
+	int error = 0;
+
+	if (extended)
+		error = flags_of_fsx(in_buf, in_bufsz, &flags);
+	else if (in_bufsz < sizeof(flags))
+		error = -EINVAL;
+	else
+		memcpy(&flags, in_buf, sizeof(flags));
+	if (!error)
+		error = fs_set_flags(req_super(req), ino, flags);
+	if (error) {
+		reply_error(req, error);
+		return;
+	}
+	/* How long the kernel keeps the attributes depends on the flags. */
+	notify_attr(req, ino);
+	(void)fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_bufsz,
 	      size_t out_bufsz)
 {
-	(void)ino;
 	(void)arg;
 	(void)fi;
 	(void)flags;
-	(void)in_buf;
-	(void)in_bufsz;
 	switch (cmd) {
 	case ZTMPFS_IOC_STAT:
 		ioctl_stat(req, out_bufsz);
+		break;
+	case FS_IOC_GETFLAGS:
+	case FS_IOC_FSGETXATTR:
+		ioctl_get_flags(req, ino, cmd == FS_IOC_FSGETXATTR, out_bufsz);
+		break;
+	case FS_IOC_SETFLAGS:
+	case FS_IOC_FSSETXATTR:
+		ioctl_set_flags(req, ino, cmd == FS_IOC_FSSETXATTR, in_buf, in_bufsz);
 		break;
 	default:
 		reply_error(req, -ENOTTY);

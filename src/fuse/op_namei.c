@@ -86,9 +86,18 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	       const char *new_name, unsigned int flags)
 {
 	const struct fs_cred cred = req_cred(req);
+	struct fs_moved moved;
+	int error =
+		fs_rename(req_super(req), &cred, parent, name, new_parent, new_name, flags, &moved);
 
-	reply_error(req,
-		    fs_rename(req_super(req), &cred, parent, name, new_parent, new_name, flags));
+	/*
+	 * The kernel keeps listings, with the number of ".." in them. While it waits for this reply
+	 * it holds locks of the inodes, but none that dropping a directory's pages needs.
+	 */
+	for (size_t i = 0; !error && i < ARRAY_SIZE(moved.dirs); i++)
+		if (moved.dirs[i] != 0)
+			notify_listing(req, moved.dirs[i]);
+	reply_error(req, error);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

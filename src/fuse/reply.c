@@ -13,6 +13,8 @@
 
 #include "fuse/proto.h"
 
+#include "fs/fileattr.h"
+
 void reply_error(fuse_req_t req, int error)
 {
 	(void)fuse_reply_err(req, -error);
@@ -24,7 +26,7 @@ void entry_param(const struct fs_entry *entry, struct fuse_entry_param *out_para
 	out_param->ino = entry->ino;
 	out_param->generation = entry->generation;
 	out_param->attr = entry->attr;
-	out_param->attr_timeout = ZTFUSE_FOREVER;
+	out_param->attr_timeout = attr_lifetime(entry->immutable);
 	out_param->entry_timeout = ZTFUSE_FOREVER;
 }
 
@@ -75,7 +77,8 @@ void reply_attr(fuse_req_t req, int error, const struct stat *attr)
 	if (error)
 		reply_error(req, error);
 	else
-		(void)fuse_reply_attr(req, attr, ZTFUSE_FOREVER);
+		(void)fuse_reply_attr(req, attr,
+				      attr_lifetime(fs_is_immutable(req_super(req), attr->st_ino)));
 }
 
 static struct proto_sx_time sx_time(struct timespec ts)
@@ -92,6 +95,8 @@ void reply_statx(fuse_req_t req, int error, const struct stat *attr, const struc
 		reply_error(req, error);
 		return;
 	}
+	if (fs_is_immutable(req_super(req), attr->st_ino))
+		out.attr_valid = (uint64_t)attr_lifetime(true);
 	sx->mask = STATX_BASIC_STATS | STATX_BTIME;
 	sx->blksize = (uint32_t)attr->st_blksize;
 	sx->nlink = (uint32_t)attr->st_nlink;
@@ -116,4 +121,14 @@ void reply_write(fuse_req_t req, int error, size_t done)
 		reply_error(req, error);
 	else
 		(void)fuse_reply_write(req, done);
+}
+
+void notify_listing(fuse_req_t req, fuse_ino_t ino)
+{
+	(void)fuse_lowlevel_notify_inval_inode(req_front(req)->se, ino, 0, 0);
+}
+
+void notify_attr(fuse_req_t req, fuse_ino_t ino)
+{
+	(void)fuse_lowlevel_notify_inval_inode(req_front(req)->se, ino, -1, 0);
 }

@@ -19,6 +19,17 @@
  */
 #define ZTFUSE_FOREVER 1073741824.0
 
+/*
+ * The kernel knows nothing of immutable files, and would take writes into its pages that can only
+ * be refused later. But it asks for attributes that it does not keep before each write(2), then
+ * whether there is a capability to take away, and takes it away: REMOVEXATTR can be refused in
+ * time. So attributes of immutable files are never kept.
+ */
+static inline double attr_lifetime(bool immutable)
+{
+	return immutable ? 0.0 : ZTFUSE_FOREVER;
+}
+
 /** reply_error() - @error: 0 or -errno */
 void reply_error(fuse_req_t req, int error);
 
@@ -39,6 +50,15 @@ void reply_attr(fuse_req_t req, int error, const struct stat *attr);
 
 /** reply_write() - @done bytes were stored, or -errno */
 void reply_write(fuse_req_t req, int error, size_t done);
+
+/**
+ * notify_listing() - the kernel drops its listing of a directory
+ * notify_attr() - the kernel drops the attributes and ACLs of an inode
+ * Before the reply to a request that changed them, so that nobody sees the old ones after it. Lost
+ * when the kernel does not know the inode, and when it does not listen any more.
+ */
+void notify_listing(fuse_req_t req, fuse_ino_t ino);
+void notify_attr(fuse_req_t req, fuse_ino_t ino);
 
 /** entry_param() - libfuse's form of an entry */
 void entry_param(const struct fs_entry *entry, struct fuse_entry_param *out_param);
@@ -66,7 +86,12 @@ static inline struct fs_cred req_cred(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct fs_cred){ .uid = ctx->uid, .gid = ctx->gid, .setid = req_setid(req) };
+	return (struct fs_cred){
+		.uid = ctx->uid,
+		.gid = ctx->gid,
+		.umask = ctx->umask,
+		.setid = req_setid(req),
+	};
 }
 
 #endif

@@ -450,6 +450,7 @@ static int start_workers(struct transport *t)
 	mutex_lock(&t->lock);
 	t->nr_workers = nr;
 	mutex_unlock(&t->lock);
+	atomic_store(&t->front->seeker.nr_may_wait, (int)nr - 1);
 	return 0;
 }
 

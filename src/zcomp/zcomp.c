@@ -103,6 +103,12 @@ static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *
 	return check_level(ops, config->level, error_text);
 }
 
+/* A backend with a device of its own needs no pretended one around it. */
+static bool wants_accel(const struct zcomp_ops *ops, const struct zcomp_config *config)
+{
+	return config->accel && !(ops->get_stream && ops->put_stream);
+}
+
 static void fill_params(struct zcomp *comp, const struct zcomp_config *config)
 {
 	struct zcomp_params *params = &comp->params;
@@ -114,7 +120,7 @@ static void fill_params(struct zcomp *comp, const struct zcomp_config *config)
 	params->dict_size = config->dict ? config->dict_size : 0;
 	params->host = &zcomp_host;
 	params->accel = config->accel_params;
-	if (config->accel)
+	if (comp->ops != comp->algorithm)
 		params->inner_ops = comp->algorithm;
 }
 
@@ -171,7 +177,7 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 	if (!comp)
 		return refuse(error_text, -ENOMEM, "compress=%s: out of memory", ops->name);
 	comp->algorithm = ops;
-	comp->ops = config->accel ? zcomp_accel_ops() : ops;
+	comp->ops = wants_accel(ops, config) ? zcomp_accel_ops() : ops;
 	fill_params(comp, config);
 	error = comp->ops->setup_params(&comp->params, &caps);
 	if (error) {

@@ -32,7 +32,8 @@ struct zcomp_config {
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t unit; /* largest request in bytes; ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT by 4096 */
 	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
-	bool accel; /* drive the algorithm by the pseudo-accelerator */
+	/* Drive the algorithm by the pseudo-accelerator, unless it manages streams by itself. */
+	bool accel;
 	struct zcomp_accel_params accel_params;
 	const void *dict; /* dictionary or NULL; the caller keeps it until zcomp_destroy() */
 	size_t dict_size;

@@ -49,6 +49,7 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert_uint_eq(o.super.nr_inodes, 500 * MIB / 4096);
 	ck_assert_uint_eq(o.super.mem_limit, 0);
 	ck_assert_uint_eq(o.super.mode, 01777);
+	ck_assert(o.super.acl);
 	ck_assert_uint_eq(o.super.uid, 1000);
 	ck_assert_uint_eq(o.super.gid, 100);
 	ck_assert_uint_eq(o.super.cluster_order, 4);
@@ -510,6 +511,24 @@ START_TEST(test_mount_options_reach_libfuse)
 }
 END_TEST
 
+START_TEST(test_attributes_and_acls_can_be_had_or_not)
+{
+	struct options o;
+	struct options_error error;
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "noacl", "/mnt"), 0);
+	ck_assert(!o.super.acl);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "noacl,acl,noxattr", "/mnt"), 0);
+	ck_assert(o.super.acl);
+	ck_assert(!o.xattr);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "noxattr,xattr", "/mnt"), 0);
+	ck_assert(o.xattr);
+	options_free(&o);
+}
+END_TEST
+
 START_TEST(test_switches_come_before_and_behind_the_places)
 {
 	struct options o;
@@ -620,6 +639,7 @@ int main(void)
 	tcase_add_test(tc, test_unknown_option_is_named_with_all_others);
 	tcase_add_test(tc, test_table_is_complete_and_help_shows_all_of_it);
 	tcase_add_test(tc, test_mount_options_reach_libfuse);
+	tcase_add_test(tc, test_attributes_and_acls_can_be_had_or_not);
 	tcase_add_test(tc, test_switches_come_before_and_behind_the_places);
 	tcase_add_test(tc, test_helper_takes_what_mount_8_hands_over);
 	tcase_add_test(tc, test_wrong_usage_is_told_in_one_line);

@@ -23,6 +23,7 @@ static inline struct super_params fixture_params(void)
 {
 	return (struct super_params){
 		.mode = 01777,
+		.acl = true,
 		.cluster_order = 4,
 		.compress = "lz4",
 		.level = ZCOMP_LEVEL_DEFAULT,
@@ -76,6 +77,16 @@ static inline ino_nr make_dir(struct super *sb, ino_nr parent, const char *name)
 
 	ck_assert_int_eq(fs_mkdir(sb, &user_cred, parent, name, 0755, &entry), 0);
 	return entry.ino;
+}
+
+/* For those who do not ask which directories have another parent now. */
+static inline int rename_name(struct super *sb, const struct fs_cred *cred, ino_nr parent,
+			      const char *name, ino_nr new_parent, const char *new_name,
+			      unsigned flags)
+{
+	struct fs_moved moved;
+
+	return fs_rename(sb, cred, parent, name, new_parent, new_name, flags, &moved);
 }
 
 /* The inode a name leads to, or the error; keeps no reference. */

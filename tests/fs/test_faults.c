@@ -196,15 +196,15 @@ static int change_link(unsigned i)
 
 static int change_rename(unsigned i)
 {
-	return fs_rename(sb, &user_cred, FS_ROOT_INO, name_of("source", i), dir,
-			 name_of("a longer name for what came from elsewhere", i), 0);
+	return rename_name(sb, &user_cred, FS_ROOT_INO, name_of("source", i), dir,
+			   name_of("a longer name for what came from elsewhere", i), 0);
 }
 
 static int change_whiteout(unsigned i)
 {
-	return fs_rename(sb, &user_cred, dir,
-			 name_of("a longer name for what came from elsewhere", i), dir,
-			 name_of("whiteout moved", i), RENAME_WHITEOUT);
+	return rename_name(sb, &user_cred, dir,
+			   name_of("a longer name for what came from elsewhere", i), dir,
+			   name_of("whiteout moved", i), RENAME_WHITEOUT);
 }
 
 /* The directory grows from one small block to several with an index while this runs. */

@@ -72,8 +72,8 @@ static void check_number_is_stale(ino_nr ino)
 	ck_assert_int_eq(fs_link(sb, ino, FS_ROOT_INO, "n", &entry), -ESTALE);
 	ck_assert_int_eq(fs_unlink(sb, ino, "n"), -ESTALE);
 	ck_assert_int_eq(fs_rmdir(sb, ino, "n"), -ESTALE);
-	ck_assert_int_eq(fs_rename(sb, &user_cred, ino, "a", FS_ROOT_INO, "b", 0), -ESTALE);
-	ck_assert_int_eq(fs_rename(sb, &user_cred, FS_ROOT_INO, "a", ino, "b", 0), -ESTALE);
+	ck_assert_int_eq(rename_name(sb, &user_cred, ino, "a", FS_ROOT_INO, "b", 0), -ESTALE);
+	ck_assert_int_eq(rename_name(sb, &user_cred, FS_ROOT_INO, "a", ino, "b", 0), -ESTALE);
 	ck_assert_int_eq(fs_readlink(sb, ino, buf), -ESTALE);
 	ck_assert_int_eq(fs_readdir(sb, ino, 0, true, NULL, NULL), -ESTALE);
 	ck_assert_int_eq(fs_read(sb, ino, 0, buf, 1, &len), -ESTALE);

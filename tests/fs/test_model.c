@@ -287,8 +287,8 @@ static void op_rename(void)
 	unsigned flags = all_flags[pick(ARRAY_SIZE(all_flags))];
 	int want = rename_error(dir, name, new_dir, new_name, flags);
 
-	ck_assert_int_eq(fs_rename(sb, &user_cred, nodes[dir].ino, text_of(name),
-				   nodes[new_dir].ino, text_of(new_name), flags),
+	ck_assert_int_eq(rename_name(sb, &user_cred, nodes[dir].ino, text_of(name),
+				     nodes[new_dir].ino, text_of(new_name), flags),
 			 want);
 	if (want)
 		return;

@@ -89,7 +89,8 @@ START_TEST(test_what_is_no_directory_has_no_names)
 	ck_assert_int_eq(look_err(sb, file, ".."), -ENOTDIR);
 	ck_assert_int_eq(fs_unlink(sb, file, "name"), -ENOTDIR);
 	ck_assert_int_eq(fs_link(sb, file, file, "name", &entry), -ENOTDIR);
-	ck_assert_int_eq(fs_rename(sb, &user_cred, FS_ROOT_INO, "file", file, "name", 0), -ENOTDIR);
+	ck_assert_int_eq(rename_name(sb, &user_cred, FS_ROOT_INO, "file", file, "name", 0),
+			 -ENOTDIR);
 	ck_assert_int_eq(fs_readdir(sb, file, 0, false, NULL, NULL), -ENOTDIR);
 }
 END_TEST
@@ -171,7 +172,7 @@ START_TEST(test_links_are_limited)
 	dir_rec->nlink = FS_LINK_MAX;
 	ck_assert_int_eq(fs_link(sb, ino, FS_ROOT_INO, "two", &entry), -EMLINK);
 	ck_assert_int_eq(fs_mkdir(sb, &user_cred, dir, "sub", 0755, &entry), -EMLINK);
-	ck_assert_int_eq(fs_rename(sb, &user_cred, FS_ROOT_INO, "other", dir, "sub", 0), -EMLINK);
+	ck_assert_int_eq(rename_name(sb, &user_cred, FS_ROOT_INO, "other", dir, "sub", 0), -EMLINK);
 	file_rec->nlink = 1;
 	dir_rec->nlink = 2;
 }
@@ -207,7 +208,7 @@ START_TEST(test_removed_directory_takes_no_names)
 	ck_assert_int_eq(try_create(dir, "name"), -ENOENT);
 	ck_assert_int_eq(fs_mkdir(sb, &user_cred, dir, "name", 0755, &entry), -ENOENT);
 	ck_assert_int_eq(fs_link(sb, file, dir, "name", &entry), -ENOENT);
-	ck_assert_int_eq(fs_rename(sb, &user_cred, FS_ROOT_INO, "file", dir, "name", 0), -ENOENT);
+	ck_assert_int_eq(rename_name(sb, &user_cred, FS_ROOT_INO, "file", dir, "name", 0), -ENOENT);
 	ck_assert_int_eq(look_err(sb, dir, "name"), -ENOENT);
 	ck_assert_int_eq(look_err(sb, dir, ".."), -ENOENT);
 	ck_assert_uint_eq(look_ino(sb, dir, "."), dir);
@@ -288,7 +289,7 @@ START_TEST(test_lookup_makes_a_missing_index)
 			ck_assert_int_eq(fs_unlink(sb, dir, "new"), 0);
 			break;
 		case 3:
-			ck_assert_int_eq(fs_rename(sb, &user_cred, dir, "1", dir, "one", 0), 0);
+			ck_assert_int_eq(rename_name(sb, &user_cred, dir, "1", dir, "one", 0), 0);
 			break;
 		}
 		ck_assert_ptr_nonnull(dirindex_get(sb, dir));
@@ -313,7 +314,7 @@ START_TEST(test_inodes_are_limited_the_root_included)
 			 -ENOSPC);
 	ck_assert_int_eq(fs_symlink(small, &user_cred, FS_ROOT_INO, "d", "t", &entry), -ENOSPC);
 	ck_assert_int_eq(
-		fs_rename(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d", RENAME_WHITEOUT),
+		rename_name(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d", RENAME_WHITEOUT),
 		-ENOSPC);
 	ck_assert_int_eq(fs_link(small, ino, FS_ROOT_INO, "d", &entry), 0);
 	ck_assert_int_eq(fs_unlink(small, FS_ROOT_INO, "c"), 0);

@@ -22,7 +22,7 @@ static void teardown(void)
 static int move_flags(ino_nr parent, const char *name, ino_nr new_parent, const char *new_name,
 		      unsigned flags)
 {
-	return fs_rename(sb, &user_cred, parent, name, new_parent, new_name, flags);
+	return rename_name(sb, &user_cred, parent, name, new_parent, new_name, flags);
 }
 
 static int move(ino_nr parent, const char *name, ino_nr new_parent, const char *new_name)

@@ -201,7 +201,7 @@ static void op_rename(struct worker *me, ino_nr dir, const char *name)
 	int err;
 
 	name_of(me, other);
-	err = fs_rename(sb, &user_cred, dir, name, to, other, flags[pick(me, ARRAY_SIZE(flags))]);
+	err = rename_name(sb, &user_cred, dir, name, to, other, flags[pick(me, ARRAY_SIZE(flags))]);
 	if (err && err != -ENOENT && err != -EEXIST && err != -EISDIR && err != -ENOTDIR &&
 	    err != -ENOTEMPTY && err != -EINVAL)
 		surprise("rename", err);
@@ -538,11 +538,11 @@ static void *work_on_loops(void *arg)
 	ino_nr top = loop_top[mine], low = loop_low[!mine];
 
 	for (unsigned i = 0; i < NR_OPS; i++) {
-		int err = fs_rename(sb, &user_cred, top, name, low, name, 0);
+		int err = rename_name(sb, &user_cred, top, name, low, name, 0);
 
 		if (!err) {
 			climb_to_root(low);
-			err = fs_rename(sb, &user_cred, low, name, top, name, 0);
+			err = rename_name(sb, &user_cred, low, name, top, name, 0);
 		}
 		/* two threads share each move */
 		if (err && err != -EINVAL && err != -ENOENT)

@@ -21,6 +21,7 @@
 static struct super *sb;
 static struct ztfuse front;
 static struct wire wire;
+static bool fixture_acl = true, fixture_xattr = true;
 
 static void fixture_make(enum ztfuse_cache cache)
 {
@@ -28,6 +29,7 @@ static void fixture_make(enum ztfuse_cache cache)
 		.size = FIXTURE_SIZE,
 		.nr_inodes = FIXTURE_INODES,
 		.mode = 01777,
+		.acl = fixture_acl,
 		.cluster_order = 4,
 		.compress = "lz4",
 		.level = ZCOMP_LEVEL_DEFAULT,
@@ -38,6 +40,7 @@ static void fixture_make(enum ztfuse_cache cache)
 
 	ck_assert_msg(super_create(&params, text, &sb) == 0, "%s", text);
 	ztfuse_init(&front, sb, cache);
+	front.xattr = fixture_xattr;
 }
 
 static inline void fixture_start(enum ztfuse_cache cache)
@@ -58,6 +61,7 @@ static inline void setup_never(void)
 
 static inline void teardown(void)
 {
+	seeker_stop(&front.seeker);
 	wire_stop(&wire);
 	ck_assert_int_eq(super_check(sb), 0);
 	ztfuse_exit(&front);

@@ -25,9 +25,22 @@ START_TEST(test_init_leaves_to_the_kernel_what_it_does_better)
 	ck_assert(!(flags & FUSE_FLOCK_LOCKS));
 	ck_assert(!(flags & FUSE_AUTO_INVAL_DATA));
 	ck_assert(!(flags & FUSE_HANDLE_KILLPRIV));
-	ck_assert(!(flags & FUSE_DONT_MASK));
 	/* OPEN is never sent, so O_TRUNC may not come with it. */
 	ck_assert(!(flags & FUSE_ATOMIC_O_TRUNC));
+}
+END_TEST
+
+START_TEST(test_init_asks_for_acls_and_the_umask_with_them)
+{
+	ck_assert(wire.init.flags & FUSE_POSIX_ACL);
+	ck_assert(wire.init.flags & FUSE_DONT_MASK);
+}
+END_TEST
+
+START_TEST(test_init_without_acls_leaves_the_umask_to_the_kernel)
+{
+	ck_assert(!(wire.init.flags & FUSE_POSIX_ACL));
+	ck_assert(!(wire.init.flags & FUSE_DONT_MASK));
 }
 END_TEST
 
@@ -60,11 +73,9 @@ END_TEST
 /* The kernel remembers ENOSYS and asks no more. */
 START_TEST(test_requests_that_need_no_answer_are_declined_once_and_for_all)
 {
-	static const uint32_t opcodes[] = { FUSE_FLUSH,  FUSE_FSYNC,    FUSE_FSYNCDIR,
-					    FUSE_ACCESS, FUSE_GETLK,    FUSE_SETLK,
-					    FUSE_SETLKW, FUSE_GETXATTR, FUSE_LISTXATTR,
-					    FUSE_OPEN,   FUSE_OPENDIR,  FUSE_CREATE,
-					    FUSE_BMAP,   FUSE_POLL };
+	static const uint32_t opcodes[] = { FUSE_FLUSH,   FUSE_FSYNC,  FUSE_FSYNCDIR, FUSE_ACCESS,
+					    FUSE_GETLK,   FUSE_SETLK,  FUSE_SETLKW,   FUSE_OPEN,
+					    FUSE_OPENDIR, FUSE_CREATE, FUSE_BMAP,     FUSE_POLL };
 	const uint64_t ino = make_file(ROOT, "f");
 	static const char zeros[128];
 
@@ -87,6 +98,13 @@ START_TEST(test_unknown_opcode_is_declined)
 }
 END_TEST
 
+static void setup_noacl(void)
+{
+	fixture_acl = false;
+	fixture_start(ZTFUSE_CACHE_WRITEBACK);
+	fixture_acl = true;
+}
+
 static void setup_through(void)
 {
 	fixture_start(ZTFUSE_CACHE_THROUGH);
@@ -103,11 +121,16 @@ int main(void)
 	tcase_add_test(tc, test_init_agrees_on_large_requests_and_many_of_them);
 	tcase_add_test(tc, test_second_init_is_an_error_and_changes_nothing);
 	tcase_add_test(tc, test_requests_that_need_no_answer_are_declined_once_and_for_all);
+	tcase_add_test(tc, test_init_asks_for_acls_and_the_umask_with_them);
 	tcase_add_test(tc, test_unknown_opcode_is_declined);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("through");
 	tcase_add_checked_fixture(tc, setup_through, teardown);
 	tcase_add_test(tc, test_init_without_writeback_where_it_is_not_wanted);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("noacl");
+	tcase_add_checked_fixture(tc, setup_noacl, teardown);
+	tcase_add_test(tc, test_init_without_acls_leaves_the_umask_to_the_kernel);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("never");
 	tcase_add_checked_fixture(tc, setup_never, teardown);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_op_ioctl.c - the control interface. */
+#include <linux/fs.h>
+
 #include "tests/fuse/fixture.h"
 
 static struct wire_reply call(uint64_t ino, uint32_t cmd, uint32_t out_size, uint32_t flags)
@@ -48,10 +50,89 @@ END_TEST
 
 START_TEST(test_other_commands_are_none_of_ours)
 {
-	static const uint32_t cmds[] = { 0, 1, 0x5401, 0x80086601, UINT32_MAX };
+	static const uint32_t cmds[] = { 0, 1, 0x5401, 0x80047601, UINT32_MAX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cmds); i++)
 		ck_assert_int_eq(call(ROOT, cmds[i], 4096, FUSE_IOCTL_DIR).error, -ENOTTY);
+}
+END_TEST
+
+/* The forms that the kernel uses for the calls of chattr and lsattr. */
+static int get_flags(uint64_t ino, uint32_t *out_flags)
+{
+	struct wire_reply reply = call(ino, FS_IOC_GETFLAGS, sizeof(*out_flags), 0);
+
+	if (!reply.error)
+		memcpy(out_flags, (const char *)reply.data + sizeof(struct fuse_ioctl_out),
+		       sizeof(*out_flags));
+	return reply.error;
+}
+
+static int set_arg(uint64_t ino, uint32_t cmd, const void *arg, uint32_t size)
+{
+	const struct fuse_ioctl_in in = { .cmd = cmd, .in_size = size };
+
+	return wire_call(&wire, FUSE_IOCTL, ino, &in, sizeof(in), arg, size).error;
+}
+
+static int set_flags(uint64_t ino, uint32_t flags)
+{
+	return set_arg(ino, FS_IOC_SETFLAGS, &flags, sizeof(flags));
+}
+
+START_TEST(test_chattr_sets_flags_and_the_kernel_forgets_attributes)
+{
+	uint64_t ino = make_file(ROOT, "f");
+	struct fsxattr fsx = { .fsx_xflags = FS_XFLAG_APPEND | FS_XFLAG_NOATIME };
+	struct fuse_attr_out attr;
+	struct fuse_getattr_in in = { 0 };
+	struct wire_reply reply;
+	uint32_t flags;
+
+	ck_assert_int_eq(get_flags(ino, &flags), 0);
+	ck_assert_uint_eq(flags, 0);
+	ck_assert_int_eq(set_flags(ino, FS_IMMUTABLE_FL | FS_NODUMP_FL), 0);
+	ck_assert_uint_eq(wire.nr_notified, 1);
+	ck_assert_uint_eq(wire.notified_ino, ino);
+	ck_assert_int_eq(wire.notified_off, -1);
+	ck_assert_int_eq(get_flags(ino, &flags), 0);
+	ck_assert_uint_eq(flags, FS_IMMUTABLE_FL | FS_NODUMP_FL);
+	ck_assert_int_lt(wire_write(&wire, ino, 0, "x", 1, 0), 0);
+	/* Attributes of immutable files are not kept. */
+	reply = wire_call(&wire, FUSE_GETATTR, ino, &in, sizeof(in), NULL, 0);
+	memcpy(&attr, reply.data, sizeof(attr));
+	ck_assert_uint_eq(attr.attr_valid, 0);
+	reply = call(ino, FS_IOC_FSGETXATTR, sizeof(fsx), 0);
+	ck_assert_int_eq(reply.error, 0);
+	ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + sizeof(fsx));
+	ck_assert_int_eq(set_arg(ino, FS_IOC_FSSETXATTR, &fsx, sizeof(fsx)), 0);
+	ck_assert_int_eq(get_flags(ino, &flags), 0);
+	ck_assert_uint_eq(flags, FS_APPEND_FL | FS_NOATIME_FL);
+	reply = wire_call(&wire, FUSE_GETATTR, ino, &in, sizeof(in), NULL, 0);
+	memcpy(&attr, reply.data, sizeof(attr));
+	ck_assert_uint_gt(attr.attr_valid, 1000000);
+}
+END_TEST
+
+START_TEST(test_chattr_refuses_what_tmpfs_refuses)
+{
+	uint64_t ino = make_file(ROOT, "f");
+	struct fsxattr fsx = { .fsx_xflags = FS_XFLAG_SYNC };
+	struct fuse_entry_out fifo;
+	uint32_t flags = 0;
+
+	ck_assert_int_eq(set_flags(ino, FS_SYNC_FL), -EOPNOTSUPP);
+	ck_assert_int_eq(set_arg(ino, FS_IOC_FSSETXATTR, &fsx, sizeof(fsx)), -EOPNOTSUPP);
+	fsx = (struct fsxattr){ .fsx_projid = 1 };
+	ck_assert_int_eq(set_arg(ino, FS_IOC_FSSETXATTR, &fsx, sizeof(fsx)), -EOPNOTSUPP);
+	ck_assert_int_eq(set_arg(ino, FS_IOC_FSSETXATTR, &fsx, sizeof(fsx) - 1), -EINVAL);
+	ck_assert_int_eq(set_arg(ino, FS_IOC_SETFLAGS, &flags, 3), -EINVAL);
+	ck_assert_int_eq(call(ino, FS_IOC_GETFLAGS, 3, 0).error, -EINVAL);
+	ck_assert_int_eq(call(ino, FS_IOC_FSGETXATTR, sizeof(fsx) - 1, 0).error, -EINVAL);
+	ck_assert_int_eq(wire_mknod(&wire, ROOT, "fifo", S_IFIFO | 0644, &fifo), 0);
+	ck_assert_int_eq(set_flags(fifo.nodeid, 0), -ENOTTY);
+	ck_assert_int_eq(get_flags(fifo.nodeid, &flags), -ENOTTY);
+	ck_assert_uint_eq(wire.nr_notified, 0);
 }
 END_TEST
 
@@ -63,6 +144,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_stat_answers_on_files_and_directories);
 	tcase_add_test(tc, test_stat_with_too_little_room_is_refused);
+	tcase_add_test(tc, test_chattr_sets_flags_and_the_kernel_forgets_attributes);
+	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
 	tcase_add_test(tc, test_other_commands_are_none_of_ours);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

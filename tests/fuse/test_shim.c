@@ -118,10 +118,13 @@ END_TEST
 START_TEST(test_tmpfile_whose_reply_nobody_gets_goes)
 {
 	const uint64_t before = inodes_used();
+	struct fuse_kstatfs st;
 	struct create_out out;
 
 	wire_interrupt_next_reply();
 	ck_assert_int_eq(make_tmpfile(ROOT, 0, &out), -EINTR);
+	/* Requests are served in turn: after another one the first is done with. */
+	ck_assert_int_eq(wire_statfs(&wire, &st), 0);
 	ck_assert_uint_eq(inodes_used(), before);
 	ck_assert_int_eq(make_tmpfile(make_file(ROOT, "f"), 0, &out), -ENOTDIR);
 }

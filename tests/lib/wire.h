@@ -26,8 +26,14 @@ struct wire {
 	pthread_t server;
 	uint64_t unique; /* of the last request */
 	uint32_t uid, gid; /* who asks */
+	uint32_t umask; /* of who asks, for requests that make something */
 	struct fuse_init_out init; /* what INIT agreed on */
+	/* notifications so far, and what the last one named */
+	unsigned nr_notified;
+	uint64_t notified_ino;
+	int64_t notified_off;
 	unsigned nr_invals; /* notifications that attributes have changed, counted meanwhile */
+	unsigned nr_page_invals; /* the same about pages */
 };
 
 /* One answer. */

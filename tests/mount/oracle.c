@@ -189,7 +189,8 @@ static void probe(struct oracle *o)
 
 static void usage(void)
 {
-	fputs("usage: oracle --dir A --ref B [--ops N] [--seed S] [--files N] [--verbose]\n",
+	fputs("usage: oracle --dir A --ref B [--ops N] [--seed S] [--files N] [--names] "
+	      "[--verbose]\n",
 	      stderr);
 	exit(2);
 }
@@ -197,13 +198,10 @@ static void usage(void)
 static uint64_t parse_options(struct oracle *o, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "dir", required_argument, NULL, 'a' },
-		{ "ref", required_argument, NULL, 'b' },
-		{ "ops", required_argument, NULL, 'n' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "files", required_argument, NULL, 'f' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
+		{ "dir", required_argument, NULL, 'a' },   { "ref", required_argument, NULL, 'b' },
+		{ "ops", required_argument, NULL, 'n' },   { "seed", required_argument, NULL, 's' },
+		{ "files", required_argument, NULL, 'f' }, { "names", no_argument, NULL, 'm' },
+		{ "verbose", no_argument, NULL, 'v' },     { NULL, 0, NULL, 0 },
 	};
 	uint64_t ops = 10000;
 	int c;
@@ -226,6 +224,9 @@ static uint64_t parse_options(struct oracle *o, int argc, char **argv)
 			break;
 		case 'f':
 			o->nr_files = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'm':
+			o->names_only = true;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -270,6 +271,20 @@ static void finish(struct oracle *o)
 	free(o->noise);
 }
 
+static void one_op(struct oracle *o)
+{
+	uint64_t kind = oracle_below(o, 100);
+
+	if (kind < 50 && !o->names_only)
+		oracle_data_op(o);
+	else if (kind < 51 && !o->names_only)
+		oracle_sparse_op(o);
+	else if (kind < 85)
+		oracle_name_op(o);
+	else
+		oracle_attr_op(o);
+}
+
 int main(int argc, char **argv)
 {
 	static struct oracle o;
@@ -280,14 +295,7 @@ int main(int argc, char **argv)
 	umask(022);
 	setup(&o);
 	for (o.op = 1; o.op <= ops; o.op++) {
-		uint64_t kind = oracle_below(&o, 100);
-
-		if (kind < 58)
-			oracle_data_op(&o);
-		else if (kind < 99)
-			oracle_name_op(&o);
-		else
-			oracle_sparse_op(&o);
+		one_op(&o);
 		if (o.op % TREES_EVERY == 0)
 			compare_trees(&o);
 	}

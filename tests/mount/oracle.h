@@ -36,6 +36,7 @@ struct oracle {
 	uint64_t op; /* number of the operation under way */
 	unsigned nr_files; /* names per folder */
 	bool verbose;
+	bool names_only; /* no operations on data */
 	bool is_root;
 	bool has_direct[NR_SIDES]; /* O_DIRECT opens */
 	bool has_mmap; /* A maps shared and writable */
@@ -83,6 +84,8 @@ void compare_stat(struct oracle *o, const char *path, const struct stat st[NR_SI
 void compare_fds(struct oracle *o, const struct pair *pair);
 void compare_paths(struct oracle *o, const char *path);
 void compare_content(struct oracle *o, const char *path, const int fd[NR_SIDES], bool cold);
+/* @path: on each side, from anywhere */
+void compare_attrs(struct oracle *o, const char *const path[NR_SIDES]);
 void compare_trees(struct oracle *o);
 
 /*
@@ -91,9 +94,10 @@ void compare_trees(struct oracle *o);
  */
 void cool(struct oracle *o, const char *path, int fd);
 
-/* One random operation on data, on names. */
+/* One random operation on data, on names, on extended attributes. */
 void oracle_data_op(struct oracle *o);
 void oracle_name_op(struct oracle *o);
+void oracle_attr_op(struct oracle *o);
 void oracle_close_all(struct oracle *o);
 
 /* A file of its own that is written sparsely; data and holes must be at the same places. */

@@ -121,9 +121,6 @@ static void check_ino(struct oracle *o, int dir, const char *path, const struct 
 {
 	struct stat st;
 
-	if (!strcmp(entry->d_name, ".."))
-		/* the kernel keeps listings, and does not look at ".." when a folder moves */
-		return;
 	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		oracle_die(o, "%s/%s: listed, but lstat says %s", path, entry->d_name,
 			   strerror(errno));
@@ -196,6 +193,16 @@ static void compare_links(struct oracle *o, const char *path, const int dir[NR_S
 			   target[SIDE_B]);
 }
 
+static void compare_attrs_at(struct oracle *o, const int dir[NR_SIDES], const char *name)
+{
+	char path[NR_SIDES][PATH_SIZE];
+	const char *const paths[] = { path[SIDE_A], path[SIDE_B] };
+
+	for (int side = 0; side < NR_SIDES; side++)
+		snprintf(path[side], PATH_SIZE, "/proc/self/fd/%d/%s", dir[side], name);
+	compare_attrs(o, paths);
+}
+
 static void compare_entry(struct oracle *o, const char *path, const int dir[NR_SIDES],
 			  const char *name)
 {
@@ -208,6 +215,7 @@ static void compare_entry(struct oracle *o, const char *path, const int dir[NR_S
 	if (!oracle_expect(o, path, r))
 		return;
 	compare_stat(o, path, st);
+	compare_attrs_at(o, dir, name);
 	if (S_ISLNK(st[SIDE_A].st_mode))
 		compare_links(o, path, dir, name);
 	if (!S_ISREG(st[SIDE_A].st_mode) && !S_ISDIR(st[SIDE_A].st_mode))

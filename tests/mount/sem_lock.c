@@ -77,7 +77,7 @@ static void case_posix_locks(void)
 	gate_make(&gate);
 	pid = child(waiting_child, &gate);
 	gate_wait(&gate);
-	sys(lock(fd, F_SETLK, F_UNLCK, 0, 0), "all given back");
+	must(lock(fd, F_SETLK, F_UNLCK, 0, 0), "F_UNLCK");
 	reap(pid, "child");
 	sys(lock(fd, F_SETLK, F_WRLCK, -1, 1), "before the beginning");
 	sys(lock(fd, F_SETLK, F_WRLCK, INT64_MAX, 1), "the last byte");
@@ -181,14 +181,15 @@ static void on_break(int signal)
 
 static void open_for_writing(void *arg)
 {
-	(void)arg;
 	sys(open("f", O_WRONLY | O_NONBLOCK) >= 0 ? 0 : -1, "open without waiting");
+	gate_open(arg);
 	sys(open("f", O_WRONLY) >= 0 ? 0 : -1, "open with waiting");
 }
 
 static void case_leases(void)
 {
 	int fd = make("f", 10), ro;
+	struct gate gate;
 	sigset_t set;
 	pid_t pid;
 
@@ -204,12 +205,14 @@ static void case_leases(void)
 	ro = (int)must(open("f", O_RDONLY), "open");
 	if (sys(fcntl(ro, F_SETLEASE, F_RDLCK), "a read lease") < 0)
 		return;
-	pid = child(open_for_writing, NULL);
+	gate_make(&gate);
+	pid = child(open_for_writing, &gate);
+	gate_wait(&gate);
 	sigemptyset(&set);
 	while (!broken)
 		sigsuspend(&set);
 	say("asked to give it back");
-	sys(fcntl(ro, F_SETLEASE, F_UNLCK), "given back");
+	must(fcntl(ro, F_SETLEASE, F_UNLCK), "F_UNLCK");
 	reap(pid, "child");
 }
 

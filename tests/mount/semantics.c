@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -128,9 +129,13 @@ void show_file(int fd, const char *what, bool blocks)
 	must(fstat(fd, &st), "fstat");
 	say("%s: size %" PRId64 " sum %016" PRIx64, what, (int64_t)st.st_size,
 	    st.st_size > (64 << 20) ? 0 : sum_range(fd, 0, (uint64_t)st.st_size));
-	if (blocks)
-		say("  blocks %" PRId64, (int64_t)st.st_blocks);
 	show_seeks(fd);
+	if (!blocks)
+		return;
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		must(fsync(fd), "fsync");
+	must(fstat(fd, &st), "fstat");
+	say("  blocks %" PRId64, (int64_t)st.st_blocks);
 }
 
 pid_t child(void (*run)(void *arg), void *arg)
@@ -198,6 +203,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	umask(022);
+	must(setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 }), "setrlimit");
 	alarm(60);
 	must(chdir(argv[1]), argv[1]);
 	must(mkdir(c->name, 0755), "mkdir");

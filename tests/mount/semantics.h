@@ -38,7 +38,10 @@ int make(const char *name, size_t len);
 /* pattern() - @len bytes that only this place has */
 void pattern(char *buf, size_t len, uint64_t off);
 
-/* show_file() - size, blocks if @blocks, a sum of the content, and where data and holes are */
+/*
+ * show_file() - size, a sum of the content, where data and holes are, and if @blocks how many
+ * blocks there are once all is written
+ */
 void show_file(int fd, const char *what, bool blocks);
 
 /* show_seeks() - data and holes as SEEK_DATA and SEEK_HOLE tell them */

@@ -32,7 +32,7 @@ guest()
   log=$TMP/$1.log
   ram=$2
   shift 2
-  timeout -k 5 "${ZT_GUEST_LIMIT:-120}" qemu-system-x86_64 -M pc,accel="$ACCEL" -smp 2 -m "$ram" -nodefaults \
+  timeout -k 5 "${ZT_GUEST_LIMIT:-300}" qemu-system-x86_64 -M pc,accel="$ACCEL" -smp 2 -m "$ram" -nodefaults \
     -display none -serial file:"$log" -no-reboot -kernel "$KERNEL" -initrd "$TMP/initramfs" \
     -append "console=ttyS0 panic=1 quiet $*" </dev/null >"$log.qemu" 2>&1
   code=$?

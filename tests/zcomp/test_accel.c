@@ -429,6 +429,8 @@ START_TEST(test_algorithm_inside_is_set_up_and_released_once)
 	struct zcomp_ops ops = fake_ops();
 	struct zcomp *comp;
 
+	/* With a device of its own it would be driven by that. */
+	ops.get_stream = NULL;
 	config.accel = true;
 	config.accel_params =
 		(struct zcomp_accel_params){ .engines = 3, .depth = 1, .deadline_us = NEVER_US };
@@ -441,12 +443,14 @@ START_TEST(test_algorithm_inside_is_set_up_and_released_once)
 	ck_assert_str_eq(fake.calls, "ScccccdddsddR");
 	ck_assert_int_eq(fake.nr_ctx, 0);
 	ops = fake_ops();
+	ops.get_stream = NULL;
 	fake.ctx_error_at = 1;
 	comp = must_create_ops(&ops, &config);
 	ck_assert_str_eq(stat_of(comp).degraded, "no engine of the accelerator could be started");
 	zcomp_destroy(comp);
 	ck_assert_str_eq(fake.calls, "ScccsddR");
 	ops = fake_ops();
+	ops.get_stream = NULL;
 	fake.setup_error = -EINVAL;
 	ck_assert_int_eq(zcomp_create_ops(&ops, &config, (char[ZCOMP_ERROR_TEXT]){ 0 }, &comp),
 			 -EINVAL);

@@ -34,6 +34,27 @@ START_TEST(test_unknown_algorithm_is_named_with_those_allowed)
 }
 END_TEST
 
+START_TEST(test_backend_with_a_device_of_its_own_is_not_driven_by_the_pretended_one)
+{
+	struct zcomp_ops ops = fake_ops();
+	struct zcomp_config config = config_of("", 4096);
+	struct zcomp *comp;
+
+	config.accel = true;
+	comp = must_create_ops(&ops, &config);
+	ck_assert_ptr_eq(comp->ops, &ops);
+	ck_assert_ptr_null(fake.params.inner_ops);
+	ck_assert(zcomp_managed(comp));
+	zcomp_destroy(comp);
+	ops = fake_ops();
+	ops.put_stream = NULL;
+	comp = must_create_ops(&ops, &config);
+	ck_assert_ptr_eq(comp->ops, zcomp_accel_ops());
+	ck_assert(zcomp_managed(comp));
+	zcomp_destroy(comp);
+}
+END_TEST
+
 START_TEST(test_level_out_of_range_is_named_with_the_range)
 {
 	struct zcomp_config config = config_of("zstd", 4096);
@@ -421,6 +442,8 @@ int main(void)
 	TCase *tc = tcase_create("zcomp");
 
 	tcase_add_test(tc, test_unknown_algorithm_is_named_with_those_allowed);
+	tcase_add_test(tc,
+		       test_backend_with_a_device_of_its_own_is_not_driven_by_the_pretended_one);
 	tcase_add_test(tc, test_level_out_of_range_is_named_with_the_range);
 	tcase_add_test(tc, test_other_parameters_out_of_range_are_named);
 	tcase_add_test(tc, test_dictionary_out_of_range_is_named);

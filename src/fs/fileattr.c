@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fileattr.c - the flags of chattr(1). They stand in inode_rec.flags; each operation looks at them
+ * by itself (inode_i.h has the questions).
+ *
+ * Locks: the inode exclusive for changing.
+ */
+#include "fs/fileattr.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+
+#include "fs/inode_i.h"
+
+static const struct {
+	uint32_t flag;
+	uint16_t bit;
+} table[] = {
+	{ FS_IMMUTABLE_FL, INODE_IMMUTABLE },
+	{ FS_APPEND_FL, INODE_APPEND },
+	{ FS_NODUMP_FL, INODE_NODUMP },
+	{ FS_NOATIME_FL, INODE_NOATIME },
+};
+
+#define NR_FLAGS (sizeof(table) / sizeof(table[0]))
+
+static int open_flagged(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
+{
+	struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	if (!inode_is_reg(rec) && !inode_is_dir(rec))
+		return -ENOTTY;
+	*out_rec = rec;
+	return 0;
+}
+
+int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags)
+{
+	struct inode_rec *rec;
+	uint32_t flags = 0;
+	int err;
+
+	inode_lock_shared(sb, ino);
+	err = open_flagged(sb, ino, &rec);
+	for (size_t i = 0; !err && i < NR_FLAGS; i++)
+		if (rec_load(&rec->flags) & table[i].bit)
+			flags |= table[i].flag;
+	inode_unlock(sb, ino);
+	if (!err)
+		*out_flags = flags;
+	return err;
+}
+
+int fs_set_flags(struct super *sb, ino_nr ino, uint32_t flags)
+{
+	struct inode_rec *rec;
+	uint16_t bits = 0;
+	int err;
+
+	for (size_t i = 0; i < NR_FLAGS; i++) {
+		if (flags & table[i].flag)
+			bits |= table[i].bit;
+		flags &= ~table[i].flag;
+	}
+	inode_lock(sb, ino);
+	err = open_flagged(sb, ino, &rec);
+	if (!err && flags != 0)
+		err = -EOPNOTSUPP;
+	if (!err) {
+		rec_store(&rec->flags, (uint16_t)((rec->flags & ~INODE_CHATTR) | bits));
+		inode_touch(rec, INODE_CTIME);
+	}
+	inode_unlock(sb, ino);
+	return err;
+}
+
+bool fs_is_immutable(struct super *sb, ino_nr ino)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	return rec != NULL && rec_load(&rec->flags) & INODE_IMMUTABLE;
+}
+
+int fs_may_open(struct super *sb, ino_nr ino, int open_flags)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+	bool writes = (open_flags & O_ACCMODE) != O_RDONLY;
+	uint16_t flags;
+
+	if (rec == NULL)
+		return -ESTALE;
+	flags = rec_load(&rec->flags);
+	if (flags & INODE_IMMUTABLE && (writes || open_flags & O_TRUNC))
+		return -EPERM;
+	if (flags & INODE_APPEND && ((writes && !(open_flags & O_APPEND)) || open_flags & O_TRUNC))
+		return -EPERM;
+	return 0;
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * xattr.c - extended attributes: names, limits, and what ACLs do to modes. The store itself is
+ * xattrstore.c.
+ *
+ * Locks: the inode shared for looking, exclusive for changing.
+ */
+#include "fs/xattr.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "fs/xattr_i.h"
+#include "util/alloc.h"
+
+enum name_kind { NAME_PLAIN, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
+
+static int name_parse(const struct super *sb, const char *name, enum name_kind *out_kind)
+{
+	static const char *const prefixes[] = { "user.", "trusted.", "security." };
+	size_t len = strnlen(name, FS_XATTR_NAME_MAX + 1);
+
+	if (len == 0 || len > FS_XATTR_NAME_MAX)
+		return -ERANGE;
+	*out_kind = NAME_PLAIN;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t prefix_len = strlen(prefixes[i]);
+
+		if (strncmp(name, prefixes[i], prefix_len) == 0)
+			return len > prefix_len ? 0 : -EINVAL;
+	}
+	if (!sb->acl)
+		return -EOPNOTSUPP;
+	if (strcmp(name, XATTR_ACL_ACCESS) == 0)
+		*out_kind = NAME_ACL_ACCESS;
+	else if (strcmp(name, XATTR_ACL_DEFAULT) == 0)
+		*out_kind = NAME_ACL_DEFAULT;
+	else
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int open_to_change(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
+{
+	struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	if (inode_is_sealed(rec))
+		return -EPERM;
+	*out_rec = rec;
+	return 0;
+}
+
+/* Setting ---------------------------------------------------------------- */
+
+/* As tmpfs: room for the whole of the new one, then the flags, then the old one's goes back. */
+static int set_plain(struct super *sb, struct inode_rec *rec, const char *name, const void *value,
+		     uint32_t size, unsigned flags)
+{
+	uint64_t space = xattr_space(name, strlen(name), size), freed = 0;
+	struct xattr_view old;
+	bool exists;
+	int err = inode_take_space(sb, space);
+
+	if (err)
+		return err;
+	exists = xattr_find(sb, rec, name, &old);
+	if (exists)
+		freed = xattr_space(name, strlen(name), old.size);
+	if (exists && flags & XATTR_CREATE)
+		err = -EEXIST;
+	else if (!exists && flags & XATTR_REPLACE)
+		err = -ENODATA;
+	else
+		err = xattr_put(sb, rec, name, value, size);
+	inode_give_space(sb, err ? space : freed);
+	return err;
+}
+
+static void set_mode(struct inode_rec *rec, mode_t mode, unsigned flags)
+{
+	if (flags & FS_XATTR_KILL_SGID)
+		mode &= ~(mode_t)S_ISGID;
+	rec_store(&rec->mode, mode);
+}
+
+static int set_acl_access(struct super *sb, struct inode_rec *rec, const void *value, uint32_t size,
+			  unsigned flags)
+{
+	mode_t mode = rec->mode;
+	int err;
+
+	if (acl_to_mode(value, size, &mode)) {
+		err = xattr_put(sb, rec, XATTR_ACL_ACCESS, value, size);
+		if (err)
+			return err;
+	} else {
+		xattr_drop(sb, rec, XATTR_ACL_ACCESS);
+	}
+	set_mode(rec, mode, flags);
+	return 0;
+}
+
+/* XATTR_CREATE and XATTR_REPLACE mean nothing for ACLs; the kernel does not pass them on. */
+static int set_acl(struct super *sb, struct inode_rec *rec, enum name_kind kind, const void *value,
+		   uint32_t size, unsigned flags)
+{
+	int err = acl_check(value, size);
+
+	if (err)
+		return err;
+	if (S_ISLNK(rec->mode))
+		return -EOPNOTSUPP;
+	if (kind == NAME_ACL_ACCESS)
+		return set_acl_access(sb, rec, value, size, flags);
+	if (!inode_is_dir(rec))
+		return -EACCES;
+	return xattr_put(sb, rec, XATTR_ACL_DEFAULT, value, size);
+}
+
+int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *value, size_t size,
+		unsigned flags)
+{
+	struct inode_rec *rec;
+	enum name_kind kind;
+	int err = name_parse(sb, name, &kind);
+
+	if (err)
+		return err;
+	if (flags & ~(unsigned)(XATTR_CREATE | XATTR_REPLACE | FS_XATTR_KILL_SGID))
+		return -EINVAL;
+	if (size > FS_XATTR_SIZE_MAX)
+		return -E2BIG;
+	inode_lock(sb, ino);
+	err = open_to_change(sb, ino, &rec);
+	if (!err)
+		err = kind == NAME_PLAIN ? set_plain(sb, rec, name, value, (uint32_t)size, flags)
+					 : set_acl(sb, rec, kind, value, (uint32_t)size, flags);
+	if (!err)
+		inode_touch(rec, INODE_CTIME);
+	inode_unlock(sb, ino);
+	return err;
+}
+
+/* Removing --------------------------------------------------------------- */
+
+void xattr_remove(struct super *sb, struct inode_rec *rec, const char *name)
+{
+	struct xattr_view view;
+	uint64_t space;
+
+	if (!xattr_find(sb, rec, name, &view))
+		return;
+	space = xattr_space(name, strlen(name), view.size);
+	xattr_drop(sb, rec, name);
+	inode_give_space(sb, space);
+}
+
+int fs_removexattr(struct super *sb, ino_nr ino, const char *name)
+{
+	struct xattr_view view;
+	struct inode_rec *rec;
+	enum name_kind kind;
+	int err = name_parse(sb, name, &kind);
+
+	if (err)
+		return err;
+	inode_lock(sb, ino);
+	err = open_to_change(sb, ino, &rec);
+	if (!err && kind == NAME_PLAIN && !xattr_find(sb, rec, name, &view))
+		err = -ENODATA;
+	if (!err) {
+		xattr_remove(sb, rec, name);
+		inode_touch(rec, INODE_CTIME);
+	}
+	inode_unlock(sb, ino);
+	return err;
+}
+
+void xattr_free(struct super *sb, struct inode_rec *rec)
+{
+	struct xattr_pos pos = { 0, 0 };
+	struct xattr_view view;
+	uint64_t space = 0;
+
+	if (rec->xattr == 0)
+		return;
+	while (xattr_next(sb, rec, &pos, &view))
+		space += xattr_space(view.name, view.name_len, view.size);
+	xattr_drop_all(sb, rec);
+	inode_give_space(sb, space);
+}
+
+/* Looking ---------------------------------------------------------------- */
+
+static int get_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
+		      void *buf, size_t size, size_t *out_len)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+	struct xattr_view view;
+
+	if (rec == NULL)
+		return -ESTALE;
+	if (!xattr_find(sb, rec, name, &view))
+		return -ENODATA;
+	if (size > 0 && size < view.size)
+		return -ERANGE;
+	if (size > 0 && view.size > 0) {
+		memcpy(buf, view.value, view.size);
+		if (kind == NAME_ACL_ACCESS)
+			acl_from_mode(buf, view.size, rec_load(&rec->mode));
+	}
+	*out_len = view.size;
+	return 0;
+}
+
+int fs_getxattr(struct super *sb, ino_nr ino, const char *name, void *buf, size_t size,
+		size_t *out_len)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+	enum name_kind kind;
+	int err = name_parse(sb, name, &kind);
+
+	if (err)
+		return err;
+	if (rec == NULL)
+		return -ESTALE;
+	/* The kernel asks for capabilities and ACLs that most inodes do not have. */
+	if (rec_load(&rec->xattr) == 0)
+		return -ENODATA;
+	inode_lock_shared(sb, ino);
+	err = get_locked(sb, ino, kind, name, buf, size, out_len);
+	inode_unlock(sb, ino);
+	return err;
+}
+
+static int list_locked(struct super *sb, ino_nr ino, bool trusted, char *buf, size_t size,
+		       size_t *out_len)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+	struct xattr_pos pos = { 0, 0 };
+	struct xattr_view view;
+	size_t len = 0;
+
+	if (rec == NULL)
+		return -ESTALE;
+	while (xattr_next(sb, rec, &pos, &view)) {
+		if (!trusted && strncmp(view.name, "trusted.", 8) == 0)
+			continue;
+		if (size > 0) {
+			if (size - len < view.name_len + 1)
+				return -ERANGE;
+			memcpy(buf + len, view.name, view.name_len);
+			buf[len + view.name_len] = '\0';
+		}
+		len += view.name_len + 1;
+	}
+	*out_len = len;
+	return 0;
+}
+
+int fs_listxattr(struct super *sb, ino_nr ino, bool trusted, char *buf, size_t size,
+		 size_t *out_len)
+{
+	int err;
+
+	inode_lock_shared(sb, ino);
+	err = list_locked(sb, ino, trusted, buf, size, out_len);
+	inode_unlock(sb, ino);
+	return err;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xattr.h - extended attributes, POSIX ACLs among them.
+ *
+ * Namespaces are tmpfs's: user., trusted., security., and system.posix_acl_access and
+ * system.posix_acl_default unless the mount has no ACLs. Who may use them is checked by the kernel,
+ * but for append-only and immutable inodes, which the kernel does not know.
+ *
+ * An ACL is taken and given in the form that the kernel uses for attributes. Its entries for owner,
+ * mask and others are the mode's bits, always: setting an ACL changes the mode, and a change of
+ * mode is seen in the ACL. An ACL that says no more than a mode does is not kept.
+ *
+ * Errors: -ESTALE, -EOPNOTSUPP (namespace), -EINVAL (nothing behind the namespace; bad ACL or
+ * flags), -ERANGE (name, buffer), -E2BIG (value), -ENODATA, -EEXIST, -EPERM, -EACCES (a default ACL
+ * of something that is no directory), -ENOSPC (nr_inodes, memory), -ENOMEM. On error nothing has
+ * changed.
+ */
+#ifndef ZT_FS_XATTR_H
+#define ZT_FS_XATTR_H
+
+#include <stddef.h>
+
+#include "fs/inode.h"
+
+/* The kernel's limits (linux/limits.h). */
+#define FS_XATTR_NAME_MAX 255u
+#define FS_XATTR_SIZE_MAX 65536u
+
+/* Besides XATTR_CREATE and XATTR_REPLACE (sys/xattr.h). */
+#define FS_XATTR_KILL_SGID (1u << 16) /* setting an access ACL takes set-group-ID away */
+
+/**
+ * fs_setxattr() - set an attribute
+ * tmpfs's rules: attributes but ACLs take of the room that nr_inodes gives, 1 KiB for each inode.
+ */
+int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *value, size_t size,
+		unsigned flags) ZT_MUST_CHECK;
+
+/**
+ * fs_getxattr() - an attribute's value
+ * @size: bytes at @buf; 0: only the length is asked for
+ * Takes no lock for an inode without attributes.
+ */
+int fs_getxattr(struct super *sb, ino_nr ino, const char *name, void *buf, size_t size,
+		size_t *out_len) ZT_MUST_CHECK;
+
+/**
+ * fs_listxattr() - the names, each with a NUL behind it
+ * @trusted: those in trusted. too
+ */
+int fs_listxattr(struct super *sb, ino_nr ino, bool trusted, char *buf, size_t size,
+		 size_t *out_len) ZT_MUST_CHECK;
+
+/** fs_removexattr() - an ACL that is not there counts as removed */
+int fs_removexattr(struct super *sb, ino_nr ino, const char *name) ZT_MUST_CHECK;
+
+#endif

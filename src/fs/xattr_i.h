@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xattr_i.h - where attributes stand, and what ACLs do, for the files of the fs layer.
+ *
+ * All of it is called with the inode's lock held: shared for looking, exclusive for changing.
+ */
+#ifndef ZT_FS_XATTR_I_H
+#define ZT_FS_XATTR_I_H
+
+#include <string.h>
+
+#include "fs/inode_i.h"
+#include "fs/xattr.h"
+
+#define XATTR_CAPABILITY  "security.capability"
+#define XATTR_ACL_ACCESS  "system.posix_acl_access"
+#define XATTR_ACL_DEFAULT "system.posix_acl_default"
+
+/* The store (xattrstore.c) ----------------------------------------------- */
+
+/**
+ * xattr_space() - what an attribute takes of the room that nr_inodes gives, as tmpfs counts: a node
+ * of 40 bytes, name and value; ACLs nothing
+ */
+static inline uint64_t xattr_space(const char *name, size_t name_len, uint64_t size)
+{
+	return strncmp(name, "system.", 7) == 0 ? 0 : 40 + name_len + 1 + size;
+}
+
+/* An attribute as it stands in the arena. */
+struct xattr_view {
+	const char *name; /* no NUL behind it */
+	unsigned name_len;
+	const void *value;
+	uint32_t size;
+};
+
+/** xattr_find() - Return: false when there is no such attribute */
+bool xattr_find(struct super *sb, const struct inode_rec *rec, const char *name,
+		struct xattr_view *out_view);
+
+/**
+ * xattr_next() - walk the attributes
+ * @inout_pos: { 0, 0 } at first
+ * Return: false at the end.
+ */
+struct xattr_pos {
+	ref_t block;
+	uint32_t off;
+};
+bool xattr_next(struct super *sb, const struct inode_rec *rec, struct xattr_pos *inout_pos,
+		struct xattr_view *out_view);
+
+/** xattr_put() - add an attribute or replace it. Return: 0, -ENOSPC, -ENOMEM; then nothing changed. */
+int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const void *value,
+	      uint32_t size) ZT_MUST_CHECK;
+
+/** xattr_drop() - remove it if it is there; needs no memory */
+void xattr_drop(struct super *sb, struct inode_rec *rec, const char *name);
+
+/** xattr_remove() - xattr_drop(), and its room goes back */
+void xattr_remove(struct super *sb, struct inode_rec *rec, const char *name);
+
+/** xattr_free() - all of them, with the inode, and their room */
+void xattr_free(struct super *sb, struct inode_rec *rec);
+
+/** xattr_drop_all() - all blocks, nothing else */
+void xattr_drop_all(struct super *sb, struct inode_rec *rec);
+
+/**
+ * xattr_check() - the walker
+ * @inout_objects: plus objects of the metadata pool that they take
+ * @inout_space: plus what they take of the room that nr_inodes gives
+ * Return: NULL, or what does not fit.
+ */
+const char *xattr_check(struct super *sb, const struct inode_rec *rec, uint64_t *inout_objects,
+			uint64_t *inout_space);
+
+/* ACLs (acl.c) ----------------------------------------------------------- */
+
+/**
+ * acl_check() - whether @value is an ACL
+ * Return: entries, or -EINVAL, -EOPNOTSUPP (another version).
+ */
+int acl_check(const void *value, size_t size) ZT_MUST_CHECK;
+
+/**
+ * acl_to_mode() - the permission bits that an ACL gives to owner, group or mask, and others
+ * @value: has passed acl_check()
+ * @inout_mode: its lower nine bits are replaced
+ * Return: whether the ACL says more than that.
+ */
+bool acl_to_mode(const void *value, size_t size, mode_t *inout_mode);
+
+/** acl_from_mode() - put the mode's bits where acl_to_mode() takes them from */
+void acl_from_mode(void *value, size_t size, mode_t mode);
+
+/**
+ * acl_create() - what a directory's default ACL makes of a new inode's mode
+ * @value: the default ACL on entry, the new inode's access ACL on return
+ * Return: whether the inode needs that ACL besides its mode.
+ */
+bool acl_create(void *value, size_t size, mode_t *inout_mode);
+
+/**
+ * acl_inherit() - give a new inode, which nobody knows yet, what its directory's default ACL says
+ * The mode's bits are those asked for, the umask not applied.
+ * Return: 0, -ENOSPC, -ENOMEM.
+ */
+int acl_inherit(struct super *sb, const struct inode_rec *dir, struct inode_rec *rec) ZT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * op_xattr.c - requests about extended attributes, ACLs among them.
+ *
+ * On the data path: GETXATTR of security.capability, which the kernel sends before the first write
+ * to a file whose attributes it has just learned. Only a filesystem without any attributes is not
+ * asked: noxattr answers with ENOSYS, which the kernel remembers. Locks: none here.
+ */
+#include "fs/xattr.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "fs/fileattr.h"
+#include "fuse/ops.h"
+#include "fuse/reply.h"
+#include "util/alloc.h"
+
+#define GROUPS_MAX 256
+
+/* Requests whose values are small are served from the stack. */
+#define SMALL_VALUE 512u
+
+static bool declined(fuse_req_t req)
+{
+	if (req_front(req)->xattr)
+		return false;
+	reply_error(req, -ENOSYS);
+	return true;
+}
+
+/* The group of the caller, or one of its other groups. */
+static bool caller_in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	int nr;
+
+	if (fuse_req_ctx(req)->gid == gid)
+		return true;
+	/* More than fit cannot be looked at; it says no when the caller is in another pid namespace. */
+	nr = fuse_req_getgroups(req, GROUPS_MAX, groups);
+	for (int i = 0; i < nr && i < GROUPS_MAX; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/*
+ * Setting an access ACL takes set-group-ID away from a file whose group the caller is not in,
+ * unless it may keep it.
+ *
+ * Weakness: root stands for CAP_FSETID.
+ */
+static unsigned kill_sgid(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct stat attr;
+
+	if (strcmp(name, "system.posix_acl_access") != 0 || fuse_req_ctx(req)->uid == 0 ||
+	    fs_getattr(req_super(req), ino, &attr) != 0 || !(attr.st_mode & S_ISGID))
+		return 0;
+	return caller_in_group(req, attr.st_gid) ? 0 : FS_XATTR_KILL_SGID;
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags)
+{
+	const unsigned kinds = (unsigned)flags & (XATTR_CREATE | XATTR_REPLACE);
+
+	if (declined(req))
+		return;
+	reply_error(req, fs_setxattr(req_super(req), ino, name, value, size,
+				     kinds | kill_sgid(req, ino, name)));
+}
+
+/* A value or a list of names: how long it is, or itself. */
+static void reply_xattr(fuse_req_t req, int error, const char *buf, size_t size, size_t len)
+{
+	if (error)
+		reply_error(req, error);
+	else if (size == 0)
+		(void)fuse_reply_xattr(req, len);
+	else
+		(void)fuse_reply_buf(req, buf, len);
+}
+
+/* See attr_lifetime(): the kernel shall try to take a capability away from an immutable file. */
+static bool asks_before_write(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	return size == 0 && strcmp(name, "security.capability") == 0 &&
+	       fs_is_immutable(req_super(req), ino);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	char small[SMALL_VALUE], *buf = small;
+	size_t len = 0;
+	int error;
+
+	if (declined(req))
+		return;
+	if (asks_before_write(req, ino, name, size)) {
+		(void)fuse_reply_xattr(req, sizeof(uint32_t));
+		return;
+	}
+	if (size > FS_XATTR_SIZE_MAX)
+		size = FS_XATTR_SIZE_MAX;
+	if (size > sizeof(small))
+		buf = zt_zalloc(size);
+	if (!buf) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	error = fs_getxattr(req_super(req), ino, name, buf, size, &len);
+	reply_xattr(req, error, buf, size, len);
+	if (buf != small)
+		zt_free(buf);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	char small[SMALL_VALUE], *buf = small;
+	size_t len = 0;
+	int error;
+
+	if (declined(req))
+		return;
+	if (size > FS_XATTR_SIZE_MAX)
+		size = FS_XATTR_SIZE_MAX;
+	if (size > sizeof(small))
+		buf = zt_zalloc(size);
+	if (!buf) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	error = fs_listxattr(req_super(req), ino, fuse_req_ctx(req)->uid == 0, buf, size, &len);
+	reply_xattr(req, error, buf, size, len);
+	if (buf != small)
+		zt_free(buf);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	if (declined(req))
+		return;
+	reply_error(req, fs_removexattr(req_super(req), ino, name));
+}

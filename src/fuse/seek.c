@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * seek.c - LSEEK. See seek.h for why it is not answered at once.
+ *
+ * Locks: seeker.lock guards the queue; nothing is called under it.
+ */
+#include "fuse/seek.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "fs/file.h"
+#include "fuse/ops.h"
+#include "fuse/reply.h"
+#include "fuse/request.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+#include "util/sizes.h"
+
+/* A hole that is filled whenever it is looked at: somebody is writing; any answer is one. */
+#define SEEK_ROUNDS 16u
+
+/* One LSEEK that waits for its turn. */
+struct seek_wait {
+	struct seek_wait *next;
+	struct ztfuse *front;
+	fuse_req_t req;
+	struct ztfuse_held *held;
+	ino_nr ino;
+	uint64_t off;
+	int whence;
+};
+
+/* What is known here, and the hole [hole, end) that this answer rests on; none: hole == end. */
+struct seek_answer {
+	int error;
+	uint64_t off, hole, end;
+};
+
+static void seek_here(struct super *sb, ino_nr ino, uint64_t off, int whence,
+		      struct seek_answer *out)
+{
+	*out = (struct seek_answer){ .off = off };
+	out->error = fs_lseek(sb, ino, off, whence, &out->off);
+	out->hole = off;
+	out->end = out->error ? ZT_MAX_FILE_SIZE : out->off;
+	if (whence != SEEK_HOLE || out->error)
+		return;
+	out->hole = out->off;
+	if (fs_lseek(sb, ino, out->hole, SEEK_DATA, &out->end))
+		out->end = ZT_MAX_FILE_SIZE;
+}
+
+static void seek_reply(fuse_req_t req, const struct seek_answer *answer)
+{
+	if (answer->error)
+		reply_error(req, answer->error);
+	else
+		(void)fuse_reply_lseek(req, (off_t)answer->off);
+}
+
+static bool is_settled(const struct seek_answer *answer)
+{
+	return (answer->error && answer->error != -ENXIO) || answer->hole >= answer->end;
+}
+
+static void seek_serve(struct seek_wait *wait)
+{
+	struct super *sb = wait->front->sb;
+	struct seek_answer answer, again;
+
+	seek_here(sb, wait->ino, wait->off, wait->whence, &answer);
+	for (unsigned round = 0; round < SEEK_ROUNDS && !is_settled(&answer); round++) {
+		const uint64_t len = answer.end - answer.hole;
+		int error;
+
+		/* 0 bytes mean all that follows. */
+		error = fuse_lowlevel_notify_inval_inode(
+			wait->front->se, wait->ino, (off_t)answer.hole,
+			answer.end == ZT_MAX_FILE_SIZE ? 0 : (off_t)len);
+		(void)error; /* EBUSY: pages that are in use and clean; others: nobody waits any more */
+		seek_here(sb, wait->ino, wait->off, wait->whence, &again);
+		if (again.error == answer.error && again.off == answer.off)
+			break;
+		answer = again;
+	}
+	seek_reply(wait->req, &answer);
+}
+
+static void *seek_thread(void *arg)
+{
+	struct ztfuse_seeker *seeker = arg;
+
+	mutex_lock(&seeker->lock);
+	for (;;) {
+		struct seek_wait *wait = seeker->first;
+
+		if (wait) {
+			seeker->first = wait->next;
+			if (!seeker->first)
+				seeker->last = &seeker->first;
+			mutex_unlock(&seeker->lock);
+			seek_serve(wait);
+			ztfuse_release(wait->held);
+			zt_free(wait);
+			mutex_lock(&seeker->lock);
+		} else if (seeker->stop) {
+			break;
+		} else {
+			zt_lock_check(pthread_cond_wait(&seeker->cond, &seeker->lock));
+		}
+	}
+	mutex_unlock(&seeker->lock);
+	return NULL;
+}
+
+/* Under the lock. */
+static int seeker_start(struct ztfuse_seeker *seeker)
+{
+	int error;
+
+	if (seeker->has_thread)
+		return 0;
+	error = zt_fault_hit() ? EAGAIN
+			       : pthread_create(&seeker->thread, NULL, seek_thread, seeker);
+	if (error)
+		return -error;
+	pthread_setname_np(seeker->thread, "zt-seek");
+	seeker->has_thread = true;
+	return 0;
+}
+
+/* To the thread, with a request that is held. Return: whether the thread will answer. */
+static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wait, int *out_error)
+{
+	struct seek_wait *copy = zt_zalloc(sizeof(*copy));
+	bool taken = false;
+
+	*out_error = copy ? 0 : -ENOMEM;
+	if (!copy)
+		return false;
+	*copy = *wait;
+	mutex_lock(&seeker->lock);
+	if (!seeker->stop)
+		*out_error = seeker_start(seeker);
+	if (!seeker->stop && !*out_error) {
+		*seeker->last = copy;
+		seeker->last = &copy->next;
+		zt_lock_check(pthread_cond_signal(&seeker->cond));
+		taken = true;
+	}
+	mutex_unlock(&seeker->lock);
+	if (!taken)
+		zt_free(copy);
+	return taken;
+}
+
+/*
+ * Answer with the kernel's help. No more requests can be held: then this thread waits itself, as
+ * long as another one is left to serve what it waits for.
+ */
+static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
+{
+	struct ztfuse_seeker *seeker = &wait->front->seeker;
+	int error;
+
+	wait->held = ztfuse_hold(wait->req);
+	if (wait->held) {
+		if (seek_queue(seeker, wait, &error))
+			return;
+		if (error)
+			answer->error = error;
+		seek_reply(wait->req, answer);
+		ztfuse_release(wait->held);
+		return;
+	}
+	if (atomic_fetch_sub(&seeker->nr_may_wait, 1) > 0) {
+		seek_serve(wait);
+	} else {
+		answer->error = -EAGAIN;
+		seek_reply(wait->req, answer);
+	}
+	atomic_fetch_add(&seeker->nr_may_wait, 1);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	struct ztfuse *front = req_front(req);
+	struct seek_wait wait = {
+		.front = front,
+		.req = req,
+		.ino = ino,
+		.off = (uint64_t)off,
+		.whence = whence,
+	};
+	struct seek_answer answer;
+
+	(void)fi;
+	if (off < 0) {
+		reply_error(req, -ENXIO);
+		return;
+	}
+	seek_here(front->sb, ino, (uint64_t)off, whence, &answer);
+	if (is_settled(&answer))
+		seek_reply(req, &answer);
+	else
+		seek_defer(&wait, &answer);
+}
+
+void seeker_init(struct ztfuse_seeker *seeker)
+{
+	atomic_init(&seeker->nr_may_wait, 0);
+	mutex_init(&seeker->lock);
+	zt_lock_check(pthread_cond_init(&seeker->cond, NULL));
+	seeker->first = NULL;
+	seeker->last = &seeker->first;
+	seeker->has_thread = false;
+	seeker->stop = false;
+}
+
+void seeker_stop(struct ztfuse_seeker *seeker)
+{
+	bool join;
+
+	mutex_lock(&seeker->lock);
+	seeker->stop = true;
+	join = seeker->has_thread;
+	seeker->has_thread = false;
+	zt_lock_check(pthread_cond_signal(&seeker->cond));
+	mutex_unlock(&seeker->lock);
+	if (join)
+		zt_lock_check(pthread_join(seeker->thread, NULL));
+}
+
+void seeker_exit(struct ztfuse_seeker *seeker)
+{
+	seeker_stop(seeker);
+	zt_lock_check(pthread_cond_destroy(&seeker->cond));
+	mutex_exit(&seeker->lock);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * seek.h - SEEK_DATA and SEEK_HOLE beside what the kernel has not written yet.
+ *
+ * The kernel passes LSEEK on without writing its dirty pages first, and a hole here may be data
+ * there: cp(1) would lose it. So before a hole is the answer, the kernel is told to give up its
+ * pages of that hole, which makes it write the dirty ones. That waits for WRITE requests, and so
+ * never happens in a thread that serves requests, but in one of its own.
+ */
+#ifndef ZT_FUSE_SEEK_H
+#define ZT_FUSE_SEEK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct seek_wait;
+
+/* Part of struct ztfuse. */
+struct ztfuse_seeker {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct seek_wait *first, **last; /* guarded by lock */
+	bool has_thread, stop; /* guarded by lock */
+	/*
+	 * Threads that may wait for the kernel by themselves: one fewer than there are. Set before
+	 * they run. No lock: each takes one and gives it back.
+	 */
+	atomic_int nr_may_wait;
+	pthread_t thread; /* "zt-seek", made when first needed; joined by seeker_stop() */
+};
+
+void seeker_init(struct ztfuse_seeker *seeker);
+
+/**
+ * seeker_stop() - answer what waits and end the thread; requests are still served meanwhile. May be
+ * called again. Later seeks are answered without asking the kernel.
+ */
+void seeker_stop(struct ztfuse_seeker *seeker);
+
+/** seeker_exit() - after seeker_stop() */
+void seeker_exit(struct ztfuse_seeker *seeker);
+
+#endif

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * exerciser.c - random operations on the content of shared files by several processes, against a
+ * model in memory; what fsx and fsstress are for.
+ *
+ *     exerciser DIR SEED OPERATIONS PROCESSES [MODE...]
+ *
+ * MODE: buffered direct mmap (default: all three, mixed call by call)
+ *
+ * Each file is divided into stripes of an odd size, so that processes share pages and clusters. A
+ * byte belongs to one process, which knows what it has to be and checks it after each operation; the
+ * page around it changes all the time. Each process also has a file of its own, where it truncates,
+ * punches, allocates and copies too. At the end everything is compared twice, the second time with
+ * the caches dropped as far as that is allowed.
+ *
+ * Ends with 1 and one line at the first difference.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/falloc.h>
+#include <stdbool.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NR_SHARED   3u
+#define STRIPE      1021u /* a prime: no two stripes begin alike in their pages */
+#define SHARED_SIZE (2u << 20)
+#define OWN_SIZE    (1u << 20)
+#define MAX_PROCS   64u
+#define PAGE        4096u
+
+enum mode { BUFFERED, DIRECT, MAPPED, NR_MODES };
+static const char *const mode_names[NR_MODES] = { "buffered", "direct", "mmap" };
+
+struct file {
+	int fd, direct; /* direct -1: not to be had here */
+	char *map; /* SHARED_SIZE or OWN_SIZE, MAP_SHARED; NULL: not to be had */
+	uint64_t size; /* of the file; the shared ones keep theirs */
+	unsigned char *model; /* what my bytes are */
+};
+
+static struct {
+	const char *dir;
+	uint64_t seed, rng, op;
+	unsigned me, nr_procs;
+	bool modes[NR_MODES];
+	struct file shared[NR_SHARED], own, other;
+	unsigned char *buf;
+	uint64_t counts[8];
+} x;
+
+static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+static void die(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("seed %" PRIu64 ", process %u, operation %" PRIu64 ": ", x.seed, x.me, x.op);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+	_exit(1);
+}
+
+static uint64_t next(void)
+{
+	uint64_t z = (x.rng += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64 */
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static uint64_t below(uint64_t limit)
+{
+	return next() % limit;
+}
+
+static enum mode pick_mode(const struct file *file)
+{
+	enum mode mode;
+
+	do
+		mode = (enum mode)below(NR_MODES);
+	while (!x.modes[mode]);
+	if ((mode == DIRECT && file->direct < 0) || (mode == MAPPED && !file->map))
+		return BUFFERED;
+	return mode;
+}
+
+/* Half of it compresses. */
+static void fill(unsigned char *buf, size_t len)
+{
+	uint64_t kind = below(4), word = next();
+
+	for (size_t i = 0; i < len; i++) {
+		if (kind == 0 && i % 8 == 0)
+			word = next();
+		buf[i] = (unsigned char)(kind == 1 ? 0 : kind == 2 ? word : word >> i % 8 * 8);
+	}
+}
+
+static void put(struct file *file, uint64_t off, const unsigned char *src, size_t len)
+{
+	enum mode mode = pick_mode(file);
+	ssize_t n;
+
+	if (mode == MAPPED && off + len <= file->size) {
+		memcpy(file->map + off, src, len);
+		if (below(16) == 0 &&
+		    msync(file->map + off / PAGE * PAGE, off % PAGE + len, MS_SYNC) < 0)
+			die("msync: %s", strerror(errno));
+	} else {
+		n = pwrite(mode == DIRECT ? file->direct : file->fd, src, len, (off_t)off);
+		if (n != (ssize_t)len)
+			die("pwrite %zu at %" PRIu64 " (%s): %zd, %s", len, off, mode_names[mode],
+			    n, strerror(errno));
+	}
+	if (off + len > file->size)
+		file->size = off + len;
+}
+
+static void get_and_compare(struct file *file, const char *name, uint64_t off, size_t len)
+{
+	enum mode mode = pick_mode(file);
+	size_t want = off >= file->size ? 0 : len;
+	ssize_t n;
+
+	if (want > file->size - off)
+		want = file->size - off;
+	if (mode == MAPPED) {
+		len = want;
+		memcpy(x.buf, file->map + off, len);
+	} else {
+		n = pread(mode == DIRECT ? file->direct : file->fd, x.buf, len, (off_t)off);
+		if (n != (ssize_t)want)
+			die("%s: pread %zu at %" PRIu64 " (%s): %zd in place of %zu", name, len,
+			    off, mode_names[mode], n, want);
+	}
+	for (size_t i = 0; i < want; i++)
+		if (x.buf[i] != file->model[off + i])
+			die("%s: byte %" PRIu64 " is %02x in place of %02x (%s)", name, off + i,
+			    x.buf[i], file->model[off + i], mode_names[mode]);
+}
+
+/* ---- files that all write to ---- */
+
+static void shared_op(void)
+{
+	unsigned nr = (unsigned)below(NR_SHARED);
+	struct file *file = &x.shared[nr];
+	uint64_t stripes = SHARED_SIZE / STRIPE / x.nr_procs;
+	uint64_t stripe = below(stripes) * x.nr_procs + x.me;
+	uint64_t from = below(STRIPE), len = 1 + below(STRIPE - from);
+	uint64_t off = stripe * STRIPE + from;
+
+	if (below(2)) {
+		fill(file->model + off, len);
+		put(file, off, file->model + off, len);
+		x.counts[0]++;
+	}
+	get_and_compare(file, "shared", off, len);
+	x.counts[1]++;
+}
+
+/* ---- files of one process ---- */
+
+static void model_zero(struct file *file, uint64_t off, uint64_t len)
+{
+	memset(file->model + off, 0, len);
+}
+
+static void own_truncate(struct file *file)
+{
+	uint64_t size = below(OWN_SIZE);
+
+	if (ftruncate(file->fd, (off_t)size) < 0)
+		die("ftruncate %" PRIu64 ": %s", size, strerror(errno));
+	model_zero(file, size, OWN_SIZE - size);
+	file->size = size;
+}
+
+static void own_allocate(struct file *file, uint64_t off, uint64_t len)
+{
+	bool punch = below(2);
+	int mode = punch ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0;
+
+	if (fallocate(file->fd, mode, (off_t)off, (off_t)len) < 0)
+		die("fallocate %d, %" PRIu64 " at %" PRIu64 ": %s", mode, len, off,
+		    strerror(errno));
+	if (punch)
+		model_zero(file, off, len);
+	else if (off + len > file->size)
+		file->size = off + len;
+}
+
+/* From one own file to the other, at like places or not. */
+static void own_copy(struct file *from, struct file *to)
+{
+	uint64_t in = below(OWN_SIZE), out = below(OWN_SIZE), len;
+	off_t in_off, out_off;
+	size_t done = 0;
+	ssize_t n = 1;
+
+	if (below(2)) {
+		in &= ~UINT64_C(65535);
+		out &= ~UINT64_C(65535);
+	}
+	if (in >= from->size)
+		return;
+	len = 1 + below(OWN_SIZE - (in > out ? in : out));
+	if (len > from->size - in)
+		len = from->size - in;
+	in_off = (off_t)in;
+	out_off = (off_t)out;
+	while (done < len && n > 0) {
+		n = copy_file_range(from->fd, &in_off, to->fd, &out_off, len - done, 0);
+		if (n > 0)
+			done += (size_t)n;
+	}
+	if (done != len)
+		die("copy_file_range %" PRIu64 " from %" PRIu64 " to %" PRIu64 ": %zu, %s", len, in,
+		    out, done, strerror(errno));
+	memcpy(to->model + out, from->model + in, len);
+	if (out + len > to->size)
+		to->size = out + len;
+}
+
+static void own_op(void)
+{
+	struct file *file = below(2) ? &x.own : &x.other,
+		    *rest = file == &x.own ? &x.other : &x.own;
+	uint64_t off = below(OWN_SIZE), len = 1 + below(below(4) ? 9000 : 200000);
+
+	if (len > OWN_SIZE - off)
+		len = OWN_SIZE - off;
+	switch (below(12)) {
+	case 0:
+		own_truncate(file);
+		x.counts[2]++;
+		break;
+	case 1:
+	case 2:
+		own_allocate(file, off, len);
+		x.counts[3]++;
+		break;
+	case 3:
+	case 4:
+		own_copy(file, rest);
+		get_and_compare(rest, "own", off, len);
+		x.counts[4]++;
+		break;
+	case 5:
+		if (below(8) == 0 && fsync(file->fd) < 0)
+			die("fsync: %s", strerror(errno));
+		x.counts[5]++;
+		break;
+	default:
+		fill(file->model + off, len);
+		put(file, off, file->model + off, len);
+		x.counts[6]++;
+		break;
+	}
+	get_and_compare(file, "own", off, len);
+	x.counts[7]++;
+}
+
+/* ---- set-up and end ---- */
+
+static void open_file(struct file *file, const char *name, uint64_t room)
+{
+	char path[4096];
+	void *map;
+
+	snprintf(path, sizeof(path), "%s/%s", x.dir, name);
+	file->fd = open(path, O_RDWR | O_CREAT, 0644);
+	if (file->fd < 0)
+		die("open %s: %s", path, strerror(errno));
+	file->direct = open(path, O_RDWR | O_DIRECT);
+	map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+	file->map = map == MAP_FAILED ? NULL : map;
+	file->model = calloc(1, room);
+	if (!file->model)
+		die("no memory");
+}
+
+static void compare_all(void)
+{
+	const uint64_t stripes = SHARED_SIZE / STRIPE / x.nr_procs;
+
+	for (unsigned f = 0; f < NR_SHARED; f++)
+		for (uint64_t s = 0; s < stripes; s++)
+			get_and_compare(&x.shared[f], "shared", (s * x.nr_procs + x.me) * STRIPE,
+					STRIPE);
+	for (uint64_t off = 0; off < OWN_SIZE; off += 65536) {
+		get_and_compare(&x.own, "own", off, 65536);
+		get_and_compare(&x.other, "other", off, 65536);
+	}
+}
+
+static void process(unsigned me, uint64_t nr_ops)
+{
+	char name[64];
+
+	x.me = me;
+	x.rng = x.seed * 1000003 + me;
+	x.buf = aligned_alloc(PAGE, 1 << 18);
+	for (unsigned f = 0; f < NR_SHARED; f++) {
+		snprintf(name, sizeof(name), "shared%u", f);
+		open_file(&x.shared[f], name, SHARED_SIZE);
+		x.shared[f].size = SHARED_SIZE;
+	}
+	snprintf(name, sizeof(name), "own%u", me);
+	open_file(&x.own, name, OWN_SIZE);
+	snprintf(name, sizeof(name), "other%u", me);
+	open_file(&x.other, name, OWN_SIZE);
+	for (x.op = 0; x.op < nr_ops; x.op++)
+		if (below(2))
+			shared_op();
+		else
+			own_op();
+	compare_all();
+	for (unsigned f = 0; f < NR_SHARED; f++) {
+		(void)fsync(x.shared[f].fd);
+		(void)posix_fadvise(x.shared[f].fd, 0, 0, POSIX_FADV_DONTNEED);
+	}
+	(void)fsync(x.own.fd);
+	(void)posix_fadvise(x.own.fd, 0, 0, POSIX_FADV_DONTNEED);
+	compare_all();
+	printf("process %u: shared %" PRIu64 " writes %" PRIu64 " reads; own %" PRIu64
+	       " cuts %" PRIu64 " allocations %" PRIu64 " copies %" PRIu64 " syncs %" PRIu64
+	       " writes\n",
+	       me, x.counts[0], x.counts[1], x.counts[2], x.counts[3], x.counts[4], x.counts[5],
+	       x.counts[6]);
+}
+
+static void prepare(void)
+{
+	char path[4096];
+
+	for (unsigned f = 0; f < NR_SHARED; f++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/shared%u", x.dir, f);
+		fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
+		if (fd < 0 || ftruncate(fd, SHARED_SIZE) < 0)
+			die("%s: %s", path, strerror(errno));
+		close(fd);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t nr_ops;
+	int failed = 0;
+
+	if (argc < 5 || atoi(argv[4]) < 1 || (unsigned)atoi(argv[4]) > MAX_PROCS) {
+		fprintf(stderr, "usage: exerciser DIR SEED OPERATIONS PROCESSES [MODE...]\n");
+		return 2;
+	}
+	x.dir = argv[1];
+	x.seed = strtoull(argv[2], NULL, 0);
+	nr_ops = strtoull(argv[3], NULL, 0);
+	x.nr_procs = (unsigned)atoi(argv[4]);
+	for (unsigned mode = 0; mode < NR_MODES; mode++) {
+		x.modes[mode] = argc == 5;
+		for (int i = 5; i < argc; i++)
+			x.modes[mode] |= strcmp(argv[i], mode_names[mode]) == 0;
+	}
+	prepare();
+	for (unsigned i = 0; i < x.nr_procs; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork: %s", strerror(errno));
+		if (pid == 0) {
+			process(i, nr_ops / x.nr_procs);
+			exit(0);
+		}
+	}
+	for (unsigned i = 0; i < x.nr_procs; i++) {
+		int status = 1;
+
+		if (wait(&status) < 0 || status != 0)
+			failed = 1;
+	}
+	printf("seed %" PRIu64 ": %" PRIu64 " operations by %u processes%s\n", x.seed,
+	       nr_ops / x.nr_procs * x.nr_procs, x.nr_procs, failed ? ": failed" : " alike");
+	return failed;
+}

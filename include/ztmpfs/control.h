@@ -50,6 +50,15 @@ struct ztmpfs_stat {
 	uint64_t cluster_size; /* bytes, of new files */
 	uint64_t folds;
 	uint64_t overwrites_in_place;
+	/* recompression */
+	char recompress[32]; /* algorithm; empty: off */
+	uint64_t recompressed; /* objects that were made smaller */
+	uint64_t recompress_kept; /* tried in vain */
+	uint64_t recompress_saved; /* bytes of room */
+	uint64_t recompress_passes; /* times that all objects were looked at */
+	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
+	uint64_t dict_objects; /* objects that are stored with one */
 	/* accelerator: why the thread's own stream did the work, besides the three above */
 	uint64_t fallback_bad_stream; /* the stream's buffers were too small */
 	uint64_t fallback_timeout; /* deadline missed */
@@ -72,7 +81,8 @@ struct ztmpfs_stat {
 	uint64_t async_writes;
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
 	/* copies that share */
-	uint64_t shared_pages; /* pages whose cluster shares its object, or did before the others went */
+	uint64_t
+		shared_pages; /* pages whose cluster shares its object, or did before the others went */
 	/* memory kept ready for swap; all 0 without -o swap */
 	uint64_t swap_reserve; /* bytes to keep ready */
 	uint64_t swap_ready; /* bytes ready now */
@@ -90,5 +100,38 @@ struct ztmpfs_stat {
 #define ZTMPFS_MEM_FULL     3u /* less than 1 MiB is left: writes are refused, or soon will be */
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)
+
+/* Fold, compact, give memory back: out, bytes of memory given back. For the mount's owner. */
+#define ZTMPFS_IOC_COMPACT _IOR('Z', 16, uint64_t)
+
+/*
+ * Have everything recompressed now, in the background: out, the number that recompress_passes will
+ * exceed when it is done. EOPNOTSUPP: recompression is off. For the mount's owner.
+ */
+#define ZTMPFS_IOC_RECOMPRESS _IOR('Z', 17, uint64_t)
+
+/* What one way of storing holds of a file. */
+#define ZTMPFS_FILE_CODECS 16u
+struct ztmpfs_file_codec {
+	char name[24]; /* algorithm; "none": stored as it is; "same": one repeated value */
+	uint64_t pages; /* of 4096 bytes, uncompressed */
+	uint64_t stored; /* bytes */
+};
+
+/* What a regular file holds and costs. On a directory and others only the inode is counted. */
+struct ztmpfs_file_stat {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint64_t ino;
+	uint64_t size; /* bytes, as stat(2) says */
+	uint64_t allocated; /* bytes of pages that hold data, uncompressed */
+	uint64_t stored; /* bytes of its objects */
+	uint64_t memory; /* bytes of memory for objects, tables and the inode */
+	uint64_t objects;
+	uint64_t cluster_size; /* bytes */
+	struct ztmpfs_file_codec codecs[ZTMPFS_FILE_CODECS]; /* unused ones: pages is 0 */
+	uint64_t reserved[8];
+};
+#define ZTMPFS_IOC_FILE_STAT _IOR('Z', 18, struct ztmpfs_file_stat)
 
 #endif

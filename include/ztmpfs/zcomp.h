@@ -111,6 +111,8 @@ struct zcomp_params {
 	/* The table of the algorithm that the accelerator drives; NULL for other backends. */
 	const struct zcomp_ops *inner_ops;
 	void *drv_data; /* the backend's own */
+	/* Nothing will be compressed: contexts and a dictionary's tables may do without. */
+	bool decode_only;
 	struct zcomp_accel_params accel; /* last: it may grow */
 };
 

@@ -190,6 +190,9 @@ int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_C
  */
 void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages);
 
+/** arena_pages() - pages of the range, populated or not: every ref lies in one of them */
+uint64_t arena_pages(const struct arena *arena);
+
 /** arena_set_limit() - change the limit; below what is held it only forbids growth */
 void arena_set_limit(struct arena *arena, uint64_t limit);
 
@@ -205,7 +208,7 @@ uint64_t arena_memfd_bytes(const struct arena *arena);
  * arena_run_next() - walk all live runs in order of their place
  * @inout_cursor: 0 at first; the number of the page from which to look on
  *
- * Context: for rebuild and walkers; nobody may allocate or free runs meanwhile.
+ * Context: any thread. While others allocate or free runs, what it says is only a hint.
  * Return: false at the end.
  */
 bool arena_run_next(const struct arena *arena, uint64_t *inout_cursor, struct arena_run *out_run);

@@ -108,6 +108,11 @@ bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_
 	return true;
 }
 
+uint64_t arena_pages(const struct arena *arena)
+{
+	return arena->reserve >> ZT_PAGE_SHIFT;
+}
+
 bool arena_run_next(const struct arena *arena, uint64_t *inout_cursor, struct arena_run *out_run)
 {
 	uint64_t page = max_u64(*inout_cursor, arena->first_page) - arena->first_page;

@@ -109,21 +109,24 @@ static void zstd_release_params(struct zcomp_params *params)
 static int load_dict(const struct zcomp_params *params, struct zstd_shared *shared)
 {
 	ZSTD_compressionParameters cparams = dict_cparams(params);
-	size_t cdict_size = round_up_line(
-		ZSTD_estimateCDictSize_advanced(params->dict_size, cparams, ZSTD_dlm_byRef));
+	size_t cdict_size = params->decode_only
+				    ? 0
+				    : round_up_line(ZSTD_estimateCDictSize_advanced(
+					      params->dict_size, cparams, ZSTD_dlm_byRef));
 	size_t ddict_size = ZSTD_estimateDDictSize(params->dict_size, ZSTD_dlm_byRef);
 
 	shared->dict_space_size = cdict_size + ddict_size;
 	shared->dict_space = params->host->map(shared->dict_space_size);
 	if (!shared->dict_space)
 		return -ENOMEM;
-	shared->cdict =
-		ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
-				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto, cparams);
+	if (cdict_size > 0)
+		shared->cdict = ZSTD_initStaticCDict(shared->dict_space, cdict_size, params->dict,
+						     params->dict_size, ZSTD_dlm_byRef,
+						     ZSTD_dct_auto, cparams);
 	shared->ddict =
 		ZSTD_initStaticDDict(shared->dict_space + cdict_size, ddict_size, params->dict,
 				     params->dict_size, ZSTD_dlm_byRef, ZSTD_dct_auto);
-	return shared->cdict && shared->ddict ? 0 : -EINVAL;
+	return (shared->cdict || cdict_size == 0) && shared->ddict ? 0 : -EINVAL;
 }
 
 static int zstd_setup_params(struct zcomp_params *params, struct zcomp_caps *caps)
@@ -137,7 +140,7 @@ static int zstd_setup_params(struct zcomp_params *params, struct zcomp_caps *cap
 	shared = params->host->alloc(sizeof(*shared));
 	if (!shared)
 		return -ENOMEM;
-	shared->cctx_size = cctx_size(params);
+	shared->cctx_size = params->decode_only ? 0 : cctx_size(params);
 	shared->dctx_size = round_up_line(ZSTD_estimateDCtxSize());
 	params->drv_data = shared;
 	if (params->dict)
@@ -162,7 +165,7 @@ static int zstd_set_parameters(const struct zcomp_params *params, struct zstd_ct
 		{ ZSTD_c_dictIDFlag, 0 },
 	};
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+	for (size_t i = 0; zctx->cctx && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (ZSTD_isError(
 			    ZSTD_CCtx_setParameter(zctx->cctx, wanted[i].which, wanted[i].value)))
 			return -EINVAL;
@@ -187,10 +190,13 @@ static int zstd_create_ctx(const struct zcomp_params *params, struct zcomp_ctx *
 	if (!zctx)
 		return -ENOMEM;
 	zctx->map_size = map_size;
-	zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
+	if (!params->decode_only)
+		zctx->cctx = ZSTD_initStaticCCtx((char *)zctx + head, shared->cctx_size);
 	zctx->dctx =
 		ZSTD_initStaticDCtx((char *)zctx + head + shared->cctx_size, shared->dctx_size);
-	error = zctx->cctx && zctx->dctx ? zstd_set_parameters(params, zctx) : -EINVAL;
+	error = (zctx->cctx || params->decode_only) && zctx->dctx
+			? zstd_set_parameters(params, zctx)
+			: -EINVAL;
 	if (error)
 		params->host->unmap(zctx, map_size);
 	else

@@ -50,14 +50,29 @@ static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
+static int threads_start(struct blkmap *map, char error_text[256])
+{
+	int error = maintain_start(map);
+
+	if (!error)
+		error = recomp_start(map);
+	if (error) {
+		snprintf(error_text, 256, "cannot start a maintenance thread: %s",
+			 strerror(-error));
+		blkmap_stop(map);
+	}
+	return error;
+}
+
 int blkmap_create(const struct blkmap_params *params, char error_text[256], struct blkmap **out_map)
 {
-	struct blkmap *map = zt_zalloc(sizeof(*map));
+	struct blkmap *map = zt_alloc_aligned(_Alignof(struct blkmap), sizeof(*map));
 	struct zcomp_config config = {
 		.name = params->compress,
 		.level = params->level,
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = params->nr_streams,
+		.private_stream = params->recompress != NULL,
 		.dict = params->dict,
 		.dict_size = params->dict_size,
 	};
@@ -67,8 +82,10 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	snprintf(error_text, 256, "no memory");
 	if (!map)
 		return error;
+	memset(map, 0, sizeof(*map));
 	map->arena = params->arena;
 	map->meta = params->meta;
+	map->record = params->record ? params->record : &map->own_record;
 	map->accel = params->accel;
 	map->max_pages = params->max_pages;
 	map->nr_cpus = cpus > 0 ? (unsigned)cpus : 1;
@@ -87,17 +104,24 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	error = zcomp_create(&config, error_text, &map->comp);
 	if (error)
 		goto err_slots;
+	error = codecs_init(map, params);
+	if (error)
+		goto err_comp;
+	error = recomp_init(map, params, error_text);
+	if (error)
+		goto err_codecs;
 	if (params->background) {
-		error = maintain_start(map);
-		if (error) {
-			snprintf(error_text, 256, "cannot start the maintenance thread: %s",
-				 strerror(-error));
-			goto err_comp;
-		}
+		error = threads_start(map, error_text);
+		if (error)
+			goto err_recomp;
 	}
 	*out_map = map;
 	return 0;
 
+err_recomp:
+	recomp_exit(map);
+err_codecs:
+	codecs_exit(map);
 err_comp:
 	zcomp_destroy(map->comp);
 err_slots:
@@ -114,6 +138,8 @@ void blkmap_destroy(struct blkmap *map)
 	if (!map)
 		return;
 	blkmap_stop(map);
+	recomp_exit(map);
+	codecs_exit(map);
 	zcomp_destroy(map->comp);
 	slots_exit(map);
 	shares_exit(map);
@@ -143,6 +169,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.shared_pages = counter(&map->shared_pages),
 		.overwrites_in_place = counter(&map->overwrites_in_place),
 	};
+	recomp_get_stat(map, out_stat);
 	out_stat->async_writes = counter(&map->async_writes);
 	out_stat->inflight_now = counter(&map->inflight);
 	out_stat->inflight_max = counter(&map->inflight_max);

@@ -17,6 +17,7 @@
 #ifndef ZT_BLKMAP_BLKMAP_H
 #define ZT_BLKMAP_BLKMAP_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,7 +35,22 @@ struct blkmap; /* one per mount */
 
 enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
 
+#define BLKMAP_NR_DICTS 8u
+
+/*
+ * Canonical: what the block map must remember besides its objects. The fs layer keeps it in its own
+ * record, zero at first.
+ */
+struct blkmap_record {
+	struct {
+		uint64_t ref; /* of the dictionary's object in the metadata pool; 0: none */
+		uint64_t size; /* bytes */
+	} dicts[BLKMAP_NR_DICTS]; /* behind codec numbers 8 to 15 */
+};
+static_assert(sizeof(struct blkmap_record) == 16 * BLKMAP_NR_DICTS, "canonical");
+
 struct blkmap_params {
+	struct blkmap_record *record; /* NULL: keep it on the heap */
 	struct arena *arena;
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
@@ -46,6 +62,9 @@ struct blkmap_params {
 	enum blkmap_accel accel;
 	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
+	const char *recompress; /* algorithm for what lies idle; NULL: off */
+	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
+	uint32_t recompress_idle; /* seconds without use */
 };
 
 /*
@@ -66,6 +85,12 @@ struct blkmap_stat {
 	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
+	/* recompression: objects made smaller; tried in vain; bytes of room saved */
+	uint64_t recompressed, recompress_kept, recompress_saved;
+	uint64_t recompress_passes; /* times that all objects were looked at */
+	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
+	uint64_t dict_objects; /* objects that are stored with one */
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
 	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
@@ -88,6 +113,9 @@ void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
 
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
+
+/** blkmap_recompress_name() - the algorithm for what lies idle, or NULL */
+const char *blkmap_recompress_name(const struct blkmap *map);
 
 /**
  * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read
@@ -224,6 +252,37 @@ int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t siz
  * bytes given back.
  */
 uint64_t blkmap_trim(struct blkmap *map);
+
+/**
+ * blkmap_recompress() - recompress what lies idle now, in the caller's thread, unpaced
+ * @idle: ticks (seconds, with the default option) without use; 0: everything
+ * Context: any thread; for mounts without background work. Return: objects made smaller.
+ */
+uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
+
+/**
+ * blkmap_recompress_kick() - have the background thread recompress everything now, however young
+ * Return: the value that stat.recompress_passes will exceed when it is done; 0: recompression is
+ *         off.
+ */
+uint64_t blkmap_recompress_kick(struct blkmap *map);
+
+/* What a file's content costs; see struct ztmpfs_file_stat. */
+#define BLKMAP_NR_CODECS 16u
+struct blkmap_usage {
+	uint64_t stored; /* bytes of objects */
+	uint64_t memory; /* bytes of their rooms, cluster maps and tree nodes */
+	uint64_t objects;
+	/* By codec number; the last is for pages of one repeated value, which cost nothing. */
+	uint64_t pages[BLKMAP_NR_CODECS + 1], bytes[BLKMAP_NR_CODECS + 1];
+};
+
+/** blkmap_usage() - add a file's up. Context: file held shared. */
+void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
+		  struct blkmap_usage *out_usage);
+
+/** blkmap_codec_name() - the algorithm behind a codec number; "none" for what is stored raw */
+const char *blkmap_codec_name(const struct blkmap *map, unsigned codec);
 
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 

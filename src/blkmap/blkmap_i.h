@@ -73,6 +73,8 @@ struct slot_lock {
 	struct live_map *maps; /* guarded by lock */
 } __attribute__((aligned(64)));
 
+struct recompressor;
+
 #define SHARE_LOCKS 256u
 
 /*
@@ -95,10 +97,31 @@ struct blkmap {
 	struct slot_lock *locks; /* SLOT_LOCKS */
 	struct share_lock *share_locks; /* SHARE_LOCKS */
 
+	/*
+	 * Decoders by codec number; NULL where none is needed or the codec is main. Stored with
+	 * release before the first word with the number is published; a slot lock orders the rest.
+	 */
+	struct zcomp *codecs[SLOT_NR_CODECS];
+	/* Objects by codec number, from SLOT_CODEC_MAIN_KEPT on; relaxed. */
+	atomic_uint_fast64_t codec_objects[SLOT_NR_CODECS];
+
+	/*
+	 * When each page of the arena was last used, in ticks modulo 256; volatile, relaxed: a
+	 * stale value makes an object look older or younger for one pass. NULL: nobody asks.
+	 */
+	uint8_t *ages;
+	uint64_t nr_ages;
+	atomic_uint age_now; /* the age of what is used now */
+	struct recompressor *recomp; /* NULL: off */
+	struct blkmap_record *record; /* written by recompression alone */
+	struct blkmap_record own_record;
+
 	/* Counters; relaxed: each stands for itself. */
 	atomic_uint_fast64_t nr_pages;
 	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since;
 	atomic_uint_fast64_t folds, overwrites_in_place;
+	/* Reads and writes so far: whether anybody wants the machine. Relaxed. */
+	atomic_uint_fast64_t requests __attribute__((aligned(64)));
 	atomic_uint_fast64_t shared_pages;
 	atomic_uint active_writes; /* blkmap_write_async() calls now running */
 	atomic_uint_fast64_t async_writes, fallback_inflight;
@@ -201,6 +224,9 @@ int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t del
 /* Count a word in same_pages and huge_pages, or take it out again. */
 void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign);
 
+/* Count the object of an OBJ word by its codec; for what slot_count() does not see. */
+void codec_count(struct blkmap *map, uint64_t word, int sign);
+
 void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, unsigned index);
 
 struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
@@ -208,6 +234,45 @@ void live_map_remove(struct slot_lock *lock, uint64_t place);
 
 /* tree_move_fn: a slot moves to another place in its file's tree. */
 void slot_move(void *arg, uint64_t *from, uint64_t *to);
+
+/* ---- codecs.c: the table of codec numbers, and ages ---- */
+
+int codecs_init(struct blkmap *map, const struct blkmap_params *params) ZT_MUST_CHECK;
+void codecs_exit(struct blkmap *map);
+
+/*
+ * codec_create() - set up the decoder of a codec number
+ * @dict: kept by the caller as long as the number is in use, or NULL
+ */
+int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t level,
+		 const void *dict, size_t dict_size, char error_text[256]) ZT_MUST_CHECK;
+
+/* codec_destroy() - when no slot has the number any more, and nobody publishes one */
+void codec_destroy(struct blkmap *map, unsigned codec);
+
+/*
+ * codec_decompress() - what zcomp_decompress() says, by the decoder of @codec (not a raw one)
+ * @strm: the caller's stream of map->comp. Others are taken here, innermost, for this call alone.
+ */
+int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,
+		     size_t src_len, void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
+
+/* An object at @ref is used now. */
+static inline void age_touch(struct blkmap *map, ref_t ref)
+{
+	uint8_t *age = map->ages ? &map->ages[ref / ARENA_PAGE_REFS] : NULL;
+	uint8_t tick = (uint8_t)atomic_load_explicit(&map->age_now, memory_order_relaxed);
+
+	/* Looked at first: a page that many read stays in their caches. */
+	if (age && __atomic_load_n(age, __ATOMIC_RELAXED) != tick)
+		__atomic_store_n(age, tick, __ATOMIC_RELAXED);
+}
+
+/* The object at @from is at @to now: as young as the younger of what lies there. */
+void age_move(struct blkmap *map, ref_t from, ref_t to);
+
+/* Ticks since the object at @ref, or a neighbour on its page, was used: 0..255. */
+unsigned age_of(const struct blkmap *map, ref_t ref);
 
 /* ---- share.c: objects that several slots name ---- */
 
@@ -358,5 +423,15 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
 uint64_t blkmap_make_room(struct blkmap *map);
 
 int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
+
+/* ---- recompress.c ---- */
+
+/* Make the recompressor of params->recompress, if it is asked for; its threads by recomp_start(). */
+int recomp_init(struct blkmap *map, const struct blkmap_params *params,
+		char error_text[256]) ZT_MUST_CHECK;
+void recomp_exit(struct blkmap *map);
+int recomp_start(struct blkmap *map) ZT_MUST_CHECK;
+void recomp_stop(struct blkmap *map);
+void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 #endif

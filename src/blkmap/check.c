@@ -158,6 +158,43 @@ int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file, uint64
 	return error;
 }
 
+struct codec_check {
+	struct blkmap *map;
+	uint64_t objects[SLOT_NR_CODECS];
+};
+
+static bool count_codec(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+{
+	struct codec_check *check = arg;
+
+	(void)ref;
+	(void)len;
+	if (owner.word != 0)
+		check->objects[slot_codec(word_get(slot_at(check->map, owner.word)))]++;
+	return false;
+}
+
+/* A dictionary lives by the number of its objects: they must be counted right. */
+static int check_codecs(struct blkmap *map)
+{
+	struct codec_check check = { .map = map };
+	uint64_t cursor = 0;
+
+	(void)zs_scan(map->data, &cursor, count_codec, &check);
+	for (unsigned codec = SLOT_CODEC_MAIN + 1; codec < SLOT_NR_CODECS; codec++) {
+		uint64_t counted =
+			atomic_load_explicit(&map->codec_objects[codec], memory_order_relaxed);
+
+		if (counted == check.objects[codec])
+			continue;
+		zt_log(ZT_LOG_ERR,
+		       "blkmap: %" PRIu64 " objects with codec %u are counted, there are %" PRIu64,
+		       counted, codec, check.objects[codec]);
+		return -EUCLEAN;
+	}
+	return 0;
+}
+
 static int ref_cmp(const void *a, const void *b)
 {
 	ref_t x = *(const ref_t *)a, y = *(const ref_t *)b;
@@ -209,5 +246,5 @@ int blkmap_check(struct blkmap *map, uint64_t objects)
 		       stat.objects, objects);
 		return -EUCLEAN;
 	}
-	return zs_check(map->data);
+	return check_codecs(map) ? -EUCLEAN : zs_check(map->data);
 }

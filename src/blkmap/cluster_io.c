@@ -185,19 +185,20 @@ static int load_obj(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, 
 		return -EIO;
 	data += prefix;
 	data_len -= prefix;
-	if (slot_codec(word) == SLOT_CODEC_RAW) {
+	if (slot_is_raw(word)) {
 		if (data_len < length)
 			return -EIO;
 		memcpy(dst, data + from, end - from);
 	} else if (from == 0 && end == length && !(word & SLOT_CUT)) {
-		error = zcomp_decompress(map->comp, strm, data, data_len, dst, length, &out_len);
+		error = codec_decompress(map, slot_codec(word), strm, data, data_len, dst, length,
+					 &out_len);
 		if (!error && out_len != length)
 			error = -EIO;
 	} else {
 		char *scratch = strm_scratch(strm);
 
-		error = zcomp_decompress(map->comp, strm, data, data_len, scratch, ZCOMP_MAX_UNIT,
-					 &out_len);
+		error = codec_decompress(map, slot_codec(word), strm, data, data_len, scratch,
+					 ZCOMP_MAX_UNIT, &out_len);
 		if (!error && out_len < length)
 			error = -EIO;
 		if (!error)

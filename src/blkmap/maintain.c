@@ -156,6 +156,7 @@ int maintain_start(struct blkmap *map)
 
 void blkmap_stop(struct blkmap *map)
 {
+	recomp_stop(map);
 	blkmap_drain(map);
 	if (!map->has_thread)
 		return;

@@ -7,6 +7,15 @@
 #include <errno.h>
 #include <string.h>
 
+/* Somebody reads what a word stands for. Slot lock held. */
+static void slot_used(struct blkmap *map, uint64_t word)
+{
+	if (slot_kind(word) == SLOT_MAP)
+		word = word_get(&cluster_map_at(map, word)->base);
+	if (slot_kind(word) == SLOT_OBJ)
+		age_touch(map, slot_ref(word));
+}
+
 int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
 		size_t len)
 {
@@ -15,6 +24,7 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 	char *dst = buf;
 	int error = 0;
 
+	atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 	while (len > 0 && !error) {
 		uint32_t from = off % size, to = (uint32_t)min_u64(size, from + len);
 		uint64_t *slot = tree_slot(map->arena, &file->tree, off / size);
@@ -23,6 +33,7 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 			struct slot_lock *lock = slot_lock(map, slot);
 
 			read_lock(&lock->lock);
+			slot_used(map, word_get(slot));
 			error = cluster_load(map, strm, word_get(slot), from, to, dst);
 			rw_unlock(&lock->lock);
 		} else {
@@ -120,6 +131,7 @@ void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint
 	int error;
 
 	atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 	if (!accel_in_use(map) || !batch_write(map, file, off, buf, len, pref, end)) {
 		error = write_inline(map, file, off, buf, len, &done);
 		end->done(end->arg, error, done);

@@ -167,6 +167,7 @@ void share_release(struct blkmap *map, uint64_t word)
 	rw_unlock(&lock->lock);
 	if (!obj)
 		return;
+	codec_count(map, obj, -1);
 	zs_free(map->data, slot_ref(obj));
 	zs_free(map->meta, slot_ref(word));
 }

@@ -16,7 +16,7 @@
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
  * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that
  * some pages below length are holes: the object begins with 4 bytes, one bit per present page.
- * codec 0 is "stored raw" (zram: huge).
+ * codec: how the object is stored, and what was tried with it; see below.
  */
 #ifndef ZT_BLKMAP_SLOT_H
 #define ZT_BLKMAP_SLOT_H
@@ -41,8 +41,22 @@ enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP, SLOT_SHARE
 static_assert(SLOT_LENGTH_SHIFT + SLOT_LENGTH_BITS == 62, "a slot is 64 bits");
 static_assert(ZCOMP_MAX_UNIT == 1u << SLOT_LENGTH_BITS, "a length fits a slot");
 
-#define SLOT_CODEC_RAW  0u
-#define SLOT_CODEC_MAIN 1u /* the mount's compress= */
+/*
+ * Codec numbers. Each has a decoder (codecs.c); several may have the same one, since the number
+ * also says what was tried: "kept" is what recompression could not make smaller, and leaves alone
+ * until it is written again.
+ */
+#define SLOT_CODEC_RAW       0u
+#define SLOT_CODEC_MAIN      1u /* the mount's compress= */
+#define SLOT_CODEC_MAIN_KEPT 2u
+#define SLOT_CODEC_RAW_KEPT  3u
+#define SLOT_CODEC_IDLE      4u /* the mount's recompress= */
+#define SLOT_CODEC_FILE      5u /* to 7: algorithms that files ask for by their settings */
+#define SLOT_CODEC_NR_FILE   3u
+#define SLOT_CODEC_DICT      8u /* to 15: recompress= with a dictionary, by version */
+#define SLOT_CODEC_NR_DICT   8u
+#define SLOT_NR_CODECS       (1u << SLOT_CODEC_BITS)
+static_assert(SLOT_CODEC_DICT + SLOT_CODEC_NR_DICT == SLOT_NR_CODECS, "all numbers have a use");
 
 #define SLOT_REF_MASK    (((UINT64_C(1) << ARENA_REF_BITS) - 1) << SLOT_KIND_BITS)
 #define SLOT_CODEC_MASK  (((UINT64_C(1) << SLOT_CODEC_BITS) - 1) << SLOT_CODEC_SHIFT)
@@ -69,6 +83,18 @@ static inline uint64_t slot_with_ref(uint64_t word, ref_t ref)
 static inline unsigned slot_codec(uint64_t word)
 {
 	return (word >> SLOT_CODEC_SHIFT) & ((1u << SLOT_CODEC_BITS) - 1);
+}
+
+static inline bool slot_is_raw(uint64_t word)
+{
+	return slot_codec(word) == SLOT_CODEC_RAW || slot_codec(word) == SLOT_CODEC_RAW_KEPT;
+}
+
+static inline uint64_t slot_with_codec(uint64_t word, unsigned codec)
+{
+	uint64_t mask = ((UINT64_C(1) << SLOT_CODEC_BITS) - 1) << SLOT_CODEC_SHIFT;
+
+	return (word & ~mask) | (uint64_t)codec << SLOT_CODEC_SHIFT;
 }
 
 static inline uint32_t slot_length(uint64_t word)

@@ -131,6 +131,12 @@ static void count_add(atomic_uint_fast64_t *counter, uint64_t n, int sign)
 	atomic_fetch_add_explicit(counter, sign > 0 ? n : -n, memory_order_relaxed);
 }
 
+void codec_count(struct blkmap *map, uint64_t word, int sign)
+{
+	if (slot_codec(word) > SLOT_CODEC_MAIN)
+		count_add(&map->codec_objects[slot_codec(word)], 1, sign);
+}
+
 void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
 {
 	const struct cluster_map *cmap;
@@ -147,14 +153,16 @@ void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
 			  sign);
 		break;
 	case SLOT_OBJ:
+		codec_count(map, word, sign);
+		/* fall through */
 	case SLOT_SHARED:
 		n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
 		if (slot_kind(word) == SLOT_SHARED)
 			count_add(&map->shared_pages, n, sign);
-		if (slot_codec(word) != SLOT_CODEC_RAW)
+		if (!slot_is_raw(word))
 			break;
 		count_add(&map->huge_pages, n, sign);
-		if (sign > 0 && slot_kind(word) == SLOT_OBJ)
+		if (sign > 0 && slot_kind(word) == SLOT_OBJ && slot_codec(word) == SLOT_CODEC_RAW)
 			count_add(&map->huge_pages_since, n, 1);
 		break;
 	case SLOT_MAP:
@@ -190,6 +198,8 @@ int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *s
 	slot_count(map, word, file->order, 1);
 	slot_count(map, old, file->order, -1);
 	slot_set_owner(map, word, slot, OWNER_SLOT);
+	if (slot_kind(word) == SLOT_OBJ)
+		age_touch(map, slot_ref(word));
 	word_set(slot, word);
 	lock->seq++;
 	if (slot_kind(old) == SLOT_MAP)
@@ -349,6 +359,7 @@ static void relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
 	place = owner.index == OWNER_SLOT ? owner.word : word_get(&owner_map(map, owner)->place);
 	lock = slot_lock_at(map, place);
 	if (new_ref) {
+		age_move(map, slot_ref(word_get(word)), new_ref);
 		word_set(word, slot_with_ref(word_get(word), new_ref));
 		lock->seq++;
 	}

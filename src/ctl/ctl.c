@@ -13,10 +13,7 @@
 #include "ztmpfs/zcomp.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_stat,
-	&ctl_swap,
-	&ctl_train,
-	&ctl_zbench,
+	&ctl_compact, &ctl_du, &ctl_recompress, &ctl_stat, &ctl_swap, &ctl_train, &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)
@@ -30,22 +27,29 @@ int ctl_usage(const struct ctl_command *command)
 	return CTL_EXIT_USAGE;
 }
 
-int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
+int ctl_ioctl(const char *path, unsigned long cmd, void *arg)
 {
-	struct ztmpfs_stat stat;
-	int error = 0;
 	/* A fifo must not be waited for. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error = 0;
 
 	if (fd < 0)
 		return -errno;
-	memset(&stat, 0, sizeof(stat));
-	if (ioctl(fd, ZTMPFS_IOC_STAT, &stat) != 0)
+	if (ioctl(fd, cmd, arg) != 0)
 		error = -errno;
-	/* Another driver may take the number for its own. */
-	else if (stat.version != ZTMPFS_STAT_VERSION || stat.struct_size != sizeof(stat))
-		error = -ENOTTY;
 	close(fd);
+	return error;
+}
+
+int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
+{
+	struct ztmpfs_stat stat;
+	int error;
+
+	memset(&stat, 0, sizeof(stat));
+	error = ctl_ioctl(path, ZTMPFS_IOC_STAT, &stat);
+	/* Another driver may take the number for its own. */
+	if (!error && (stat.version != ZTMPFS_STAT_VERSION || stat.struct_size != sizeof(stat)))
+		error = -ENOTTY;
 	if (!error)
 		*out_stat = stat;
 	return error;

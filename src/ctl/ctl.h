@@ -43,6 +43,29 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 /** ctl_print_stat() - as an aligned table, or as one JSON object */
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);
 
+/**
+ * ctl_ioctl() - one call on a path that is opened for it
+ * @arg: in or out, as @cmd has it
+ * Return: 0 or -errno: -ENOTTY where there is no ztmpfs, else what open(2) or the mount said.
+ */
+int ctl_ioctl(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
+
+/* What files hold and cost together. */
+struct ctl_usage {
+	uint64_t nr_inodes;
+	uint64_t size, allocated, stored, memory; /* bytes, as in struct ztmpfs_file_stat */
+	struct ztmpfs_file_codec codecs[ZTMPFS_FILE_CODECS];
+};
+
+/** ctl_usage_add() - add one inode */
+void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat);
+
+/** ctl_usage_print() - as one line */
+void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
+
+extern const struct ctl_command ctl_compact;
+extern const struct ctl_command ctl_du;
+extern const struct ctl_command ctl_recompress;
 /** ctl_print_json_text() - @text as a JSON string, quotes included */
 void ctl_print_json_text(FILE *out, const char *text);
 

@@ -61,6 +61,16 @@ static const struct field fields[] = {
 	U64(decompress_calls, "calls"),
 	U64(decompress_in, "bytes"),
 	U64(decompress_out, "bytes"),
+	HEADING("Recompression"),
+	TEXT(recompress),
+	U64(recompressed, "clusters"),
+	U64(recompress_kept, "clusters"),
+	U64(recompress_saved, "bytes"),
+	U64(recompress_passes, "times"),
+	U64(recompress_pauses, "times"),
+	U64(dicts, NULL),
+	U64(dict_bytes, "bytes"),
+	U64(dict_objects, "clusters"),
 	HEADING("Managed streams"),
 	U64(managed, NULL),
 	TEXT(degraded),
@@ -252,6 +262,7 @@ void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json)
 	/* What comes from another process may lack its end. */
 	copy.compress[sizeof(copy.compress) - 1] = '\0';
 	copy.degraded[sizeof(copy.degraded) - 1] = '\0';
+	copy.recompress[sizeof(copy.recompress) - 1] = '\0';
 	if (json)
 		print_json(out, &copy);
 	else

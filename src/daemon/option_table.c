@@ -21,6 +21,8 @@
 
 /* The table's refusals name these. */
 #define MAX_THREADS_LIMIT 1000
+/* A day, in seconds. */
+#define RECOMPRESS_IDLE_MAX 86400
 
 #define PARSE_ARGS                                                                                 \
 	struct options *options, const struct option_desc *desc, const struct options_env *env,    \
@@ -143,15 +145,17 @@ static int parse_gid(PARSE_ARGS)
 	return 0;
 }
 
-/* "compress=x: allowed are lz4[:1..12], ..., or a module in ..." from what is built in. */
-static int refuse_compress(const char *value, struct options_error *error)
+/* "compress=x: allowed are lz4[:1..12], ..." from what is built in; more before and behind. */
+static int refuse_algorithm(const char *option, const char *before, const char *value,
+			    const char *behind, struct options_error *error)
 {
 	const struct zcomp_ops *ops;
 	char *text = error->text;
 	const size_t room = sizeof(error->text);
 	size_t used;
 
-	used = (size_t)snprintf(text, room, "option compress=%.64s: allowed are", value);
+	used = (size_t)snprintf(text, room, "option %s=%.64s: allowed are%s", option, value,
+				before);
 	for (size_t i = 0; (ops = zcomp_ops_at(i)) != NULL && used < room; i++) {
 		used += (size_t)snprintf(text + used, room - used, "%s %s", i ? "," : "",
 					 ops->name);
@@ -160,9 +164,45 @@ static int refuse_compress(const char *value, struct options_error *error)
 						 (int)ops->level_min, (int)ops->level_max);
 	}
 	if (used < room)
-		snprintf(text + used, room - used, ", or a module in %s or its absolute path",
-			 zcomp_module_dir);
+		snprintf(text + used, room - used, "%s", behind);
 	return -EINVAL;
+}
+
+static int refuse_compress(const char *value, struct options_error *error)
+{
+	char behind[PATH_MAX];
+
+	snprintf(behind, sizeof(behind), ", or a module in %s or its absolute path",
+		 zcomp_module_dir);
+	return refuse_algorithm("compress", "", value, behind, error);
+}
+
+/* ALG[:LEVEL] */
+static int parse_algorithm(const char *value, char name[OPTION_ALGORITHM_MAX], int32_t *out_level)
+{
+	const char *colon = strchr(value, ':');
+	const size_t len = colon ? (size_t)(colon - value) : strlen(value);
+	const struct zcomp_ops *ops;
+	char *end;
+	long number;
+
+	if (len >= OPTION_ALGORITHM_MAX)
+		return -EINVAL;
+	memcpy(name, value, len);
+	name[len] = '\0';
+	ops = zcomp_find_ops(name);
+	if (!ops)
+		return -EINVAL;
+	*out_level = ZCOMP_LEVEL_DEFAULT;
+	if (!colon)
+		return 0;
+	errno = 0;
+	number = strtol(colon + 1, &end, 10);
+	if (errno || end == colon + 1 || *end != '\0' || number < ops->level_min ||
+	    number > ops->level_max || ops->level_min == ops->level_max)
+		return -EINVAL;
+	*out_level = (int32_t)number;
+	return 0;
 }
 
 /* A whole number that is some algorithm's level. */
@@ -215,6 +255,39 @@ static int parse_compress(PARSE_ARGS)
 	options->compress_name = name;
 	options->super.level = level;
 	return 0;
+}
+
+/* off, or ALG[:LEVEL][@IDLE] */
+static int parse_recompress(PARSE_ARGS)
+{
+	unsigned long idle = options->super.recompress_idle;
+	char copy[64], name[OPTION_ALGORITHM_MAX], *at;
+	int32_t level;
+
+	UNUSED_ARGS;
+	if (strcmp(value, "off") == 0) {
+		options->super.recompress = NULL;
+		return 0;
+	}
+	if (strlen(value) >= sizeof(copy))
+		goto refuse;
+	strcpy(copy, value);
+	at = strchr(copy, '@');
+	if (at) {
+		*at = '\0';
+		if (parse_number(at + 1, 1, RECOMPRESS_IDLE_MAX, &idle) != 0)
+			goto refuse;
+	}
+	if (parse_algorithm(copy, name, &level) != 0)
+		goto refuse;
+	strcpy(options->recompress_name, name);
+	options->super.recompress = options->recompress_name;
+	options->super.recompress_level = level;
+	options->super.recompress_idle = (uint32_t)idle;
+	return 0;
+
+refuse:
+	return refuse_algorithm("recompress", " off,", value, "; with @1..86400 seconds", error);
 }
 
 static int parse_dict(PARSE_ARGS)
@@ -365,6 +438,9 @@ static const struct option_desc table[] = {
 	  parse_gid, 0, 0 },
 	{ "compress", "ALG[:LEVEL]", NULL, "lz4",
 	  "Compression algorithm or module, with a level in its own scale", parse_compress, 0, 0 },
+	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:6@30",
+	  "Compress better, in the background, what was not used for so long", parse_recompress, 0,
+	  0 },
 	{ "dict", "FILE", "a file that is not empty", "none",
 	  "Dictionary that the algorithm starts from, as ztmpfsctl train makes it", parse_dict, 0,
 	  0 },

@@ -65,11 +65,15 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.gid = env->gid,
 			.cluster_order = DEFAULT_CLUSTER_ORDER,
 			.level = ZCOMP_LEVEL_DEFAULT,
+			.recompress = options->recompress_name,
+			.recompress_level = 6,
+			.recompress_idle = 30,
 			.accel = BLKMAP_ACCEL_AUTO,
 			.background = true,
 			.acl = true,
 		},
 	};
+	strcpy(options->recompress_name, "zstd");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));
 	/*
 	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
@@ -305,6 +309,8 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 		goto err_text;
 	*out_options = options;
 	out_options->super.compress = out_options->compress_name;
+	if (options.super.recompress)
+		out_options->super.recompress = out_options->recompress_name;
 	return 0;
 
 err_text:

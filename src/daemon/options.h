@@ -45,7 +45,13 @@ enum mount_flag {
 	MOUNT_NR_FLAGS
 };
 
-/* A parsed command line. Strings belong to it, but for super.compress, which points into it. */
+/* Room for an algorithm's name. */
+#define OPTION_ALGORITHM_MAX 32
+
+/*
+ * A parsed command line. Strings belong to it, but for super.compress and super.recompress, which
+ * point into it.
+ */
 struct options {
 	bool help, version; /* print and end; the rest is not checked */
 	bool helper; /* called as mount.ztmpfs */
@@ -57,6 +63,7 @@ struct options {
 
 	struct super_params super;
 	char *compress_name;
+	char recompress_name[OPTION_ALGORITHM_MAX];
 	char *dict_path; /* or NULL */
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */

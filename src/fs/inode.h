@@ -126,6 +126,9 @@ int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUS
 int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
 	       unsigned which, struct stat *out_attr) ZT_MUST_CHECK;
 
+/** fs_file_stat() - what an inode holds and costs. Return: 0, -ESTALE. */
+int fs_file_stat(struct super *sb, ino_nr ino, struct ztmpfs_file_stat *out_stat) ZT_MUST_CHECK;
+
 /**
  * fs_forget() - the kernel drops @nlookup references; O(1), frees the inode when it was the last
  * and has no name

@@ -86,6 +86,63 @@ static uint64_t mem_level(const struct arena_stat *arena)
 	return used >= arena->limit - arena->limit / 4 ? ZTMPFS_MEM_WARNING : ZTMPFS_MEM_OK;
 }
 
+/* Numbers with one decoder, like a codec and what it kept, are one line. */
+static void file_stat_codec(struct ztmpfs_file_stat *out, const char *name, uint64_t pages,
+			    uint64_t stored)
+{
+	size_t i = 0;
+
+	if (pages == 0 && stored == 0)
+		return;
+	while (i + 1 < ZTMPFS_FILE_CODECS && out->codecs[i].name[0] != '\0' &&
+	       strcmp(out->codecs[i].name, name) != 0)
+		i++;
+	snprintf(out->codecs[i].name, sizeof(out->codecs[i].name), "%s", name);
+	out->codecs[i].pages += pages;
+	out->codecs[i].stored += stored;
+}
+
+static void file_stat_content(struct super *sb, struct inode_rec *rec, struct ztmpfs_file_stat *out)
+{
+	const struct blkmap_file file = inode_file(rec);
+	struct blkmap_usage usage;
+
+	blkmap_usage(sb->map, &file, &usage);
+	out->allocated = rec_load(&rec->nr_pages) << ZT_PAGE_SHIFT;
+	out->stored = usage.stored;
+	out->memory += usage.memory;
+	out->objects = usage.objects;
+	for (unsigned codec = 0; codec < BLKMAP_NR_CODECS; codec++)
+		file_stat_codec(out, blkmap_codec_name(sb->map, codec), usage.pages[codec],
+				usage.bytes[codec]);
+	file_stat_codec(out, "same", usage.pages[BLKMAP_NR_CODECS], 0);
+}
+
+int fs_file_stat(struct super *sb, ino_nr ino, struct ztmpfs_file_stat *out_stat)
+{
+	struct inode_rec *rec;
+	int err = 0;
+
+	*out_stat = (struct ztmpfs_file_stat){
+		.version = ZTMPFS_STAT_VERSION,
+		.struct_size = sizeof(*out_stat),
+		.ino = ino,
+		.memory = zs_room(sb->inodes, sizeof(*rec)) + ZS_HDR_SIZE,
+	};
+	inode_lock_shared(sb, ino);
+	rec = inode_get(sb, ino);
+	if (rec == NULL)
+		err = -ESTALE;
+	else
+		out_stat->size = rec_load(&rec->size);
+	if (!err && (inode_is_reg(rec) || inode_is_dir(rec)))
+		out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE << rec->cluster_order;
+	if (!err && inode_is_reg(rec))
+		file_stat_content(sb, rec, out_stat);
+	inode_unlock(sb, ino);
+	return err;
+}
+
 static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct ztmpfs_stat *out)
 {
 	struct zs_pool_stat meta, inodes;
@@ -178,6 +235,17 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	stat_accel(&map, out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
 				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
+	if (blkmap_recompress_name(sb->map) != NULL)
+		snprintf(out_stat->recompress, sizeof(out_stat->recompress), "%s",
+			 blkmap_recompress_name(sb->map));
+	out_stat->recompressed = map.recompressed;
+	out_stat->recompress_kept = map.recompress_kept;
+	out_stat->recompress_saved = map.recompress_saved;
+	out_stat->recompress_passes = map.recompress_passes;
+	out_stat->recompress_pauses = map.recompress_pauses;
+	out_stat->dicts = map.dicts;
+	out_stat->dict_bytes = map.dict_bytes;
+	out_stat->dict_objects = map.dict_objects;
 	out_stat->folds = map.folds;
 	out_stat->overwrites_in_place = map.overwrites_in_place;
 	out_stat->shared_pages = map.shared_pages;

@@ -63,9 +63,13 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 	struct blkmap_params map = {
 		.arena = sb->arena,
 		.meta = sb->meta,
+		.record = &((struct super_record *)arena_super(sb->arena))->map,
 		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
 		.compress = params->compress,
 		.level = params->level,
+		.recompress = params->recompress,
+		.recompress_level = params->recompress_level,
+		.recompress_idle = params->recompress_idle,
 		.dict = params->dict,
 		.dict_size = params->dict_size,
 		.nr_streams = params->nr_streams,
@@ -178,6 +182,24 @@ void super_drain(struct super *sb)
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
 {
 	blkmap_set_tick(sb->map, tick, arg);
+}
+
+uid_t super_owner(struct super *sb)
+{
+	return rec_load(&inode_get(sb, FS_ROOT_INO)->uid);
+}
+
+uint64_t super_compact(struct super *sb)
+{
+	return blkmap_trim(sb->map) + zs_trim(sb->inodes, 0);
+}
+
+int super_recompress(struct super *sb, uint64_t *out_passes)
+{
+	if (blkmap_recompress_name(sb->map) == NULL)
+		return -EOPNOTSUPP;
+	*out_passes = blkmap_recompress_kick(sb->map);
+	return 0;
 }
 
 void super_destroy(struct super *sb)

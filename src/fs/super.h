@@ -32,6 +32,9 @@ struct super_params {
 	unsigned cluster_order; /* new files' cluster: 2^order pages */
 	const char *compress;
 	int32_t level;
+	const char *recompress; /* algorithm for what lies idle; NULL: off */
+	int32_t recompress_level;
+	uint32_t recompress_idle; /* seconds */
 	const void *dict; /* or NULL; lives until super_destroy() */
 	size_t dict_size; /* bytes */
 	uint32_t nr_streams;
@@ -67,6 +70,19 @@ void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
  * longest names, could fill
  */
 void super_statfs(struct super *sb, struct statvfs *out);
+
+/** super_owner() - who owns the root directory, and so may ask for what concerns the whole mount */
+uid_t super_owner(struct super *sb);
+
+/** super_compact() - fold, compact, give memory back, now. Return: bytes given back. */
+uint64_t super_compact(struct super *sb);
+
+/**
+ * super_recompress() - have everything recompressed now, in the background
+ * @out_passes: what stat.recompress_passes will exceed when it is done
+ * Return: 0, -EOPNOTSUPP recompression is off.
+ */
+int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
 

@@ -34,6 +34,7 @@ struct super_record {
 	uint32_t version;
 	uint32_t generation; /* of the next inode; atomic */
 	uint64_t root; /* ref of the root's inode record */
+	struct blkmap_record map;
 };
 static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
 

@@ -46,7 +46,6 @@ struct ztfuse {
 	bool kills_setid;
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
-	struct fuse_session *se; /* set by ztfuse_session_new(); the caller's */
 	struct ztfuse_seeker seeker;
 	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
 	bool keeps_buffers; /* never gives memory of buffers back */

@@ -99,6 +99,47 @@ static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const
 	(void)fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
+/* What works on the whole mount is for root and for the owner of the root directory. */
+static bool may_manage(fuse_req_t req)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	return uid == 0 || uid == super_owner(req_super(req));
+}
+
+static void ioctl_manage(fuse_req_t req, unsigned int cmd, size_t out_bufsz)
+{
+	struct super *sb = req_super(req);
+	uint64_t out = 0;
+	int error = 0;
+
+	if (!may_manage(req))
+		error = -EPERM;
+	else if (out_bufsz < sizeof(out))
+		error = -EINVAL;
+	else if (cmd == ZTMPFS_IOC_COMPACT)
+		out = super_compact(sb);
+	else
+		error = super_recompress(sb, &out);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &out, sizeof(out));
+}
+
+static void ioctl_file_stat(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
+{
+	struct ztmpfs_file_stat stat;
+	int error = -EINVAL;
+
+	if (out_bufsz >= sizeof(stat))
+		error = fs_file_stat(req_super(req), ino, &stat);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &stat, sizeof(stat));
+}
+
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_bufsz,
 	      size_t out_bufsz)
@@ -117,6 +158,13 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	case FS_IOC_SETFLAGS:
 	case FS_IOC_FSSETXATTR:
 		ioctl_set_flags(req, ino, cmd == FS_IOC_FSSETXATTR, in_buf, in_bufsz);
+		break;
+	case ZTMPFS_IOC_COMPACT:
+	case ZTMPFS_IOC_RECOMPRESS:
+		ioctl_manage(req, cmd, out_bufsz);
+		break;
+	case ZTMPFS_IOC_FILE_STAT:
+		ioctl_file_stat(req, ino, out_bufsz);
 		break;
 	default:
 		reply_error(req, -ENOTTY);

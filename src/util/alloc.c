@@ -4,6 +4,7 @@
  */
 #include "util/alloc.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -75,6 +76,16 @@ void *zt_map(size_t size)
 	/* a hint; kernels without huge pages refuse it */
 	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
 	return ptr;
+}
+
+void zt_heap_trim(void)
+{
+	(void)malloc_trim(0); /* says whether there was something */
+}
+
+void zt_map_drop(void *ptr, size_t size)
+{
+	(void)madvise(ptr, size, MADV_DONTNEED); /* fails for a wrong range only */
 }
 
 void zt_unmap(void *ptr, size_t size)

@@ -31,6 +31,12 @@ void *zt_alloc_aligned(size_t align, size_t size) __attribute__((malloc));
  */
 void *zt_map(size_t size);
 
+/** zt_heap_trim() - give the system back what the heap holds without need */
+void zt_heap_trim(void);
+
+/** zt_map_drop() - give the memory of a mapping back; it reads as zero again */
+void zt_map_drop(void *ptr, size_t size);
+
 /** zt_unmap() - give them back; NULL is allowed */
 void zt_unmap(void *ptr, size_t size);
 

@@ -82,6 +82,16 @@ static inline void read_lock(pthread_rwlock_t *lock)
 	zt_lock_check(pthread_rwlock_rdlock(lock));
 }
 
+static inline bool read_trylock(pthread_rwlock_t *lock)
+{
+	int error = pthread_rwlock_tryrdlock(lock);
+
+	if (error == EBUSY)
+		return false;
+	zt_lock_check(error);
+	return true;
+}
+
 static inline void write_lock(pthread_rwlock_t *lock)
 {
 	zt_lock_check(pthread_rwlock_wrlock(lock));

@@ -68,11 +68,12 @@ static bool strm_fits(const struct zcomp *comp, const struct zcomp_strm *strm)
 
 static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
 {
-	uint32_t first = thread_number() % comp->nr_streams;
+	uint32_t nr = comp->nr_streams - comp->private_stream;
+	uint32_t first = thread_number() % nr;
 	struct thread_strm *thread;
 
-	for (uint32_t i = 0; i < comp->nr_streams; i++) {
-		thread = &comp->threads[(first + i) % comp->nr_streams];
+	for (uint32_t i = 0; i < nr; i++) {
+		thread = &comp->threads[(first + i) % nr];
 		if (mutex_trylock(&thread->lock))
 			goto found;
 	}
@@ -80,6 +81,15 @@ static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
 	mutex_lock(&thread->lock);
 found:
 	ZT_ASSERT(strm_fits(comp, &thread->strm));
+	return &thread->strm;
+}
+
+struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp)
+{
+	struct thread_strm *thread = &comp->threads[comp->nr_streams - 1];
+
+	ZT_ASSERT(comp->private_stream);
+	mutex_lock(&thread->lock);
 	return &thread->strm;
 }
 

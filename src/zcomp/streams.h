@@ -63,6 +63,7 @@ struct zcomp {
 	const char *degraded;
 	struct thread_strm *threads; /* nr_streams */
 	uint32_t nr_streams;
+	bool private_stream; /* the last of them is in nobody's search */
 	char *buffers; /* of all of them, one mapping */
 	size_t buffers_size;
 	atomic_bool warned_bad_stream;

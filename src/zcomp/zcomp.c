@@ -120,6 +120,7 @@ static void fill_params(struct zcomp *comp, const struct zcomp_config *config)
 	params->dict_size = config->dict ? config->dict_size : 0;
 	params->host = &zcomp_host;
 	params->accel = config->accel_params;
+	params->decode_only = config->decode_only;
 	if (comp->ops != comp->algorithm)
 		params->inner_ops = comp->algorithm;
 }
@@ -185,7 +186,9 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 		goto err_comp;
 	}
 	decide_managed(comp, &caps);
-	error = streams_init(comp, config->nr_streams ? config->nr_streams : default_streams());
+	comp->private_stream = config->private_stream;
+	error = streams_init(comp, (config->nr_streams ? config->nr_streams : default_streams()) +
+					   config->private_stream);
 	if (error) {
 		setup_error(comp, error, error_text);
 		goto err_params;

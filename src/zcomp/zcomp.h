@@ -37,6 +37,8 @@ struct zcomp_config {
 	struct zcomp_accel_params accel_params;
 	const void *dict; /* dictionary or NULL; the caller keeps it until zcomp_destroy() */
 	size_t dict_size;
+	bool decode_only; /* zcomp_compress() will never be called */
+	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
 };
 
 /* Bucket i counts times of 2^i to 2^(i+1) - 1 ns; the last one all that are longer: from 2.1 s. */
@@ -111,6 +113,12 @@ const struct zcomp_params *zcomp_get_params(const struct zcomp *comp);
  * Never fails: a per-thread stream is waited for if need be.
  */
 struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref);
+
+/**
+ * zcomp_stream_get_private() - the stream that config.private_stream asked for
+ * For one thread that may hold it for long, as at idle priority: nobody else ever waits for it.
+ */
+struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp);
 
 /**
  * zcomp_stream_get_managed() - a managed stream, or NULL

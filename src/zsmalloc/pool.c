@@ -305,6 +305,15 @@ uint32_t zs_room(const struct zs_pool *pool, uint32_t size)
 	return (uint32_t)min_u64(class->geo.room - ZS_HDR_SIZE, ZS_MAX_SIZE);
 }
 
+uint32_t zs_room_below(const struct zs_pool *pool, uint32_t size)
+{
+	const struct size_class *class = class_of_size(pool, size);
+
+	if (!class || class->idx == 0)
+		return 0;
+	return pool->rooms[class->idx - 1] - ZS_HDR_SIZE;
+}
+
 bool zs_is_live(const struct zs_pool *pool, ref_t ref)
 {
 	uint64_t page;

@@ -159,6 +159,9 @@ bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size);
 /** zs_room() - most bytes an object of @size could grow to by zs_resize() */
 uint32_t zs_room(const struct zs_pool *pool, uint32_t size);
 
+/** zs_room_below() - most bytes of an object that takes less room than one of @size; maybe 0 */
+uint32_t zs_room_below(const struct zs_pool *pool, uint32_t size);
+
 /**
  * zs_is_live() - whether @ref names a live object of this pool; any value of @ref is allowed. For
  *  file handles and walkers; meaningful only while the caller knows the object can't be freed.
@@ -193,6 +196,22 @@ void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class
  * Context: nobody else uses the pool meanwhile. Return: false at the end.
  */
 bool zs_object_next(struct zs_pool *pool, uint64_t *inout_cursor, ref_t *out_ref);
+
+/**
+ * zs_visit_fn - look at one live object; true: stop here
+ * Called under class->lock, so that the object is not freed meanwhile and its owner word stays: it
+ * may try locks but not wait for one, nor call the pool.
+ */
+typedef bool (*zs_visit_fn)(void *arg, ref_t ref, uint32_t len, struct zs_owner owner);
+
+/**
+ * zs_scan() - visit the pool's objects in the order of their places
+ * @inout_cursor: 0 at first; continues behind the object at which a visit stopped
+ * Context: any thread, concurrently with everything else: objects that come, go or move meanwhile
+ *          may be missed or visited twice.
+ * Return: true when a visit stopped it, false at the end.
+ */
+bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, void *arg);
 
 /**
  * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map

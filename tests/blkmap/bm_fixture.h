@@ -31,6 +31,10 @@ struct bm_config {
 	enum blkmap_accel accel;
 	uint64_t limit; /* of memory */
 	uint64_t max_pages;
+	const char *recompress;
+	int32_t recompress_level; /* 0: default */
+	uint32_t recompress_idle;
+	bool background;
 };
 
 static inline void bm_start(struct bm *bm, const struct bm_config *config)
@@ -44,6 +48,11 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.accel = config->accel,
 		.accel_params = { .engines = 2 },
 		.max_pages = config->max_pages,
+		.recompress = config->recompress,
+		.recompress_level =
+			config->recompress_level ? config->recompress_level : ZCOMP_LEVEL_DEFAULT,
+		.recompress_idle = config->recompress_idle,
+		.background = config->background,
 	};
 	struct bm_file *record;
 	char text[256];
@@ -87,7 +96,7 @@ static inline void bm_stop(struct bm *bm)
 	ck_assert_uint_eq(bm_stat.huge_pages, 0);
 	ck_assert_uint_eq(bm_stat.data.objects, 0);
 	zs_pool_get_stat(bm->meta, &stat);
-	ck_assert_uint_eq(stat.objects, 1);
+	ck_assert_uint_eq(stat.objects, 1 + bm_stat.dicts);
 	blkmap_destroy(bm->map);
 	zs_pool_destroy(bm->meta);
 	arena_destroy(bm->arena);

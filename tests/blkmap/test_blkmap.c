@@ -103,6 +103,7 @@ static void random_op(uint64_t *seed)
 		blkmap_fold_idle(bm.map, 0);
 		break;
 	case 5:
+		blkmap_recompress(bm.map, 0);
 		blkmap_trim(bm.map);
 		break;
 	case 6:
@@ -121,12 +122,12 @@ static void random_op(uint64_t *seed)
 static const struct bm_config configs[] = {
 	{ .order = 0 },
 	{ .order = 2 },
-	{ .order = 4 },
-	{ .order = 5 },
+	{ .order = 4, .recompress = "zstd" },
+	{ .order = 5, .recompress = "lz4hc" },
 	{ .order = 4, .compress = "zstd" },
 	{ .order = 4, .compress = "null" },
 	{ .order = 4, .accel = BLKMAP_ACCEL_ON },
-	{ .order = 0, .accel = BLKMAP_ACCEL_ON },
+	{ .order = 0, .accel = BLKMAP_ACCEL_ON, .recompress = "zstd" },
 	{ .order = 4, .accel = BLKMAP_ACCEL_AUTO, .compress = "lz4hc" },
 };
 
@@ -183,8 +184,14 @@ END_TEST
 START_TEST(test_repeated_values_live_in_the_slot)
 {
 	static const uint64_t values[] = {
-		0, 1, UINT64_MAX, 0x07ffffffffffffff, 0xf800000000000000,
-		0x41414141, 0x2020202020202020, 0xdeadbeefdeadbeef,
+		0,
+		1,
+		UINT64_MAX,
+		0x07ffffffffffffff,
+		0xf800000000000000,
+		0x41414141,
+		0x2020202020202020,
+		0xdeadbeefdeadbeef,
 	};
 	struct blkmap_stat stat;
 

@@ -76,6 +76,7 @@ static void *maintain_run(void *arg)
 	(void)arg;
 	while (!atomic_load(&stop)) {
 		blkmap_fold_idle(bm.map, 0);
+		blkmap_recompress(bm.map, 0);
 		zs_compact(bm.map->data, 0);
 		zs_trim(bm.map->data, 0);
 	}
@@ -83,9 +84,9 @@ static void *maintain_run(void *arg)
 }
 
 static const struct bm_config configs[] = {
-	{ .order = 4 },
+	{ .order = 4, .recompress = "zstd" },
 	{ .order = 5, .accel = BLKMAP_ACCEL_ON },
-	{ .order = 0 },
+	{ .order = 0, .recompress = "zstd" },
 };
 
 START_TEST(test_eight_writers_share_clusters_and_lose_nothing)

@@ -55,6 +55,9 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert_uint_eq(o.super.cluster_order, 4);
 	ck_assert_str_eq(o.super.compress, "lz4");
 	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
+	ck_assert_str_eq(o.super.recompress, "zstd");
+	ck_assert_int_eq(o.super.recompress_level, 6);
+	ck_assert_uint_eq(o.super.recompress_idle, 30);
 	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_AUTO);
 	ck_assert(o.super.background);
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
@@ -136,6 +139,38 @@ START_TEST(test_compression_and_level_are_taken)
 		good(cases[i].list, &o);
 		ck_assert_str_eq(o.super.compress, cases[i].name);
 		ck_assert_msg(o.super.level == cases[i].level, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_recompression_is_taken)
+{
+	static const struct {
+		const char *list, *name;
+		int32_t level;
+		uint32_t idle;
+	} cases[] = {
+		{ "recompress=off", NULL, 0, 0 },
+		{ "recompress=zstd", "zstd", ZCOMP_LEVEL_DEFAULT, 30 },
+		{ "recompress=zstd:3", "zstd", 3, 30 },
+		{ "recompress=zstd:-5@1", "zstd", -5, 1 },
+		{ "recompress=lz4hc@86400", "lz4hc", ZCOMP_LEVEL_DEFAULT, 86400 },
+		{ "recompress=off,recompress=zstd:9@7", "zstd", 9, 7 },
+		{ "recompress=zstd:9@7,recompress=off", NULL, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		if (cases[i].name) {
+			ck_assert_str_eq(o.super.recompress, cases[i].name);
+			ck_assert_int_eq(o.super.recompress_level, cases[i].level);
+			ck_assert_uint_eq(o.super.recompress_idle, cases[i].idle);
+		} else {
+			ck_assert_ptr_null(o.super.recompress);
+		}
 		options_free(&o);
 	}
 }
@@ -370,6 +405,14 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=zstd:99999999999999999999", "zstd" },
 		{ "compress=null:0", "null" },
 		{ "compress=null:1", "null" },
+		{ "recompress=", "off, lz4" },
+		{ "recompress=on", "off, lz4" },
+		{ "recompress=off@3", "off, lz4" },
+		{ "recompress=zstd:@3", "zstd" },
+		{ "recompress=zstd@", "@1..86400" },
+		{ "recompress=zstd@0", "@1..86400" },
+		{ "recompress=zstd@86401", "@1..86400" },
+		{ "recompress=zstd:99", "zstd[:" },
 		{ "compress=a-name-that-is-longer-than-any-algorithm", "null" },
 		{ "compress=/no/such/module.so", "absolute path" },
 		{ "compress=/no/such/module.so:3", "absolute path" },
@@ -628,6 +671,7 @@ int main(void)
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);

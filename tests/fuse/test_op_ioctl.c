@@ -2,6 +2,7 @@
 /* test_op_ioctl.c - the control interface. */
 #include <linux/fs.h>
 
+#include "fs/inode.h"
 #include "tests/fuse/fixture.h"
 
 static struct wire_reply call(uint64_t ino, uint32_t cmd, uint32_t out_size, uint32_t flags)
@@ -45,6 +46,68 @@ START_TEST(test_stat_with_too_little_room_is_refused)
 	ck_assert_int_eq(
 		call(ROOT, ZTMPFS_IOC_STAT, sizeof(struct ztmpfs_stat) - 1, FUSE_IOCTL_DIR).error,
 		-EINVAL);
+}
+END_TEST
+
+static uint64_t call_number(uint32_t cmd, int error)
+{
+	struct wire_reply reply = call(ROOT, cmd, sizeof(uint64_t), FUSE_IOCTL_DIR);
+	uint64_t value = 0;
+
+	ck_assert_int_eq(reply.error, error);
+	if (!error)
+		memcpy(&value, (const char *)reply.data + sizeof(struct fuse_ioctl_out),
+		       sizeof(value));
+	return value;
+}
+
+START_TEST(test_the_mount_is_managed_by_root_and_owner_alone)
+{
+	struct stat attr = { .st_uid = 1234 };
+
+	(void)call_number(ZTMPFS_IOC_COMPACT, 0);
+	(void)call_number(ZTMPFS_IOC_RECOMPRESS, -EOPNOTSUPP);
+	ck_assert_int_eq(call(ROOT, ZTMPFS_IOC_COMPACT, 7, FUSE_IOCTL_DIR).error, -EINVAL);
+	wire.uid = 1234;
+	(void)call_number(ZTMPFS_IOC_COMPACT, -EPERM);
+	(void)call_number(ZTMPFS_IOC_RECOMPRESS, -EPERM);
+	ck_assert_int_eq(fs_setattr(sb, &(struct fs_cred){ 0 }, ROOT, &attr, FS_SET_UID, &attr), 0);
+	(void)call_number(ZTMPFS_IOC_COMPACT, 0);
+	wire.uid = 0;
+}
+END_TEST
+
+START_TEST(test_a_file_tells_what_it_holds_and_costs)
+{
+	const uint64_t ino = make_file(ROOT, "f");
+	struct ztmpfs_file_stat stat;
+	struct wire_reply reply;
+	static char text[65536];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "some words "[i * i % 11];
+	ck_assert_int_eq(wire_write(&wire, ino, 0, text, sizeof(text), 0), sizeof(text));
+	memset(text, 7, sizeof(text));
+	ck_assert_int_eq(wire_write(&wire, ino, sizeof(text), text, sizeof(text), 0), sizeof(text));
+	reply = call(ino, ZTMPFS_IOC_FILE_STAT, sizeof(stat), 0);
+	ck_assert_int_eq(reply.error, 0);
+	memcpy(&stat, (const char *)reply.data + sizeof(struct fuse_ioctl_out), sizeof(stat));
+	ck_assert_uint_eq(stat.version, ZTMPFS_STAT_VERSION);
+	ck_assert_uint_eq(stat.ino, ino);
+	ck_assert_uint_eq(stat.size, 131072);
+	ck_assert_uint_eq(stat.allocated, 131072);
+	ck_assert_uint_eq(stat.objects, 1);
+	ck_assert_uint_eq(stat.cluster_size, 65536);
+	ck_assert_uint_lt(stat.stored, 65536);
+	ck_assert_uint_gt(stat.memory, stat.stored + 100);
+	ck_assert_str_eq(stat.codecs[0].name, "lz4");
+	ck_assert_uint_eq(stat.codecs[0].pages, 16);
+	ck_assert_uint_eq(stat.codecs[0].stored, stat.stored);
+	ck_assert_str_eq(stat.codecs[1].name, "same");
+	ck_assert_uint_eq(stat.codecs[1].pages, 16);
+	ck_assert_uint_eq(stat.codecs[2].pages, 0);
+	ck_assert_int_eq(call(ino, ZTMPFS_IOC_FILE_STAT, sizeof(stat) - 1, 0).error, -EINVAL);
+	ck_assert_int_eq(call(ino + 7, ZTMPFS_IOC_FILE_STAT, sizeof(stat), 0).error, -ESTALE);
 }
 END_TEST
 
@@ -146,6 +209,8 @@ int main(void)
 	tcase_add_test(tc, test_stat_with_too_little_room_is_refused);
 	tcase_add_test(tc, test_chattr_sets_flags_and_the_kernel_forgets_attributes);
 	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
+	tcase_add_test(tc, test_the_mount_is_managed_by_root_and_owner_alone);
+	tcase_add_test(tc, test_a_file_tells_what_it_holds_and_costs);
 	tcase_add_test(tc, test_other_commands_are_none_of_ours);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

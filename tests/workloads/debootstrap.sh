@@ -38,7 +38,7 @@ chroot . dpkg --force-remove-essential --force-depends --purge gzip >"$TMP/log" 
 
 # The same system by tar on a tmpfs and back: owners, modes, set-user-ID bits, links, device nodes.
 make_ref
-tar -cf - -C "$MNT/root" . | tar -xpf - -C "$REF" || fail "tar"
+tar --format=posix -cf - -C "$MNT/root" . | tar -xpf - -C "$REF" || fail "tar"
 same_trees "$REF" "$MNT/root"
 setuid=$(find . -xdev -perm -4000 -type f | wc -l)
 [ "$setuid" -gt 0 ] || fail "no set-user-ID program in a Debian system"

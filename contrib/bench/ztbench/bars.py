@@ -45,33 +45,40 @@ def daemon_bar(results, lz4_own):
                summary.clean if summary else 0)
 
 
+WRITE, COLD, HOT = (STREAM + (work,) for work in ("write", "read, cold", "read, hot"))
+HELD = STREAM + ("content / memory held",)
+MAPPED = ("mmap", "in order", "read in order, hot")
+BUFFERED = ("random", "buffered, 1 job", "write, with fsync")
+RATIOS = [
+    ("one file, cp and sync, beside zram-ext4: speed", "at least", 1.5, WRITE, "ztmpfs", "zram-ext4"),
+    ("the same with compress=zstd:1: speed", "at least", 1.0, WRITE, "zstd1", "zram-ext4"),
+    ("the same with compress=zstd:1: content / memory", "at least", 1.5, HELD, "zstd1", "zram-ext4"),
+    ("cold read in order, beside zram-ext4: speed", "at least", 1.0, COLD, "ztmpfs", "zram-ext4"),
+    ("the same with compress=zstd:1: speed", "at least", 0.7, COLD, "zstd1", "zram-ext4"),
+    ("hot read, beside tmpfs: speed", "at least", 0.95, HOT, "ztmpfs", "tmpfs"),
+    ("hot read by mmap, beside tmpfs: speed", "at least", 0.95, MAPPED, "ztmpfs", "tmpfs"),
+    ("4 KiB random direct read, cluster=4k, beside null: speed", "at least", 0.90, DIRECT + ("read",), "cluster4k", "null4k"),
+    ("4 KiB random direct write, cluster=4k, beside null: speed", "at least", 0.90, DIRECT + ("write",), "cluster4k", "null4k"),
+    ("4 KiB random direct read, beside null: speed", "at least", 0.60, DIRECT + ("read",), "ztmpfs", "null"),
+    ("4 KiB random direct write, beside null: speed", "at least", 0.70, DIRECT + ("write",), "ztmpfs", "null"),
+    ("4 KiB random buffered write, beside zram-ext4: speed", "at least", 1.0, BUFFERED, "ztmpfs", "zram-ext4"),
+    ("untar, beside zram-ext4: time", "at most", 1.3, TREE + ("untar, with sync",), "ztmpfs", "zram-ext4"),
+    ("grep -r, beside zram-ext4: time", "at most", 1.5, TREE + ("grep -r, cold",), "ztmpfs", "zram-ext4"),
+    ("rm -r, beside zram-ext4: time", "at most", 1.5, TREE + ("rm -r, cold",), "ztmpfs", "zram-ext4"),
+    ("create in a full directory, beside one of 1,000: time", "at most", 1.3, MANY + ("one file, the last 5 %",), "ztmpfs", "ztmpfs",
+     MANY + ("one file, in a directory of 1,000",)),
+    ("configure and make, beside tmpfs: time", "at most", 1.10, ("build", "this project", "configure and make"), "ztmpfs", "tmpfs"),
+]
+
+
 def all_bars(results, lz4_own):
     """lz4_own: {KiB: (seconds per GiB in, seconds per GiB out, ratio)}."""
-    write, cold, hot = (STREAM + (work,) for work in ("write", "read, cold", "read, hot"))
-    held = STREAM + ("content / memory held",)
-    mapped = ("mmap", "in order", "read in order, hot")
-    buffered = ("random", "buffered, 1 job", "write, with fsync")
-    rows = [
-        ("one file, cp and sync, beside zram-ext4: speed", "at least", 1.5, write, "ztmpfs", "zram-ext4"),
-        ("the same with compress=zstd:1: speed", "at least", 1.0, write, "zstd1", "zram-ext4"),
-        ("the same with compress=zstd:1: content / memory", "at least", 1.5, held, "zstd1", "zram-ext4"),
-        ("cold read in order, beside zram-ext4: speed", "at least", 1.0, cold, "ztmpfs", "zram-ext4"),
-        ("the same with compress=zstd:1: speed", "at least", 0.7, cold, "zstd1", "zram-ext4"),
-        ("hot read, beside tmpfs: speed", "at least", 0.95, hot, "ztmpfs", "tmpfs"),
-        ("hot read by mmap, beside tmpfs: speed", "at least", 0.95, mapped, "ztmpfs", "tmpfs"),
-        ("4 KiB random direct read, cluster=4k, beside null: speed", "at least", 0.90, DIRECT + ("read",), "cluster4k", "null4k"),
-        ("4 KiB random direct write, cluster=4k, beside null: speed", "at least", 0.90, DIRECT + ("write",), "cluster4k", "null4k"),
-        ("4 KiB random direct read, beside null: speed", "at least", 0.60, DIRECT + ("read",), "ztmpfs", "null"),
-        ("4 KiB random direct write, beside null: speed", "at least", 0.70, DIRECT + ("write",), "ztmpfs", "null"),
-        ("4 KiB random buffered write, beside zram-ext4: speed", "at least", 1.0, buffered, "ztmpfs", "zram-ext4"),
-        ("untar, beside zram-ext4: time", "at most", 1.3, TREE + ("untar, with sync",), "ztmpfs", "zram-ext4"),
-        ("grep -r, beside zram-ext4: time", "at most", 1.5, TREE + ("grep -r, cold",), "ztmpfs", "zram-ext4"),
-        ("rm -r, beside zram-ext4: time", "at most", 1.5, TREE + ("rm -r, cold",), "ztmpfs", "zram-ext4"),
-    ]
-    bars = [ratio_bar(results, *row) for row in rows]
-    bars.append(ratio_bar(results, "create in a full directory, beside one of 1,000: time", "at most", 1.3,
-                          MANY + ("one file, the last 5 %",), "ztmpfs", "ztmpfs", MANY + ("one file, in a directory of 1,000",)))
-    bars.append(ratio_bar(results, "configure and make, beside tmpfs: time", "at most", 1.10,
-                          ("build", "this project", "configure and make"), "ztmpfs", "tmpfs"))
-    bars.append(daemon_bar(results, lz4_own))
-    return bars
+    return [ratio_bar(results, *row) for row in RATIOS] + [daemon_bar(results, lz4_own)]
+
+
+def needed():
+    """What must run for the bars: {(section, scenario): names of systems}."""
+    systems = {}
+    for row in RATIOS:
+        systems.setdefault(row[3][:2], set()).update(row[4:6])
+    return systems

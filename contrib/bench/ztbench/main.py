@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from ztbench import build, mapped, metadata, picture, randomio, report, settings, size, streams, systems
-from ztbench.bars import OVERVIEW
+from ztbench.bars import OVERVIEW, needed
 from ztbench.results import Results
 from ztbench.rounds import Schedule
 from ztbench.source import Source, SourceError
@@ -37,8 +37,13 @@ def end_by_signal(number, frame):
 
 def choose_sections(chosen):
     for name in chosen:
-        if name not in SECTIONS:
-            raise settings.UsageError("BENCH: no section %s; there are: %s" % (name, ", ".join(SECTIONS)))
+        if name not in SECTIONS and chosen != ["bars"]:
+            raise settings.UsageError("BENCH: no section %s; there are: %s; or bars alone" % (name, ", ".join(SECTIONS)))
+    if chosen == ["bars"]:
+        every = [scenario for section in SECTIONS.values() for scenario in section.SCENARIOS]
+        for scenario in every:
+            scenario.only = needed().get((scenario.section, scenario.name))
+        return [scenario for scenario in every if scenario.only]
     return [scenario for name in (chosen or SECTIONS) for scenario in SECTIONS[name].SCENARIOS]
 
 

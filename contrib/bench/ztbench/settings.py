@@ -22,7 +22,7 @@ NUMBERS = {
 }
 
 TEXTS = {
-    "BENCH": "sections, separated by blanks (default: all)",
+    "BENCH": "sections, separated by blanks (default: all); bars: only what the last table needs",
     "SYSTEMS": "systems, separated by blanks (default: all that this machine can)",
     "QUICK": "1 for the quick profile: small sizes, to see that everything runs",
     "BUILD": "the build folder with ztmpfs and ztmpfsctl (default: .)",

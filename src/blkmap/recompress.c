@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * recompress.c - objects that lie idle, compressed better: finding, reading, compressing, putting
+ * in place.
+ *
+ * An object is found by the pool, with its slot: under class->lock it cannot be freed, and under its
+ * slot lock, tried from there, not change. What is read under the slot lock is compressed under
+ * none, and published only if the lock's seq has not moved; otherwise the slot's memory may not
+ * even be there any more, and is not touched.
+ *
+ * Locks: recompress.h.
+ */
+#include "blkmap/recompress.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/alloc.h"
+
+/* Ages beyond this are set back to it, so that they never wrap and look young. */
+#define AGE_MAX 200u
+
+/* ---- finding ---- */
+
+struct visit {
+	struct recompressor *rc;
+	recomp_wanted_fn wanted;
+	void *arg;
+	struct recomp_item *item; /* out */
+};
+
+static bool word_is_wanted(struct visit *visit, uint64_t word, ref_t ref)
+{
+	return slot_kind(word) == SLOT_OBJ && slot_ref(word) == ref &&
+	       visit->wanted(visit->arg, word);
+}
+
+/* zs_visit_fn. True: it is wanted, and its slot lock is held shared. */
+static bool visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+{
+	struct visit *visit = arg;
+	struct blkmap *map = visit->rc->map;
+	struct slot_lock *lock = slot_lock_at(map, owner.word);
+	struct zs_owner now;
+	uint64_t word;
+
+	(void)len;
+	/* Pinned ones are on their way; bases and pages of cluster maps are folded first. */
+	if (owner.word == 0 || owner.index != OWNER_SLOT)
+		return false;
+	/* A look without the lock sorts most out; the word's memory stays while the object does. */
+	if (!word_is_wanted(visit, word_get(slot_at(map, owner.word)), ref))
+		return false;
+	if (!read_trylock(&lock->lock))
+		return false;
+	now = zs_get_owner(map->arena, ref);
+	word = word_get(slot_at(map, owner.word));
+	if (now.word != owner.word || now.index != owner.index ||
+	    !word_is_wanted(visit, word, ref)) {
+		rw_unlock(&lock->lock);
+		return false;
+	}
+	visit->item->place = owner.word;
+	visit->item->word = word;
+	visit->item->seq = lock->seq;
+	visit->item->len = slot_length(word);
+	return true;
+}
+
+bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
+		 void *arg, struct recomp_item *out_item)
+{
+	struct visit visit = { .rc = rc, .wanted = wanted, .arg = arg, .item = out_item };
+
+	return zs_scan(rc->map->data, inout_cursor, visit_object, &visit);
+}
+
+void recomp_unlock(struct recompressor *rc, const struct recomp_item *item)
+{
+	rw_unlock(&slot_lock_at(rc->map, item->place)->lock);
+}
+
+int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst)
+{
+	struct zcomp_strm *strm = zcomp_stream_get_private(rc->map->comp);
+	int error = cluster_load(rc->map, strm, item->word, 0, item->len, dst);
+
+	zcomp_stream_put(rc->map->comp, strm);
+	return error;
+}
+
+/* ---- gathering ---- */
+
+struct gather {
+	struct recompressor *rc;
+	struct recomp_pass *pass;
+};
+
+/* The codec that may make a word's object smaller; 0: none, or it was tried. */
+static unsigned target_codec(const struct recompressor *rc, uint64_t word)
+{
+	unsigned codec = slot_codec(word);
+	bool small = rc->dict && slot_length(word) <= RECOMP_SMALL;
+
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW)
+		return small ? rc->dict : SLOT_CODEC_IDLE;
+	if (rc->refresh && small && codec != rc->dict &&
+	    (codec == SLOT_CODEC_MAIN_KEPT || codec == SLOT_CODEC_IDLE || codec >= SLOT_CODEC_DICT))
+		return rc->dict;
+	return 0;
+}
+
+/* Whether it has been left alone for long enough. */
+static bool is_idle(struct gather *gather, ref_t ref)
+{
+	struct blkmap *map = gather->rc->map;
+	unsigned age = age_of(map, ref);
+
+	if (age > AGE_MAX)
+		__atomic_store_n(
+			&map->ages[ref / ARENA_PAGE_REFS],
+			(uint8_t)(atomic_load_explicit(&map->age_now, memory_order_relaxed) -
+				  AGE_MAX),
+			__ATOMIC_RELAXED);
+	if (age >= gather->pass->idle)
+		return true;
+	gather->pass->nr_young++;
+	return false;
+}
+
+static bool gather_wants(void *arg, uint64_t word)
+{
+	struct gather *gather = arg;
+
+	return target_codec(gather->rc, word) && is_idle(gather, slot_ref(word));
+}
+
+/*
+ * Most bytes of a result that would be worth having. What is raw now reads fastest: it is to save
+ * as much as it would have had to when it was written. An older dictionary is left for the same
+ * room, so that it can go.
+ */
+static uint32_t useful_size(const struct blkmap *map, const struct recomp_item *item)
+{
+	uint32_t size = zs_size(map->arena, slot_ref(item->word));
+	uint32_t most = slot_codec(item->word) >= SLOT_CODEC_DICT ? zs_room(map->data, size)
+								  : zs_room_below(map->data, size);
+	uint32_t prefix = item->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+
+	if (most <= prefix)
+		return 0;
+	most -= prefix;
+	if (slot_is_raw(item->word))
+		most = (uint32_t)min_u64(most, encode_cap(item->len));
+	return (uint32_t)min_u64(most, item->len);
+}
+
+static int make_compressor(struct recompressor *rc, unsigned codec)
+{
+	struct zcomp **comp = codec == SLOT_CODEC_IDLE ? &rc->plain : &rc->with_dict;
+	struct zcomp_config config = {
+		.name = rc->name,
+		.level = rc->level,
+		.unit = codec == SLOT_CODEC_IDLE ? ZCOMP_MAX_UNIT : RECOMP_SMALL,
+		.nr_streams = 1,
+	};
+	char error_text[ZCOMP_ERROR_TEXT];
+
+	if (*comp)
+		return 0;
+	if (codec != SLOT_CODEC_IDLE) {
+		config.dict = zs_data(rc->map->arena,
+				      rc->map->record->dicts[codec - SLOT_CODEC_DICT].ref);
+		config.dict_size = rc->map->record->dicts[codec - SLOT_CODEC_DICT].size;
+	}
+	return zcomp_create(&config, error_text, comp);
+}
+
+/* Add the object of an item, whose slot is locked, to the batch. */
+static int batch_add(struct recompressor *rc, struct recomp_item *item)
+{
+	struct recomp_batch *batch = &rc->batch;
+
+	item->at = batch->used;
+	item->mask = slot_present(rc->map, item->word, 0);
+	item->cap = useful_size(rc->map, item);
+	item->codec = target_codec(rc, item->word);
+	item->out_len = 0;
+	return recomp_load(rc, item, rc->in + item->at);
+}
+
+/* Fill the batch from pass->cursor on. False: the end was reached, or memory is short. */
+static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
+{
+	struct recomp_batch *batch = &rc->batch;
+	struct gather gather = { .rc = rc, .pass = pass };
+
+	batch->nr = 0;
+	batch->used = 0;
+	while (batch->nr < RECOMP_ITEMS) {
+		uint64_t before = pass->cursor;
+		struct recomp_item *item = &batch->items[batch->nr];
+		int error;
+
+		if (!recomp_find(rc, &pass->cursor, gather_wants, &gather, item))
+			return false;
+		if (item->len > RECOMP_BYTES - batch->used) {
+			/* It begins the next batch. */
+			recomp_unlock(rc, item);
+			pass->cursor = before;
+			return true;
+		}
+		error = batch_add(rc, item);
+		recomp_unlock(rc, item);
+		if (error)
+			continue; /* damaged: whoever reads it will hear of it */
+		if (make_compressor(rc, item->codec)) {
+			pass->nr_young++;
+			return false;
+		}
+		batch->used += item->len;
+		batch->nr++;
+	}
+	return true;
+}
+
+/* ---- compressing: in the worker ---- */
+
+static void compress_batch(struct recompressor *rc, void *arg)
+{
+	struct recomp_batch *batch = arg;
+
+	for (unsigned i = 0; i < batch->nr; i++) {
+		struct recomp_item *item = &batch->items[i];
+		struct zcomp *comp = item->codec == SLOT_CODEC_IDLE ? rc->plain : rc->with_dict;
+		struct zcomp_strm *strm;
+
+		if (item->cap == 0)
+			continue;
+		strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+		if (zcomp_compress(comp, strm, rc->in + item->at, item->len, item->cap,
+				   &item->out_len))
+			item->out_len = 0;
+		else
+			memcpy(rc->out + item->at, strm->buffer, item->out_len);
+		zcomp_stream_put(comp, strm);
+	}
+}
+
+/* ---- putting in place ---- */
+
+static void count(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* The word that says "tried in vain". */
+static uint64_t word_kept(uint64_t word)
+{
+	if (slot_codec(word) == SLOT_CODEC_RAW)
+		return slot_with_codec(word, SLOT_CODEC_RAW_KEPT);
+	if (slot_codec(word) == SLOT_CODEC_MAIN)
+		return slot_with_codec(word, SLOT_CODEC_MAIN_KEPT);
+	return word;
+}
+
+/*
+ * The slot is @item's still: exchange its word. Slot lock held exclusive. With another object the
+ * lock's seq moves; another codec number alone is nobody's business.
+ */
+static void item_exchange(struct recompressor *rc, const struct recomp_item *item, uint64_t word)
+{
+	struct blkmap *map = rc->map;
+	uint64_t *slot = slot_at(map, item->place);
+	bool same_object = slot_ref(word) == slot_ref(item->word);
+
+	ZT_ASSERT(word_get(slot) == item->word);
+	slot_count(map, word, 0, 1);
+	slot_count(map, item->word, 0, -1);
+	if (!same_object)
+		slot_set_owner(map, word, slot, OWNER_SLOT);
+	word_set(slot, word);
+	if (!same_object)
+		slot_lock_at(map, item->place)->seq++;
+}
+
+static uint32_t room_of(const struct blkmap *map, ref_t ref)
+{
+	return zs_room(map->data, zs_size(map->arena, ref));
+}
+
+/* Return: whether it takes less room now. */
+static bool item_publish(struct recompressor *rc, const struct recomp_item *item)
+{
+	struct blkmap *map = rc->map;
+	struct slot_lock *lock = slot_lock_at(map, item->place);
+	struct encoded enc = { .mask = item->mask };
+	uint64_t word = 0, old = 0;
+	uint32_t saved = 0;
+	bool better = item->out_len > 0;
+
+	if (better) {
+		enc.data = rc->out + item->at;
+		enc.len = (uint32_t)item->out_len;
+		enc.word =
+			slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
+		/* No room for both: the old one stays, and may be tried again. */
+		if (encoded_place(map, &enc, &word))
+			return false;
+	}
+	write_lock(&lock->lock);
+	if (lock->seq != item->seq) {
+		old = word;
+		better = false;
+	} else if (better) {
+		old = item->word;
+		saved = room_of(map, slot_ref(old)) - room_of(map, slot_ref(word));
+		item_exchange(rc, item, word);
+	} else {
+		item_exchange(rc, item, word_kept(item->word));
+		count(&rc->kept, 1);
+	}
+	rw_unlock(&lock->lock);
+	slot_release(map, old, 0);
+	if (better) {
+		count(&rc->done, 1);
+		count(&rc->saved, saved);
+	}
+	return better;
+}
+
+/* ---- one pass ---- */
+
+void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass)
+{
+	dict_prepare(rc, pass->idle);
+}
+
+bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
+{
+	struct recomp_batch *batch = &rc->batch;
+	bool more = gather_batch(rc, pass);
+
+	if (batch->nr > 0)
+		recomp_run(rc, compress_batch, batch);
+	for (unsigned i = 0; i < batch->nr; i++) {
+		pass->nr_done += item_publish(rc, &batch->items[i]);
+		if (batch->items[i].codec == rc->dict)
+			rc->dict_done += batch->items[i].len;
+	}
+	return more;
+}
+
+void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete)
+{
+	zcomp_destroy(rc->plain);
+	zcomp_destroy(rc->with_dict);
+	rc->plain = rc->with_dict = NULL;
+	zt_map_drop(rc->in, 2 * (size_t)RECOMP_BYTES);
+	if (complete && pass->nr_young == 0)
+		rc->refresh = false;
+}
+
+/* ---- life cycle ---- */
+
+int recomp_init(struct blkmap *map, const struct blkmap_params *params, char error_text[256])
+{
+	struct recompressor *rc;
+	int error;
+
+	if (!params->recompress)
+		return 0;
+	error = codec_create(map, SLOT_CODEC_IDLE, params->recompress, params->recompress_level,
+			     NULL, 0, error_text);
+	if (error)
+		return error;
+	rc = zt_zalloc(sizeof(*rc));
+	if (!rc)
+		return -ENOMEM;
+	rc->in = zt_map(2 * (size_t)RECOMP_BYTES);
+	if (!rc->in) {
+		zt_free(rc);
+		return -ENOMEM;
+	}
+	rc->out = rc->in + RECOMP_BYTES;
+	snprintf(rc->name, sizeof(rc->name), "%s", params->recompress);
+	rc->level = params->recompress_level;
+	rc->takes_dict = dict_is_taken(params->recompress);
+	rc->map = map;
+	/* A hundred ticks and more are left before an age would wrap. */
+	rc->tick_seconds = 1 + params->recompress_idle / 100;
+	rc->idle = params->recompress_idle / rc->tick_seconds;
+	mutex_init(&rc->pass_lock);
+	map->recomp = rc;
+	return 0;
+}
+
+void recomp_exit(struct blkmap *map)
+{
+	struct recompressor *rc = map->recomp;
+
+	if (!rc)
+		return;
+	dicts_exit(map);
+	mutex_exit(&rc->pass_lock);
+	zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
+	zt_free(rc);
+	map->recomp = NULL;
+}
+
+uint64_t blkmap_recompress(struct blkmap *map, unsigned idle)
+{
+	struct recompressor *rc = map->recomp;
+	struct recomp_pass pass = { .idle = idle };
+	bool more = true;
+
+	if (!rc)
+		return 0;
+	mutex_lock(&rc->pass_lock);
+	recomp_pass_begin(rc, &pass);
+	while (more)
+		more = recomp_step(rc, &pass);
+	recomp_pass_end(rc, &pass, true);
+	mutex_unlock(&rc->pass_lock);
+	count(&rc->passes, 1);
+	return pass.nr_done;
+}
+
+void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
+{
+	const struct recompressor *rc = map->recomp;
+
+	if (!rc)
+		return;
+	dict_get_stat(map, out_stat);
+	out_stat->recompressed = atomic_load_explicit(&rc->done, memory_order_relaxed);
+	out_stat->recompress_kept = atomic_load_explicit(&rc->kept, memory_order_relaxed);
+	out_stat->recompress_saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
+	out_stat->recompress_passes = atomic_load_explicit(&rc->passes, memory_order_relaxed);
+	out_stat->recompress_pauses = atomic_load_explicit(&rc->pauses, memory_order_relaxed);
+}

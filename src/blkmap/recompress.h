@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * recompress.h - the inside of recompression, for its two files.
+ *
+ * One pass looks at every object of the data pool in the order of their places, gathers those that
+ * have lain idle, compresses them better, and puts the result in their place where it takes less
+ * room. A pass holds no inode, and no lock while it compresses.
+ *
+ * Locks: pass_lock over one pass; below it, in turn: map->comp's private stream -> a slot lock. The
+ * private stream of another codec is taken alone. recomp.lock guards what both threads share;
+ * nothing is called under it.
+ */
+#ifndef ZT_BLKMAP_RECOMPRESS_H
+#define ZT_BLKMAP_RECOMPRESS_H
+
+#include <pthread.h>
+
+#include "blkmap/blkmap_i.h"
+
+/* Objects that are compressed together: as many, and as many bytes. */
+#define RECOMP_ITEMS 64u
+#define RECOMP_BYTES ZCOMP_MAX_UNIT
+
+/* One object on its way. */
+struct recomp_item {
+	uint64_t place; /* of its slot */
+	uint64_t seq; /* of the slot's lock, when the bytes were read */
+	uint64_t word; /* what the slot said */
+	uint32_t len, mask; /* bytes, and pages that are present */
+	uint32_t at; /* of its bytes in the input; the output has as much room */
+	uint32_t cap; /* most bytes that would be worth it; 0: not worth trying */
+	unsigned codec; /* to compress with */
+	size_t out_len; /* 0: did not fit */
+};
+
+struct recomp_batch {
+	struct recomp_item items[RECOMP_ITEMS];
+	unsigned nr;
+	uint32_t used; /* of the input */
+};
+
+/* What is being looked for in one pass. */
+struct recomp_pass {
+	unsigned idle; /* ticks */
+	uint64_t cursor;
+	uint64_t nr_young; /* candidates that were used too recently */
+	uint64_t nr_done; /* made smaller */
+	bool forced; /* without regard to requests */
+};
+
+/* Objects up to so many bytes of content are small: a dictionary helps most of them. */
+#define RECOMP_SMALL (16 * 1024u)
+
+enum recomp_state { RECOMP_IDLE, RECOMP_WORK, RECOMP_DONE, RECOMP_END };
+
+struct recompressor {
+	struct blkmap *map;
+	char name[32]; /* the algorithm */
+	int32_t level;
+	bool takes_dict; /* a dictionary of DICT_MAX bytes */
+	unsigned idle; /* ticks without use, by the option */
+	uint32_t tick_seconds;
+	pthread_mutex_t pass_lock;
+	/* Guarded by pass_lock; while state is RECOMP_WORK the worker's alone. */
+	struct recomp_batch batch;
+	char *in, *out; /* RECOMP_BYTES each, one mapping */
+	/* Compressors, for the length of a pass; NULL until they are needed. */
+	struct zcomp *plain, *with_dict;
+	bool run_here; /* jobs are for the calling thread */
+	uint64_t job_cpu_ns; /* what the worker's last job took */
+
+	/* Dictionaries; guarded by pass_lock. */
+	unsigned dict; /* codec number of the one in use; 0: none */
+	bool refresh; /* it is new: try again what was done without it */
+	uint64_t dict_population; /* bytes of small objects when it was made */
+	uint64_t dict_done; /* bytes compressed with it since */
+	uint64_t dict_next; /* bytes of small objects that make a first one worth trying */
+
+	bool has_threads;
+	pthread_t thread; /* "zt-recomp" */
+	pthread_t worker; /* "zt-recomp-cpu" */
+	pthread_mutex_t lock;
+	pthread_cond_t cond; /* stop, kicks and state have changed */
+	enum recomp_state state; /* guarded by lock */
+	bool stop; /* guarded by lock */
+	bool kicked; /* guarded by lock */
+	bool in_pass; /* a pass that was asked for; guarded by lock, as is the counter of passes */
+
+	/* Where the window for counting requests began; the thread's own. */
+	uint64_t window_ns, window_requests;
+	uint64_t debt_ns; /* CPU time to be slept off; guarded by pass_lock */
+	void (*job)(struct recompressor *rc, void *arg); /* guarded by lock, as is its arg */
+	void *job_arg;
+
+	atomic_uint_fast64_t done, kept, saved, passes, pauses;
+};
+
+/* recompress.c; pass_lock held */
+
+/*
+ * Find the next object that @wanted wants by its slot's word, and lock its slot shared.
+ * False: the end.
+ */
+typedef bool (*recomp_wanted_fn)(void *arg, uint64_t word);
+bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
+		 void *arg, struct recomp_item *out_item);
+void recomp_unlock(struct recompressor *rc, const struct recomp_item *item);
+
+/* Read what an item's word stands for; its slot is locked. 0 or -EIO. */
+int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst) ZT_MUST_CHECK;
+
+void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass);
+/* One batch: find, compress, publish. False: the end was reached, or memory is short. */
+bool recomp_step(struct recompressor *rc, struct recomp_pass *pass);
+void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete);
+
+/* recompress_thread.c: run a job in the worker, or here when there is none. pass_lock held. */
+void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg),
+		void *arg);
+
+/* dict.c; pass_lock held */
+
+/* Free dictionaries that no slot uses, and make one when small files are many. */
+void dict_prepare(struct recompressor *rc, unsigned idle);
+/* Whether an algorithm takes them. */
+bool dict_is_taken(const char *name);
+void dict_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
+void dicts_exit(struct blkmap *map);
+
+#endif

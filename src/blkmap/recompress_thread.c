@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * recompress_thread.c - when objects are recompressed, and by whom.
+ *
+ * Two threads. "zt-recomp" finds, reads and publishes, at normal priority, since it takes locks that
+ * requests want. "zt-recomp-cpu" compresses, at SCHED_IDLE: it may not get a CPU for long, and so
+ * holds nothing that anybody waits for but the first thread. Both are owned by the blkmap and
+ * joined by recomp_stop().
+ *
+ * Locks: recomp.lock; nothing is called under it.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "blkmap/recompress.h"
+#include "util/alloc.h"
+
+#define NS_PER_SEC UINT64_C(1000000000)
+#define NS_PER_MS  UINT64_C(1000000)
+
+/* Requests are counted over so long; more than so many, and recompression waits. */
+#define WINDOW_NS       (100 * NS_PER_MS)
+#define WINDOW_REQUESTS 8u
+
+/* Of one CPU, in percent. Slept off when so much has come together. */
+#define CPU_BUDGET_PCT 50u
+#define DEBT_MAX_NS    (20 * NS_PER_MS)
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Until @until_ns, or stop (or, with @kick, somebody wants a pass now). False: stop. */
+static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
+{
+	struct timespec until = { .tv_sec = (time_t)(until_ns / NS_PER_SEC),
+				  .tv_nsec = (long)(until_ns % NS_PER_SEC) };
+	bool go_on;
+
+	mutex_lock(&rc->lock);
+	while (!rc->stop && !(kick && rc->kicked)) {
+		int error = pthread_cond_timedwait(&rc->cond, &rc->lock, &until);
+
+		if (error == ETIMEDOUT)
+			break;
+		zt_lock_check(error);
+	}
+	go_on = !rc->stop;
+	mutex_unlock(&rc->lock);
+	return go_on;
+}
+
+/* Whether requests come faster than leaves room for others. Begins a new window when one is over. */
+static bool requests_are_many(struct recompressor *rc)
+{
+	struct blkmap *map = rc->map;
+	uint64_t now = now_ns();
+	uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
+	uint64_t windows = max_u64(1, (now - rc->window_ns) / WINDOW_NS);
+	bool many = requests - rc->window_requests > windows * WINDOW_REQUESTS;
+
+	if (now - rc->window_ns >= WINDOW_NS) {
+		rc->window_ns = now;
+		rc->window_requests = requests;
+	}
+	return many;
+}
+
+/* Wait while the foreground is busy, and sleep the CPU budget's rest off. False: stop. */
+static bool pace(struct recompressor *rc, const struct recomp_pass *pass)
+{
+	bool go_on = true, counted = false;
+
+	if (pass->forced)
+		return wait_until(rc, 0, false);
+	while (go_on && requests_are_many(rc)) {
+		if (!counted)
+			atomic_fetch_add_explicit(&rc->pauses, 1, memory_order_relaxed);
+		counted = true;
+		rc->debt_ns = 0;
+		go_on = wait_until(rc, now_ns() + WINDOW_NS, false);
+	}
+	if (go_on && rc->debt_ns >= DEBT_MAX_NS) {
+		go_on = wait_until(rc, now_ns() + rc->debt_ns, false);
+		rc->debt_ns = 0;
+	}
+	return go_on;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg), void *arg)
+{
+	if (!rc->has_threads || rc->run_here) {
+		job(rc, arg);
+		return;
+	}
+	mutex_lock(&rc->lock);
+	rc->job = job;
+	rc->job_arg = arg;
+	rc->state = RECOMP_WORK;
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	while (rc->state != RECOMP_DONE)
+		zt_lock_check(pthread_cond_wait(&rc->cond, &rc->lock));
+	rc->state = RECOMP_IDLE;
+	rc->debt_ns += rc->job_cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
+	mutex_unlock(&rc->lock);
+}
+
+/* One look at all objects. False: stopped on the way. */
+static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
+{
+	bool more = true, go_on;
+
+	mutex_lock(&rc->pass_lock);
+	/* Somebody waits for a forced one: not at idle priority. */
+	rc->run_here = pass->forced;
+	recomp_pass_begin(rc, pass);
+	go_on = pace(rc, pass);
+	while (more && go_on) {
+		more = recomp_step(rc, pass);
+		go_on = pace(rc, pass);
+	}
+	recomp_pass_end(rc, pass, go_on);
+	rc->run_here = false;
+	/* What became smaller left gaps. */
+	while (go_on && pass->nr_done > 0 && zs_compact(rc->map->data, 4 * MIB) > 0)
+		go_on = pace(rc, pass);
+	mutex_unlock(&rc->pass_lock);
+	mutex_lock(&rc->lock);
+	rc->in_pass = false;
+	atomic_fetch_add_explicit(&rc->passes, 1, memory_order_relaxed);
+	mutex_unlock(&rc->lock);
+	return go_on;
+}
+
+/* A pass is about to begin, if anything is to be done; take the wish for one. */
+static bool take_kick(struct recompressor *rc)
+{
+	bool kicked;
+
+	mutex_lock(&rc->lock);
+	kicked = rc->kicked;
+	rc->kicked = false;
+	rc->in_pass = kicked;
+	mutex_unlock(&rc->lock);
+	return kicked;
+}
+
+/* How often to look: several times in the idle time, so that little lies longer than it says. */
+static uint64_t pass_interval_ns(const struct recompressor *rc)
+{
+	return max_u64(NS_PER_SEC, (uint64_t)rc->idle * rc->tick_seconds * NS_PER_SEC / 8);
+}
+
+static void *recomp_thread(void *arg)
+{
+	struct recompressor *rc = arg;
+	struct blkmap *map = rc->map;
+	uint64_t started = now_ns(), last_pass = started, seen_requests = 0;
+	bool leftovers = false;
+
+	while (wait_until(rc, now_ns() + NS_PER_SEC, true)) {
+		uint64_t now = now_ns();
+		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
+		struct recomp_pass pass = { .idle = rc->idle, .forced = take_kick(rc) };
+
+		atomic_store_explicit(&map->age_now,
+				      (unsigned)((now - started) / NS_PER_SEC / rc->tick_seconds),
+				      memory_order_relaxed);
+		/* Nothing has come since a pass that left nothing for later. */
+		if (!pass.forced && !leftovers && requests == seen_requests)
+			continue;
+		if (!pass.forced && now - last_pass < pass_interval_ns(rc))
+			continue;
+		if (!pass.forced && requests_are_many(rc))
+			continue;
+		if (pass.forced)
+			pass.idle = 0;
+		if (!run_pass(rc, &pass))
+			break;
+		last_pass = now_ns();
+		seen_requests = requests;
+		leftovers = pass.nr_young > 0;
+	}
+	return NULL;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct recompressor *rc = arg;
+	struct sched_param param = { .sched_priority = 0 };
+
+	/* Where a sandbox forbids it the budget has to do. */
+	(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &param);
+	mutex_lock(&rc->lock);
+	while (rc->state != RECOMP_END) {
+		if (rc->state == RECOMP_WORK) {
+			uint64_t begin = thread_cpu_ns();
+
+			mutex_unlock(&rc->lock);
+			rc->job(rc, rc->job_arg);
+			mutex_lock(&rc->lock);
+			rc->job_cpu_ns = thread_cpu_ns() - begin;
+			rc->state = RECOMP_DONE;
+			zt_lock_check(pthread_cond_broadcast(&rc->cond));
+		} else {
+			zt_lock_check(pthread_cond_wait(&rc->cond, &rc->lock));
+		}
+	}
+	mutex_unlock(&rc->lock);
+	return NULL;
+}
+
+static void vars_init(struct recompressor *rc)
+{
+	pthread_condattr_t attr;
+
+	mutex_init(&rc->lock);
+	zt_lock_check(pthread_condattr_init(&attr));
+	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	zt_lock_check(pthread_cond_init(&rc->cond, &attr));
+	zt_lock_check(pthread_condattr_destroy(&attr));
+	rc->state = RECOMP_IDLE;
+	rc->stop = false;
+}
+
+static void vars_exit(struct recompressor *rc)
+{
+	zt_lock_check(pthread_cond_destroy(&rc->cond));
+	mutex_exit(&rc->lock);
+}
+
+static void worker_end(struct recompressor *rc)
+{
+	mutex_lock(&rc->lock);
+	rc->state = RECOMP_END;
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	mutex_unlock(&rc->lock);
+	zt_lock_check(pthread_join(rc->worker, NULL));
+}
+
+int recomp_start(struct blkmap *map)
+{
+	struct recompressor *rc = map->recomp;
+	int error;
+
+	if (!rc)
+		return 0;
+	vars_init(rc);
+	rc->has_threads = true;
+	error = pthread_create(&rc->worker, NULL, worker_thread, rc);
+	if (error)
+		goto err_vars;
+	error = pthread_create(&rc->thread, NULL, recomp_thread, rc);
+	if (error)
+		goto err_worker;
+	pthread_setname_np(rc->worker, "zt-recomp-cpu");
+	pthread_setname_np(rc->thread, "zt-recomp");
+	return 0;
+
+err_worker:
+	worker_end(rc);
+err_vars:
+	vars_exit(rc);
+	rc->has_threads = false;
+	return -error;
+}
+
+void recomp_stop(struct blkmap *map)
+{
+	struct sched_param param = { .sched_priority = 0 };
+	struct recompressor *rc = map->recomp;
+
+	if (!rc || !rc->has_threads)
+		return;
+	/* A batch on its way has to end: at once, where that is allowed. */
+	(void)pthread_setschedparam(rc->worker, SCHED_OTHER, &param);
+	mutex_lock(&rc->lock);
+	rc->stop = true;
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	mutex_unlock(&rc->lock);
+	zt_lock_check(pthread_join(rc->thread, NULL));
+	worker_end(rc);
+	vars_exit(rc);
+	rc->has_threads = false;
+}
+
+uint64_t blkmap_recompress_kick(struct blkmap *map)
+{
+	struct recompressor *rc = map->recomp;
+	uint64_t passes;
+
+	if (!rc || !rc->has_threads)
+		return 0;
+	mutex_lock(&rc->lock);
+	/* Behind a pass that is on its way comes the one that sees everything. */
+	passes = atomic_load_explicit(&rc->passes, memory_order_relaxed) + rc->in_pass;
+	rc->kicked = true;
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	mutex_unlock(&rc->lock);
+	return passes;
+}

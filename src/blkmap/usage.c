@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * usage.c - what a file's content costs, cluster by cluster.
+ *
+ * Locks: the slot's, shared, for one cluster at a time; so the sum is of no one moment.
+ */
+#include "blkmap/blkmap_i.h"
+
+static_assert(BLKMAP_NR_CODECS == SLOT_NR_CODECS, "one sum for each number");
+
+struct usage {
+	struct blkmap *map;
+	struct blkmap_usage *sum;
+};
+
+static uint32_t room_of(const struct zs_pool *pool, uint32_t size)
+{
+	return zs_room(pool, size) + ZS_HDR_SIZE;
+}
+
+/* One that is shared counts in full wherever it is named, as a copy of its own would. */
+static void add_object(struct usage *usage, uint64_t word)
+{
+	uint32_t size = zs_size(usage->map->arena, slot_ref(word));
+
+	usage->sum->objects++;
+	usage->sum->stored += size;
+	usage->sum->memory += room_of(usage->map->data, size);
+	usage->sum->bytes[slot_codec(word)] += size;
+}
+
+/* @over: pages that stand over this word, so that its own do not count. */
+static void add_word(struct usage *usage, uint64_t word, unsigned order, uint32_t over)
+{
+	struct blkmap *map = usage->map;
+	uint32_t mask = slot_present(map, word, order) & ~over;
+	unsigned codec = BLKMAP_NR_CODECS;
+
+	if (slot_kind(word) == SLOT_OBJ) {
+		codec = slot_codec(word);
+		add_object(usage, word);
+	} else if (slot_kind(word) == SLOT_SHARED) {
+		uint64_t obj = share_hold(map, word);
+
+		codec = slot_codec(obj);
+		add_object(usage, obj);
+		share_drop(map, word);
+	}
+	usage->sum->pages[codec] += (unsigned)__builtin_popcount(mask);
+}
+
+static void add_map(struct usage *usage, uint64_t word, unsigned order)
+{
+	const struct cluster_map *cmap = cluster_map_at(usage->map, word);
+	uint32_t over = 0;
+
+	for (unsigned p = 0; p < 1u << order; p++) {
+		uint64_t page = word_get(&cmap->pages[p]);
+
+		if (!page)
+			continue;
+		over |= 1u << p;
+		add_word(usage, page, 0, 0);
+	}
+	add_word(usage, word_get(&cmap->base), order, over);
+	usage->sum->memory += room_of(usage->map->meta, zs_size(usage->map->arena, slot_ref(word)));
+}
+
+static void add_node(void *arg, ref_t node)
+{
+	struct usage *usage = arg;
+
+	usage->sum->memory += room_of(usage->map->meta, zs_size(usage->map->arena, node));
+}
+
+void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
+		  struct blkmap_usage *out_usage)
+{
+	struct usage usage = { .map = map, .sum = out_usage };
+	uint64_t *slot;
+
+	*out_usage = (struct blkmap_usage){ 0 };
+	for (uint64_t idx = 0; (slot = tree_next(map->arena, &file->tree, &idx)); idx++) {
+		struct slot_lock *lock = slot_lock(map, slot);
+		uint64_t word;
+
+		read_lock(&lock->lock);
+		word = word_get(slot);
+		if (slot_kind(word) == SLOT_MAP)
+			add_map(&usage, word, file->order);
+		else
+			add_word(&usage, word, file->order, 0);
+		rw_unlock(&lock->lock);
+	}
+	(void)tree_nr_nodes(map->arena, &file->tree, add_node, &usage);
+}

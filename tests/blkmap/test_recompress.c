@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_recompress.c - what lies idle becomes smaller, stays readable, and is not tried twice. */
+#include <errno.h>
+#include <time.h>
+
+#include "blkmap/recompress.h"
+#include "tests/blkmap/bm_fixture.h"
+#include "util/alloc.h"
+
+#define CLUSTER ((size_t)65536)
+#define SIZE    (16 * CLUSTER)
+
+static struct bm bm;
+static char content[SIZE], buf[SIZE];
+
+static struct blkmap_stat get_stat(void)
+{
+	struct blkmap_stat stat;
+
+	blkmap_get_stat(bm.map, &stat);
+	return stat;
+}
+
+/* Words in random order: lz4 finds little, zstd's entropy coding much. */
+static void fill_text(uint64_t seed, char *dst, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		dst[i] = "etaoin shrdlucmf"[zt_random(&seed) % 16];
+}
+
+static void fill_noise(uint64_t seed, char *dst, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		dst[i] = (char)zt_random(&seed);
+}
+
+static void start(unsigned order)
+{
+	bm_start(&bm, &(struct bm_config){ .order = order, .recompress = "zstd" });
+}
+
+static void check_content(size_t len)
+{
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, len), 0);
+	ck_assert_int_eq(memcmp(buf, content, len), 0);
+	bm_check(&bm);
+}
+
+START_TEST(test_idle_clusters_take_less_and_read_the_same)
+{
+	struct blkmap_stat before, after;
+
+	start(4);
+	fill_text(1, content, SIZE);
+	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE - 100), 0);
+	before = get_stat();
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 16);
+	after = get_stat();
+	ck_assert_uint_eq(after.recompressed, 16);
+	ck_assert_uint_lt(after.data.object_bytes, before.data.object_bytes * 9 / 10);
+	ck_assert_uint_ge(after.recompress_saved,
+			  before.data.object_bytes - after.data.object_bytes - 16 * 1024);
+	ck_assert_uint_eq(after.huge_pages, 0);
+	memset(content + SIZE - 100, 0, 100);
+	check_content(SIZE);
+	/* In parts, too. */
+	for (size_t at = 1; at + 5000 < SIZE; at += 30011) {
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, at, buf, 5000), 0);
+		ck_assert_int_eq(memcmp(buf, content + at, 5000), 0);
+	}
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_what_does_not_shrink_is_kept_and_not_tried_until_rewritten)
+{
+	struct blkmap_stat stat;
+	uint64_t word;
+
+	start(4);
+	fill_noise(2, content, 2 * CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, 2 * CLUSTER), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	stat = get_stat();
+	ck_assert_uint_eq(stat.recompress_kept, 2);
+	ck_assert_uint_eq(stat.huge_pages, 32);
+	ck_assert_uint_eq(stat.huge_pages_since, 32);
+	word = word_get(tree_slot(bm.arena, &bm.file.tree, 0));
+	ck_assert_uint_eq(slot_codec(word), SLOT_CODEC_RAW_KEPT);
+	check_content(2 * CLUSTER);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	ck_assert_uint_eq(get_stat().recompress_kept, 2);
+	/* Written again, it is tried again. */
+	fill_text(3, content, CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
+	check_content(2 * CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_sparse_cut_and_overlaid_clusters_keep_their_pages)
+{
+	uint64_t pages;
+
+	start(4);
+	fill_text(4, content, 4 * CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, 4 * CLUSTER), 0);
+	/* Holes in cluster 1, an overlay in cluster 2, the end cut off cluster 3. */
+	ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, CLUSTER + 8192, 12288), 0);
+	memset(content + CLUSTER + 8192, 0, 12288);
+	memset(content + 2 * CLUSTER + 4096, 'x', 4095);
+	ck_assert_int_eq(bm_write(&bm, 2 * CLUSTER + 4096, content + 2 * CLUSTER + 4096, 4096), 0);
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 3 * CLUSTER + 20000), 0);
+	memset(content + 3 * CLUSTER + 20000, 0, CLUSTER - 20000);
+	pages = *bm.file.nr_pages;
+	/* The base of a cluster map is left for folding. */
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 3);
+	ck_assert_uint_eq(*bm.file.nr_pages, pages);
+	check_content(4 * CLUSTER);
+	ck_assert_uint_eq(blkmap_fold_idle(bm.map, 0), 1);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
+	ck_assert_uint_eq(*bm.file.nr_pages, pages);
+	check_content(4 * CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_what_is_used_stays_young_and_the_rest_ages)
+{
+	start(4);
+	fill_text(5, content, 4 * CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, 4 * CLUSTER), 0);
+	atomic_store(&bm.map->age_now, 10);
+	/* Reading makes cluster 1 young, writing cluster 2. */
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, CLUSTER + 5, buf, 10), 0);
+	ck_assert_int_eq(bm_write(&bm, 2 * CLUSTER, content + 2 * CLUSTER, CLUSTER), 0);
+	atomic_store(&bm.map->age_now, 14);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 15), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 5), 2);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 4), 2);
+	check_content(4 * CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* Ages have 8 bits: what was looked at in time does not become young again. */
+START_TEST(test_what_is_old_stays_old_when_ages_wrap)
+{
+	start(4);
+	fill_noise(6, content, CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
+	for (unsigned now = 0; now < 600; now += 40) {
+		atomic_store(&bm.map->age_now, now);
+		ck_assert_uint_eq(blkmap_recompress(bm.map, 1000), 0);
+	}
+	ck_assert_uint_ge(age_of(bm.map, slot_ref(word_get(bm.file.tree.word))), 200);
+	ck_assert_uint_eq(get_stat().recompress_kept, 0);
+	blkmap_recompress(bm.map, 200);
+	ck_assert_uint_eq(get_stat().recompress_kept, 1);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_compaction_takes_ages_along)
+{
+	enum { N = 400 };
+	unsigned kept = 0;
+
+	start(0);
+	/* Objects of one class; every second one goes, so that the others move together. */
+	for (size_t i = 0; i < N; i++) {
+		fill_noise(i, content, 700);
+		ck_assert_int_eq(bm_write(&bm, i * 4096, content, 700), 0);
+	}
+	atomic_store(&bm.map->age_now, 100);
+	for (size_t i = 0; i < N; i++)
+		if (i % 2)
+			ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, i * 4096, 4096), 0);
+		else if (i < N / 2)
+			ck_assert_int_eq(blkmap_read(bm.map, &bm.file, i * 4096, buf, 1), 0);
+	ck_assert_uint_gt(zs_compact(bm.map->data, 0), 0);
+	for (size_t i = 0; i < N / 2; i += 2) {
+		uint64_t *slot = tree_slot(bm.arena, &bm.file.tree, i);
+
+		kept += age_of(bm.map, slot_ref(word_get(slot))) == 0;
+	}
+	ck_assert_uint_eq(kept, N / 4);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_no_memory_for_the_new_object_leaves_the_old_one)
+{
+	start(4);
+	fill_text(7, content, SIZE);
+	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE), 0);
+	for (long n = 1; n < 40; n++) {
+		zt_fault_set_from(n);
+		blkmap_recompress(bm.map, 0);
+		zt_fault_set(0);
+		check_content(SIZE);
+	}
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().recompressed, 16);
+	check_content(SIZE);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* ---- dictionaries ---- */
+
+/* Files of a cluster of one page: @nr small texts of a kind. */
+static void write_small(size_t first, size_t nr, const char *kind)
+{
+	for (size_t i = first; i < first + nr; i++) {
+		int len =
+			snprintf(content, 4096,
+				 "%s %zu: some rather common words, as every file has them here; "
+				 "key%zu=%zu\n%s is what they are about, and number %zu of many\n",
+				 kind, i, i * 7, i * i, kind, i);
+
+		while (len < 900)
+			len += snprintf(content + len, 100, "item %s of kind %s\n",
+					i % 3 ? "one" : "two", kind);
+		ck_assert_int_eq(bm_write(&bm, i * 4096, content, (size_t)len), 0);
+	}
+}
+
+static void check_small(size_t first, size_t nr, const char *kind)
+{
+	char want[64];
+
+	for (size_t i = first; i < first + nr; i++) {
+		int len = snprintf(want, sizeof(want), "%s %zu: some rather", kind, i);
+
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, i * 4096, buf, 100), 0);
+		ck_assert_int_eq(memcmp(buf, want, (size_t)len), 0);
+	}
+}
+
+START_TEST(test_small_files_get_a_dictionary_of_their_own)
+{
+	struct blkmap_stat before, after;
+
+	start(0);
+	write_small(0, 1000, "pear");
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0); /* too few */
+	write_small(1000, 500, "pear");
+	before = get_stat();
+	ck_assert_uint_ge(blkmap_recompress(bm.map, 0), 1400);
+	after = get_stat();
+	ck_assert_uint_eq(after.dicts, 1);
+	ck_assert_uint_ge(after.dict_bytes, 4096);
+	ck_assert_uint_le(after.dict_bytes, 65536);
+	ck_assert_uint_ge(after.dict_objects, 1400);
+	ck_assert_uint_lt(after.data.object_bytes, before.data.object_bytes / 2);
+	check_small(0, 1500, "pear");
+	bm_check(&bm);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
+{
+	unsigned first;
+
+	start(0);
+	write_small(0, 1500, "pear");
+	blkmap_recompress(bm.map, 0);
+	first = bm.map->recomp->dict;
+	ck_assert_uint_eq(first, SLOT_CODEC_DICT);
+	/* More than four times as much comes: a new one is made, and the old objects move to it. */
+	for (unsigned i = 1; i <= 4; i++) {
+		write_small(1500 * i, 1500, "a strawberry");
+		blkmap_recompress(bm.map, 0);
+	}
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(bm.map->recomp->dict, first + 1);
+	check_small(0, 1500, "pear");
+	check_small(1500, 6000, "a strawberry");
+	bm_check(&bm);
+	/* Overwritten by what needs none, both go with the next pass. */
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
+	ck_assert_uint_eq(get_stat().dict_objects, 0);
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0);
+	ck_assert_ptr_null(bm.map->codecs[first]);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_no_memory_for_a_dictionary_is_no_error)
+{
+	for (long n = 1; n < 30; n++) {
+		start(0);
+		write_small(0, 1500, "pear");
+		zt_fault_set(n);
+		blkmap_recompress(bm.map, 0);
+		zt_fault_set(0);
+		check_small(0, 1500, "pear");
+		bm_stop(&bm);
+	}
+}
+END_TEST
+
+START_TEST(test_an_algorithm_without_dictionaries_makes_none)
+{
+	bm_start(&bm, &(struct bm_config){ .order = 0, .recompress = "null" });
+	write_small(0, 1500, "pear");
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0);
+	check_small(0, 1500, "pear");
+	bm_stop(&bm);
+}
+END_TEST
+
+static void with_background(uint32_t idle)
+{
+	bm_start(&bm, &(struct bm_config){
+			      .order = 4,
+			      .recompress = "zstd",
+			      .recompress_idle = idle,
+			      .background = true,
+		      });
+}
+
+static void wait_100ms(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+}
+
+START_TEST(test_background_recompresses_by_itself_and_when_kicked)
+{
+	uint64_t ticket;
+	int tries;
+
+	with_background(1);
+	/* Little, since on a busy machine idle priority gets little. */
+	fill_text(8, content, SIZE);
+	ck_assert_int_eq(bm_write(&bm, 0, content, 2 * CLUSTER), 0);
+	for (tries = 600; get_stat().recompressed < 2 && tries > 0; tries--)
+		wait_100ms();
+	ck_assert_uint_eq(get_stat().recompressed, 2);
+	fill_text(9, content, CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
+	ticket = blkmap_recompress_kick(bm.map);
+	for (tries = 600; get_stat().recompress_passes <= ticket && tries > 0; tries--)
+		wait_100ms();
+	ck_assert_uint_eq(get_stat().recompressed, 3);
+	blkmap_stop(bm.map);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 2 * CLUSTER), 0);
+	ck_assert_int_eq(memcmp(buf, content, 2 * CLUSTER), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_background_waits_while_requests_are_many)
+{
+	struct timespec begin, now, last;
+	long longest = 0; /* gap between two requests, in ms */
+
+	with_background(1);
+	fill_text(10, content, SIZE);
+	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE), 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	last = begin;
+	do {
+		long gap;
+
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, SIZE, buf, 1), 0);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		gap = (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
+		longest = gap > longest ? gap : longest;
+		last = now;
+	} while (now.tv_sec - begin.tv_sec < 3);
+	/* On a busy machine this thread may not have run for so long that nobody seemed to be here. */
+	if (longest < 50)
+		ck_assert_uint_eq(get_stat().recompressed, 0);
+	blkmap_stop(bm.map);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_stopping_in_the_middle_is_quick)
+{
+	enum { MANY = 64 };
+	struct timespec begin, end;
+
+	bm_start(&bm, &(struct bm_config){
+			      .order = 4,
+			      .recompress = "zstd",
+			      .recompress_level = 19,
+			      .recompress_idle = 1,
+			      .background = true,
+		      });
+	fill_text(11, content, SIZE);
+	for (unsigned i = 0; i < MANY; i++)
+		ck_assert_int_eq(bm_write(&bm, i * SIZE, content, SIZE), 0);
+	blkmap_recompress_kick(bm.map);
+	for (int tries = 200; get_stat().recompressed == 0 && tries > 0; tries--)
+		wait_100ms();
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	blkmap_stop(bm.map);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ck_assert_uint_gt(get_stat().recompressed, 0);
+	ck_assert_uint_lt(get_stat().recompressed, 16 * MANY);
+	ck_assert_int_le(end.tv_sec - begin.tv_sec, 5);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_without_recompression_nothing_of_it_is_there)
+{
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	ck_assert_ptr_null(blkmap_recompress_name(bm.map));
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	ck_assert_uint_eq(blkmap_recompress_kick(bm.map), 0);
+	ck_assert_ptr_null(bm.map->ages);
+	bm_stop(&bm);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("recompress");
+	TCase *tc = tcase_create("recompress");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, test_idle_clusters_take_less_and_read_the_same);
+	tcase_add_test(tc, test_what_does_not_shrink_is_kept_and_not_tried_until_rewritten);
+	tcase_add_test(tc, test_sparse_cut_and_overlaid_clusters_keep_their_pages);
+	tcase_add_test(tc, test_what_is_used_stays_young_and_the_rest_ages);
+	tcase_add_test(tc, test_what_is_old_stays_old_when_ages_wrap);
+	tcase_add_test(tc, test_compaction_takes_ages_along);
+	tcase_add_test(tc, test_no_memory_for_the_new_object_leaves_the_old_one);
+	tcase_add_test(tc, test_small_files_get_a_dictionary_of_their_own);
+	tcase_add_test(tc, test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed);
+	tcase_add_test(tc, test_no_memory_for_a_dictionary_is_no_error);
+	tcase_add_test(tc, test_an_algorithm_without_dictionaries_makes_none);
+	tcase_add_test(tc, test_background_recompresses_by_itself_and_when_kicked);
+	tcase_add_test(tc, test_background_waits_while_requests_are_many);
+	tcase_add_test(tc, test_stopping_in_the_middle_is_quick);
+	tcase_add_test(tc, test_without_recompression_nothing_of_it_is_there);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

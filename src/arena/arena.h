@@ -125,12 +125,19 @@ bool arena_is_stocked(const struct arena *arena);
 /**
  * arena_stock_wait() - before locks are taken: wait until the stock has so much, or is known to
  * have no more
- * @bytes: more than half of the stock counts as half
+ * @bytes: more than 2 MiB or half of the stock counts as that
  *
  * Without a stock it does nothing.
  * Context: any thread; takes arena.lock only when it waits, a second at most.
  */
 void arena_stock_wait(struct arena *arena, uint64_t bytes);
+
+/**
+ * arena_stock_ease() - hold little of the stock (4 MiB), and give the rest back, until told
+ * otherwise: the machine has no memory even for the kernel's side of a request
+ * Context: any thread; takes arena.lock.
+ */
+void arena_stock_ease(struct arena *arena, bool eased);
 
 /**
  * arena_run_alloc() - take a run of pages, unpopulated

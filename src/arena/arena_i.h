@@ -47,6 +47,7 @@ struct stock {
 	uint64_t *backed; /* of each chunk; written by the grower alone */
 	atomic_uint_fast64_t ready; /* pages; written under the lock, a hint without it */
 	atomic_uint_fast64_t waits, timeouts;
+	bool eased; /* arena_stock_ease() */
 	bool full; /* the limit or the range is used up */
 	bool stop;
 	unsigned want_order; /* somebody waits for a block of this order */

@@ -10,6 +10,9 @@
  * range before they are wanted. A run is then nothing but a piece of what is backed; populating it
  * zeroes it, punching it does nothing, and freeing it gives it back to the stock.
  *
+ * When the machine has not even memory for the kernel's side of a request, the stock is eased: most
+ * of it goes back until that is over.
+ *
  * The grower runs before other threads (SCHED_FIFO), takes memory in small steps, and faults it in
  * without arena.lock: who finds the stock low waits for it, a second at most, and fails then.
  *
@@ -29,6 +32,8 @@
 
 /* More than that above the target goes back: a quarter of it, and 1 MiB. */
 #define SLACK(target) ((target) / 4 + 256)
+/* What is kept when the stock is eased: 4 MiB. */
+#define EASED_PAGES 1024u
 /* A run waits so long for memory. */
 #define WAIT_NS (1000 * 1000000L)
 /* The grower tries again so long after the kernel had nothing. */
@@ -52,6 +57,20 @@ static uint64_t ready_pages(const struct stock *stock)
 	return atomic_load_explicit(&stock->ready, memory_order_relaxed);
 }
 
+/* Fewer pages and the grower adds some, */
+static uint64_t pages_low(const struct stock *stock)
+{
+	return stock->eased ? min_u64(stock->target, EASED_PAGES) : stock->target;
+}
+
+/* and more, and it gives some back. */
+static uint64_t pages_high(const struct stock *stock)
+{
+	uint64_t low = pages_low(stock);
+
+	return stock->eased ? low + STOCK_GRANULE_PAGES : low + SLACK(low);
+}
+
 /* The lock is held, so that adding is no race. */
 static void ready_add(struct stock *stock, int64_t pages)
 {
@@ -69,7 +88,7 @@ static bool is_low(const struct arena *arena)
 {
 	const struct stock *stock = &arena->stock;
 
-	return ready_pages(stock) < stock->target || stock->want_order != 0;
+	return ready_pages(stock) < pages_low(stock) || stock->want_order != 0;
 }
 
 /* A chunk for which there are no granules yet; 0 or -ENOSPC, -ENOMEM. */
@@ -127,7 +146,7 @@ static bool shrink_step(struct arena *arena)
 	struct stock *stock = &arena->stock;
 	uint32_t page;
 
-	if (ready_pages(stock) <= stock->target + SLACK(stock->target) ||
+	if (ready_pages(stock) <= pages_high(stock) ||
 	    !buddy_alloc(&arena->buddy, STOCK_GRANULE_ORDER, &page))
 		return false;
 	stock->backed[page / BUDDY_CHUNK_PAGES] &=
@@ -208,7 +227,7 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
 	}
-	if (ready_pages(stock) < stock->target)
+	if (ready_pages(stock) < pages_low(stock))
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 	return 0;
 }
@@ -229,14 +248,15 @@ void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages)
 	}
 	ready_add(stock, nr_pages);
 	zt_lock_check(pthread_cond_broadcast(&stock->more));
-	if (stock->full || ready_pages(stock) > stock->target + SLACK(stock->target))
+	if (stock->full || ready_pages(stock) > pages_high(stock))
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 }
 
 void arena_stock_wait(struct arena *arena, uint64_t bytes)
 {
 	struct stock *stock = &arena->stock;
-	uint64_t pages = min_u64(div_round_up_u64(bytes, ZT_PAGE_SIZE), stock->target / 2);
+	uint64_t most = min_u64(stock->target, EASED_PAGES) / 2;
+	uint64_t pages = min_u64(div_round_up_u64(bytes, ZT_PAGE_SIZE), most);
 	struct timespec until;
 	int error = 0;
 
@@ -248,6 +268,20 @@ void arena_stock_wait(struct arena *arena, uint64_t bytes)
 	while (ready_pages(stock) < pages && !stock->full && error != ETIMEDOUT) {
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
+	}
+	mutex_unlock(&arena->lock);
+}
+
+void arena_stock_ease(struct arena *arena, bool eased)
+{
+	struct stock *stock = &arena->stock;
+
+	if (!arena_is_stocked(arena))
+		return;
+	mutex_lock(&arena->lock);
+	if (stock->eased != eased) {
+		stock->eased = eased;
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
 	}
 	mutex_unlock(&arena->lock);
 }

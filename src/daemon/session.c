@@ -21,6 +21,7 @@
 
 #include "daemon/bdi.h"
 #include "daemon/dict.h"
+#include "daemon/pressure.h"
 #include "daemon/swapmode.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
@@ -39,6 +40,8 @@ struct session {
 	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
 	atomic_bool ended;
 	bool mounted;
+	bool watches; /* pressure was started */
+	struct pressure pressure;
 };
 
 static void signal_set(sigset_t *out_set)
@@ -111,6 +114,8 @@ static int mount_quietly(struct session *s, struct options_error *error)
 
 /* How many requests may be answered later at one time, with their buffers. */
 #define NR_SPARE 64u
+/* Before the thread that fills the reserve. */
+#define PRESSURE_PRIORITY 6
 /* Of a mount that carries swap: all of them are locked in memory. */
 #define NR_SPARE_SWAP 8u
 
@@ -140,6 +145,20 @@ static int create_super(struct session *s, struct options_error *error)
 	res = super_create(&params, text, &s->sb);
 	if (res)
 		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	return res;
+}
+
+/* Everything is allocated, but the serving threads are not there yet. */
+static int start_swap(struct session *s, struct options_error *error)
+{
+	int res = swapmode_lock(error);
+
+	if (res)
+		return res;
+	res = pressure_start(&s->pressure, s->sb, PRESSURE_PRIORITY);
+	s->watches = res == 0;
+	if (res)
+		ERR_PRINTF(error, "option swap: cannot watch free memory: %s", strerror(-res));
 	return res;
 }
 
@@ -189,7 +208,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 				   options->mountpoint);
 	}
 	if (!error && options->swap)
-		error = swapmode_lock(out_error);
+		error = start_swap(s, out_error);
 	if (error) {
 		session_destroy(s);
 		return error;
@@ -258,6 +277,8 @@ void session_destroy(struct session *s)
 		return;
 	/* The accelerator may still owe replies; they go through the session. */
 	super_drain(s->sb);
+	if (s->watches)
+		pressure_stop(&s->pressure);
 	if (s->mounted)
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);

@@ -179,6 +179,11 @@ void super_drain(struct super *sb)
 	blkmap_drain(sb->map);
 }
 
+void super_ease_swap(struct super *sb, bool eased)
+{
+	arena_stock_ease(sb->arena, eased);
+}
+
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
 {
 	blkmap_set_tick(sb->map, tick, arg);

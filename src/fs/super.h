@@ -84,6 +84,9 @@ uint64_t super_compact(struct super *sb);
  */
 int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
+/** super_ease_swap() - have little memory kept ready, or again as much as swap_reserve says */
+void super_ease_swap(struct super *sb, bool eased);
+
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
 
 /**

@@ -201,7 +201,6 @@ out:
 	fuse_opt_free_args(&args);
 	if (!se)
 		return -EINVAL;
-	front->se = se;
 	*out_se = se;
 	return 0;
 }

@@ -39,7 +39,7 @@ struct ztfuse {
 	enum ztfuse_cache cache;
 	bool xattr; /* there are extended attributes; ztfuse_init() says so, the caller may differ */
 	bool initialised; /* INIT was negotiated */
-	struct fuse_session *se; /* for notifications; set by ztfuse_session_new() */
+	struct fuse_session *se; /* for notifications; ztfuse_session_new()'s */
 	/*
 	 * Requests say whether they clear set-ID bits (HANDLE_KILLPRIV_V2); set with initialised.
 	 */

@@ -50,6 +50,7 @@ struct stock {
 	bool eased; /* arena_stock_ease() */
 	bool full; /* the limit or the range is used up */
 	bool stop;
+	bool paused, idle; /* the walker wants the grower to rest; it does */
 	unsigned want_order; /* somebody waits for a block of this order */
 	int priority;
 	bool has_thread;
@@ -83,6 +84,9 @@ void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages);
 /* stock.c: the stock is full when stock_init() returns. */
 int stock_init(struct arena *arena, const struct arena_params *params) ZT_MUST_CHECK;
 void stock_exit(struct arena *arena);
+
+/* stock.c: have the grower rest between two steps, for the walker; or go on */
+void stock_pause(struct arena *arena, bool paused);
 
 /* stock.c: after the limit has changed */
 void stock_retry(struct arena *arena);

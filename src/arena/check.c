@@ -70,8 +70,10 @@ static int check_granules(const struct arena *arena, uint32_t chunk, uint64_t *t
 
 		if ((resident[word] & mask) != (backed ? mask : 0) ||
 		    (!backed && (taken[word] & mask))) {
-			zt_log(ZT_LOG_ERR, "arena: chunk %" PRIu32 ": granule %" PRIu32
-			       " is not what the stock says", chunk, i);
+			zt_log(ZT_LOG_ERR,
+			       "arena: chunk %" PRIu32 ": granule %" PRIu32
+			       " is not what the stock says",
+			       chunk, i);
 			error = -EUCLEAN;
 		}
 		if (!backed)
@@ -142,7 +144,7 @@ static int check_counters(const struct arena *arena, uint64_t run_bytes)
 	return 0;
 }
 
-int arena_check(struct arena *arena)
+static int check_all(struct arena *arena)
 {
 	const struct arena_superblock *sb = arena_ptr(arena, 0);
 	uint32_t nr_used = arena->map_end / BUDDY_CHUNK_PAGES;
@@ -174,4 +176,14 @@ int arena_check(struct arena *arena)
 			return error;
 	}
 	return check_counters(arena, run_bytes);
+}
+
+int arena_check(struct arena *arena)
+{
+	int error;
+
+	stock_pause(arena, true);
+	error = check_all(arena);
+	stock_pause(arena, false);
+	return error;
 }

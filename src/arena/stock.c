@@ -168,6 +168,12 @@ static void *grower_thread(void *arg)
 
 	mutex_lock(&arena->lock);
 	while (!stock->stop) {
+		stock->idle = stock->paused;
+		if (stock->paused) {
+			zt_lock_check(pthread_cond_broadcast(&stock->more));
+			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+			continue;
+		}
 		error = is_low(arena) ? grow_step(arena) : 0;
 		if (error == -ENOMEM) {
 			deadline_after(&until, RETRY_NS);
@@ -283,6 +289,20 @@ void arena_stock_ease(struct arena *arena, bool eased)
 		stock->eased = eased;
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 	}
+	mutex_unlock(&arena->lock);
+}
+
+void stock_pause(struct arena *arena, bool paused)
+{
+	struct stock *stock = &arena->stock;
+
+	if (!stock->has_thread)
+		return;
+	mutex_lock(&arena->lock);
+	stock->paused = paused;
+	zt_lock_check(pthread_cond_signal(&stock->wanted));
+	while (paused && !stock->idle)
+		zt_lock_check(pthread_cond_wait(&stock->more, &arena->lock));
 	mutex_unlock(&arena->lock);
 }
 

@@ -124,7 +124,8 @@ static int swap_off(const struct swap_args *args)
 	room = swap_meminfo("MemAvailable") + swap_meminfo("SwapFree") - (found.size - found.used);
 	if (found.active && found.used > room) {
 		fprintf(stderr,
-			"ztmpfsctl: swap: %" PRIu64 " MiB are swapped out, there is room for %" PRIu64
+			"ztmpfsctl: swap: %" PRIu64
+			" MiB are swapped out, there is room for %" PRIu64
 			" MiB: end something first\n",
 			found.used / MIB, room / MIB);
 		return -EBUSY;
@@ -186,7 +187,8 @@ static int mount_it(const struct swap_args *args, struct swap_done *done)
 	if (error != -ENOTTY)
 		return fail(args->mount, error);
 	(void)snprintf(options, sizeof(options),
-		       "swap,size=%" PRIu64 ",mem_limit=%" PRIu64 ",mode=700,noexec,nosuid,nodev%s%s",
+		       "swap,size=%" PRIu64 ",mem_limit=%" PRIu64
+		       ",mode=700,noexec,nosuid,nodev%s%s",
 		       args->size + 4 * MIB, args->mem, args->options ? "," : "",
 		       args->options ? args->options : "");
 	error = swap_run(argv);
@@ -315,8 +317,7 @@ static int swap_status(const struct swap_args *args)
 	       args->mount, found.device, found.used / MIB, found.size / MIB,
 	       (stat.mem_used_total - min_u64(stat.swap_ready, stat.mem_used_total)) / MIB,
 	       stat.mem_limit / MIB, levels[stat.mem_level % ARRAY_SIZE(levels)],
-	       stat.swap_ready / MIB, stat.swap_reserve / MIB, stat.swap_waits,
-	       stat.swap_timeouts);
+	       stat.swap_ready / MIB, stat.swap_reserve / MIB, stat.swap_waits, stat.swap_timeouts);
 	return 0;
 }
 

@@ -62,8 +62,8 @@ static bool look(const struct pressure *pressure, struct pressure_zone *out_zone
 	size_t len = 0;
 	ssize_t got;
 
-	while (len < sizeof(text) - 1 && (got = pread(pressure->fd, text + len,
-						      sizeof(text) - 1 - len, (off_t)len)) > 0)
+	while (len < sizeof(text) - 1 &&
+	       (got = pread(pressure->fd, text + len, sizeof(text) - 1 - len, (off_t)len)) > 0)
 		len += (size_t)got;
 	text[len] = '\0';
 	return pressure_parse(text, out_zone);

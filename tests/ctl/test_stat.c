@@ -126,8 +126,13 @@ START_TEST(test_every_number_of_the_struct_is_printed_once)
 	print(&stat, true, text, sizeof(text));
 	ck_assert_ptr_null(json_error(text));
 	for (size_t i = first; i < end; i++) {
+		const size_t byte = i * sizeof(uint64_t);
 		const char *at;
 
+		/* a name among the numbers */
+		if (byte >= offsetof(struct ztmpfs_stat, recompress) &&
+		    byte < offsetof(struct ztmpfs_stat, recompress) + sizeof(stat.recompress))
+			continue;
 		snprintf(word, sizeof(word), "%zu", 1000000 + i);
 		at = strstr(text, word);
 		ck_assert_msg(at != NULL, "word %zu of struct ztmpfs_stat is not printed", i);

@@ -265,6 +265,7 @@ static int parse_recompress(PARSE_ARGS)
 	int32_t level;
 
 	UNUSED_ARGS;
+	options->recompress_asked = true;
 	if (strcmp(value, "off") == 0) {
 		options->super.recompress = NULL;
 		return 0;

@@ -272,15 +272,18 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	if (!super->swap_reserve)
 		super->swap_reserve =
 			min_u64(max_u64(env->ram / 16, SWAP_RESERVE_MIN), SWAP_RESERVE_MAX);
-	if (super->mem_limit < 2 * super->swap_reserve ||
-	    super->mem_limit > SWAP_MEM_LIMIT_MAX) {
-		ERR_PRINTF(error,
-			   "option swap: mem_limit must be from twice swap_reserve (%llu KiB) to 24g",
-			   (unsigned long long)super->swap_reserve / 1024);
+	if (super->mem_limit < 2 * super->swap_reserve || super->mem_limit > SWAP_MEM_LIMIT_MAX) {
+		ERR_PRINTF(
+			error,
+			"option swap: mem_limit must be from twice swap_reserve (%llu KiB) to 24g",
+			(unsigned long long)super->swap_reserve / 1024);
 		return -EINVAL;
 	}
 	/* Every page comes and goes for itself, and must not be kept twice. */
 	super->cluster_order = 0;
+	/* Its thread was seen to wait for memory while the machine had none. */
+	if (!options->recompress_asked)
+		super->recompress = NULL;
 	/* A page is too little for a queue, whose buffers would all be locked. */
 	if (super->accel == BLKMAP_ACCEL_AUTO)
 		super->accel = BLKMAP_ACCEL_OFF;

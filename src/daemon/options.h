@@ -71,6 +71,7 @@ struct options {
 	unsigned max_threads;
 
 	bool swap; /* fit to carry swap; swapmode.h */
+	bool recompress_asked; /* recompress= was given */
 
 	bool allow_other;
 	char *fsname; /* never NULL after parsing */

@@ -22,6 +22,7 @@ struct ztmpfs_stat {
 	uint32_t version; /* ZTMPFS_STAT_VERSION */
 	uint32_t struct_size;
 	char compress[32]; /* algorithm */
+	char recompress[32]; /* algorithm for what lies idle; empty: off */
 	char degraded[96]; /* why managed streams are off though asked for; empty otherwise */
 	/* zram's mm_stat */
 	uint64_t orig_data_size; /* bytes of file content stored, same-filled pages included */
@@ -51,12 +52,12 @@ struct ztmpfs_stat {
 	uint64_t folds;
 	uint64_t overwrites_in_place;
 	/* recompression */
-	char recompress[32]; /* algorithm; empty: off */
 	uint64_t recompressed; /* objects that were made smaller */
 	uint64_t recompress_kept; /* tried in vain */
 	uint64_t recompress_saved; /* bytes of room */
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
 	/* accelerator: why the thread's own stream did the work, besides the three above */
@@ -133,5 +134,25 @@ struct ztmpfs_file_stat {
 	uint64_t reserved[8];
 };
 #define ZTMPFS_IOC_FILE_STAT _IOR('Z', 18, struct ztmpfs_file_stat)
+
+#define ZTMPFS_ATTR_CLUSTER  1u
+#define ZTMPFS_ATTR_COMPRESS 2u
+
+/* How a regular file's new contents are stored, and what is made in a directory inherits. */
+struct ztmpfs_file_attr {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t which; /* ZTMPFS_ATTR_...: what is to be set */
+	uint64_t cluster_size; /* bytes: a power of two, 4096 to 131072 */
+	int32_t level; /* INT32_MIN: the algorithm's own */
+	char compress[28]; /* algorithm; "default": as the mount has it; "none": as it is */
+	uint64_t reserved[2]; /* 0 */
+};
+#define ZTMPFS_IOC_GET_ATTR _IOR('Z', 19, struct ztmpfs_file_attr)
+
+/*
+ * For the file's owner. ENOTEMPTY: another cluster_size for a file that has contents. ENOENT: no
+ * such algorithm is built in. ENOSPC: the mount has as many different ones as it takes.
+ */
+#define ZTMPFS_IOC_SET_ATTR _IOW('Z', 20, struct ztmpfs_file_attr)
 
 #endif

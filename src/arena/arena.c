@@ -25,6 +25,15 @@
 #define RESERVE_DEFAULT_MIN GIB
 #define CHUNK_BYTES         ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
 
+static _Thread_local bool may_use_spare;
+
+static uint64_t spare_of(const struct arena *arena, uint64_t limit)
+{
+	uint64_t spare = atomic_load_explicit(&arena->spare, memory_order_relaxed);
+
+	return spare < limit ? spare : 0;
+}
+
 /* Make room for @bytes under the limit, or say -ENOSPC. */
 static int arena_charge(struct arena *arena, uint64_t bytes)
 {
@@ -32,6 +41,8 @@ static int arena_charge(struct arena *arena, uint64_t bytes)
 	uint_fast64_t max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed);
 	uint64_t limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
 
+	if (!may_use_spare)
+		limit -= spare_of(arena, limit);
 	do {
 		if (limit != 0 && (bytes > limit || now > limit - bytes))
 			return -ENOSPC;
@@ -270,11 +281,22 @@ void arena_set_limit(struct arena *arena, uint64_t limit)
 		stock_retry(arena);
 }
 
+void arena_set_spare(struct arena *arena, uint64_t bytes)
+{
+	atomic_store_explicit(&arena->spare, bytes, memory_order_relaxed);
+}
+
+void arena_use_spare(bool may)
+{
+	may_use_spare = may;
+}
+
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)
 {
 	out_stat->resident = atomic_load_explicit(&arena->resident, memory_order_relaxed);
 	out_stat->resident_max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed);
 	out_stat->limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
+	out_stat->spare = spare_of(arena, out_stat->limit);
 	out_stat->run_bytes = atomic_load_explicit(&arena->run_bytes, memory_order_relaxed);
 	out_stat->stock = arena->stock.target << ZT_PAGE_SHIFT;
 	out_stat->stock_ready = atomic_load_explicit(&arena->stock.ready, memory_order_relaxed)

@@ -73,6 +73,7 @@ struct arena_stat {
 	uint64_t resident; /* bytes populated now, superblock and page map included */
 	uint64_t resident_max; /* the most that ever was */
 	uint64_t limit; /* bytes, 0: none */
+	uint64_t spare; /* of these, kept for who may use it; see arena_set_spare() */
 	uint64_t run_bytes; /* bytes of address range that runs cover */
 	uint64_t stock; /* bytes to keep ready; 0: none are */
 	uint64_t stock_ready; /* bytes that are ready now */
@@ -202,6 +203,16 @@ uint64_t arena_pages(const struct arena *arena);
 
 /** arena_set_limit() - change the limit; below what is held it only forbids growth */
 void arena_set_limit(struct arena *arena, uint64_t limit);
+
+/**
+ * arena_set_spare() - keep the last @bytes below the limit for threads that may use them
+ * It is for those who give back more than they take, so that they can begin when all is used up.
+ * Ignored as long as the limit is not larger.
+ */
+void arena_set_spare(struct arena *arena, uint64_t bytes);
+
+/** arena_use_spare() - whether the calling thread may; at first it may not. For all arenas. */
+void arena_use_spare(bool may);
 
 /** arena_get_stat() - counters at this moment, without a lock */
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);

@@ -71,6 +71,7 @@ struct arena {
 	atomic_uint_fast64_t resident; /* >= what the memfd holds; equal when idle */
 	atomic_uint_fast64_t resident_max;
 	atomic_uint_fast64_t limit;
+	atomic_uint_fast64_t spare; /* of the limit */
 	atomic_uint_fast64_t run_bytes;
 	pthread_mutex_t lock; /* buddy, and writing the page map */
 	struct buddy buddy;

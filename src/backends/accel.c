@@ -29,6 +29,12 @@
 #define DEADLINE_UNITS  50u
 #define MIN_DEADLINE_NS 100000000u
 
+/*
+ * An engine is not taken for hung as soon as a request is late: on a machine with far more to do
+ * than CPUs a thread gets nothing done for a tenth of a second now and then.
+ */
+#define HANG_DEADLINES 10u
+
 /* Where the accelerator's streams begin and end tells them from the core's. */
 static struct managed_zstrm *strm_to_managed(const struct accel *accel, struct zcomp_strm *strm)
 {
@@ -143,6 +149,7 @@ static int set_deadline(struct accel *accel)
 
 	if (accel->params.deadline_us) {
 		accel->deadline_ns = accel->params.deadline_us * UINT64_C(1000);
+		accel->hang_ns = accel->deadline_ns;
 		return 0;
 	}
 	error = measure_unit(accel, &unit_ns);
@@ -151,6 +158,7 @@ static int set_deadline(struct accel *accel)
 	unit_ns *= DEADLINE_UNITS;
 	accel->deadline_ns =
 		(unit_ns > MIN_DEADLINE_NS ? unit_ns : MIN_DEADLINE_NS) + 2 * latency_ns;
+	accel->hang_ns = HANG_DEADLINES * accel->deadline_ns;
 	return 0;
 }
 

@@ -108,7 +108,8 @@ struct accel {
 	struct zcomp_params inner; /* of the algorithm inside */
 	const struct zcomp_ops *inner_ops;
 	struct zcomp_accel_params params; /* defaults filled in */
-	uint64_t deadline_ns;
+	uint64_t deadline_ns; /* of a request */
+	uint64_t hang_ns; /* so long without progress, and an engine hangs; at least deadline_ns */
 	uint32_t nr_streams; /* depth in the queue, and one in the hands of each engine */
 	struct managed_zstrm *streams;
 	size_t streams_size;

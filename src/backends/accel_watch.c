@@ -6,8 +6,8 @@
  * per deadline:
  *   a request that missed its deadline is taken back from the queue, or given up if an engine has
  *   it already;
- *   an engine that has work and got nothing done for one deadline makes the device be reset: all
- *   that is in it ends with an error, and the engines begin anew;
+ *   an engine that has work and got nothing done for long (one deadline, if the user chose it)
+ *   makes the device be reset: all that is in it ends with an error, and the engines begin anew;
  *   an engine that died is joined, what it had ends with an error, and it gets a new thread.
  * When that happens too often, managed streams are switched off for good, and the stat says why.
  *
@@ -92,13 +92,12 @@ static void give_up(struct accel *accel, uint64_t now, bool reset)
 	}
 }
 
-/* Has work, and got nothing done for one deadline. */
+/* Has work, and got nothing done for long. */
 static bool engine_hangs(const struct accel *accel, const struct accel_engine *engine, uint64_t now)
 {
 	return engine->state == ENGINE_RUNS &&
 	       atomic_load_explicit(&engine->nr_held, memory_order_relaxed) > 0 &&
-	       atomic_load_explicit(&engine->progress_ns, memory_order_relaxed) +
-			       accel->deadline_ns <=
+	       atomic_load_explicit(&engine->progress_ns, memory_order_relaxed) + accel->hang_ns <=
 		       now;
 }
 

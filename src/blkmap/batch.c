@@ -137,7 +137,8 @@ static void task_inline(struct batch_task *task, struct zcomp_strm *own, const c
 	struct batch *batch = task->batch;
 	struct encoded enc;
 
-	encode(batch->map, own, src, batch->size, batch->size, pages_mask(batch->size), &enc);
+	encode(batch->map, &batch->file, own, src, batch->size, batch->size,
+	       pages_mask(batch->size), &enc);
 	task_store(task, &enc);
 }
 
@@ -404,7 +405,9 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 	struct zcomp_strm *own;
 	struct batch *batch;
 
-	if (!batch_pays(map, file->order, nr, pref) || room_is_short(map, len))
+	/* Engines know the mount's algorithm only. */
+	if (file->setting != BLKMAP_SETTING_DEFAULT || !batch_pays(map, file->order, nr, pref) ||
+	    room_is_short(map, len))
 		return false;
 	batch = zt_zalloc(sizeof(*batch) + nr * sizeof(batch->tasks[0]));
 	if (!batch)

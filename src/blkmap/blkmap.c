@@ -19,6 +19,7 @@ static void thread_vars_init(struct blkmap *map)
 	mutex_init(&map->thread_lock);
 	mutex_init(&map->tick_lock);
 	mutex_init(&map->batch_lock);
+	mutex_init(&map->settings_lock);
 	zt_lock_check(pthread_cond_init(&map->batch_cond, NULL));
 	zt_lock_check(pthread_condattr_init(&attr));
 	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
@@ -30,6 +31,7 @@ static void thread_vars_exit(struct blkmap *map)
 {
 	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
 	zt_lock_check(pthread_cond_destroy(&map->batch_cond));
+	mutex_exit(&map->settings_lock);
 	mutex_exit(&map->batch_lock);
 	mutex_exit(&map->tick_lock);
 	mutex_exit(&map->thread_lock);

@@ -37,6 +37,19 @@ enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
 
 #define BLKMAP_NR_DICTS 8u
 
+/* How a file's new content is compressed; kept by the fs layer for each file. */
+#define BLKMAP_SETTING_DEFAULT 0u /* as the mount has it */
+#define BLKMAP_SETTING_NONE    1u /* stored as it is */
+#define BLKMAP_SETTING_FIRST   2u /* from here on: entries of the mount's table */
+#define BLKMAP_NR_SETTINGS     3u
+
+/* Canonical: one entry of that table. */
+struct blkmap_setting {
+	char name[24]; /* algorithm; empty: unused */
+	int32_t level;
+	uint32_t reserved; /* 0 */
+};
+
 /*
  * Canonical: what the block map must remember besides its objects. The fs layer keeps it in its own
  * record, zero at first.
@@ -46,8 +59,10 @@ struct blkmap_record {
 		uint64_t ref; /* of the dictionary's object in the metadata pool; 0: none */
 		uint64_t size; /* bytes */
 	} dicts[BLKMAP_NR_DICTS]; /* behind codec numbers 8 to 15 */
+	struct blkmap_setting settings[BLKMAP_NR_SETTINGS]; /* behind codec numbers 5 to 7 */
 };
-static_assert(sizeof(struct blkmap_record) == 16 * BLKMAP_NR_DICTS, "canonical");
+static_assert(sizeof(struct blkmap_record) == 16 * BLKMAP_NR_DICTS + 32 * BLKMAP_NR_SETTINGS,
+	      "canonical");
 
 struct blkmap_params {
 	struct blkmap_record *record; /* NULL: keep it on the heap */
@@ -75,6 +90,7 @@ struct blkmap_file {
 	struct tree tree; /* of slots */
 	uint64_t *nr_pages; /* pages that hold data, as st_blocks counts; atomic */
 	unsigned order; /* clusters are 2^order pages */
+	unsigned setting; /* BLKMAP_SETTING_..., or what blkmap_setting_find() said */
 };
 
 struct blkmap_stat {
@@ -89,6 +105,7 @@ struct blkmap_stat {
 	uint64_t recompressed, recompress_kept, recompress_saved;
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
+	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
@@ -266,6 +283,26 @@ uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
  *         off.
  */
 uint64_t blkmap_recompress_kick(struct blkmap *map);
+
+/**
+ * blkmap_setting_find() - the setting for an algorithm, made when it is asked for the first time
+ * @name: of a built-in algorithm
+ * @level: or ZCOMP_LEVEL_DEFAULT
+ * @error_text: out on error: one sentence
+ *
+ * What is written with a setting is left alone by recompression.
+ * Context: any thread. Return: 0, -ENOENT no such algorithm, -EINVAL level, -ENOSPC the table is
+ *          full, -ENOMEM.
+ */
+int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, char error_text[256],
+			unsigned *out_setting) ZT_MUST_CHECK;
+
+/** blkmap_setting_get() - name ("default", "none" or an algorithm) and level of a known setting */
+void blkmap_setting_get(const struct blkmap *map, unsigned setting, const char **out_name,
+			int32_t *out_level);
+
+/** blkmap_setting_is_known() - for walkers: whether there is such a setting */
+bool blkmap_setting_is_known(const struct blkmap *map, unsigned setting);
 
 /* What a file's content costs; see struct ztmpfs_file_stat. */
 #define BLKMAP_NR_CODECS 16u

@@ -58,7 +58,7 @@ struct live_map {
 	struct live_map *next;
 	uint64_t place; /* of the slot */
 	uint64_t touched; /* seconds, monotonic clock: last change */
-	unsigned order;
+	unsigned order, setting; /* of the file, when it was made */
 };
 
 #define SLOT_LOCKS 1024u
@@ -102,6 +102,7 @@ struct blkmap {
 	 * release before the first word with the number is published; a slot lock orders the rest.
 	 */
 	struct zcomp *codecs[SLOT_NR_CODECS];
+	pthread_mutex_t settings_lock; /* while an entry of record->settings is made */
 	/* Objects by codec number, from SLOT_CODEC_MAIN_KEPT on; relaxed. */
 	atomic_uint_fast64_t codec_objects[SLOT_NR_CODECS];
 
@@ -113,7 +114,7 @@ struct blkmap {
 	uint64_t nr_ages;
 	atomic_uint age_now; /* the age of what is used now */
 	struct recompressor *recomp; /* NULL: off */
-	struct blkmap_record *record; /* written by recompression alone */
+	struct blkmap_record *record; /* dicts: written by recompression alone */
 	struct blkmap_record own_record;
 
 	/* Counters; relaxed: each stands for itself. */
@@ -257,6 +258,23 @@ void codec_destroy(struct blkmap *map, unsigned codec);
 int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,
 		     size_t src_len, void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
 
+/* ---- settings.c: how single files want to be compressed ---- */
+
+/* The codec number of what is written with a setting that is neither default nor none. */
+static inline unsigned setting_codec(unsigned setting)
+{
+	return SLOT_CODEC_FILE + (setting - BLKMAP_SETTING_FIRST);
+}
+static_assert(BLKMAP_NR_SETTINGS == SLOT_CODEC_NR_FILE, "each setting has a codec number");
+
+/*
+ * setting_compress() - into @strm's buffer, by another setting than the default
+ * @strm: the caller's stream of map->comp; the setting's own is taken here, for this call alone
+ * False: it does not fit encode_cap(), or is not to be compressed.
+ */
+bool setting_compress(struct blkmap *map, unsigned setting, struct zcomp_strm *strm,
+		      const void *src, uint32_t len, size_t *out_len);
+
 /* An object at @ref is used now. */
 static inline void age_touch(struct blkmap *map, ref_t ref)
 {
@@ -316,13 +334,13 @@ struct encoded {
 };
 
 /*
- * encode() - same-filled test, compression, incompressible test
+ * encode() - same-filled test, compression as the file's setting has it, incompressible test
  * @full: bytes that a SAME word would stand for (cluster or page)
  * @mask: pages present; those below @len that are not set are holes (zero in @src)
  * A codec that fails makes the data raw.
  */
-void encode(struct blkmap *map, struct zcomp_strm *strm, const void *src, uint32_t len,
-	    uint32_t full, uint32_t mask, struct encoded *out);
+void encode(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
+	    const void *src, uint32_t len, uint32_t full, uint32_t mask, struct encoded *out);
 
 /*
  * The two halves of encode() for those who compress elsewhere: the test before (true: done), and
@@ -422,6 +440,12 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
 /* Give cached memory back and compact. A stream may be held. Return: bytes. */
 uint64_t blkmap_make_room(struct blkmap *map);
 
+/*
+ * What can be had by recompression, which takes longer. For those whom blkmap_make_room() did not
+ * help: what it counts may be only what a failed attempt had left.
+ */
+uint64_t blkmap_make_room_hard(struct blkmap *map);
+
 int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
 
 /* ---- recompress.c ---- */
@@ -432,6 +456,13 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params,
 void recomp_exit(struct blkmap *map);
 int recomp_start(struct blkmap *map) ZT_MUST_CHECK;
 void recomp_stop(struct blkmap *map);
+
+/*
+ * recomp_relieve() - no room is left: have everything recompressed, and wait until some has come, for
+ * ten seconds at most
+ * No slot lock held; streams may be. Return: bytes of room saved.
+ */
+uint64_t recomp_relieve(struct blkmap *map);
 void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 #endif

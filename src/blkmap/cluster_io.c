@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* How often a write looks for room before it fails. */
+#define MAKE_ROOM_TRIES 4u
+
 /* ---- bytes to objects ---- */
 
 /*
@@ -73,14 +76,29 @@ void encode_result(const void *src, uint32_t len, uint32_t mask, const void *dat
 	out->word = slot_make_obj(data ? SLOT_CODEC_MAIN : SLOT_CODEC_RAW, len, sparse);
 }
 
-void encode(struct blkmap *map, struct zcomp_strm *strm, const void *src, uint32_t len,
-	    uint32_t full, uint32_t mask, struct encoded *out)
+/* What a file's setting makes of it is not for recompression, raw or not. */
+static void encode_by_setting(struct blkmap *map, unsigned setting, struct zcomp_strm *strm,
+			      const void *src, uint32_t len, uint32_t mask, struct encoded *out)
+{
+	size_t data_len = 0;
+	bool fits = setting_compress(map, setting, strm, src, len, &data_len);
+
+	encode_result(src, len, mask, fits ? strm->buffer : NULL, data_len, out);
+	out->word = slot_with_codec(out->word, fits ? setting_codec(setting) : SLOT_CODEC_RAW_KEPT);
+}
+
+void encode(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
+	    const void *src, uint32_t len, uint32_t full, uint32_t mask, struct encoded *out)
 {
 	size_t data_len = 0;
 	int error;
 
 	if (encode_same(src, len, full, mask, out))
 		return;
+	if (file->setting != BLKMAP_SETTING_DEFAULT) {
+		encode_by_setting(map, file->setting, strm, src, len, mask, out);
+		return;
+	}
 	error = zcomp_compress(map->comp, strm, src, len, encode_cap(len), &data_len);
 	encode_result(src, len, mask, error ? NULL : strm->buffer, data_len, out);
 }
@@ -122,8 +140,14 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 {
 	int error = encoded_place(map, enc, out_word);
 
-	if (error == -ENOSPC && blkmap_make_room(map) > 0)
+	/* The first room that is found may not be enough, or others may have been quicker. */
+	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
+		uint64_t room = tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map);
+
+		if (room == 0)
+			break;
 		error = encoded_place(map, enc, out_word);
+	}
 	return error;
 }
 

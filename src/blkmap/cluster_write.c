@@ -94,7 +94,7 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	if (error)
 		return error;
 	apply_op(bytes, len, op);
-	encode(map, strm, bytes, len, full, mask, &enc);
+	encode(map, file, strm, bytes, len, full, mask, &enc);
 	return cluster_commit(map, file, slot, &enc, &seq, locked);
 }
 
@@ -178,7 +178,7 @@ int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 		if (plan == PLAN_REPLACE) {
 			bool whole = op->to == full;
 
-			encode(map, strm, op->src, op->to, full, pages_mask(op->to), &enc);
+			encode(map, file, strm, op->src, op->to, full, pages_mask(op->to), &enc);
 			error = cluster_commit(map, file, slot, &enc, whole ? NULL : &seq, false);
 		} else {
 			error = cluster_overlay(map, file, slot, strm, op);

@@ -210,15 +210,15 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 {
 	char *space = zt_map(TRAINING_SIZE);
 	struct training training = {
-		.samples = space,
-		.sizes = (size_t *)(space + SAMPLE_BYTES),
-		.dict = space + SAMPLE_BYTES + SAMPLE_NR * sizeof(size_t),
 		.dict_cap = (size_t)min_u64(survey->bytes / DICT_SHARE, DICT_MAX),
 	};
 	int error;
 
 	if (!space)
 		return -ENOMEM;
+	training.samples = space;
+	training.sizes = (size_t *)(space + SAMPLE_BYTES);
+	training.dict = space + SAMPLE_BYTES + SAMPLE_NR * sizeof(size_t);
 	survey->stride = survey->bytes / SAMPLE_BYTES * (survey->bytes / survey->nr);
 	take_samples(rc, survey, &training);
 	recomp_run(rc, train, &training);

@@ -27,14 +27,14 @@ uint64_t blkmap_now(void)
 	return (uint64_t)now.tv_sec;
 }
 
-static void fold_one(struct blkmap *map, uint64_t place, unsigned order)
+static void fold_one(struct blkmap *map, const struct live_map *live)
 {
-	struct blkmap_file file = { .order = order };
+	struct blkmap_file file = { .order = live->order, .setting = live->setting };
 	struct cluster_op op = { .fold = true };
 	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 
 	/* No room or no memory: the map works on as it is, and is looked at again. */
-	if (cluster_merge(map, &file, slot_at(map, place), strm, &op) == 0)
+	if (cluster_merge(map, &file, slot_at(map, live->place), strm, &op) == 0)
 		atomic_fetch_add_explicit(&map->folds, 1, memory_order_relaxed);
 	zcomp_stream_put(map->comp, strm);
 }
@@ -54,7 +54,7 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
 				found[nr++] = *live;
 		rw_unlock(&lock->lock);
 		for (unsigned j = 0; j < nr; j++)
-			fold_one(map, found[j].place, found[j].order);
+			fold_one(map, &found[j]);
 		nr_maps += nr;
 	}
 	return nr_maps;
@@ -70,6 +70,20 @@ static uint64_t compact_if_worth(struct blkmap *map)
 	return zs_compact(map->data, COMPACT_ROUND);
 }
 
+uint64_t blkmap_make_room_hard(struct blkmap *map)
+{
+	uint64_t now = blkmap_now(), saved;
+
+	if (now < atomic_load_explicit(&map->no_room_until, memory_order_relaxed))
+		return 0;
+	saved = recomp_relieve(map);
+	if (saved == 0)
+		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
+	else
+		(void)(zs_trim(map->data, 0) + zs_compact(map->data, COMPACT_ROUND)); /* has room */
+	return saved;
+}
+
 uint64_t blkmap_make_room(struct blkmap *map)
 {
 	uint64_t now = blkmap_now(), freed;
@@ -78,9 +92,7 @@ uint64_t blkmap_make_room(struct blkmap *map)
 		return 0;
 	freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
 	freed += zs_compact(map->data, COMPACT_ROUND);
-	if (freed == 0)
-		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
-	return freed;
+	return freed > 0 ? freed : blkmap_make_room_hard(map);
 }
 
 uint64_t blkmap_trim(struct blkmap *map)

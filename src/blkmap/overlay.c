@@ -94,7 +94,7 @@ static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, u
 		uint32_t len;
 		const char *bytes = page_bytes(strm, ov, op, p, &len);
 
-		encode(map, strm, bytes, len, ZT_PAGE_SIZE, 1, &enc);
+		encode(map, file, strm, bytes, len, ZT_PAGE_SIZE, 1, &enc);
 		error = encoded_place_hard(map, &enc, &ov->words[p]);
 	}
 	if (!error && !has_map) {
@@ -127,6 +127,7 @@ static struct cluster_map *overlay_make_map(struct blkmap *map, const struct blk
 	word_set(slot, slot_make_map(ov->cmap));
 	ov->live->place = slot_place(map, slot);
 	ov->live->order = file->order;
+	ov->live->setting = file->setting;
 	ov->live->next = lock->maps;
 	lock->maps = ov->live;
 	return cmap;

@@ -82,7 +82,7 @@ static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint6
 
 	if (error)
 		return error;
-	encode(map, strm, src, size, size, pages_mask(size), &enc);
+	encode(map, file, strm, src, size, size, pages_mask(size), &enc);
 	return cluster_commit(map, file, slot, &enc, NULL, false);
 }
 
@@ -185,6 +185,7 @@ int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 
 	if (!blkmap_may_defer(map, len)) {
 		atomic_fetch_add_explicit(&map->active_writes, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 		waiter.error = write_inline(map, file, off, buf, len, out_done);
 		atomic_fetch_sub_explicit(&map->active_writes, 1, memory_order_relaxed);
 		return waiter.error;

@@ -250,6 +250,32 @@ static void compress_batch(struct recompressor *rc, void *arg)
 
 /* ---- putting in place ---- */
 
+/*
+ * When memory is used up, both have room in what the arena spares; it comes back when the old one
+ * is freed. Nobody else gets it, however much they write meanwhile.
+ */
+static int place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word)
+{
+	int error;
+
+	arena_use_spare(true);
+	error = encoded_place(rc->map, enc, out_word);
+	if (error == -ENOSPC && zs_trim(rc->map->data, 0) > 0)
+		error = encoded_place(rc->map, enc, out_word);
+	arena_use_spare(false);
+	return error;
+}
+
+/* What was freed goes back at once, before writers put it to use, until nothing spared is in use. */
+static void give_back(struct recompressor *rc)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(rc->map->arena, &arena);
+	if (arena.spare && arena.resident > arena.limit - arena.spare)
+		(void)zs_trim(rc->map->data, 0); /* nothing cached is as good */
+}
+
 static void count(atomic_uint_fast64_t *counter, uint64_t n)
 {
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
@@ -305,8 +331,8 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 		enc.len = (uint32_t)item->out_len;
 		enc.word =
 			slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
-		/* No room for both: the old one stays, and may be tried again. */
-		if (encoded_place(map, &enc, &word))
+		/* No room: the old one stays, and may be tried again. */
+		if (place(rc, &enc, &word))
 			return false;
 	}
 	write_lock(&lock->lock);
@@ -323,6 +349,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	}
 	rw_unlock(&lock->lock);
 	slot_release(map, old, 0);
+	give_back(rc);
 	if (better) {
 		count(&rc->done, 1);
 		count(&rc->saved, saved);
@@ -367,6 +394,7 @@ void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool com
 int recomp_init(struct blkmap *map, const struct blkmap_params *params, char error_text[256])
 {
 	struct recompressor *rc;
+	struct arena_stat arena;
 	int error;
 
 	if (!params->recompress)
@@ -388,6 +416,9 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->level = params->recompress_level;
 	rc->takes_dict = dict_is_taken(params->recompress);
 	rc->map = map;
+	arena_get_stat(map->arena, &arena);
+	if (arena.limit >= RECOMP_SPARE_SHARE * RECOMP_SPARE)
+		arena_set_spare(map->arena, RECOMP_SPARE);
 	/* A hundred ticks and more are left before an age would wrap. */
 	rc->tick_seconds = 1 + params->recompress_idle / 100;
 	rc->idle = params->recompress_idle / rc->tick_seconds;
@@ -403,6 +434,7 @@ void recomp_exit(struct blkmap *map)
 	if (!rc)
 		return;
 	dicts_exit(map);
+	arena_set_spare(map->arena, 0);
 	mutex_exit(&rc->pass_lock);
 	zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
 	zt_free(rc);
@@ -438,5 +470,6 @@ void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 	out_stat->recompress_kept = atomic_load_explicit(&rc->kept, memory_order_relaxed);
 	out_stat->recompress_saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
 	out_stat->recompress_passes = atomic_load_explicit(&rc->passes, memory_order_relaxed);
+	out_stat->recompress_pressures = atomic_load_explicit(&rc->pressures, memory_order_relaxed);
 	out_stat->recompress_pauses = atomic_load_explicit(&rc->pauses, memory_order_relaxed);
 }

@@ -21,6 +21,10 @@
 #define RECOMP_ITEMS 64u
 #define RECOMP_BYTES ZCOMP_MAX_UNIT
 
+/* Bytes spared so that recompression can begin when memory is used up; a 64th of the limit at most. */
+#define RECOMP_SPARE       (128 * KIB)
+#define RECOMP_SPARE_SHARE 64u
+
 /* One object on its way. */
 struct recomp_item {
 	uint64_t place; /* of its slot */
@@ -84,15 +88,16 @@ struct recompressor {
 	enum recomp_state state; /* guarded by lock */
 	bool stop; /* guarded by lock */
 	bool kicked; /* guarded by lock */
-	bool in_pass; /* a pass that was asked for; guarded by lock, as is the counter of passes */
+	bool in_pass; /* guarded by lock, as is the counter of passes */
 
 	/* Where the window for counting requests began; the thread's own. */
 	uint64_t window_ns, window_requests;
+	bool window_was_busy; /* the last one that is over */
 	uint64_t debt_ns; /* CPU time to be slept off; guarded by pass_lock */
 	void (*job)(struct recompressor *rc, void *arg); /* guarded by lock, as is its arg */
 	void *job_arg;
 
-	atomic_uint_fast64_t done, kept, saved, passes, pauses;
+	atomic_uint_fast64_t done, kept, saved, passes, pauses, pressures;
 };
 
 /* recompress.c; pass_lock held */

@@ -7,11 +7,19 @@
  * holds nothing that anybody waits for but the first thread. Both are owned by the blkmap and
  * joined by recomp_stop().
  *
+ * When memory is short, because of mem_limit= or, by the kernel's word (PSI), in the whole machine, all is
+ * recompressed however young, without pauses, and by the first thread itself. A write that finds no
+ * room waits for that a while (recomp_relieve()).
+ *
  * Locks: recomp.lock; nothing is called under it.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "blkmap/recompress.h"
 #include "util/alloc.h"
@@ -26,6 +34,19 @@
 /* Of one CPU, in percent. Slept off when so much has come together. */
 #define CPU_BUDGET_PCT 50u
 #define DEBT_MAX_NS    (20 * NS_PER_MS)
+
+/* Near mem_limit=: less than a 32nd of it is left, and less than so much. */
+#define SHORT_SHARE 32u
+#define SHORT_MAX   (64 * MIB)
+
+/* How long a write waits for room, at most: a pass that finds nothing ends much sooner. */
+#define RELIEVE_NS (10 * NS_PER_SEC)
+/* Saved so much, it is worth another try: two clusters that do not compress. */
+#define RELIEVE_BYTES (256 * KIB)
+
+/* Stalls of 150 ms in 2 s: the shortest window that needs no privilege. */
+#define PSI_FILE    "/proc/pressure/memory"
+#define PSI_TRIGGER "some 150000 2000000"
 
 static uint64_t now_ns(void)
 {
@@ -64,10 +85,12 @@ static bool requests_are_many(struct recompressor *rc)
 	uint64_t windows = max_u64(1, (now - rc->window_ns) / WINDOW_NS);
 	bool many = requests - rc->window_requests > windows * WINDOW_REQUESTS;
 
-	if (now - rc->window_ns >= WINDOW_NS) {
-		rc->window_ns = now;
-		rc->window_requests = requests;
-	}
+	/* A window that has only begun says nothing yet: the one before it does. */
+	if (now - rc->window_ns < WINDOW_NS)
+		return many || rc->window_was_busy;
+	rc->window_ns = now;
+	rc->window_requests = requests;
+	rc->window_was_busy = many;
 	return many;
 }
 
@@ -118,11 +141,36 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 	mutex_unlock(&rc->lock);
 }
 
+/* Some room may have come. */
+static void tell_waiters(struct recompressor *rc)
+{
+	mutex_lock(&rc->lock);
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	mutex_unlock(&rc->lock);
+}
+
+/*
+ * From here on who asks for a pass gets the next one. Who has asked before gets this one, whatever
+ * it was begun for.
+ */
+static void announce_pass(struct recompressor *rc, struct recomp_pass *pass)
+{
+	mutex_lock(&rc->lock);
+	if (rc->kicked) {
+		pass->forced = true;
+		pass->idle = 0;
+	}
+	rc->kicked = false;
+	rc->in_pass = true;
+	mutex_unlock(&rc->lock);
+}
+
 /* One look at all objects. False: stopped on the way. */
 static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 {
 	bool more = true, go_on;
 
+	announce_pass(rc, pass);
 	mutex_lock(&rc->pass_lock);
 	/* Somebody waits for a forced one: not at idle priority. */
 	rc->run_here = pass->forced;
@@ -131,6 +179,8 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	while (more && go_on) {
 		more = recomp_step(rc, pass);
 		go_on = pace(rc, pass);
+		if (pass->forced)
+			tell_waiters(rc);
 	}
 	recomp_pass_end(rc, pass, go_on);
 	rc->run_here = false;
@@ -141,19 +191,60 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	mutex_lock(&rc->lock);
 	rc->in_pass = false;
 	atomic_fetch_add_explicit(&rc->passes, 1, memory_order_relaxed);
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
 	mutex_unlock(&rc->lock);
 	return go_on;
 }
 
-/* A pass is about to begin, if anything is to be done; take the wish for one. */
-static bool take_kick(struct recompressor *rc)
+static bool limit_is_near(const struct blkmap *map)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(map->arena, &arena);
+	return arena.limit &&
+	       arena.resident + min_u64(arena.limit / SHORT_SHARE, SHORT_MAX) > arena.limit;
+}
+
+/* -1 where the kernel has none or does not let us: then only the limit counts. */
+static int psi_open(void)
+{
+	int fd = open(PSI_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, PSI_TRIGGER, strlen(PSI_TRIGGER) + 1) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Whether the trigger has fired since the last call. */
+static bool psi_fired(int fd)
+{
+	struct pollfd wanted = { .fd = fd, .events = POLLPRI };
+
+	return fd >= 0 && poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLPRI);
+}
+
+/* Memory is short: whatever can be had, without looking at the time. */
+static bool run_hard_pass(struct recompressor *rc)
+{
+	struct recomp_pass pass = { .forced = true };
+	bool go_on;
+
+	atomic_fetch_add_explicit(&rc->pressures, 1, memory_order_relaxed);
+	go_on = run_pass(rc, &pass);
+	/* Behind it: folding wants streams, which writers that wait for room may have. */
+	if (go_on)
+		blkmap_fold_idle(rc->map, 0);
+	return go_on;
+}
+
+static bool is_kicked(struct recompressor *rc)
 {
 	bool kicked;
 
 	mutex_lock(&rc->lock);
 	kicked = rc->kicked;
-	rc->kicked = false;
-	rc->in_pass = kicked;
 	mutex_unlock(&rc->lock);
 	return kicked;
 }
@@ -169,16 +260,28 @@ static void *recomp_thread(void *arg)
 	struct recompressor *rc = arg;
 	struct blkmap *map = rc->map;
 	uint64_t started = now_ns(), last_pass = started, seen_requests = 0;
+	int psi = psi_open();
 	bool leftovers = false;
+
+	rc->window_ns = started;
 
 	while (wait_until(rc, now_ns() + NS_PER_SEC, true)) {
 		uint64_t now = now_ns();
 		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
-		struct recomp_pass pass = { .idle = rc->idle, .forced = take_kick(rc) };
+		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
+		bool hard = psi_fired(psi) || limit_is_near(map);
 
 		atomic_store_explicit(&map->age_now,
 				      (unsigned)((now - started) / NS_PER_SEC / rc->tick_seconds),
 				      memory_order_relaxed);
+		if (hard && (pass.forced || leftovers || requests != seen_requests)) {
+			if (!run_hard_pass(rc))
+				break;
+			last_pass = now_ns();
+			seen_requests = requests;
+			leftovers = false;
+			continue;
+		}
 		/* Nothing has come since a pass that left nothing for later. */
 		if (!pass.forced && !leftovers && requests == seen_requests)
 			continue;
@@ -186,14 +289,14 @@ static void *recomp_thread(void *arg)
 			continue;
 		if (!pass.forced && requests_are_many(rc))
 			continue;
-		if (pass.forced)
-			pass.idle = 0;
 		if (!run_pass(rc, &pass))
 			break;
 		last_pass = now_ns();
 		seen_requests = requests;
 		leftovers = pass.nr_young > 0;
 	}
+	if (psi >= 0)
+		close(psi);
 	return NULL;
 }
 
@@ -311,4 +414,31 @@ uint64_t blkmap_recompress_kick(struct blkmap *map)
 	zt_lock_check(pthread_cond_broadcast(&rc->cond));
 	mutex_unlock(&rc->lock);
 	return passes;
+}
+
+uint64_t recomp_relieve(struct blkmap *map)
+{
+	struct recompressor *rc = map->recomp;
+	uint64_t until_ns = now_ns() + RELIEVE_NS, saved, before, passes;
+	struct timespec until = { .tv_sec = (time_t)(until_ns / NS_PER_SEC),
+				  .tv_nsec = (long)(until_ns % NS_PER_SEC) };
+
+	if (!rc || !rc->has_threads)
+		return 0;
+	mutex_lock(&rc->lock);
+	before = saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
+	passes = atomic_load_explicit(&rc->passes, memory_order_relaxed) + rc->in_pass;
+	rc->kicked = true;
+	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	while (!rc->stop && saved - before < RELIEVE_BYTES &&
+	       atomic_load_explicit(&rc->passes, memory_order_relaxed) <= passes) {
+		int error = pthread_cond_timedwait(&rc->cond, &rc->lock, &until);
+
+		saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
+		if (error == ETIMEDOUT)
+			break;
+		zt_lock_check(error);
+	}
+	mutex_unlock(&rc->lock);
+	return saved - before;
 }

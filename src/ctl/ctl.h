@@ -63,6 +63,7 @@ void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat);
 /** ctl_usage_print() - as one line */
 void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
 
+extern const struct ctl_command ctl_attr;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_du;
 extern const struct ctl_command ctl_recompress;

@@ -68,6 +68,7 @@ static const struct field fields[] = {
 	U64(recompress_saved, "bytes"),
 	U64(recompress_passes, "times"),
 	U64(recompress_pauses, "times"),
+	U64(recompress_pressures, "times"),
 	U64(dicts, NULL),
 	U64(dict_bytes, "bytes"),
 	U64(dict_objects, "clusters"),

@@ -369,6 +369,20 @@ static int parse_swap_reserve(PARSE_ARGS)
 	return 0;
 }
 
+static int parse_io_uring(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	if (strcmp(value, "on") == 0)
+		options->uring = TRANSPORT_URING_ON;
+	else if (strcmp(value, "auto") == 0)
+		options->uring = TRANSPORT_URING_AUTO;
+	else if (strcmp(value, "off") == 0)
+		options->uring = TRANSPORT_URING_OFF;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static int parse_allow_other(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -464,6 +478,9 @@ static const struct option_desc table[] = {
 	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM, at least 1m",
 	  "a 16th of RAM, 8m to 64m", "With swap: free memory to hold ready for writes",
 	  parse_swap_reserve, 0, 0 },
+	{ "io_uring", "WHEN", "on, off, auto", "auto",
+	  "Exchange requests with the kernel through rings, where it offers them", parse_io_uring,
+	  0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",
 	  parse_allow_other, 0, 1 },
 	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other,

@@ -17,6 +17,7 @@
 
 #include "fs/super.h"
 #include "fuse/fuse_ops.h"
+#include "fuse/transport.h"
 #include "util/compiler.h"
 
 /* What defaults and percentages depend on. */
@@ -68,6 +69,7 @@ struct options {
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;
+	enum transport_uring uring;
 	unsigned max_threads;
 
 	bool swap; /* fit to carry swap; swapmode.h */

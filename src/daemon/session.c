@@ -125,6 +125,7 @@ static int make_transport(struct session *s)
 		.nr_threads = s->options->max_threads,
 		.nr_spare = s->options->swap ? NR_SPARE_SWAP : NR_SPARE,
 		.clone_fd = s->options->clone_fd,
+		.uring = s->options->uring,
 	};
 	int error = transport_create(&s->front, &params, &s->transport);
 

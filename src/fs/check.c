@@ -121,7 +121,7 @@ static int walk_names(struct checker *check)
 	return 0;
 }
 
-static int check_links(const struct seen *seen, const struct inode_rec *rec)
+static int check_links(const struct super *sb, const struct seen *seen, const struct inode_rec *rec)
 {
 	uint32_t names = seen->ino == FS_ROOT_INO ? 1 : seen->names;
 	uint32_t links = names;
@@ -131,6 +131,8 @@ static int check_links(const struct seen *seen, const struct inode_rec *rec)
 		if (names == 0 && (rec->nr_pages > 0 || rec->tree_word != 0))
 			return ino_bad(seen->ino, "was removed and has entries");
 	}
+	if (!blkmap_setting_is_known(sb->map, rec->flags >> INODE_SETTING_SHIFT))
+		return ino_bad(seen->ino, "its compression setting is not the mount's");
 	if (rec->nlink != links)
 		return ino_bad(seen->ino, "its link count is wrong");
 	if (links == 0 && rec->nlookup == 0)
@@ -197,7 +199,7 @@ static int check_inodes(struct checker *check)
 
 		if (rec == NULL)
 			return ino_bad(ino, "is not live");
-		err = check_links(&check->seen[i], rec);
+		err = check_links(check->sb, &check->seen[i], rec);
 		if (!err)
 			err = check_content(check, ino, rec);
 	}

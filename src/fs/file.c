@@ -290,6 +290,8 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 	struct async_write *write = NULL;
 	struct blkmap_write_end map_end = { .done = async_done, .release = async_release };
 	struct blkmap_file file;
+	struct inode_rec *rec;
+	bool failed;
 	int err = write_begin(off, &len);
 
 	if (!err && len > 0 && fs_write_may_defer(sb, len))
@@ -304,14 +306,15 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 				       .cred = *cred,
 				       .flags = flags,
 				       .end = *end };
-	err = file_hold_covered(sb, ino, off, len, &write->rec);
+	err = file_hold_covered(sb, ino, off, len, &rec);
 	if (!err) {
-		err = file_may_write(sb, write->rec, off, buf, len);
-		if (!err && write_drops_capability(write->rec, flags))
+		err = file_may_write(sb, rec, off, buf, len);
+		if (!err && write_drops_capability(rec, flags))
 			err = -EAGAIN;
 		if (err)
 			inode_unlock(sb, ino);
 	}
+	write->rec = rec;
 	if (err == -EAGAIN) {
 		zt_free(write);
 		write_at_once(sb, cred, ino, off, buf, len, flags, end);
@@ -322,13 +325,17 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		async_release(write);
 		return;
 	}
-	file = inode_file(write->rec);
+	file = inode_file(rec);
 	inode_async_begin(write->lock);
 	map_end.arg = write;
 	map_end.release_arg = write;
 	map_end.keeps_bytes = end->release != NULL;
 	blkmap_write_async(sb->map, &file, off, buf, len, write_pref(flags), &map_end);
+	/* It may have ended here already; near a limit that is the rule. */
+	failed = inode_tail_is_dirty(rec);
 	inode_unlock(sb, ino);
+	if (failed)
+		file_cut_tail(sb, ino);
 }
 
 /* Under the exclusive lock. */

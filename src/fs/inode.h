@@ -64,8 +64,11 @@ enum { FS_ATIME, FS_MTIME, FS_CTIME, FS_BTIME, FS_NR_TIMES };
 #define INODE_HAS_CAPABILITY  (1u << 5) /* it has security.capability */
 #define INODE_HAS_ACL         (1u << 6) /* it has an access ACL */
 #define INODE_HAS_DEFAULT_ACL (1u << 7) /* it has a default ACL */
+/* Bits 8 to 15: the file's compression setting, see fs/settings.h; inherited. */
+#define INODE_SETTING_SHIFT   8u
+#define INODE_SETTING_MASK    (0xffu << INODE_SETTING_SHIFT)
 #define INODE_CHATTR          (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP | INODE_NOATIME)
-#define INODE_INHERITED       (INODE_NODUMP | INODE_NOATIME)
+#define INODE_INHERITED       (INODE_NODUMP | INODE_NOATIME | INODE_SETTING_MASK)
 
 /* inode_rec.aux of a regular file: made without a name, and may be given its first one */
 #define INODE_AUX_LINKABLE UINT64_C(1)

@@ -128,7 +128,8 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 	return (struct blkmap_file){
 		.tree = { .word = &rec->tree_word, .shape = &rec->tree_shape },
 		.nr_pages = &rec->nr_pages,
-		.order = rec->cluster_order,
+		.order = rec_load(&rec->cluster_order),
+		.setting = rec_load(&rec->flags) >> INODE_SETTING_SHIFT,
 	};
 }
 

@@ -46,7 +46,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 
 	blkmap_get_stat(sb->map, &map);
 	arena_get_stat(sb->arena, &arena);
-	memory = arena.limit ? arena.limit : ram_bytes();
+	memory = arena.limit ? arena.limit - arena.spare : ram_bytes();
 	/* As tmpfs: attributes take of the same room as inodes. */
 	files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
 
@@ -234,7 +234,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	stat_streams(&map.zcomp, out_stat);
 	stat_accel(&map, out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
-				 << inode_get(sb, FS_ROOT_INO)->cluster_order;
+				 << rec_load(&inode_get(sb, FS_ROOT_INO)->cluster_order);
 	if (blkmap_recompress_name(sb->map) != NULL)
 		snprintf(out_stat->recompress, sizeof(out_stat->recompress), "%s",
 			 blkmap_recompress_name(sb->map));
@@ -243,6 +243,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	out_stat->recompress_saved = map.recompress_saved;
 	out_stat->recompress_passes = map.recompress_passes;
 	out_stat->recompress_pauses = map.recompress_pauses;
+	out_stat->recompress_pressures = map.recompress_pressures;
 	out_stat->dicts = map.dicts;
 	out_stat->dict_bytes = map.dict_bytes;
 	out_stat->dict_objects = map.dict_objects;

@@ -99,6 +99,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 {
 	struct ztfuse_buffers *buffers = &req_front(req)->buffers;
 	void *buf;
+	bool own;
 	size_t done;
 	int error;
 
@@ -108,7 +109,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, -EINVAL);
 		return;
 	}
-	buf = buffers_get(buffers);
+	buf = ztfuse_reply_room(req, size);
+	own = buf != NULL;
+	if (!own)
+		buf = buffers_get(buffers);
 	if (!buf) {
 		reply_error(req, -ENOMEM);
 		return;
@@ -118,7 +122,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, error);
 	else
 		(void)fuse_reply_buf(req, buf, done);
-	buffers_put(buffers, buf);
+	if (!own)
+		buffers_put(buffers, buf);
 }
 
 /* Whether this write takes set-ID bits away that are there, which the kernel then must hear. */
@@ -144,7 +149,7 @@ static void write_reply(fuse_req_t req, int error, size_t done, size_t size, uns
 /* A write whose reply another thread may send. */
 struct deferred {
 	fuse_req_t req;
-	struct ztfuse_held *held; /* NULL: the request's buffer stays its thread's */
+	struct ztfuse_held *held;
 	size_t size;
 	unsigned flags;
 };
@@ -154,8 +159,6 @@ static void deferred_done(void *arg, int error, size_t done)
 	struct deferred *deferred = arg;
 
 	write_reply(deferred->req, error, done, deferred->size, deferred->flags);
-	if (!deferred->held)
-		zt_free(deferred);
 }
 
 /* After deferred_done(): nobody reads the request's bytes any more. */
@@ -167,12 +170,15 @@ static void deferred_release(void *arg)
 	zt_free(deferred);
 }
 
-/* False: no memory, and nothing has happened. */
+/*
+ * False: nothing has happened. Only a request that is held may be answered after its handler: the
+ * number by which its reply finds the kernel is the next request's as soon as its thread reads on.
+ */
 static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 			unsigned flags)
 {
 	const struct fs_cred cred = req_cred(req);
-	struct fs_write_end end = { .done = deferred_done };
+	struct fs_write_end end = { .done = deferred_done, .release = deferred_release };
 	struct deferred *deferred = zt_zalloc(sizeof(*deferred));
 
 	if (!deferred)
@@ -183,9 +189,11 @@ static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t 
 		.size = size,
 		.flags = flags,
 	};
+	if (!deferred->held) {
+		zt_free(deferred);
+		return false;
+	}
 	end.arg = deferred;
-	if (deferred->held)
-		end.release = deferred_release;
 	fs_write_async(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &end);
 	return true;
 }
@@ -210,7 +218,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
 	if (mode_changes)
-		ztfuse_attr_changed(req, ino);
+		notify_attr(req, ino);
 	write_reply(req, error, done, size, flags);
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fs/fileattr.h"
+#include "fs/settings.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 
@@ -140,6 +141,36 @@ static void ioctl_file_stat(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
 		(void)fuse_reply_ioctl(req, 0, &stat, sizeof(stat));
 }
 
+static void ioctl_get_attr(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
+{
+	struct ztmpfs_file_attr attr;
+	int error = -EINVAL;
+
+	if (out_bufsz >= sizeof(attr))
+		error = fs_get_settings(req_super(req), ino, &attr);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &attr, sizeof(attr));
+}
+
+static void ioctl_set_attr(fuse_req_t req, fuse_ino_t ino, const void *in_buf, size_t in_bufsz)
+{
+	struct fs_cred cred = { .uid = fuse_req_ctx(req)->uid };
+	struct ztmpfs_file_attr attr;
+	int error = -EINVAL;
+
+	if (in_bufsz >= sizeof(attr)) {
+		memcpy(&attr, in_buf, sizeof(attr));
+		if (attr.version == ZTMPFS_STAT_VERSION)
+			error = fs_set_settings(req_super(req), &cred, ino, &attr);
+	}
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_bufsz,
 	      size_t out_bufsz)
@@ -165,6 +196,12 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		break;
 	case ZTMPFS_IOC_FILE_STAT:
 		ioctl_file_stat(req, ino, out_bufsz);
+		break;
+	case ZTMPFS_IOC_GET_ATTR:
+		ioctl_get_attr(req, ino, out_bufsz);
+		break;
+	case ZTMPFS_IOC_SET_ATTR:
+		ioctl_set_attr(req, ino, in_buf, in_bufsz);
 		break;
 	default:
 		reply_error(req, -ENOTTY);

@@ -72,4 +72,30 @@ struct proto_statx_out {
 };
 static_assert(sizeof(struct proto_statx_out) == 288, "as the kernel takes it");
 
+/* 7.42: what a ring's entry is made of (struct fuse_uring_req_header), beside its payload. */
+struct proto_uring_ent {
+	uint64_t flags;
+	uint64_t commit_id;
+	uint32_t payload_sz;
+	uint32_t padding;
+	uint64_t reserved;
+};
+
+struct proto_uring_headers {
+	char in_out[128]; /* struct fuse_in_header, or fuse_out_header */
+	char op_in[128]; /* the fixed part of a request */
+	struct proto_uring_ent ent;
+};
+static_assert(sizeof(struct proto_uring_headers) == 288, "as the kernel takes it");
+
+/* 7.42: what a ring is told (struct fuse_uring_cmd_req), in the command's second half. */
+struct proto_uring_cmd {
+	uint64_t flags;
+	uint64_t commit_id;
+	uint16_t qid;
+	uint8_t padding[6];
+};
+
+enum { PROTO_URING_REGISTER = 1, PROTO_URING_COMMIT_AND_FETCH = 2 };
+
 #endif

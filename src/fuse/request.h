@@ -7,9 +7,9 @@
  * answered with "no" and nothing can be held.
  *
  * Answering later, from any thread: the handler calls ztfuse_hold() and, if that gave something,
- * returns without a reply. The request's bytes (the data of a WRITE) stay where they are. Later
- * somebody replies by libfuse's fuse_reply_...(), and after that calls ztfuse_release(), in this
- * order.
+ * returns without a reply. The request's bytes (the data of a WRITE) stay where they are until the
+ * reply. Later somebody replies by libfuse's fuse_reply_...(), and after that calls
+ * ztfuse_release(), in this order, and looks at neither in between.
  */
 #ifndef ZT_FUSE_REQUEST_H
 #define ZT_FUSE_REQUEST_H
@@ -37,10 +37,12 @@ bool ztfuse_req_is_tmpfile(fuse_req_t req);
 bool ztfuse_req_is_statx(fuse_req_t req);
 
 /**
- * ztfuse_attr_changed() - have the kernel ask for the attributes of @ino again
- * After a WRITE it forgets times and size alone, and would go on with the old mode.
+ * ztfuse_reply_room() - room for @size bytes of data in the reply, page-aligned; ZTFUSE_IO_MAX at
+ * most
+ * Nothing of the request is read any more. A reply from there is not copied on its way.
+ * Return: NULL where requests do not come through our transport.
  */
-void ztfuse_attr_changed(fuse_req_t req, fuse_ino_t ino);
+void *ztfuse_reply_room(fuse_req_t req, size_t size);
 
 /**
  * ztfuse_hold() - take over the request and its buffer

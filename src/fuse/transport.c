@@ -26,42 +26,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fuse/proto.h"
-#include "fuse/request.h"
-#include "fuse/shim.h"
+#include "fuse/transport_i.h"
+#include "fuse/uring.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
-#include "util/sizes.h"
 
 #define WAKE_SIGNAL   SIGUSR1
 #define WAKE_AGAIN_NS 20000000L
 
-/*
- * A buffer is read into so that the data of a WRITE begins on a page. The kernel refuses to be read
- * into less than it may send.
- */
-#define WRITE_HEAD  ((size_t)(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in)))
-#define BUFFER_LEAD ((size_t)ZT_PAGE_SIZE - WRITE_HEAD)
-#define BUFFER_ROOM(front) (WRITE_HEAD + (front)->io_max)
-#define BUFFER_SIZE(front) ((size_t)ZT_PAGE_SIZE + (front)->io_max)
-static_assert(WRITE_HEAD + ZTFUSE_SWAP_IO_MAX >= FUSE_MIN_READ_BUFFER &&
-		      WRITE_HEAD + ZTFUSE_IO_MAX >= FUSE_MIN_READ_BUFFER,
-	      "what the kernel asks for");
-
 /* What stays with a request when its buffer is trimmed: names, attributes, small writes. */
 #define BUFFER_KEEP ((size_t)64 * KIB)
-
-/* One request and its buffer; owned by a worker, by who holds it, or by the list of spare ones. */
-struct ztfuse_held {
-	struct transport *transport;
-	struct shim_request shim;
-	int fd; /* where it came from and its reply goes */
-	char *map; /* BUFFER_SIZE() bytes */
-	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
-	struct ztfuse_held *next; /* while spare */
-	bool cold; /* while spare: since the last trim */
-};
 
 enum worker_state {
 	WORKER_BUSY, /* or not there */
@@ -83,23 +58,6 @@ struct worker {
 	atomic_bool trim; /* it shall trim its buffer when it wakes; relaxed, asked for again */
 	_Atomic unsigned served; /* relaxed: tells transport_trim() who has been idle */
 	unsigned served_before; /* at the last trim; transport_trim()'s own */
-};
-
-struct transport {
-	struct ztfuse *front;
-	struct fuse_session *se;
-	struct transport_params params;
-	struct shim_terms terms;
-	struct ztfuse_held *reqs; /* nr_reqs, the table of libfuse's request numbers less 1 */
-	unsigned nr_reqs;
-	struct worker *workers; /* params.nr_threads */
-	unsigned nr_workers; /* that run; guarded by lock */
-	atomic_bool stop;
-	pthread_mutex_t lock;
-	pthread_cond_t ended_cond;
-	bool ended; /* guarded by lock */
-	int error; /* why; guarded by lock */
-	struct ztfuse_held *spare; /* guarded by lock */
 };
 
 /* The request whose handler runs in this thread, and its worker; NULL: none of ours. */
@@ -134,30 +92,53 @@ bool ztfuse_req_is_statx(fuse_req_t req)
 	return current && current->shim.opcode == PROTO_STATX;
 }
 
-void ztfuse_attr_changed(fuse_req_t req, fuse_ino_t ino)
+struct ztfuse_held *transport_spare_get(struct transport *t)
 {
-	(void)req;
-	/* Fails when the kernel does not know the inode any more: then it keeps nothing of it. */
-	if (current)
-		(void)fuse_lowlevel_notify_inval_inode(current->transport->se, ino, -1, 0);
+	struct ztfuse_held *req;
+
+	mutex_lock(&t->lock);
+	req = t->spare;
+	if (req) {
+		t->spare = req->next;
+		req->held = false;
+	}
+	mutex_unlock(&t->lock);
+	return req;
+}
+
+void transport_spare_put(struct ztfuse_held *req)
+{
+	struct transport *t = req->transport;
+
+	mutex_lock(&t->lock);
+	req->cold = false;
+	req->next = t->spare;
+	t->spare = req;
+	mutex_unlock(&t->lock);
+}
+
+static bool worker_hold(struct worker *w)
+{
+	struct transport *t = w->transport;
+	struct ztfuse_held *instead = transport_spare_get(t);
+
+	if (!instead)
+		return false;
+	mutex_lock(&t->lock);
+	w->req->held = true;
+	w->req = instead;
+	mutex_unlock(&t->lock);
+	return true;
 }
 
 struct ztfuse_held *ztfuse_hold(fuse_req_t req)
 {
-	struct worker *w = current_worker;
-	struct ztfuse_held *held = current, *instead;
+	struct ztfuse_held *held = current;
 
 	(void)req;
-	if (!w || !held)
+	if (!held)
 		return NULL;
-	mutex_lock(&w->transport->lock);
-	instead = w->transport->spare;
-	if (instead) {
-		w->transport->spare = instead->next;
-		w->req = instead;
-	}
-	mutex_unlock(&w->transport->lock);
-	if (!instead)
+	if (held->ring ? !uring_hold(held) : !current_worker || !worker_hold(current_worker))
 		return NULL;
 	current = NULL;
 	return held;
@@ -165,13 +146,18 @@ struct ztfuse_held *ztfuse_hold(fuse_req_t req)
 
 void ztfuse_release(struct ztfuse_held *held)
 {
-	struct transport *t = held->transport;
+	/* A ring's entry went back to the kernel with the reply. */
+	if (!held->ring)
+		transport_spare_put(held);
+}
 
-	mutex_lock(&t->lock);
-	held->cold = false;
-	held->next = t->spare;
-	t->spare = held;
-	mutex_unlock(&t->lock);
+void *ztfuse_reply_room(fuse_req_t req, size_t size)
+{
+	(void)req;
+	if (!current)
+		return NULL;
+	request_touched(current, size);
+	return request_payload(current);
 }
 
 /* Replies ----------------------------------------------------------------- */
@@ -199,8 +185,12 @@ static ssize_t hook_writev(int fd, struct iovec *iov, int count, void *userdata)
 		struct ztfuse_held *req = &t->reqs[header->unique - 1];
 
 		ZT_ASSERT(header->unique <= t->nr_reqs);
-		fd = req->fd;
+		/* Else its place may be another's by now. */
+		ZT_ASSERT(req == current || req->held || req->shim.opcode == FUSE_INIT);
 		shim_out(&t->terms, &req->shim, iov, count);
+		if (req->ring)
+			return uring_reply(req, iov, count);
+		fd = req->fd;
 		if (req->shim.opcode == FUSE_INIT)
 			front->kills_setid = t->terms.agreed & FUSE_HANDLE_KILLPRIV_V2;
 	}
@@ -235,19 +225,18 @@ static void *request_buf(const struct ztfuse_held *req)
 	return req->map + BUFFER_LEAD;
 }
 
-static void request_touched(struct ztfuse_held *req, size_t len)
+void request_touched(struct ztfuse_held *req, size_t len)
 {
 	if (len > atomic_load_explicit(&req->touched, memory_order_relaxed))
 		atomic_store_explicit(&req->touched, len, memory_order_relaxed);
 }
 
-static bool request_is_large(struct ztfuse_held *req)
+bool request_is_large(struct ztfuse_held *req)
 {
 	return atomic_load_explicit(&req->touched, memory_order_relaxed) > BUFFER_KEEP;
 }
 
-/* By the request's owner, or while it is spare. */
-static void request_trim(struct ztfuse_held *req)
+void request_trim(struct ztfuse_held *req)
 {
 	/* Fails for a wrong range only. */
 	(void)madvise(req->map + BUFFER_KEEP,
@@ -273,9 +262,9 @@ static bool passes(ssize_t error)
 	return error == -EINTR || error == -EAGAIN || error == -ENOENT;
 }
 
-static void request_serve(struct transport *t, struct ztfuse_held *req, size_t len)
+void request_serve(struct transport *t, struct ztfuse_held *req, void *msg, size_t len)
 {
-	struct fuse_buf buf = { .mem = request_buf(req), .size = len };
+	struct fuse_buf buf = { .mem = msg, .size = len };
 	const uint64_t token = (uint64_t)(req - t->reqs) + 1;
 
 	if (shim_in(&t->terms, &req->shim, buf.mem, len, token) != SHIM_SERVE)
@@ -296,7 +285,7 @@ int transport_serve_init(struct transport *t)
 			len = request_receive(t, req, fd);
 		while (passes(len));
 		if (len > 0)
-			request_serve(t, req, (size_t)len);
+			request_serve(t, req, request_buf(req), (size_t)len);
 	}
 	if (t->front->initialised && !fuse_session_exited(t->se))
 		return 0;
@@ -316,7 +305,7 @@ static bool worker_step(struct worker *w, int *out_error)
 		len = request_receive(t, w->req, w->fd);
 	atomic_store_explicit(&w->state, WORKER_BUSY, memory_order_relaxed);
 	if (len > 0) {
-		request_serve(t, w->req, (size_t)len);
+		request_serve(t, w->req, request_buf(w->req), (size_t)len);
 		atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
 		return true;
 	}
@@ -327,6 +316,16 @@ static bool worker_step(struct worker *w, int *out_error)
 	}
 	*out_error = (int)len;
 	return false;
+}
+
+void transport_ended(struct transport *t, int error)
+{
+	mutex_lock(&t->lock);
+	if (!t->ended)
+		t->error = error;
+	t->ended = true;
+	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	mutex_unlock(&t->lock);
 }
 
 static void *worker_thread(void *arg)
@@ -340,11 +339,8 @@ static void *worker_thread(void *arg)
 		;
 	mutex_lock(&t->lock);
 	w->done = true;
-	if (!t->ended)
-		t->error = error;
-	t->ended = true;
-	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
 	mutex_unlock(&t->lock);
+	transport_ended(t, error);
 	return NULL;
 }
 
@@ -432,12 +428,12 @@ static void worker_join(struct worker *w)
 	worker_close(w, fuse_session_fd(t->se));
 }
 
-static int start_workers(struct transport *t)
+static int start_workers(struct transport *t, unsigned wanted)
 {
 	unsigned nr = 0;
 	int error = 0;
 
-	while (nr < t->params.nr_threads && !error) {
+	while (nr < wanted && !error) {
 		error = worker_start(&t->workers[nr], nr);
 		if (!error)
 			nr++;
@@ -445,8 +441,8 @@ static int start_workers(struct transport *t)
 	if (nr == 0)
 		return error;
 	if (error)
-		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr,
-		       t->params.nr_threads, strerror(-error));
+		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr, wanted,
+		       strerror(-error));
 	mutex_lock(&t->lock);
 	t->nr_workers = nr;
 	mutex_unlock(&t->lock);
@@ -471,26 +467,68 @@ static void prepare_signal(void)
 	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
 }
 
+static bool uring_agreed(const struct transport *t)
+{
+	return t->terms.agreed & PROTO_OVER_IO_URING;
+}
+
+/* Rings where they were agreed on and can be had, and one thread for what comes beside them. */
+static int start_serving(struct transport *t)
+{
+	struct uring *uring = NULL;
+	int error;
+
+	if (uring_agreed(t)) {
+		error = uring_start(t, &uring);
+		if (error)
+			zt_log(ZT_LOG_WARN, "io_uring: rings cannot be made, /dev/fuse is read: %s",
+			       strerror(-error));
+	} else if (t->params.uring == TRANSPORT_URING_ON && !t->uring_error) {
+		zt_log(ZT_LOG_WARN, "io_uring: the kernel does not offer it (see the parameter "
+				    "enable_uring of its module fuse), /dev/fuse is read");
+	}
+	mutex_lock(&t->lock);
+	t->uring = uring;
+	mutex_unlock(&t->lock);
+	return start_workers(t, uring ? 1 : t->params.nr_threads);
+}
+
+static void stop_serving(struct transport *t, unsigned nr_workers)
+{
+	struct uring *uring;
+
+	mutex_lock(&t->lock);
+	uring = t->uring;
+	t->uring = NULL; /* from here on transport_trim() leaves them alone */
+	t->nr_workers = 0;
+	mutex_unlock(&t->lock);
+	atomic_store(&t->stop, true);
+	fuse_session_exit(t->se);
+	if (uring)
+		uring_stop(uring);
+	for (unsigned i = 0; i < nr_workers; i++)
+		worker_join(&t->workers[i]);
+	t->stopped_uring = uring;
+}
+
 int transport_run(struct transport *t)
 {
 	unsigned nr;
 	int error;
 
 	prepare_signal();
-	error = start_workers(t);
-	if (error)
+	error = start_serving(t);
+	if (error) {
+		stop_serving(t, 0);
 		return error;
+	}
 	mutex_lock(&t->lock);
 	while (!t->ended)
 		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
 	error = t->error;
 	nr = t->nr_workers;
-	t->nr_workers = 0; /* from here on transport_trim() leaves them alone */
 	mutex_unlock(&t->lock);
-	atomic_store(&t->stop, true);
-	fuse_session_exit(t->se);
-	for (unsigned i = 0; i < nr; i++)
-		worker_join(&t->workers[i]);
+	stop_serving(t, nr);
 	return error;
 }
 
@@ -521,6 +559,8 @@ void transport_trim(struct transport *t)
 	mutex_lock(&t->lock);
 	for (unsigned i = 0; i < t->nr_workers; i++)
 		trim_worker(&t->workers[i]);
+	if (t->uring)
+		uring_trim(t->uring);
 	for (struct ztfuse_held *req = t->spare; req; req = req->next) {
 		if (req->cold && request_is_large(req))
 			request_trim(req);
@@ -551,6 +591,24 @@ static int make_requests(struct transport *t)
 	return 0;
 }
 
+/* INIT is asked for rings only where they can be had. */
+static void ask_for_uring(struct transport *t)
+{
+	t->uring_error = uring_possible();
+	if (!t->uring_error)
+		t->terms.wanted |= PROTO_OVER_IO_URING;
+	else if (t->params.uring == TRANSPORT_URING_ON)
+		zt_log(ZT_LOG_WARN, "io_uring: cannot be used here, /dev/fuse is read: %s",
+		       strerror(-t->uring_error));
+}
+
+static unsigned nr_ring_requests(const struct transport *t)
+{
+	if (!(t->terms.wanted & PROTO_OVER_IO_URING))
+		return 0;
+	return uring_nr_rings(t->params.nr_threads);
+}
+
 int transport_create(struct ztfuse *front, const struct transport_params *params,
 		     struct transport **out_transport)
 {
@@ -569,7 +627,9 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 		t->terms.wanted |= PROTO_DIRECT_IO_ALLOW_MMAP;
 	mutex_init(&t->lock);
 	zt_lock_check(pthread_cond_init(&t->ended_cond, NULL));
-	t->nr_reqs = params->nr_threads + params->nr_spare;
+	if (params->uring != TRANSPORT_URING_OFF)
+		ask_for_uring(t);
+	t->nr_reqs = params->nr_threads + params->nr_spare + nr_ring_requests(t);
 	t->workers = zt_zalloc(params->nr_threads * sizeof(*t->workers));
 	if (!t->workers || make_requests(t) != 0) {
 		transport_destroy(t);
@@ -611,6 +671,7 @@ void transport_destroy(struct transport *t)
 		return;
 	if (t->front->transport)
 		super_set_tick(t->front->sb, NULL, NULL);
+	uring_destroy(t->stopped_uring);
 	if (t->reqs)
 		for (unsigned i = 0; i < t->nr_reqs; i++)
 			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));

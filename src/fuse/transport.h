@@ -21,10 +21,17 @@
 
 struct transport; /* one per session */
 
+enum transport_uring {
+	TRANSPORT_URING_OFF,
+	TRANSPORT_URING_AUTO, /* where they can be had, without a word where not */
+	TRANSPORT_URING_ON, /* where they can be had; else with a warning */
+};
+
 struct transport_params {
 	unsigned nr_threads; /* at least 1 */
 	unsigned nr_spare; /* how many requests may be held at once (request.h) */
 	bool clone_fd; /* a channel of its own for each thread */
+	enum transport_uring uring; /* rings instead of the channel (uring.h) */
 	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
 	ssize_t (*read)(int fd, void *buf, size_t size, void *userdata);
 	ssize_t (*writev)(int fd, struct iovec *iov, int count, void *userdata);

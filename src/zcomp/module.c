@@ -4,8 +4,14 @@
  *
  * The file is opened once; owner, permissions, folder and shape are checked by that descriptor, and
  * it is what the dynamic loader gets to see, as /proc/self/fd/N. So nobody can exchange it in
- * between. The descriptor stays open for as long as the module is loaded, since the loader takes a
- * name that it has seen for the file that it has loaded. No locks. It prints nothing.
+ * between.
+ *
+ * The loader takes a name that it has seen for the file that it has loaded, under every name that
+ * it was given for it. So a file is loaded once, however often it is opened, and its descriptor
+ * stays open for as long as the loader has it: the number then stands for no other file.
+ *
+ * Locks: modules_lock, for the list of what is loaded and for the loader's calls. Nothing is taken
+ * under it, as long as a module's constructors leave it alone. It prints nothing.
  */
 #include "zcomp/module.h"
 
@@ -15,12 +21,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "util/alloc.h"
+#include "util/lock.h"
 #include "zcomp/registry.h"
 
 /* A table without anything optional ends here. */
@@ -30,11 +38,19 @@
 /* More would be no file that a linker made: 56 bytes each. */
 #define ELF_MAX_HEADERS 256
 
+/* One loaded file. */
 struct zcomp_module {
 	struct zcomp_ops ops; /* what the module has, and NULL for the rest */
 	void *handle; /* of dlopen() */
 	int fd;
+	dev_t dev; /* with ino: which file it is */
+	ino_t ino;
+	unsigned nr_users; /* 0: the loader would not let go of it */
+	struct zcomp_module *next;
 };
+
+static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct zcomp_module *modules; /* guarded by modules_lock, as is nr_users */
 
 const char *zcomp_module_dir = ZCOMP_MODULE_DIR;
 
@@ -227,18 +243,14 @@ static const char *loader_says(const char *self)
 										  : text;
 }
 
-static int load(struct zcomp_module *module, const char *name, const char *path,
-		char error_text[ZCOMP_ERROR_TEXT])
+/* The table of what is mapped, checked. */
+static int read_table(struct zcomp_module *module, const char *path,
+		      char error_text[ZCOMP_ERROR_TEXT])
 {
 	const struct zcomp_ops *(*get_table)(void);
-	char self[32], sentence[ZCOMP_ERROR_TEXT];
+	char sentence[ZCOMP_ERROR_TEXT];
 	int error;
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", module->fd);
-	module->handle = dlopen(self, RTLD_NOW | RTLD_LOCAL);
-	if (!module->handle)
-		return refuse(error_text, -ENOEXEC, "module %.100s: %.140s", path,
-			      loader_says(self));
 	/* The way that POSIX names to make a function of an object pointer. */
 	*(void **)&get_table = dlsym(module->handle, ZCOMP_MODULE_SYMBOL);
 	if (!get_table)
@@ -250,7 +262,104 @@ static int load(struct zcomp_module *module, const char *name, const char *path,
 	error = zcomp_check_ops(&module->ops, sentence);
 	if (error)
 		return refuse(error_text, error, "module %.100s: %.140s", path, sentence);
-	return check_name(&module->ops, name, path, error_text);
+	return 0;
+}
+
+/*
+ * Ends the loader's use of a file that nobody uses. Some files stay: they ask for it, or hold
+ * something that cannot be taken back. Then the descriptor must stay, too.
+ * Return: whether it is gone, and its descriptor closed.
+ */
+static bool unload_locked(struct zcomp_module *module)
+{
+	char self[32];
+	void *kept = NULL;
+
+	if (module->handle) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", module->fd);
+		(void)dlclose(module->handle); /* what remains is seen by the next line */
+		kept = dlopen(self, RTLD_NOW | RTLD_NOLOAD);
+	}
+	module->handle = kept;
+	if (kept)
+		return false;
+	close(module->fd);
+	return true;
+}
+
+static struct zcomp_module *find_loaded_locked(const struct stat *st)
+{
+	struct zcomp_module *module = modules;
+
+	while (module && (module->dev != st->st_dev || module->ino != st->st_ino))
+		module = module->next;
+	return module;
+}
+
+/* A module without users goes, if the loader lets go of it. */
+static void forget_locked(struct zcomp_module *module)
+{
+	struct zcomp_module **at = &modules;
+
+	if (module->nr_users > 0 || !unload_locked(module))
+		return;
+	while (*at != module)
+		at = &(*at)->next;
+	*at = module->next;
+	zt_free(module);
+}
+
+/* Maps a file that is not loaded yet; the descriptor is the module's on success. */
+static int map_locked(int fd, const struct stat *st, const char *path,
+		      char error_text[ZCOMP_ERROR_TEXT], struct zcomp_module **out_module)
+{
+	struct zcomp_module *module = zt_zalloc(sizeof(*module));
+	char self[32];
+	int error;
+
+	if (!module)
+		return refuse(error_text, -ENOMEM, "module %.150s: out of memory", path);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	module->handle = dlopen(self, RTLD_NOW | RTLD_LOCAL);
+	if (!module->handle) {
+		error = refuse(error_text, -ENOEXEC, "module %.100s: %.140s", path,
+			       loader_says(self));
+		zt_free(module);
+		return error;
+	}
+	module->fd = fd;
+	module->dev = st->st_dev;
+	module->ino = st->st_ino;
+	module->next = modules;
+	modules = module;
+	*out_module = module;
+	return 0;
+}
+
+/* @fd is closed, or the module's, whatever happens. */
+static int load_locked(int fd, const struct stat *st, const char *name, const char *path,
+		       char error_text[ZCOMP_ERROR_TEXT], struct zcomp_module **out_module)
+{
+	struct zcomp_module *module = find_loaded_locked(st);
+	int error = module ? 0 : map_locked(fd, st, path, error_text, &module);
+
+	/* What is loaded has a descriptor of its own. */
+	if (error || module->fd != fd)
+		close(fd);
+	if (error)
+		return error;
+	/* With users its table is known to be good. */
+	if (module->nr_users == 0)
+		error = read_table(module, path, error_text);
+	if (!error)
+		error = check_name(&module->ops, name, path, error_text);
+	if (error) {
+		forget_locked(module);
+		return error;
+	}
+	module->nr_users++;
+	*out_module = module;
+	return 0;
 }
 
 static int no_such_module(const char *name, const char *path, int error,
@@ -265,13 +374,27 @@ static int no_such_module(const char *name, const char *path, int error,
 		      zcomp_ops_list(list, sizeof(list)), zcomp_module_dir);
 }
 
+/* All that can be seen before anything of it runs. */
+static int check_file(int fd, const char *path, char error_text[ZCOMP_ERROR_TEXT],
+		      struct stat *out_st)
+{
+	int error;
+
+	if (fstat(fd, out_st) != 0)
+		return refuse(error_text, -errno, "module %.150s: %s", path, strerror(errno));
+	if (!S_ISREG(out_st->st_mode))
+		return refuse(error_text, -ENOEXEC, "module %.150s: is no regular file", path);
+	error = check_trusted(fd, path, out_st, error_text);
+	return error ? error : check_complete(fd, path, out_st, error_text);
+}
+
 int zcomp_module_open(const char *name, char error_text[ZCOMP_ERROR_TEXT],
 		      struct zcomp_module **out_module)
 {
-	struct zcomp_module *module;
+	struct zcomp_module *module = NULL;
 	char path[PATH_MAX], list[96];
 	struct stat st;
-	int error = zcomp_module_path(name, path, sizeof(path));
+	int fd, error = zcomp_module_path(name, path, sizeof(path));
 
 	if (error == -EINVAL)
 		return refuse(error_text, -ENOENT,
@@ -280,41 +403,32 @@ int zcomp_module_open(const char *name, char error_text[ZCOMP_ERROR_TEXT],
 			      name, zcomp_ops_list(list, sizeof(list)));
 	if (error)
 		return refuse(error_text, error, "module %.150s: %s", name, strerror(-error));
-	module = zt_zalloc(sizeof(*module));
-	if (!module)
-		return refuse(error_text, -ENOMEM, "module %.150s: out of memory", path);
 	/* A fifo must not be waited for. */
-	module->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (module->fd < 0)
-		error = no_such_module(name, path, -errno, error_text);
-	else if (fstat(module->fd, &st) != 0)
-		error = no_such_module(name, path, -errno, error_text);
-	else if (!S_ISREG(st.st_mode))
-		error = refuse(error_text, -ENOEXEC, "module %.150s: is no regular file", path);
-	if (!error)
-		error = check_trusted(module->fd, path, &st, error_text);
-	if (!error)
-		error = check_complete(module->fd, path, &st, error_text);
-	if (!error)
-		error = load(module, name, path, error_text);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return no_such_module(name, path, -errno, error_text);
+	error = check_file(fd, path, error_text, &st);
 	if (error) {
-		zcomp_module_close(module);
+		close(fd);
 		return error;
 	}
-	*out_module = module;
-	return 0;
+	mutex_lock(&modules_lock);
+	error = load_locked(fd, &st, name, path, error_text, &module);
+	mutex_unlock(&modules_lock);
+	if (!error)
+		*out_module = module;
+	return error;
 }
 
 void zcomp_module_close(struct zcomp_module *module)
 {
 	if (!module)
 		return;
-	/* What the loader cannot unload it keeps: nothing to do about it. */
-	if (module->handle)
-		(void)dlclose(module->handle);
-	if (module->fd >= 0)
-		close(module->fd);
-	zt_free(module);
+	mutex_lock(&modules_lock);
+	ZT_ASSERT(module->nr_users > 0);
+	module->nr_users--;
+	forget_locked(module);
+	mutex_unlock(&modules_lock);
 }
 
 const struct zcomp_ops *zcomp_module_ops(const struct zcomp_module *module)

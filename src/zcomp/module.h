@@ -2,8 +2,9 @@
 /*
  * module.h - algorithms that are not built in: shared objects, checked before they are loaded.
  *
- * Locks: none of this layer's; the dynamic loader has its own. A module's constructors run in the
- * call that opens it, its destructors in the one that closes it.
+ * Locks: one for all modules, held while files are loaded and unloaded. A module's constructors run
+ * in the call that opens it, its destructors in the last one that closes it; neither may call these
+ * functions. A file is loaded once, however often it is opened.
  */
 #ifndef ZT_ZCOMP_MODULE_H
 #define ZT_ZCOMP_MODULE_H

@@ -185,6 +185,37 @@ START_TEST(test_limit_refuses_growth_and_nothing_else)
 }
 END_TEST
 
+START_TEST(test_what_is_spared_is_for_those_who_may_use_it)
+{
+	ref_t run = run_alloc(64);
+	uint64_t before = resident();
+	struct arena_stat stat;
+
+	arena_set_limit(arena, before + 10 * ZT_PAGE_SIZE);
+	arena_set_spare(arena, 4 * ZT_PAGE_SIZE);
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_eq(stat.limit, before + 10 * ZT_PAGE_SIZE);
+	ck_assert_uint_eq(stat.spare, 4 * ZT_PAGE_SIZE);
+	ck_assert_int_eq(arena_populate(arena, run, 7), -ENOSPC);
+	ck_assert_int_eq(arena_populate(arena, run, 6), 0);
+	arena_use_spare(true);
+	ck_assert_int_eq(arena_populate(arena, page_of(run, 6), 5), -ENOSPC);
+	ck_assert_int_eq(arena_populate(arena, page_of(run, 6), 4), 0);
+	arena_use_spare(false);
+	ck_assert_int_eq(arena_populate(arena, page_of(run, 10), 1), -ENOSPC);
+	arena_punch(arena, run, 10);
+	/* More than there is, or of no limit: nothing is spared. */
+	arena_set_limit(arena, 4 * ZT_PAGE_SIZE);
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_eq(stat.spare, 0);
+	arena_set_limit(arena, 0);
+	ck_assert_int_eq(arena_populate(arena, run, 20), 0);
+	arena_punch(arena, run, 20);
+	arena_run_free(arena, run);
+	ck_assert_uint_eq(resident(), before);
+}
+END_TEST
+
 START_TEST(test_limit_too_small_for_the_superblock_is_refused)
 {
 	struct arena_params params = { .reserve = 8 * MIB, .limit = ZT_PAGE_SIZE - 1 };
@@ -350,6 +381,7 @@ int main(void)
 	tcase_add_test(tc, test_punched_page_reads_as_zero_when_populated_again);
 	tcase_add_test(tc, test_resident_pages_are_exactly_the_populated_ones);
 	tcase_add_test(tc, test_limit_refuses_growth_and_nothing_else);
+	tcase_add_test(tc, test_what_is_spared_is_for_those_who_may_use_it);
 	tcase_add_test(tc, test_limit_too_small_for_the_superblock_is_refused);
 	tcase_add_test(tc, test_limit_forbids_a_page_of_the_page_map_too);
 	tcase_add_test(tc, test_populate_fails_with_enomem_when_told_to);

@@ -29,6 +29,7 @@ struct bm_config {
 	unsigned order;
 	const char *compress;
 	enum blkmap_accel accel;
+	struct zcomp_accel_params accel_params; /* engines 0: two */
 	uint64_t limit; /* of memory */
 	uint64_t max_pages;
 	const char *recompress;
@@ -46,7 +47,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.level = ZCOMP_LEVEL_DEFAULT,
 		.nr_streams = 12,
 		.accel = config->accel,
-		.accel_params = { .engines = 2 },
+		.accel_params = config->accel_params,
 		.max_pages = config->max_pages,
 		.recompress = config->recompress,
 		.recompress_level =
@@ -57,6 +58,8 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	struct bm_file *record;
 	char text[256];
 
+	if (!params.accel_params.engines)
+		params.accel_params.engines = 2;
 	ck_assert_int_eq(arena_create(&arena_params, &bm->arena), 0);
 	ck_assert_int_eq(zs_pool_create(bm->arena, &pool_params, &bm->meta), 0);
 	params.arena = bm->arena;
@@ -69,6 +72,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	bm->file.tree.shape = &record->shape;
 	bm->file.nr_pages = &record->nr_pages;
 	bm->file.order = config->order;
+	bm->file.setting = BLKMAP_SETTING_DEFAULT;
 }
 
 static inline void bm_check(struct bm *bm)

@@ -182,6 +182,7 @@ START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
 	struct options o;
 	struct options_error error;
 	char dir[] = "options-test.XXXXXX", path[256], list[300], cwd[128];
+	const char *const module_dir = zcomp_module_dir;
 	FILE *file;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -210,6 +211,7 @@ START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
 	options_free(&o);
 	unlink(path);
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/m"), -EINVAL);
+	zcomp_module_dir = module_dir;
 	rmdir(dir);
 }
 END_TEST
@@ -346,6 +348,16 @@ START_TEST(test_cache_and_threads_are_taken)
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_NEVER);
 	ck_assert_uint_eq(o.max_threads, 1000);
 	ck_assert(o.clone_fd);
+	ck_assert_int_eq(o.uring, TRANSPORT_URING_AUTO);
+	options_free(&o);
+	good("io_uring=on", &o);
+	ck_assert_int_eq(o.uring, TRANSPORT_URING_ON);
+	options_free(&o);
+	good("io_uring=off", &o);
+	ck_assert_int_eq(o.uring, TRANSPORT_URING_OFF);
+	options_free(&o);
+	good("io_uring=auto", &o);
+	ck_assert_int_eq(o.uring, TRANSPORT_URING_AUTO);
 	options_free(&o);
 	good("cache=never,cache=writeback", &o);
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
@@ -449,6 +461,7 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "max_threads=0", "1 to 1000" },
 		{ "max_threads=1001", "1 to 1000" },
 		{ "max_threads=x", "1 to 1000" },
+		{ "io_uring=maybe", "on, off, auto" },
 		{ "max_threads=", "1 to 1000" },
 		{ "fsname=", "not empty" },
 		{ "ro=1", "without a value" },

@@ -3,6 +3,7 @@
  * test_stress.c - many threads in the same directories and files; listings while names come and go.
  * Afterwards the walkers agree, and when everything is removed nothing is left.
  */
+#include "fs/xattr.h"
 #include "tests/fs/fixture.h"
 
 #include <linux/falloc.h>
@@ -208,6 +209,74 @@ static void op_rename(struct worker *me, ino_nr dir, const char *name)
 	fs_forget(sb, to, 1);
 }
 
+/* Values are of one byte each, so that half of one and half of another are noticed. */
+static void use_value(struct worker *me, ino_nr ino, const char *attr)
+{
+	char buf[3000];
+	size_t len = pick(me, sizeof(buf));
+	int err;
+
+	memset(buf, (int)pick(me, 256), sizeof(buf));
+	switch (pick(me, 3)) {
+	case 0:
+		err = fs_setxattr(sb, ino, attr, buf, len, 0);
+		break;
+	case 1:
+		err = fs_removexattr(sb, ino, attr);
+		break;
+	default:
+		err = fs_getxattr(sb, ino, attr, buf, sizeof(buf), &len);
+		if (!err && len > 0 && memcmp(buf, buf + 1, len - 1) != 0)
+			surprise("torn attribute", -EUCLEAN);
+	}
+	if (err && err != -ENODATA)
+		surprise("attribute", err);
+}
+
+/* u::rwx, user 1 rwx, g::r-x, mask rwx, o::--- */
+static const unsigned char some_acl[] = {
+	2, 0, 0,   0,   1,   0,   7,  0, 255, 255, 255, 255, 2,   0,   7,
+	0, 1, 0,   0,   0,   4,   0,  5, 0,   255, 255, 255, 255, 16,  0,
+	7, 0, 255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255,
+};
+
+static void op_attributes(struct worker *me, ino_nr dir, const char *name)
+{
+	static const char *const attrs[] = { "user.a", "user.b", "security.capability",
+					     "trusted.long.name" };
+	struct fs_entry entry;
+	char list[256];
+	size_t len;
+	int err = 0;
+
+	switch (pick(me, 8)) {
+	case 0:
+		err = fs_setxattr(sb, dir, "system.posix_acl_default", some_acl, sizeof(some_acl),
+				  0);
+		break;
+	case 1:
+		err = fs_removexattr(sb, dir, "system.posix_acl_default");
+		break;
+	case 2:
+		err = fs_setxattr(sb, dir, "system.posix_acl_access", some_acl, sizeof(some_acl),
+				  0);
+		break;
+	case 3:
+		err = fs_listxattr(sb, dir, true, list, sizeof(list), &len);
+		break;
+	case 4:
+		use_value(me, dir, attrs[pick(me, ARRAY_SIZE(attrs))]);
+		break;
+	default:
+		if (fs_lookup(sb, dir, name, &entry) != 0)
+			break;
+		use_value(me, entry.ino, attrs[pick(me, ARRAY_SIZE(attrs))]);
+		fs_forget(sb, entry.ino, 1);
+	}
+	if (err)
+		surprise("attributes", err);
+}
+
 struct given {
 	unsigned nr;
 	ino_nr inos[40];
@@ -249,7 +318,7 @@ static void *work_on_names(void *arg)
 		char name[64];
 
 		name_of(me, name);
-		switch (pick(me, 8)) {
+		switch (pick(me, 9)) {
 		case 0:
 		case 1:
 			op_create(me, dir, name);
@@ -269,6 +338,9 @@ static void *work_on_names(void *arg)
 			break;
 		case 7:
 			op_list(dir);
+			break;
+		case 8:
+			op_attributes(me, dir, name);
 			break;
 		}
 		fs_forget(sb, dir, 1);

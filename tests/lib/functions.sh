@@ -3,7 +3,8 @@
 # functions.sh - what the tests that mount share. Sourced at their top; they run in the top build folder.
 #
 #   need_fuse             skip the test where nothing can be mounted here
-#   zt_start OPTIONS      mount at $MNT (daemon in the foreground, as this shell's child $PID)
+#   zt_start OPTIONS      mount at $MNT (daemon in the foreground, as this shell's child $PID); the environment's
+#                         ZT_MORE_OPTIONS are added
 #   zt_stop               unmount; the daemon must end with 0 and leave nothing
 #   fail, skip            end the test with a sentence
 #
@@ -169,7 +170,7 @@ is_serving()
 # zt_start OPTIONS [ARGUMENT...] - mount at $MNT; OPTIONS may be empty
 zt_start()
 {
-  options=${1:-rw}
+  options=${1:-rw}${ZT_MORE_OPTIONS:+,$ZT_MORE_OPTIONS}
   shift
   "$ZTMPFS" -f -o "$options" "$@" ztmpfs-test "$MNT" >>"$TMP/daemon.log" 2>&1 &
   PID=$!

@@ -7,9 +7,12 @@
  *
  * MODE: buffered direct mmap (default: all three, mixed call by call)
  *
- * Each file is divided into stripes of an odd size, so that processes share pages and clusters. A
- * byte belongs to one process, which knows what it has to be and checks it after each operation; the
- * page around it changes all the time. Each process also has a file of its own, where it truncates,
+ * Each shared file is divided into stripes. A byte belongs to one process, which knows what it has to
+ * be and checks it after each operation; what is around it changes all the time. Stripes of the first
+ * file (buffered and mapped) and the second one (buffered and direct) have an odd size, so that
+ * processes share pages; those of the third (all modes) are pages: O_DIRECT beside a shared mapping
+ * of the same page is defined nowhere, since a page that is read for the mapping in the middle of a
+ * direct write is written back later with what was there before. Each process also has a file of its own, where it truncates,
  * punches, allocates and copies too. At the end everything is compared twice, the second time with
  * the caches dropped as far as that is allowed.
  *
@@ -30,7 +33,7 @@
 #include <unistd.h>
 
 #define NR_SHARED   3u
-#define STRIPE      1021u /* a prime: no two stripes begin alike in their pages */
+#define ODD_STRIPE  1021u /* a prime: no two stripes begin alike in their pages */
 #define SHARED_SIZE (2u << 20)
 #define OWN_SIZE    (1u << 20)
 #define MAX_PROCS   64u
@@ -43,6 +46,8 @@ struct file {
 	int fd, direct; /* direct -1: not to be had here */
 	char *map; /* SHARED_SIZE or OWN_SIZE, MAP_SHARED; NULL: not to be had */
 	uint64_t size; /* of the file; the shared ones keep theirs */
+	uint64_t stripe; /* shared files: bytes */
+	bool no_mode[NR_MODES];
 	unsigned char *model; /* what my bytes are */
 };
 
@@ -92,7 +97,8 @@ static enum mode pick_mode(const struct file *file)
 	do
 		mode = (enum mode)below(NR_MODES);
 	while (!x.modes[mode]);
-	if ((mode == DIRECT && file->direct < 0) || (mode == MAPPED && !file->map))
+	if (file->no_mode[mode] || (mode == DIRECT && file->direct < 0) ||
+	    (mode == MAPPED && !file->map))
 		return BUFFERED;
 	return mode;
 }
@@ -158,10 +164,10 @@ static void shared_op(void)
 {
 	unsigned nr = (unsigned)below(NR_SHARED);
 	struct file *file = &x.shared[nr];
-	uint64_t stripes = SHARED_SIZE / STRIPE / x.nr_procs;
+	uint64_t stripes = SHARED_SIZE / file->stripe / x.nr_procs;
 	uint64_t stripe = below(stripes) * x.nr_procs + x.me;
-	uint64_t from = below(STRIPE), len = 1 + below(STRIPE - from);
-	uint64_t off = stripe * STRIPE + from;
+	uint64_t from = below(file->stripe), len = 1 + below(file->stripe - from);
+	uint64_t off = stripe * file->stripe + from;
 
 	if (below(2)) {
 		fill(file->model + off, len);
@@ -295,12 +301,13 @@ static void open_file(struct file *file, const char *name, uint64_t room)
 
 static void compare_all(void)
 {
-	const uint64_t stripes = SHARED_SIZE / STRIPE / x.nr_procs;
+	for (unsigned f = 0; f < NR_SHARED; f++) {
+		const uint64_t stripe = x.shared[f].stripe;
 
-	for (unsigned f = 0; f < NR_SHARED; f++)
-		for (uint64_t s = 0; s < stripes; s++)
-			get_and_compare(&x.shared[f], "shared", (s * x.nr_procs + x.me) * STRIPE,
-					STRIPE);
+		for (uint64_t nr = 0; nr < SHARED_SIZE / stripe / x.nr_procs; nr++)
+			get_and_compare(&x.shared[f], "shared", (nr * x.nr_procs + x.me) * stripe,
+					stripe);
+	}
 	for (uint64_t off = 0; off < OWN_SIZE; off += 65536) {
 		get_and_compare(&x.own, "own", off, 65536);
 		get_and_compare(&x.other, "other", off, 65536);
@@ -318,6 +325,9 @@ static void process(unsigned me, uint64_t nr_ops)
 		snprintf(name, sizeof(name), "shared%u", f);
 		open_file(&x.shared[f], name, SHARED_SIZE);
 		x.shared[f].size = SHARED_SIZE;
+		x.shared[f].stripe = f == 2 ? PAGE : ODD_STRIPE;
+		x.shared[f].no_mode[DIRECT] = f == 0;
+		x.shared[f].no_mode[MAPPED] = f == 1;
 	}
 	snprintf(name, sizeof(name), "own%u", me);
 	open_file(&x.own, name, OWN_SIZE);

@@ -25,8 +25,10 @@ static char *map(int fd, size_t len, int flags)
 	return at;
 }
 
+/* The signal is the answer: sanitizers, which would take it for an error, are kept out. */
 static void touch(void *at)
 {
+	(void)signal(SIGBUS, SIG_DFL);
 	*(volatile char *)at = 1;
 }
 

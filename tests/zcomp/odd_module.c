@@ -85,6 +85,8 @@ static void make_odd(const char *how)
 {
 	if (strcmp(how, "version") == 0)
 		table.ops.abi_version++;
+	else if (strcmp(how, "right-version") == 0)
+		table.ops.abi_version = ZCOMP_ABI_VERSION;
 	else if (strcmp(how, "tiny") == 0)
 		table.ops.struct_size = 64;
 	else if (strcmp(how, "giant") == 0)

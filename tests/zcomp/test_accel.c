@@ -410,6 +410,7 @@ START_TEST(test_level_and_dictionary_reach_the_algorithm_inside)
 		struct zcomp_strm *strm;
 
 		config.accel = i;
+		config.accel_params.deadline_us = NEVER_US;
 		comp = must_create(&config);
 		strm = zcomp_stream_get(comp, ZSTRM_PREFER_MGMT);
 		ck_assert_int_eq(zcomp_stream_is_managed(comp, strm), i);

@@ -56,7 +56,10 @@ static void contract_init(struct contract *c, int idx)
 	name = codec_name((size_t)idx / NR_ROUTES);
 	config = config_of(name, c->unit);
 	config.accel = c->route != ROUTE_PLAIN;
-	config.accel_params = (struct zcomp_accel_params){ .engines = 2, .depth = 4 };
+	/* Not what a busy machine can miss. */
+	config.accel_params = (struct zcomp_accel_params){
+		.engines = 2, .depth = 4, .deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US
+	};
 	c->comp = must_create(&config);
 	ck_assert_int_eq(zcomp_managed(c->comp), config.accel);
 	ck_assert_str_eq(zcomp_name(c->comp), name);

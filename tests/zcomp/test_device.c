@@ -563,6 +563,7 @@ START_TEST(test_default_deadline_is_measured)
 		comp = must_create(&config);
 		accel = zcomp_get_params(comp)->drv_data;
 		deadlines[i] = accel->deadline_ns;
+		ck_assert_uint_ge(accel->hang_ns, 10 * accel->deadline_ns);
 		zcomp_destroy(comp);
 	}
 	ck_assert_uint_ge(deadlines[0], 100000000);

@@ -178,6 +178,54 @@ START_TEST(test_module_after_another_is_the_one_that_was_asked_for)
 }
 END_TEST
 
+/*
+ * The loader remembers every name that a file was opened by. Opened twice and closed once, a number
+ * of a descriptor must not stand for the old file when it comes to be that of another.
+ */
+START_TEST(test_file_opened_twice_is_loaded_once_and_hides_no_other)
+{
+	struct zcomp_module *first = must_open("lz4-module"), *second = must_open("lz4-module");
+	struct zcomp_module *other;
+	char path[1024];
+
+	ck_assert_ptr_eq(first, second);
+	zcomp_module_close(second);
+	other = must_open("null-module");
+	ck_assert_str_eq(zcomp_module_ops(other)->name, "null-module");
+	ck_assert_str_eq(zcomp_module_ops(first)->name, "lz4-module");
+	/* By another name it is refused, and the first goes on. */
+	snprintf(path, sizeof(path), "%s", modules_path("ztmpfs-lz4-module.so"));
+	ck_assert_int_eq(link(path, modules_path("ztmpfs-alias.so")), 0);
+	refused("alias", -EINVAL, "calls itself lz4-module, not alias");
+	ck_assert(is_loaded("ztmpfs-lz4-module.so"));
+	zcomp_module_close(first);
+	ck_assert(!is_loaded("ztmpfs-lz4-module.so"));
+	zcomp_module_close(other);
+}
+END_TEST
+
+/* What the loader will not let go of keeps its descriptor, for the same reason. */
+START_TEST(test_module_that_cannot_be_unloaded_hides_no_other_and_can_be_opened_again)
+{
+	struct zcomp_module *module = must_open(modules_path("ztmpfs-sticky.so"));
+	unsigned before;
+
+	zcomp_module_close(module);
+	ck_assert(is_loaded("ztmpfs-sticky.so"));
+	before = nr_descriptors();
+	module = must_open("null-module");
+	ck_assert_str_eq(zcomp_module_ops(module)->name, "null-module");
+	zcomp_module_close(module);
+	setenv("ZT_ODD", "version", 1);
+	refused(modules_path("ztmpfs-sticky.so"), -EINVAL, "version 2");
+	setenv("ZT_ODD", "right-version", 1);
+	module = must_open(modules_path("ztmpfs-sticky.so"));
+	ck_assert_str_eq(zcomp_module_ops(module)->name, "odd");
+	zcomp_module_close(module);
+	ck_assert_uint_eq(nr_descriptors(), before);
+}
+END_TEST
+
 START_TEST(test_what_is_no_module_is_refused_in_one_sentence)
 {
 	refused("no-such-thing", -ENOENT, "lz4, lz4hc, zstd, null, or a module in");
@@ -429,6 +477,9 @@ int main(void)
 	tcase_add_test(tc, test_module_works_by_name_and_by_path_and_under_the_accelerator);
 	tcase_add_test(tc, test_codec_in_use_stays_loaded_and_goes_with_its_last_user);
 	tcase_add_test(tc, test_module_after_another_is_the_one_that_was_asked_for);
+	tcase_add_test(tc, test_file_opened_twice_is_loaded_once_and_hides_no_other);
+	tcase_add_test(tc,
+		       test_module_that_cannot_be_unloaded_hides_no_other_and_can_be_opened_again);
 	tcase_add_test(tc, test_what_is_no_module_is_refused_in_one_sentence);
 	tcase_add_test(tc, test_fifo_is_refused_and_not_waited_for);
 	tcase_add_test(tc, test_table_of_another_shape_is_refused_in_one_sentence);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * settings.h - how a file wants to be compressed: cluster, algorithm, level.
+ *
+ * Regular files and directories have settings; what is made in a directory gets the directory's,
+ * and keeps them wherever it is moved. They stand in inode_rec.cluster_order and, as a number of
+ * the mount's table, in the upper half of inode_rec.flags.
+ */
+#ifndef ZT_FS_SETTINGS_H
+#define ZT_FS_SETTINGS_H
+
+#include "fs/inode.h"
+
+/** fs_get_settings() - Return: 0, -ESTALE, -ENOTTY (a type that has none). */
+int fs_get_settings(struct super *sb, ino_nr ino, struct ztmpfs_file_attr *out_attr) ZT_MUST_CHECK;
+
+/**
+ * fs_set_settings() - change what @attr->which names
+ *
+ * Contents that a file has stay as they are stored until they are written again. The cluster size
+ * is that of all its contents, so that it can only change while there are none.
+ *
+ * @cred: its owner, or root
+ * Return: 0, -ESTALE, -ENOTTY, -EPERM (somebody else's, or chattr's flags), -EINVAL (cluster size,
+ *         level, unknown bits), -ENOENT (algorithm), -ENOTEMPTY (a cluster size for a file with
+ *         contents), -ENOSPC (the mount's table is full), -ENOMEM.
+ */
+int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,
+		    const struct ztmpfs_file_attr *attr) ZT_MUST_CHECK;
+
+#endif

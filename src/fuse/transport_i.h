@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * transport_i.h - the transport's inside, for its two ways: the kernel's channel (transport.c) and
+ * rings (uring.c).
+ */
+#ifndef ZT_FUSE_TRANSPORT_I_H
+#define ZT_FUSE_TRANSPORT_I_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fuse/proto.h"
+#include "fuse/request.h"
+#include "fuse/shim.h"
+#include "fuse/transport.h"
+#include "util/sizes.h"
+
+/*
+ * A buffer is filled so that the data of a WRITE begins on a page. The kernel refuses to be read
+ * into less than it may send.
+ */
+#define WRITE_HEAD         ((size_t)(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in)))
+#define BUFFER_LEAD        ((size_t)ZT_PAGE_SIZE - WRITE_HEAD)
+#define BUFFER_ROOM(front) (WRITE_HEAD + (front)->io_max)
+#define BUFFER_SIZE(front) ((size_t)ZT_PAGE_SIZE + (front)->io_max)
+static_assert(WRITE_HEAD + ZTFUSE_SWAP_IO_MAX >= FUSE_MIN_READ_BUFFER &&
+		      WRITE_HEAD + ZTFUSE_IO_MAX >= FUSE_MIN_READ_BUFFER,
+	      "what the kernel asks for");
+
+struct ring;
+
+/*
+ * One request and its buffer; owned by a worker or a ring, by who holds it, or by the list of spare
+ * ones.
+ */
+struct ztfuse_held {
+	struct transport *transport;
+	struct shim_request shim;
+	char *map; /* BUFFER_SIZE() bytes */
+	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
+	struct ztfuse_held *next; /* while spare, or answered and not yet handed to the kernel */
+	bool cold; /* while spare: since the last trim */
+	int fd; /* where it came from and its reply goes, unless by a ring */
+	bool held; /* by somebody else; its reply comes from another thread */
+	/* Rings only, all the ring's own: */
+	struct ring *ring; /* set once; NULL: it belongs to a worker */
+	struct ztfuse_held *next_entry;
+	struct proto_uring_headers *headers; /* in the buffer's first page */
+	uint64_t commit_id;
+	bool answered; /* in the ring's thread: the reply is on its way */
+};
+
+struct transport {
+	struct ztfuse *front;
+	struct fuse_session *se;
+	struct transport_params params;
+	struct shim_terms terms;
+	struct ztfuse_held *reqs; /* nr_reqs, the table of libfuse's request numbers less 1 */
+	unsigned nr_reqs;
+	struct worker *workers; /* params.nr_threads */
+	unsigned nr_workers; /* that run; guarded by lock */
+	struct uring *uring; /* NULL: none; changed under lock */
+	struct uring *stopped_uring; /* for late replies until the end */
+	int uring_error; /* why rings cannot be had here, or 0 */
+	atomic_bool stop;
+	pthread_mutex_t lock;
+	pthread_cond_t ended_cond;
+	bool ended; /* guarded by lock */
+	int error; /* why; guarded by lock */
+	struct ztfuse_held *spare; /* guarded by lock */
+};
+
+/** request_serve() - hand a received request of @len bytes at @buf to libfuse; in a thread of ours */
+void request_serve(struct transport *t, struct ztfuse_held *req, void *buf, size_t len);
+
+/** request_touched() - note that so much of the buffer was used */
+void request_touched(struct ztfuse_held *req, size_t len);
+bool request_is_large(struct ztfuse_held *req);
+
+/** request_trim() - give back most of the buffer's memory; by the owner, or while spare */
+void request_trim(struct ztfuse_held *req);
+
+/** transport_spare_get() - a spare request or NULL; takes transport.lock */
+struct ztfuse_held *transport_spare_get(struct transport *t);
+void transport_spare_put(struct ztfuse_held *req);
+
+/** transport_ended() - no more requests come; @error is kept when it is the first */
+void transport_ended(struct transport *t, int error);
+
+static inline void *request_payload(const struct ztfuse_held *req)
+{
+	return req->map + ZT_PAGE_SIZE;
+}
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_settings.c - how single files want to be compressed: who may say so, who inherits it. */
+#include <linux/falloc.h>
+#include <stdio.h>
+
+#include "blkmap/blkmap_i.h"
+#include "fs/settings.h"
+#include "tests/fs/fixture.h"
+#include "util/alloc.h"
+
+#define SIZE ((size_t)300000)
+
+static struct super *sb;
+static ino_nr dir, file;
+static char content[SIZE], buf[SIZE];
+
+static void setup(void)
+{
+	struct super_params params = fixture_params();
+	uint64_t seed = 1;
+
+	params.recompress = "zstd";
+	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	sb = fixture_init_params(&params);
+	dir = make_dir(sb, FS_ROOT_INO, "dir");
+	file = make_file(sb, dir, "file");
+	/* Each algorithm can make something of it. */
+	for (size_t i = 0; i < SIZE; i++)
+		content[i] = i % 4096 < 2000 ? 'a' : "etaoin shrdlucmf"[zt_random(&seed) % 16];
+}
+
+static void teardown(void)
+{
+	fixture_exit(sb);
+}
+
+static int set(ino_nr ino, const struct fs_cred *cred, const char *compress, int32_t level,
+	       uint64_t cluster)
+{
+	struct ztmpfs_file_attr attr = {
+		.version = ZTMPFS_STAT_VERSION,
+		.which =
+			(compress ? ZTMPFS_ATTR_COMPRESS : 0) | (cluster ? ZTMPFS_ATTR_CLUSTER : 0),
+		.cluster_size = cluster,
+		.level = level,
+	};
+
+	if (compress)
+		snprintf(attr.compress, sizeof(attr.compress), "%s", compress);
+	return fs_set_settings(sb, cred, ino, &attr);
+}
+
+static int set_compress(ino_nr ino, const char *compress)
+{
+	return set(ino, &user_cred, compress, ZCOMP_LEVEL_DEFAULT, 0);
+}
+
+static void check_settings(ino_nr ino, const char *compress, int32_t level, uint64_t cluster)
+{
+	struct ztmpfs_file_attr attr;
+
+	ck_assert_int_eq(fs_get_settings(sb, ino, &attr), 0);
+	ck_assert_str_eq(attr.compress, compress);
+	ck_assert_int_eq(attr.level, level);
+	ck_assert_uint_eq(attr.cluster_size, cluster);
+}
+
+/* Pages that are stored by @codec, and that all of the file is. */
+static void check_stored(ino_nr ino, const char *codec)
+{
+	struct ztmpfs_file_stat stat;
+	size_t len = 0;
+
+	ck_assert_int_eq(fs_file_stat(sb, ino, &stat), 0);
+	ck_assert_str_eq(stat.codecs[0].name, codec);
+	ck_assert_uint_eq(stat.codecs[0].pages, stat.allocated / 4096);
+	ck_assert_int_eq(fs_read(sb, ino, 0, buf, SIZE, &len), 0);
+	ck_assert_uint_eq(len, SIZE);
+	ck_assert_int_eq(memcmp(buf, content, SIZE), 0);
+}
+
+START_TEST(test_new_files_and_directories_inherit_and_renaming_keeps)
+{
+	struct fs_entry entry;
+	ino_nr sub, below;
+
+	check_settings(file, "default", 0, 65536);
+	ck_assert_int_eq(set(dir, &user_cred, "zstd", 5, 131072), 0);
+	check_settings(dir, "zstd", 5, 131072);
+	check_settings(file, "default", 0, 65536);
+	sub = make_dir(sb, dir, "sub");
+	below = make_file(sb, sub, "below");
+	check_settings(sub, "zstd", 5, 131072);
+	check_settings(below, "zstd", 5, 131072);
+	write_all(sb, below, 0, content, SIZE);
+	check_stored(below, "zstd");
+	ck_assert_int_eq(rename_name(sb, &user_cred, sub, "below", FS_ROOT_INO, "above", 0), 0);
+	check_settings(below, "zstd", 5, 131072);
+	/* The directory changes, what is in it does not. */
+	ck_assert_int_eq(set_compress(sub, "default"), 0);
+	check_settings(sub, "default", 0, 131072);
+	check_settings(below, "zstd", 5, 131072);
+	ck_assert_int_eq(fs_symlink(sb, &user_cred, dir, "link", "x", &entry), 0);
+	ck_assert_int_eq(set_compress(entry.ino, "none"), -ENOTTY);
+}
+END_TEST
+
+START_TEST(test_contents_are_stored_as_they_are_or_by_the_algorithm_and_stay_so)
+{
+	static const char *const names[] = { "zstd", "lz4hc" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char name[8] = { (char)('a' + i) };
+		ino_nr ino = make_file(sb, dir, name);
+
+		ck_assert_int_eq(set_compress(ino, names[i]), 0);
+		write_all(sb, ino, 0, content, SIZE);
+		check_stored(ino, names[i]);
+		blkmap_recompress(sb->map, 0);
+		check_stored(ino, names[i]);
+	}
+	ck_assert_int_eq(set_compress(file, "none"), 0);
+	write_all(sb, file, 0, content, SIZE);
+	check_stored(file, "none");
+	ck_assert_uint_eq(blkmap_recompress(sb->map, 0), 0);
+	check_stored(file, "none");
+	/* Small changes, and folding them, go the same way. */
+	memset(content + 100000, 'x', 5000);
+	write_all(sb, file, 100000, content + 100000, 5000);
+	check_stored(file, "none");
+	ck_assert_uint_ge(blkmap_fold_idle(sb->map, 0), 1);
+	check_stored(file, "none");
+	/* Back to the mount's: what is written from now on. */
+	ck_assert_int_eq(set_compress(file, "default"), 0);
+	check_stored(file, "none");
+	write_all(sb, file, 0, content, SIZE);
+	check_stored(file, "lz4");
+	ck_assert_uint_gt(blkmap_recompress(sb->map, 0), 0);
+	check_stored(file, "zstd");
+}
+END_TEST
+
+START_TEST(test_what_an_algorithm_cannot_shrink_is_not_recompressed)
+{
+	uint64_t seed = 2;
+
+	for (size_t i = 0; i < SIZE; i++)
+		content[i] = (char)zt_random(&seed);
+	ck_assert_int_eq(set_compress(file, "zstd"), 0);
+	write_all(sb, file, 0, content, SIZE);
+	check_stored(file, "none");
+	ck_assert_uint_eq(blkmap_recompress(sb->map, 0), 0);
+	/* Nothing was even tried. */
+	{
+		struct ztmpfs_stat stat;
+
+		super_get_stat(sb, &stat);
+		ck_assert_uint_eq(stat.recompress_kept, 0);
+	}
+}
+END_TEST
+
+START_TEST(test_clusters_change_while_a_file_is_empty_only)
+{
+	struct stat attr = { .st_size = 0 };
+
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 4096), 0);
+	check_settings(file, "default", 0, 4096);
+	write_all(sb, file, 0, content, SIZE);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 131072), -ENOTEMPTY);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 4096), 0);
+	check_settings(file, "default", 0, 4096);
+	check_stored(file, "lz4");
+	ck_assert_int_eq(fs_setattr(sb, &user_cred, file, &attr, FS_SET_SIZE, &attr), 0);
+	/* Empty to look at, but with room that was asked for. */
+	ck_assert_int_eq(fs_fallocate(sb, &user_cred, file, FALLOC_FL_KEEP_SIZE, 0, 100000), 0);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 131072), -ENOTEMPTY);
+	ck_assert_int_eq(fs_fallocate(sb, &user_cred, file,
+				      FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, SIZE),
+			 0);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 131072), 0);
+	write_all(sb, file, 0, content, SIZE);
+	check_settings(file, "default", 0, 131072);
+	check_stored(file, "lz4");
+}
+END_TEST
+
+START_TEST(test_only_owner_and_root_may_and_only_what_there_is)
+{
+	static const struct fs_cred other = { .uid = 1001, .gid = 1000 };
+	struct ztmpfs_file_attr attr;
+
+	ck_assert_int_eq(set(file, &other, "none", 0, 0), -EPERM);
+	ck_assert_int_eq(set(file, &root_cred, "none", 0, 0), 0);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 0), -EINVAL);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 5000), -EINVAL);
+	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 262144), -EINVAL);
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 99, 0), -EINVAL);
+	ck_assert_int_eq(set(file, &user_cred, "nosuch", 1, 0), -ENOENT);
+	ck_assert_int_eq(set(file, &user_cred, "/tmp/module.so", 1, 0), -ENOENT);
+	ck_assert_int_eq(set(file + 1, &user_cred, "none", 0, 0), -ESTALE);
+	ck_assert_int_eq(fs_get_settings(sb, file + 1, &attr), -ESTALE);
+	check_settings(file, "none", 0, 65536);
+	memset(&attr, 'x', sizeof(attr));
+	attr.which = ZTMPFS_ATTR_COMPRESS;
+	ck_assert_int_eq(fs_set_settings(sb, &user_cred, file, &attr), -EINVAL);
+	attr.which = 4;
+	ck_assert_int_eq(fs_set_settings(sb, &user_cred, file, &attr), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_a_mount_takes_three_different_ones)
+{
+	for (int32_t level = 1; level <= 3; level++)
+		ck_assert_int_eq(set(file, &user_cred, "zstd", level, 0), 0);
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 4, 0), -ENOSPC);
+	check_settings(file, "zstd", 3, 65536);
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 1, 0), 0);
+	check_settings(file, "zstd", 1, 65536);
+	ck_assert_int_eq(set_compress(file, "none"), 0);
+}
+END_TEST
+
+START_TEST(test_no_memory_for_a_setting_changes_nothing)
+{
+	long n = 1;
+	int err;
+
+	do {
+		zt_fault_set(n++);
+		err = set_compress(file, "zstd");
+		zt_fault_set(0);
+		if (err) {
+			ck_assert_int_eq(err, -ENOMEM);
+			check_settings(file, "default", 0, 65536);
+		}
+	} while (err);
+	ck_assert_int_gt(n, 3);
+	write_all(sb, file, 0, content, SIZE);
+	check_stored(file, "zstd");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("settings");
+	TCase *tc = tcase_create("settings");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_new_files_and_directories_inherit_and_renaming_keeps);
+	tcase_add_test(tc, test_contents_are_stored_as_they_are_or_by_the_algorithm_and_stay_so);
+	tcase_add_test(tc, test_what_an_algorithm_cannot_shrink_is_not_recompressed);
+	tcase_add_test(tc, test_clusters_change_while_a_file_is_empty_only);
+	tcase_add_test(tc, test_only_owner_and_root_may_and_only_what_there_is);
+	tcase_add_test(tc, test_a_mount_takes_three_different_ones);
+	tcase_add_test(tc, test_no_memory_for_a_setting_changes_nothing);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

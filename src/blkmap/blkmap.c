@@ -154,6 +154,11 @@ const char *blkmap_zcomp_name(const struct blkmap *map)
 	return zcomp_name(map->comp);
 }
 
+struct zs_pool *blkmap_data_pool(const struct blkmap *map)
+{
+	return map->data;
+}
+
 static uint64_t counter(const atomic_uint_fast64_t *value)
 {
 	return atomic_load_explicit(value, memory_order_relaxed);

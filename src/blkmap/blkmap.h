@@ -131,6 +131,9 @@ void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
 
+/** blkmap_data_pool() - where the objects are, for statistics */
+struct zs_pool *blkmap_data_pool(const struct blkmap *map);
+
 /** blkmap_recompress_name() - the algorithm for what lies idle, or NULL */
 const char *blkmap_recompress_name(const struct blkmap *map);
 

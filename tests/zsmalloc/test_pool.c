@@ -148,7 +148,8 @@ START_TEST(test_classes_sum_up_to_the_pool_and_tell_what_could_be_freed)
 	ck_assert_uint_eq(sum.zspages, stat.zspages);
 	ck_assert_uint_eq(sum.resident_pages * ZT_PAGE_SIZE, stat.resident);
 	ck_assert_uint_gt(sum.groups[ZS_GROUP_FULL], 0);
-	ck_assert_uint_lt(sum.freeable_pages, 50);
+	/* A page begun in each of the 21 classes may have room for what begins another. */
+	ck_assert_uint_le(sum.freeable_pages, 21);
 	/* Three of four go: what is left fits a fourth of the pages. */
 	for (uint32_t i = 0; i < ARRAY_SIZE(refs); i++)
 		if (i % 4)

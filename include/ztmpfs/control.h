@@ -84,7 +84,9 @@ struct ztmpfs_stat {
 	/* copies that share */
 	uint64_t
 		shared_pages; /* pages whose cluster shares its object, or did before the others went */
-	uint64_t reserved[16];
+	/* pages ever stored without a try, since the file had proved not to compress */
+	uint64_t huge_pages_skipped;
+	uint64_t reserved[15];
 };
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)

@@ -53,6 +53,7 @@ static const struct field fields[] = {
 	U64(cluster_size, "bytes"),
 	U64(folds, "clusters"),
 	U64(overwrites_in_place, "times"),
+	U64(huge_pages_skipped, "pages"),
 	U64(shared_pages, "pages"),
 	HEADING("Streams of the serving threads"),
 	U64(streams, NULL),

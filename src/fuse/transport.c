@@ -239,14 +239,15 @@ bool request_is_large(struct ztfuse_held *req)
 void request_trim(struct ztfuse_held *req)
 {
 	/* Fails for a wrong range only. */
-	(void)madvise(req->map + BUFFER_KEEP, BUFFER_SIZE - BUFFER_KEEP, MADV_DONTNEED);
+	(void)madvise(req->map + BUFFER_KEEP,
+		      BUFFER_SIZE(req->transport->front) - BUFFER_KEEP, MADV_DONTNEED);
 	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
 }
 
 /* One request into @req. Return: its length, 0 at the end of the connection, -errno. */
 static ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
 {
-	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM, t->front);
+	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM(t->front), t->front);
 
 	if (len < 0)
 		return errno == ENODEV ? 0 : -errno;
@@ -577,7 +578,7 @@ static int make_requests(struct transport *t)
 		struct ztfuse_held *req = &t->reqs[i];
 
 		req->transport = t;
-		req->map = zt_map(BUFFER_SIZE);
+		req->map = zt_map(BUFFER_SIZE(t->front));
 		if (!req->map)
 			return -ENOMEM;
 		if (i < t->params.nr_threads) {
@@ -659,7 +660,8 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd)
 		return error;
 	t->se = se;
 	t->front->transport = t;
-	super_set_tick(t->front->sb, trim_all, t);
+	if (!t->front->keeps_buffers)
+		super_set_tick(t->front->sb, trim_all, t);
 	return 0;
 }
 
@@ -672,7 +674,7 @@ void transport_destroy(struct transport *t)
 	uring_destroy(t->stopped_uring);
 	if (t->reqs)
 		for (unsigned i = 0; i < t->nr_reqs; i++)
-			zt_unmap(t->reqs[i].map, BUFFER_SIZE);
+			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));
 	t->front->transport = NULL;
 	zt_free(t->reqs);
 	zt_free(t->workers);

@@ -143,7 +143,7 @@ static void ring_register(struct ring *ring, struct ztfuse_held *req)
 	req->next_entry = ring->entries;
 	ring->entries = req;
 	ring->iov[0] = (struct iovec){ req->headers, sizeof(*req->headers) };
-	ring->iov[1] = (struct iovec){ request_payload(req), ZTFUSE_IO_MAX };
+	ring->iov[1] = (struct iovec){ request_payload(req), ring->transport->front->io_max };
 	ring_command(ring, req, PROTO_URING_REGISTER);
 	/* Before the next one: the kernel reads ring->iov now. */
 	(void)io_uring_submit(&ring->io);
@@ -156,7 +156,7 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 {
 	struct transport *t = ring->transport;
 	void *msg = NULL;
-	long len = uring_msg_in(req->headers, request_payload(req), ZTFUSE_IO_MAX, &msg);
+	long len = uring_msg_in(req->headers, request_payload(req), t->front->io_max, &msg);
 
 	req->commit_id = req->headers->ent.commit_id;
 	req->answered = false;
@@ -180,7 +180,8 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)
 {
 	struct ring *ring = req->ring;
-	long len = uring_msg_out(req->headers, request_payload(req), ZTFUSE_IO_MAX, iov, count);
+	long len = uring_msg_out(req->headers, request_payload(req), req->transport->front->io_max,
+				 iov, count);
 
 	request_touched(req, req->headers->ent.payload_sz);
 	if (ring == current_ring) {

@@ -101,6 +101,11 @@ static bool class_is_worthwhile(const struct size_class *class)
 	uint64_t covered = class->resident - class->cached;
 	uint64_t needed = div_round_up_u64(class->objects * class->geo.room, ZT_PAGE_SIZE);
 
+	/* Whole zspages only are worth something where pages stay until their run is freed. */
+	if (arena_is_stocked(class->pool->arena)) {
+		needed = div_round_up_u64(class->objects, class->geo.nr_objs);
+		covered = class->nr_zspages;
+	}
 	return covered > needed + EXCESS_MIN + needed / EXCESS_SHARE;
 }
 

@@ -345,8 +345,13 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 		stat.objects += class->objects;
 		stat.object_bytes += class->object_bytes;
-		stat.resident += class->resident << ZT_PAGE_SHIFT;
-		stat.cached += class->cached << ZT_PAGE_SHIFT;
+		if (arena_is_stocked(pool->arena)) {
+			stat.resident += (uint64_t)class->nr_zspages * class->geo.nr_pages
+					 << ZT_PAGE_SHIFT;
+		} else {
+			stat.resident += class->resident << ZT_PAGE_SHIFT;
+			stat.cached += class->cached << ZT_PAGE_SHIFT;
+		}
 		stat.zspages += class->nr_zspages;
 		mutex_unlock(&class->lock);
 	}

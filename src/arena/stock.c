@@ -204,6 +204,9 @@ static void *grower_thread(void *arg)
 		}
 		grows = may_grow(arena);
 		error = grows ? grow_step(arena) : 0;
+		/* A step lets go of the lock: who asked meanwhile signalled to nobody. */
+		if (stock->stop || stock->paused)
+			continue;
 		if (error == -ENOMEM) {
 			deadline_after(&until, RETRY_NS);
 			(void)pthread_cond_timedwait(&stock->wanted, &arena->lock, &until);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_stock.c - memory kept ready: filled, used, eased, used up. */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "arena/arena.h"
@@ -69,6 +70,27 @@ START_TEST(test_runs_come_out_of_the_stock_zeroed_and_go_back)
 }
 END_TEST
 
+/* The walker and the end ask the grower to rest at any moment of its work. */
+START_TEST(test_the_grower_hears_of_a_walk_and_of_the_end_in_the_middle_of_its_work)
+{
+	for (unsigned round = 0; round < 300; round++) {
+		struct arena *arena = make(0);
+		ref_t refs[32];
+
+		for (unsigned i = 0; i < 32; i++)
+			ck_assert_int_eq(
+				arena_run_alloc(arena, 13, ARENA_RUN_ZSPAGE, 0, &refs[i]), 0);
+		for (unsigned i = 0; i < round % 32; i++)
+			sched_yield();
+		if (round % 2)
+			ck_assert_int_eq(arena_check(arena), 0);
+		for (unsigned i = 0; i < 32; i++)
+			arena_run_free(arena, refs[i]);
+		arena_destroy(arena);
+	}
+}
+END_TEST
+
 START_TEST(test_what_the_limit_forbids_is_refused_at_once_and_frees_help)
 {
 	struct arena *arena = make(4 * MIB);
@@ -131,6 +153,8 @@ int main(void)
 
 	tcase_add_test(tc, test_stock_is_full_when_the_arena_is_made);
 	tcase_add_test(tc, test_runs_come_out_of_the_stock_zeroed_and_go_back);
+	tcase_add_test(tc,
+		       test_the_grower_hears_of_a_walk_and_of_the_end_in_the_middle_of_its_work);
 	tcase_add_test(tc, test_what_the_limit_forbids_is_refused_at_once_and_frees_help);
 	tcase_add_test(tc, test_a_limit_below_the_stock_is_refused);
 	tcase_add_test(tc, test_no_memory_for_it_is_refused);

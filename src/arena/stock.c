@@ -67,23 +67,25 @@ static uint64_t pages_floor(const struct stock *stock)
 	return min_u64(stock->target, FLOOR_PAGES);
 }
 
-static bool is_urgent(const struct stock *stock)
+static bool is_waited_for(const struct stock *stock)
 {
-	return ready_pages(stock) < pages_floor(stock) || stock->want_order != 0 ||
+	return stock->want_order != 0 ||
 	       atomic_load_explicit(&stock->waiting, memory_order_relaxed) != 0;
 }
 
 /* What the grower may take now. */
 static uint64_t *room_of(struct stock *stock)
 {
-	return is_urgent(stock) ? &stock->room.urgent : &stock->room.more;
+	bool urgent = ready_pages(stock) < pages_floor(stock) || is_waited_for(stock);
+
+	return urgent ? &stock->room.urgent : &stock->room.more;
 }
 
 static bool may_give_back(const struct stock *stock)
 {
 	uint64_t ready = ready_pages(stock);
 
-	if (stock->room.back >= STOCK_GRANULE_PAGES && !is_urgent(stock))
+	if (stock->room.back >= STOCK_GRANULE_PAGES && !is_waited_for(stock))
 		return ready >= KEEP_PAGES + STOCK_GRANULE_PAGES;
 	return ready > stock->target + SLACK(stock->target);
 }

@@ -25,7 +25,7 @@
 /* What is given back at a time: 256 KiB. */
 #define BACK_PAGES 64u
 /* Kept out of what the reserve takes: others take some meanwhile, and who finds none sleeps. */
-#define URGENT_MARGIN 32
+#define URGENT_MARGIN 8
 
 static int64_t larger(int64_t a, int64_t b)
 {
@@ -74,8 +74,8 @@ bool pressure_parse(const char *text, struct pressure_memory *out_memory)
 		min = number_of(at, end, "\n        min ");
 		most.above_min = larger(most.above_min, spare - min);
 		most.above_half = larger(most.above_half, spare - min / 2);
-		most.above_low = larger(most.above_low,
-					 spare - number_of(at, end, "\n        low "));
+		most.above_low =
+			larger(most.above_low, spare - number_of(at, end, "\n        low "));
 	}
 	if (found)
 		*out_memory = most;

@@ -10,9 +10,10 @@
 
 #define ZTMPFS_STAT_VERSION 1u
 
-/* Lengths of the histograms in struct ztmpfs_stat. */
+/* Lengths of the histograms in struct ztmpfs_stat, and kinds of locks. */
 #define ZTMPFS_STAT_BATCHES   9u
 #define ZTMPFS_STAT_LATENCIES 32u
+#define ZTMPFS_STAT_LOCKS     12u
 
 /*
  * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where
@@ -91,6 +92,12 @@ struct ztmpfs_stat {
 	uint64_t swap_timeouts; /* and in vain */
 	/* how near mem_limit is: ZTMPFS_MEM_... */
 	uint64_t mem_level;
+	/*
+	 * locks that a thread found taken, by kind: file, dir, rename, slot, share, class, page, compact,
+	 * arena, stream, batch, transport
+	 */
+	uint64_t lock_waits[ZTMPFS_STAT_LOCKS];
+	uint64_t lock_wait_ns[ZTMPFS_STAT_LOCKS]; /* what that took, all threads together */
 	uint64_t reserved[16];
 };
 

@@ -50,7 +50,7 @@ int arena_run_alloc(struct arena *arena, uint32_t nr_pages, enum arena_run_type 
 
 	ZT_ASSERT(nr_pages >= 1 && nr_pages <= ARENA_RUN_MAX_PAGES);
 	ZT_ASSERT(type != ARENA_RUN_NONE && (unsigned)type < 16 && user < 4096);
-	mutex_lock(&arena->lock);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	if (arena_is_stocked(arena))
 		error = stock_take(arena, nr_pages, &run.first);
 	else
@@ -72,7 +72,7 @@ void arena_run_free(struct arena *arena, ref_t ref)
 	uint32_t page = (uint32_t)(ref / ARENA_PAGE_REFS) - arena->first_page;
 	struct pagemap_run run;
 
-	mutex_lock(&arena->lock);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	if (!pagemap_find(arena->map, map_end_load(arena), page, &run) || run.first != page)
 		abort();
 	pagemap_clear(arena->map, page);

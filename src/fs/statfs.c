@@ -220,6 +220,17 @@ static void stat_accel(const struct blkmap_stat *map, struct ztmpfs_stat *out)
 	out->inflight_limit = map->inflight_limit;
 }
 
+static void stat_locks(struct ztmpfs_stat *out)
+{
+	static_assert(ZTMPFS_STAT_LOCKS == ZT_NR_LOCK_KINDS, "copied one to one");
+	for (unsigned kind = 0; kind < ZT_NR_LOCK_KINDS; kind++) {
+		const struct zt_lock_waits waits = zt_lock_waits(kind);
+
+		out->lock_waits[kind] = waits.waits;
+		out->lock_wait_ns[kind] = waits.ns;
+	}
+}
+
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 {
 	struct blkmap_stat map;
@@ -233,6 +244,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	stat_memory(sb, &map, out_stat);
 	stat_streams(&map.zcomp, out_stat);
 	stat_accel(&map, out_stat);
+	stat_locks(out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
 				 << rec_load(&inode_get(sb, FS_ROOT_INO)->cluster_order);
 	if (blkmap_recompress_name(sb->map) != NULL)

@@ -192,7 +192,7 @@ ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)
 		}
 		ring_command(ring, req, PROTO_URING_COMMIT_AND_FETCH);
 	} else {
-		mutex_lock(&ring->lock);
+		mutex_lock_counted(&ring->lock, ZT_LOCK_TRANSPORT);
 		req->next = ring->late;
 		ring->late = req;
 		mutex_unlock(&ring->lock);
@@ -225,7 +225,7 @@ static void ring_commit_late(struct ring *ring)
 {
 	struct ztfuse_held *req;
 
-	mutex_lock(&ring->lock);
+	mutex_lock_counted(&ring->lock, ZT_LOCK_TRANSPORT);
 	req = ring->late;
 	ring->late = NULL;
 	mutex_unlock(&ring->lock);
@@ -341,7 +341,7 @@ static void ring_report(struct ring *ring, int error)
 {
 	struct uring *uring = ring->uring;
 
-	mutex_lock(&uring->lock);
+	mutex_lock_counted(&uring->lock, ZT_LOCK_TRANSPORT);
 	uring->nr_ready++;
 	if (error && !uring->error)
 		uring->error = error;
@@ -439,7 +439,7 @@ static int start_rings(struct uring *uring)
 		if (!error)
 			nr++;
 	}
-	mutex_lock(&uring->lock);
+	mutex_lock_counted(&uring->lock, ZT_LOCK_TRANSPORT);
 	while (uring->nr_ready < nr)
 		zt_lock_check(pthread_cond_wait(&uring->cond, &uring->lock));
 	if (!error)

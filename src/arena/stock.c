@@ -33,9 +33,9 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 
-/* More than that above the target goes back: a quarter of it, and 1 MiB. */
-#define SLACK(target) ((target) / 4 + 256)
-/* Less is next to nothing: 1 MiB, what may be under way at a time. */
+/* More than that above the target goes back: an eighth of it, and 256 KiB. */
+#define SLACK(target) ((target) / 8 + 64)
+/* Less is next to nothing: 1 MiB, a quarter of what may be under way at a time. */
 #define FLOOR_PAGES 256u
 /* So much is not given back: 256 KiB. */
 #define KEEP_PAGES 64u

@@ -62,6 +62,7 @@ struct transport {
 	_Atomic unsigned nr_wanted; /* on duty; changed under lock, a relaxed load is a hint */
 	unsigned most_wanted; /* on duty at most; constant */
 	struct worker *parked; /* without duty, last come first; guarded by lock */
+	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
 	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */
 	struct uring *uring; /* NULL: none; changed under lock */
 	struct uring *stopped_uring; /* for late replies until the end */

@@ -216,8 +216,10 @@ static bool watch_look(struct transport *t)
 
 		active |= serving || served != w->served_watched;
 		/* By now it may serve another request, which then is counted as long by mistake. */
-		if (serving && served == w->served_watched && duty_end(w))
+		if (serving && served == w->served_watched && duty_end(w)) {
 			t->nr_on_duty--;
+			t->nr_surprises++;
+		}
 		w->served_watched = served;
 	}
 	call_parked(t);

@@ -232,7 +232,8 @@ static void open_channel(unsigned nr_threads)
 
 	fixture_make(ZTFUSE_CACHE_WRITEBACK);
 	nr_writes = nr_answered_now = 0;
-	nr_short_threads = short_rounds = 0;
+	nr_short_threads = 0;
+	short_rounds = 0;
 	ck_assert_int_eq(sem_init(&gate, 0, 0), 0);
 	(void)snprintf(max_read, sizeof(max_read), "-omax_read=%u", ZTFUSE_IO_MAX);
 	ck_assert_int_eq(fuse_opt_add_arg(&args, "test"), 0);

@@ -68,7 +68,7 @@ struct ztfuse_held *transport_spare_get(struct transport *t)
 {
 	struct ztfuse_held *req;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	req = t->spare;
 	if (req) {
 		t->spare = req->next;
@@ -82,7 +82,7 @@ void transport_spare_put(struct ztfuse_held *req)
 {
 	struct transport *t = req->transport;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	req->cold = false;
 	req->next = t->spare;
 	t->spare = req;
@@ -192,13 +192,14 @@ bool request_is_large(struct ztfuse_held *req)
 void request_trim(struct ztfuse_held *req)
 {
 	/* Fails for a wrong range only. */
-	(void)madvise(req->map + BUFFER_KEEP, BUFFER_SIZE - BUFFER_KEEP, MADV_DONTNEED);
+	(void)madvise(req->map + BUFFER_KEEP, BUFFER_SIZE(req->transport->front) - BUFFER_KEEP,
+		      MADV_DONTNEED);
 	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
 }
 
 ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
 {
-	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM, t->front);
+	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM(t->front), t->front);
 
 	if (len < 0)
 		return errno == ENODEV ? 0 : -errno;
@@ -247,7 +248,7 @@ int transport_serve_init(struct transport *t)
 
 void transport_ended(struct transport *t, int error)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	if (!t->ended)
 		t->error = error;
 	t->ended = true;
@@ -275,7 +276,7 @@ static int start_serving(struct transport *t)
 		zt_log(ZT_LOG_WARN, "io_uring: the kernel does not offer it (see the parameter "
 				    "enable_uring of its module fuse), /dev/fuse is read");
 	}
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->uring = uring;
 	mutex_unlock(&t->lock);
 	error = workers_start(t, uring ? 1 : t->params.nr_threads);
@@ -288,7 +289,7 @@ static void stop_serving(struct transport *t)
 {
 	struct uring *uring;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	uring = t->uring;
 	t->uring = NULL; /* from here on transport_trim() leaves it alone */
 	mutex_unlock(&t->lock);
@@ -306,7 +307,7 @@ int transport_run(struct transport *t)
 
 	if (!error) {
 		workers_watch(t);
-		mutex_lock(&t->lock);
+		mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 		error = t->error;
 		mutex_unlock(&t->lock);
 	}
@@ -316,7 +317,7 @@ int transport_run(struct transport *t)
 
 void transport_stop(struct transport *t)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->ended = true;
 	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
 	mutex_unlock(&t->lock);
@@ -326,7 +327,7 @@ void transport_stop(struct transport *t)
 
 void transport_trim(struct transport *t)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	workers_trim(t);
 	if (t->uring)
 		uring_trim(t->uring);
@@ -347,7 +348,7 @@ static int make_requests(struct transport *t)
 		struct ztfuse_held *req = &t->reqs[i];
 
 		req->transport = t;
-		req->map = zt_map(BUFFER_SIZE);
+		req->map = zt_map(BUFFER_SIZE(t->front));
 		if (!req->map)
 			return -ENOMEM;
 		if (i < t->params.nr_threads) {
@@ -436,7 +437,8 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd)
 		return error;
 	t->se = se;
 	t->front->transport = t;
-	super_set_tick(t->front->sb, trim_all, t);
+	if (!t->front->keeps_buffers)
+		super_set_tick(t->front->sb, trim_all, t);
 	return 0;
 }
 
@@ -449,7 +451,7 @@ void transport_destroy(struct transport *t)
 	uring_destroy(t->stopped_uring);
 	if (t->reqs)
 		for (unsigned i = 0; i < t->nr_reqs; i++)
-			zt_unmap(t->reqs[i].map, BUFFER_SIZE);
+			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));
 	t->front->transport = NULL;
 	zt_free(t->reqs);
 	workers_destroy(t);

@@ -129,7 +129,7 @@ static void duty_leave(struct worker *w)
 
 	if (!duty_end(w))
 		return;
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->nr_on_duty--;
 	call_parked(t);
 	mutex_unlock(&t->lock);
@@ -143,7 +143,7 @@ static void duty_take(struct worker *w)
 
 	w->read_at_ns = 0;
 	w->nr_waits = 0;
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	wait = t->nr_on_duty >= t->nr_wanted && !atomic_load(&t->stop);
 	if (wait) {
 		w->next_parked = t->parked;
@@ -166,7 +166,7 @@ void worker_may_wait(void)
 
 static void change_wanted(struct transport *t, int by)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	if (by > 0 ? t->nr_wanted < t->most_wanted : t->nr_wanted > 1)
 		t->nr_wanted += (unsigned)by;
 	call_parked(t);
@@ -251,7 +251,7 @@ void workers_watch(struct transport *t)
 {
 	unsigned nr_quiet = 0;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!t->ended) {
 		nr_quiet = watch_look(t) ? 0 : nr_quiet + 1;
 		if (nr_quiet < WATCH_QUIET) {
@@ -269,7 +269,7 @@ void workers_watch(struct transport *t)
 
 static void watch_wake(struct transport *t)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
 	mutex_unlock(&t->lock);
 }
@@ -350,7 +350,7 @@ static void *worker_thread(void *arg)
 	duty_take(w);
 	while (worker_step(w, &error))
 		;
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	w->done = true;
 	mutex_unlock(&t->lock);
 	transport_ended(t, error);
@@ -364,7 +364,7 @@ bool worker_hold(struct transport *t)
 
 	if (!instead)
 		return false;
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	w->req->held = true;
 	w->req = instead;
 	mutex_unlock(&t->lock);
@@ -456,7 +456,7 @@ int workers_start(struct transport *t, unsigned wanted)
 	if (error)
 		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr, wanted,
 		       strerror(-error));
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->nr_workers = nr;
 	mutex_unlock(&t->lock);
 	return 0;
@@ -479,7 +479,7 @@ static void worker_join(struct worker *w)
 {
 	struct transport *t = w->transport;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!w->done) {
 		worker_wake(w);
 		wait_for(t, WAKE_AGAIN_NS);
@@ -493,7 +493,7 @@ void workers_join(struct transport *t)
 {
 	unsigned nr;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	nr = t->nr_workers;
 	t->nr_workers = 0; /* from here on workers_trim() leaves them alone */
 	mutex_unlock(&t->lock);

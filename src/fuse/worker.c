@@ -252,6 +252,8 @@ void workers_watch(struct transport *t)
 	unsigned nr_quiet = 0;
 
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	while (!t->ended && t->nr_workers == 1) /* nobody could be called */
+		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
 	while (!t->ended) {
 		nr_quiet = watch_look(t) ? 0 : nr_quiet + 1;
 		if (nr_quiet < WATCH_QUIET) {
@@ -259,7 +261,7 @@ void workers_watch(struct transport *t)
 			continue;
 		}
 		atomic_store(&t->watch_sleeps, true);
-		if (t->nr_workers == 1 || !anybody_serves(t))
+		if (!anybody_serves(t))
 			zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
 		atomic_store(&t->watch_sleeps, false);
 		nr_quiet = 0;

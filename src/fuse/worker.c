@@ -35,8 +35,8 @@
 #define WAKE_AGAIN_NS 20000000L
 
 /*
- * Bytes from which a request is worth the two wake-ups of giving the duty away: compressing so much
- * takes about 100 us, decompressing it half of that.
+ * Bytes from which a request is worth the two wake-ups of giving the duty away: one direct writer's
+ * 581 MB/s with lz4 are 110 us for so much; reading is twice as fast.
  */
 #define LONG_WRITE (64u * 1024)
 #define LONG_READ  (128u * 1024)

@@ -58,7 +58,7 @@ struct live_map {
 	struct live_map *next;
 	uint64_t place; /* of the slot */
 	uint64_t touched; /* seconds, monotonic clock: last change */
-	unsigned order, setting; /* of the file, when it was made */
+	unsigned order, setting; /* of the file, when it was made; a user of the setting */
 };
 
 #define SLOT_LOCKS 1024u
@@ -105,8 +105,13 @@ struct blkmap {
 	 * release before the first word with the number is published; a slot lock orders the rest.
 	 */
 	struct zcomp *codecs[SLOT_NR_CODECS];
-	pthread_mutex_t settings_lock; /* while an entry of record->settings is made */
-	/* Objects by codec number, from SLOT_CODEC_MAIN_KEPT on; relaxed. */
+	pthread_mutex_t settings_lock; /* while an entry of record->settings is made or ends */
+	/* Inodes and live maps that name an entry of record->settings; see settings.c. */
+	atomic_uint_fast64_t setting_users[BLKMAP_NR_SETTINGS];
+	/*
+	 * Objects by codec number, from SLOT_CODEC_MAIN_KEPT on. Lowered with release: who finds 0,
+	 * by acquire, finds that nobody reads one any more.
+	 */
 	atomic_uint_fast64_t codec_objects[SLOT_NR_CODECS];
 
 	/*
@@ -237,7 +242,7 @@ void codec_count(struct blkmap *map, uint64_t word, int sign);
 void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, unsigned index);
 
 struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
-void live_map_remove(struct slot_lock *lock, uint64_t place);
+void live_map_remove(struct blkmap *map, struct slot_lock *lock, uint64_t place);
 
 /* tree_move_fn: a slot moves to another place in its file's tree. */
 void slot_move(void *arg, uint64_t *from, uint64_t *to);
@@ -272,6 +277,9 @@ static inline unsigned setting_codec(unsigned setting)
 	return SLOT_CODEC_FILE + (setting - BLKMAP_SETTING_FIRST);
 }
 static_assert(BLKMAP_NR_SETTINGS == SLOT_CODEC_NR_FILE, "each setting has a codec number");
+
+/* The algorithm behind the codec number of a setting. No lock but settings_lock's own. */
+const char *setting_codec_name(struct blkmap *map, unsigned codec);
 
 /*
  * setting_compress() - into @strm's buffer, by another setting than the default

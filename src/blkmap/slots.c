@@ -134,7 +134,8 @@ static void count_add(atomic_uint_fast64_t *counter, uint64_t n, int sign)
 void codec_count(struct blkmap *map, uint64_t word, int sign)
 {
 	if (slot_codec(word) > SLOT_CODEC_MAIN)
-		count_add(&map->codec_objects[slot_codec(word)], 1, sign);
+		atomic_fetch_add_explicit(&map->codec_objects[slot_codec(word)],
+					  (uint64_t)(int64_t)sign, memory_order_release);
 }
 
 void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
@@ -203,7 +204,7 @@ int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *s
 	word_set(slot, word);
 	lock->seq++;
 	if (slot_kind(old) == SLOT_MAP)
-		live_map_remove(lock, slot_place(map, slot));
+		live_map_remove(map, lock, slot_place(map, slot));
 	*out_old = old;
 	return 0;
 }
@@ -257,9 +258,13 @@ static struct live_map *live_map_take(struct slot_lock *lock, uint64_t place)
 	return live;
 }
 
-void live_map_remove(struct slot_lock *lock, uint64_t place)
+void live_map_remove(struct blkmap *map, struct slot_lock *lock, uint64_t place)
 {
-	zt_free(live_map_take(lock, place));
+	struct live_map *live = live_map_take(lock, place);
+
+	if (live)
+		blkmap_setting_put(map, live->setting);
+	zt_free(live);
 }
 
 /*
@@ -397,7 +402,7 @@ void slots_exit(struct blkmap *map)
 	map->data = NULL;
 	for (unsigned i = 0; map->locks && i < SLOT_LOCKS; i++) {
 		while (map->locks[i].maps)
-			live_map_remove(&map->locks[i], map->locks[i].maps->place);
+			live_map_remove(map, &map->locks[i], map->locks[i].maps->place);
 		rwlock_exit(&map->locks[i].lock);
 	}
 	zt_free(map->locks);

@@ -47,7 +47,8 @@ struct stock {
 	uint64_t *backed; /* of each chunk; written by the grower alone */
 	atomic_uint_fast64_t ready; /* pages; written under the lock, a hint without it */
 	atomic_uint_fast64_t waits, timeouts;
-	bool eased; /* arena_stock_ease() */
+	atomic_uint waiting; /* threads that wait for it; written under the lock */
+	struct arena_room room; /* what is left of it */
 	bool full; /* the limit or the range is used up */
 	bool stop;
 	bool paused, idle; /* the walker wants the grower to rest; it does */

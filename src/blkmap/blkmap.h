@@ -201,6 +201,9 @@ void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint
 			const void *buf, size_t len, enum zstrm_pref pref,
 			const struct blkmap_write_end *end);
 
+/** blkmap_requests() - blkmap_read() and blkmap_write() so far; lock-free */
+uint64_t blkmap_requests(const struct blkmap *map);
+
 /** blkmap_may_defer() - whether a write of @len bytes might end in another thread at all */
 bool blkmap_may_defer(const struct blkmap *map, size_t len);
 

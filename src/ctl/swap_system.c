@@ -23,7 +23,9 @@
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
-#define SECTOR_SIZE 4096u
+#define SECTOR_SIZE   4096u
+#define DEPTH         "8"
+#define DEPTH_DEFAULT "128"
 /* Another process may take the free loop device first. */
 #define ATTACH_TRIES 8
 /* Somebody who looks at every block device (udev) may still have it open: 50 ms each. */
@@ -176,6 +178,35 @@ static bool is_direct(int number)
 	return swap_read_line(path, line, sizeof(line)) && strcmp(line, "1") == 0;
 }
 
+/*
+ * How many requests may be under way: few, so that what the daemon has ready holds them all, of
+ * 512 KiB each at most. The kernel keeps the number when the device is detached.
+ */
+static int set_depth(const char *device, const char *depth)
+{
+	const char *name = strrchr(device, '/') + 1;
+	char path[64];
+	int fd, error = 0;
+
+	(void)snprintf(path, sizeof(path), "/sys/block/%s/queue/nr_requests", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, depth, strlen(depth)) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+static int reset_depth(const char *device)
+{
+	char depth[16];
+
+	if (!swap_read_line("/sys/module/loop/parameters/hw_queue_depth", depth, sizeof(depth)))
+		strcpy(depth, DEPTH_DEFAULT); /* of kernels that have no parameter for it */
+	return set_depth(device, depth);
+}
+
 static int attach_once(int control, int backing, const char *file, char device_name[32])
 {
 	int number = ioctl(control, LOOP_CTL_GET_FREE);
@@ -188,9 +219,10 @@ static int attach_once(int control, int backing, const char *file, char device_n
 	if (device < 0)
 		return -errno;
 	error = configure(device, backing, file);
-	if (!error && !is_direct(number)) {
-		(void)ioctl(device, LOOP_CLR_FD, 0); /* it is ours, and nobody uses it */
-		error = -EOPNOTSUPP;
+	if (!error) {
+		error = is_direct(number) ? set_depth(device_name, DEPTH) : -EOPNOTSUPP;
+		if (error)
+			(void)ioctl(device, LOOP_CLR_FD, 0); /* it is ours, and nobody uses it */
 	}
 	close(device);
 	return error;
@@ -227,7 +259,7 @@ static int detach(const char *device)
 	if (ioctl(fd, LOOP_CLR_FD, 0) != 0)
 		error = -errno;
 	close(fd);
-	return error;
+	return error ? error : reset_depth(device);
 }
 
 /* In the child: signals as usual, no chatter, and root's programs wherever the caller's PATH ends. */

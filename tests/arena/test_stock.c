@@ -75,7 +75,7 @@ END_TEST
 /* The walker and the end ask the grower to rest at any moment of its work. */
 START_TEST(test_the_grower_hears_of_a_walk_and_of_the_end_in_the_middle_of_its_work)
 {
-	for (unsigned round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < 64; round++) {
 		struct arena *arena = make(0);
 		ref_t refs[32];
 

@@ -252,11 +252,12 @@ int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t l
 void codec_destroy(struct blkmap *map, unsigned codec);
 
 /*
- * codec_decompress() - what zcomp_decompress() says, by the decoder of @codec (not a raw one)
+ * codec_decompress() - what zcomp_decompress_head() says, by the decoder of @codec (not a raw one)
  * @strm: the caller's stream of map->comp. Others are taken here, innermost, for this call alone.
  */
 int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,
-		     size_t src_len, void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
+		     size_t src_len, void *dst, size_t dst_cap, size_t want,
+		     size_t *out_len) ZT_MUST_CHECK;
 
 /* ---- settings.c: how single files want to be compressed ---- */
 
@@ -367,10 +368,12 @@ bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint6
 
 /*
  * cluster_load() - bytes [from, to) of a cluster
- * Slot lock held, stream held (its buffer's upper half is scratch). 0 or -EIO.
+ * @lock: the slot's, held
+ * Per-thread stream held: its buffer's upper half is scratch, and keeps what was decoded last.
+ * Return: 0 or -EIO.
  */
-int cluster_load(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
-		 uint32_t to, char *dst) ZT_MUST_CHECK;
+int cluster_load(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		 uint64_t word, uint32_t from, uint32_t to, char *dst) ZT_MUST_CHECK;
 
 /* Where cluster_load() unpacks what it needs only in part. */
 static inline char *strm_scratch(const struct zcomp_strm *strm)

@@ -88,7 +88,7 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	else
 		len = (uint32_t)min_u64(len, (32u - (uint32_t)__builtin_clz(mask))
 						     << ZT_PAGE_SHIFT);
-	error = cluster_load(map, strm, word, 0, len, bytes);
+	error = cluster_load(map, lock, strm, word, 0, len, bytes);
 	if (!locked)
 		rw_unlock(&lock->lock);
 	if (error)

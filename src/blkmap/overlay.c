@@ -47,8 +47,8 @@ static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 }
 
 /* Old bytes of the op's first and last page, when it does not cover them. Slot lock held. */
-static int load_edges(struct blkmap *map, struct zcomp_strm *strm, uint64_t word,
-		      const struct cluster_op *op)
+static int load_edges(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		      uint64_t word, const struct cluster_op *op)
 {
 	uint32_t first = op->from >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
 	uint32_t last = (op->to - 1) >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
@@ -56,9 +56,11 @@ static int load_edges(struct blkmap *map, struct zcomp_strm *strm, uint64_t word
 	int error = 0;
 
 	if (op->from > first)
-		error = cluster_load(map, strm, word, first, first + ZT_PAGE_SIZE, bytes + first);
+		error = cluster_load(map, lock, strm, word, first, first + ZT_PAGE_SIZE,
+				     bytes + first);
 	if (!error && op->to < last + ZT_PAGE_SIZE && (last != first || op->from == first))
-		error = cluster_load(map, strm, word, last, last + ZT_PAGE_SIZE, bytes + last);
+		error = cluster_load(map, lock, strm, word, last, last + ZT_PAGE_SIZE,
+				     bytes + last);
 	return error;
 }
 
@@ -86,7 +88,7 @@ static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, u
 	ov->seq = lock->seq;
 	ov->extent = slot_extent(map, word, file->order);
 	has_map = slot_kind(word) == SLOT_MAP;
-	error = load_edges(map, strm, word, op);
+	error = load_edges(map, lock, strm, word, op);
 	rw_unlock(&lock->lock);
 
 	for (uint32_t p = op->from >> ZT_PAGE_SHIFT; !error && p << ZT_PAGE_SHIFT < op->to; p++) {

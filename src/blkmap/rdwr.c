@@ -34,7 +34,7 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 
 			read_lock(&lock->lock);
 			slot_used(map, word_get(slot));
-			error = cluster_load(map, strm, word_get(slot), from, to, dst);
+			error = cluster_load(map, lock, strm, word_get(slot), from, to, dst);
 			rw_unlock(&lock->lock);
 		} else {
 			memset(dst, 0, to - from);

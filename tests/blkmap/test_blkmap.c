@@ -5,6 +5,7 @@
 
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
+#include "zcomp/registry.h"
 
 #define MODEL_SIZE  (768u * 1024u)
 #define MODEL_PAGES (MODEL_SIZE / ZT_PAGE_SIZE)
@@ -177,6 +178,100 @@ START_TEST(test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded
 	ck_assert_uint_eq(stat.folds, 1);
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
 	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* Compressible, and different for each @version in every page. */
+static void fill_version(char *dst, uint64_t version)
+{
+	for (uint64_t p = 0; p < 16; p++)
+		for (uint64_t i = 0; i < ZT_PAGE_SIZE; i += 16) {
+			uint64_t words[2] = { version << 32 | p << 16 | i, i % 64 };
+
+			memcpy(dst + p * ZT_PAGE_SIZE + i, words, sizeof(words));
+		}
+}
+
+static void expect_page(unsigned page)
+{
+	size_t off = page * (size_t)ZT_PAGE_SIZE;
+
+	memset(buf, 0x5a, ZT_PAGE_SIZE);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, off, buf, ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(memcmp(buf, model + off, ZT_PAGE_SIZE), 0);
+}
+
+static uint64_t decoded_bytes(void)
+{
+	struct blkmap_stat stat;
+
+	blkmap_get_stat(bm.map, &stat);
+	return stat.zcomp.decompress_out;
+}
+
+START_TEST(test_small_reads_decode_no_more_than_they_need)
+{
+	uint64_t before;
+
+	if (!zcomp_find_ops("lz4")->decompress_head)
+		return; /* an old library */
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	fill_version(model, 1);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	before = decoded_bytes();
+	expect_page(3);
+	ck_assert_uint_eq(decoded_bytes() - before, 4 * ZT_PAGE_SIZE);
+	/* Below: it is there. Above: somebody walks through the cluster. */
+	expect_page(1);
+	ck_assert_uint_eq(decoded_bytes() - before, 4 * ZT_PAGE_SIZE);
+	for (unsigned page = 4; page < 16; page++)
+		expect_page(page);
+	ck_assert_uint_eq(decoded_bytes() - before, 4 * ZT_PAGE_SIZE + 65536);
+	bm_stop(&bm);
+}
+END_TEST
+
+/*
+ * A new object often gets the room, and so the very word, that the one before the last had: then
+ * only the lock's count tells that what is decoded already is old.
+ */
+START_TEST(test_what_is_decoded_is_forgotten_when_its_slot_changes)
+{
+	uint64_t *slot, first, same_words = 0;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	for (uint64_t version = 1; version <= 40; version++) {
+		fill_version(model, version);
+		ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+		slot = tree_slot(bm.arena, &bm.file.tree, 0);
+		first = word_get(slot);
+		expect_page(9);
+		/* Two more without a look: the second may lie where the first lay. */
+		fill_version(model, version + 1000);
+		ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+		fill_version(model, version + 2000);
+		ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+		same_words += word_get(slot) == first;
+		expect_page(9);
+		expect_page(2);
+		/* A page over it, folded into one object again. */
+		memset(model + 9 * ZT_PAGE_SIZE, (int)version, 100);
+		ck_assert_int_eq(bm_write(&bm, 9 * ZT_PAGE_SIZE, model + 9 * ZT_PAGE_SIZE, 100), 0);
+		expect_page(9);
+		expect_page(3);
+		blkmap_fold_idle(bm.map, 0);
+		expect_page(9);
+		/* Cut and longer again: zeros. */
+		ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 5 * ZT_PAGE_SIZE + 7), 0);
+		memset(model + 5 * ZT_PAGE_SIZE + 7, 0, 65536 - 5 * ZT_PAGE_SIZE - 7);
+		expect_page(5);
+		expect_page(9);
+		ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
+		memset(model, 0, 65536);
+		expect_page(2);
+	}
+	ck_assert_uint_gt(same_words, 0); /* or this test shows nothing */
 	bm_stop(&bm);
 }
 END_TEST
@@ -358,6 +453,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_random_operations_match_a_model, 0, ARRAY_SIZE(configs));
 	tcase_add_test(tc,
 		       test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded_later);
+	tcase_add_test(tc, test_small_reads_decode_no_more_than_they_need);
+	tcase_add_test(tc, test_what_is_decoded_is_forgotten_when_its_slot_changes);
 	tcase_add_test(tc, test_repeated_values_live_in_the_slot);
 	tcase_add_test(tc, test_incompressible_data_is_stored_raw);
 	tcase_add_test(tc, test_size_limit_refuses_new_pages_and_nothing_else);

@@ -200,6 +200,7 @@ struct loaded {
 	const struct slot_lock *lock; /* NULL: nothing */
 	uint64_t seq, word;
 	uint32_t len; /* bytes at the front */
+	uint64_t effort; /* in HEAT_..., ever */
 };
 static_assert(sizeof(struct loaded) <= ZCOMP_STREAM_ROOM, "it stands in the stream");
 
@@ -224,11 +225,21 @@ static int load_scratch(struct blkmap *map, const struct slot_lock *lock, struct
 				 ZCOMP_MAX_UNIT, want, &out_len);
 	if (!error && out_len < end)
 		error = -EIO;
-	if (!error && lock)
-		*loaded = (struct loaded){
-			.lock = lock, .seq = lock->seq, .word = word, .len = (uint32_t)out_len
-		};
-	return error;
+	if (error)
+		return error;
+	loaded->lock = lock;
+	loaded->seq = lock ? lock->seq : 0;
+	loaded->word = word;
+	loaded->len = (uint32_t)out_len;
+	loaded->effort += !same && out_len > want ? HEAT_DECODE : HEAT_READ;
+	return 0;
+}
+
+uint64_t strm_effort(struct zcomp_strm *strm)
+{
+	const struct loaded *loaded = zcomp_stream_room(strm);
+
+	return loaded->effort;
 }
 
 /* Bytes [from, to) of what an OBJ word stands for. */

@@ -151,7 +151,7 @@ static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, u
 	int error = 0;
 
 	*ov = (struct overlay){ 0 };
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	word = word_get(slot);
 	ov->seq = lock->seq;
 	ov->extent = slot_extent(map, word, file->order);
@@ -267,7 +267,7 @@ int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t
 
 		if (error)
 			return error;
-		write_lock(&lock->lock);
+		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		if (ov.seq != lock->seq)
 			error = -EAGAIN;
 		else
@@ -295,7 +295,7 @@ int cluster_spread(struct blkmap *map, const struct blkmap_file *file, uint64_t 
 	struct slot_lock *lock = slot_lock(map, slot);
 	bool worth;
 
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	worth = is_worth_spreading(map, word_get(slot));
 	rw_unlock(&lock->lock);
 	return worth ? cluster_overlay(map, file, slot, strm, &op, true) : 0;

@@ -42,7 +42,7 @@ static int read_cluster(struct blkmap *map, const struct blkmap_file *file, uint
 	bool has_map;
 	int error;
 
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	word = word_get(slot);
 	has_map = slot_kind(word) == SLOT_MAP;
 	slot_used(map, word);

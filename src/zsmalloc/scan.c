@@ -52,7 +52,7 @@ bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, vo
 			continue;
 		if (page == start)
 			slot = *inout_cursor & ((1u << CURSOR_SLOT_BITS) - 1);
-		mutex_lock(&class->lock);
+		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 		zspage = zspage_find(class, page);
 		if (zspage)
 			slot = zspage_scan(class, zspage, slot, visit, arg);

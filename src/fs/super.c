@@ -179,9 +179,19 @@ void super_drain(struct super *sb)
 	blkmap_drain(sb->map);
 }
 
-void super_ease_swap(struct super *sb, bool eased)
+void super_swap_room(struct super *sb, const struct arena_room *room)
 {
-	arena_stock_ease(sb->arena, eased);
+	arena_stock_room(sb->arena, room);
+}
+
+bool super_swap_is_short(const struct super *sb)
+{
+	return arena_stock_is_short(sb->arena);
+}
+
+uint64_t super_requests(const struct super *sb)
+{
+	return blkmap_requests(sb->map);
 }
 
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)

@@ -84,10 +84,23 @@ uint64_t super_compact(struct super *sb);
  */
 int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
-/** super_ease_swap() - have little memory kept ready, or again as much as swap_reserve says */
-void super_ease_swap(struct super *sb, bool eased);
+/** super_swap_room() - what the machine has to give for swap_reserve; see arena_stock_room() */
+void super_swap_room(struct super *sb, const struct arena_room *room);
+
+/** super_swap_is_short() - whether a request waits for the reserve now; a hint */
+bool super_swap_is_short(const struct super *sb);
+
+/** super_requests() - reads and writes of data so far; lock-free */
+uint64_t super_requests(const struct super *sb);
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
+
+/**
+ * super_get_pool_stat() - a pool's classes, as many as fit
+ * @inout_stat: in: pool and first. All else is written, on success only
+ * Return: 0, -EINVAL no such pool or class.
+ */
+int super_get_pool_stat(struct super *sb, struct ztmpfs_pool_stat *inout_stat) ZT_MUST_CHECK;
 
 /**
  * super_check() - all walkers: tree of names, link counts, inodes, dirs' indexes, files, pools,

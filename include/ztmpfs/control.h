@@ -84,7 +84,11 @@ struct ztmpfs_stat {
 	/* copies that share */
 	uint64_t
 		shared_pages; /* pages whose cluster shares its object, or did before the others went */
-	uint64_t reserved[16];
+	/* deduplication of what lies idle */
+	uint64_t dedup_joined; /* objects that were given up for another's */
+	uint64_t dedup_saved; /* bytes of room that they had had */
+	uint64_t dedup_index; /* bytes of heap for finding them */
+	uint64_t reserved[13];
 };
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)

@@ -113,7 +113,6 @@ struct blkmap_stat {
 	uint64_t dedup_joined, dedup_saved;
 	uint64_t dedup_collisions; /* objects that were compared in vain */
 	uint64_t dedup_index; /* bytes of heap */
-	bool dedup; /* it is on */
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
 	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */

@@ -422,7 +422,6 @@ void dedup_get_stat(const struct blkmap *map, struct blkmap_stat *out_stat)
 
 	if (!dedup)
 		return;
-	out_stat->dedup = true;
 	out_stat->dedup_joined = atomic_load_explicit(&dedup->joined, memory_order_relaxed);
 	out_stat->dedup_saved = atomic_load_explicit(&dedup->saved, memory_order_relaxed);
 	out_stat->dedup_collisions = atomic_load_explicit(&dedup->collisions, memory_order_relaxed);

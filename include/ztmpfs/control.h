@@ -10,9 +10,10 @@
 
 #define ZTMPFS_STAT_VERSION 1u
 
-/* Lengths of the histograms in struct ztmpfs_stat. */
+/* Lengths of the histograms in struct ztmpfs_stat, and kinds of locks. */
 #define ZTMPFS_STAT_BATCHES   9u
 #define ZTMPFS_STAT_LATENCIES 32u
+#define ZTMPFS_STAT_LOCKS     12u
 
 /*
  * Counters with zram's names have zram's meanings; where zram counts bytes these are bytes, where
@@ -84,12 +85,31 @@ struct ztmpfs_stat {
 	/* copies that share */
 	uint64_t
 		shared_pages; /* pages whose cluster shares its object, or did before the others went */
+	/* memory kept ready for swap; all 0 without -o swap */
+	uint64_t swap_reserve; /* bytes to keep ready */
+	uint64_t swap_ready; /* bytes ready now */
+	uint64_t swap_waits; /* times that a write had to wait for it, */
+	uint64_t swap_timeouts; /* and in vain */
+	/* how near mem_limit is: ZTMPFS_MEM_... */
+	uint64_t mem_level;
+	/*
+	 * locks that a thread found taken, by kind: file, dir, rename, slot, share, class, page, compact,
+	 * arena, stream, batch, transport
+	 */
+	uint64_t lock_waits[ZTMPFS_STAT_LOCKS];
+	uint64_t lock_wait_ns[ZTMPFS_STAT_LOCKS]; /* what that took, all threads together */
 	/* deduplication of what lies idle */
 	uint64_t dedup_joined; /* objects that were given up for another's */
 	uint64_t dedup_saved; /* bytes of room that they had had */
 	uint64_t dedup_index; /* bytes of heap for finding them */
 	uint64_t reserved[13];
 };
+
+/* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */
+#define ZTMPFS_MEM_OK       0u
+#define ZTMPFS_MEM_WARNING  1u /* three quarters of mem_limit are used */
+#define ZTMPFS_MEM_CRITICAL 2u /* nine tenths */
+#define ZTMPFS_MEM_FULL     3u /* less than 1 MiB is left: writes are refused, or soon will be */
 
 #define ZTMPFS_IOC_STAT _IOR('Z', 1, struct ztmpfs_stat)
 

@@ -106,15 +106,11 @@ static int populate(struct arena *arena, ref_t page, uint32_t nr_pages)
 	return populate_by_file(arena, page, nr_pages);
 }
 
-int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages)
+int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	uint64_t bytes = (uint64_t)nr_pages << ZT_PAGE_SHIFT;
-	int error;
+	int error = arena_charge(arena, bytes);
 
-	ZT_ASSERT(page % ARENA_PAGE_REFS == 0 && nr_pages > 0);
-	if (zt_fault_hit())
-		return -ENOMEM;
-	error = arena_charge(arena, bytes);
 	if (error)
 		return error;
 	error = populate(arena, page, nr_pages);
@@ -125,11 +121,33 @@ int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages)
 	return error;
 }
 
+void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	punch(arena, page, nr_pages);
+	arena_uncharge(arena, (uint64_t)nr_pages << ZT_PAGE_SHIFT);
+}
+
+bool arena_is_stocked(const struct arena *arena)
+{
+	return arena->stock.target != 0;
+}
+
+int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	ZT_ASSERT(page % ARENA_PAGE_REFS == 0 && nr_pages > 0);
+	if (zt_fault_hit())
+		return -ENOMEM;
+	if (!arena_is_stocked(arena))
+		return arena_back(arena, page, nr_pages);
+	memset(arena_ptr(arena, page), 0, (size_t)nr_pages << ZT_PAGE_SHIFT);
+	return 0;
+}
+
 void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	ZT_ASSERT(page % ARENA_PAGE_REFS == 0 && nr_pages > 0);
-	punch(arena, page, nr_pages);
-	arena_uncharge(arena, (uint64_t)nr_pages << ZT_PAGE_SHIFT);
+	if (!arena_is_stocked(arena))
+		arena_unback(arena, page, nr_pages);
 }
 
 /* Map @reserve bytes of the memfd; -ENOMEM when the machine does not give so much address range. */
@@ -188,7 +206,7 @@ static void map_close(struct arena *arena)
 static int super_init(struct arena *arena)
 {
 	struct arena_superblock *sb = arena_ptr(arena, 0);
-	int error = arena_populate(arena, 0, 1);
+	int error = zt_fault_hit() ? -ENOMEM : arena_back(arena, 0, 1);
 
 	if (error)
 		return error;
@@ -228,9 +246,14 @@ int arena_create(const struct arena_params *params, struct arena **out_arena)
 	if (error)
 		goto err_buddy;
 	mutex_init(&arena->lock);
+	error = stock_init(arena, params);
+	if (error)
+		goto err_lock;
 	*out_arena = arena;
 	return 0;
 
+err_lock:
+	mutex_exit(&arena->lock);
 err_buddy:
 	buddy_exit(&arena->buddy);
 err_unmap:
@@ -244,6 +267,7 @@ void arena_destroy(struct arena *arena)
 {
 	if (!arena)
 		return;
+	stock_exit(arena);
 	mutex_exit(&arena->lock);
 	buddy_exit(&arena->buddy);
 	map_close(arena);
@@ -253,6 +277,8 @@ void arena_destroy(struct arena *arena)
 void arena_set_limit(struct arena *arena, uint64_t limit)
 {
 	atomic_store_explicit(&arena->limit, limit, memory_order_relaxed);
+	if (arena_is_stocked(arena))
+		stock_retry(arena);
 }
 
 void arena_set_spare(struct arena *arena, uint64_t bytes)
@@ -272,6 +298,13 @@ void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)
 	out_stat->limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
 	out_stat->spare = spare_of(arena, out_stat->limit);
 	out_stat->run_bytes = atomic_load_explicit(&arena->run_bytes, memory_order_relaxed);
+	out_stat->stock = arena->stock.target << ZT_PAGE_SHIFT;
+	out_stat->stock_ready = atomic_load_explicit(&arena->stock.ready, memory_order_relaxed)
+				<< ZT_PAGE_SHIFT;
+	out_stat->stock_waits =
+		atomic_load_explicit(&arena->stock.waits, memory_order_relaxed);
+	out_stat->stock_timeouts =
+		atomic_load_explicit(&arena->stock.timeouts, memory_order_relaxed);
 }
 
 uint64_t arena_memfd_bytes(const struct arena *arena)

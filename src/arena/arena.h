@@ -60,6 +60,13 @@ struct arena_params {
 	 */
 	uint64_t reserve;
 	uint64_t limit; /* most bytes of memory to hold, all told; 0: no limit */
+	/*
+	 * Bytes of memory that are kept ready ahead of need; 0: memory comes when pages are
+	 * populated. See stock.c. Wants @reserve, at most 64 GiB.
+	 */
+	uint64_t stock;
+	bool stock_lock; /* lock all of it in memory: CAP_IPC_LOCK */
+	int stock_priority; /* SCHED_FIFO for the thread that fills it: CAP_SYS_NICE; 0: none */
 };
 
 struct arena_stat {
@@ -68,6 +75,10 @@ struct arena_stat {
 	uint64_t limit; /* bytes, 0: none */
 	uint64_t spare; /* of these, kept for who may use it; see arena_set_spare() */
 	uint64_t run_bytes; /* bytes of address range that runs cover */
+	uint64_t stock; /* bytes to keep ready; 0: none are */
+	uint64_t stock_ready; /* bytes that are ready now */
+	uint64_t stock_waits; /* times that somebody had to wait for it, */
+	uint64_t stock_timeouts; /* and in vain */
 };
 
 /** A run as the page map has it. The superblock and the page map belong to no run. */
@@ -109,6 +120,26 @@ static inline ref_t arena_ref(const struct arena *arena, const void *ptr)
 	       ARENA_REF_SHIFT;
 }
 
+/** arena_is_stocked() - whether memory is kept ready: pages of runs are then backed all along */
+bool arena_is_stocked(const struct arena *arena);
+
+/**
+ * arena_stock_wait() - before locks are taken: wait until the stock has so much, or is known to
+ * have no more
+ * @bytes: more than 2 MiB or half of the stock counts as that
+ *
+ * Without a stock it does nothing.
+ * Context: any thread; takes arena.lock only when it waits, a second at most.
+ */
+void arena_stock_wait(struct arena *arena, uint64_t bytes);
+
+/**
+ * arena_stock_ease() - hold little of the stock (4 MiB), and give the rest back, until told
+ * otherwise: the machine has no memory even for the kernel's side of a request
+ * Context: any thread; takes arena.lock.
+ */
+void arena_stock_ease(struct arena *arena, bool eased);
+
 /**
  * arena_run_alloc() - take a run of pages, unpopulated
  * @nr_pages: 1..ARENA_RUN_MAX_PAGES
@@ -118,8 +149,10 @@ static inline ref_t arena_ref(const struct arena *arena, const void *ptr)
  * The run's pages read as zero once populated. Touching an unpopulated page populates it behind the
  * arena's back: the user must not.
  *
- * Context: any thread; takes arena.lock; may populate a page of the page map.
- * Return:  0, -ENOSPC (range used up, or the limit forbids a page of the page map), -ENOMEM.
+ * Context: any thread; takes arena.lock; may populate a page of the page map. From an empty stock:
+ *          waits for it, a second at most.
+ * Return:  0, -ENOSPC (range used up, or the limit forbids a page of the page map; stock used up),
+ *          -ENOMEM.
  */
 int arena_run_alloc(struct arena *arena, uint32_t nr_pages, enum arena_run_type type, uint32_t user,
 		    ref_t *out_ref) ZT_MUST_CHECK;
@@ -149,7 +182,7 @@ bool arena_run_find(const struct arena *arena, ref_t ref, struct arena_run *out_
  *
  * Memory is allocated and zeroed by the kernel now, in one call, so that writing to it later cannot
  * fail. The caller sees to it that nobody else populates, punches or touches the same pages
- * meanwhile.
+ * meanwhile. In a stocked arena the memory is there already: it is zeroed, and this never fails.
  *
  * Context: any thread; takes no lock.
  * Return:  0; -ENOSPC over the limit; -ENOMEM the machine has no memory. On error none is
@@ -160,6 +193,7 @@ int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_C
 /**
  * arena_punch() - give the memory of pages back to the system
  * All @nr_pages are populated. They read as zero afterwards and are not populated. Cannot fail.
+ * A stocked arena keeps the memory until the run is freed.
  * Context: any thread; takes no lock.
  */
 void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages);

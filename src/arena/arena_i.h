@@ -33,6 +33,32 @@ static_assert(BUDDY_CHUNK_PAGES * sizeof(uint32_t) == ZT_PAGE_SIZE,
 	      "one page of the page map describes one chunk");
 static_assert(ARENA_RUN_MAX_PAGES == BUDDY_CHUNK_PAGES, "the longest run is a whole chunk");
 
+/* What is backed at a time: 64 KiB, so that one word describes a chunk. */
+#define STOCK_GRANULE_ORDER 4u
+#define STOCK_GRANULE_PAGES (1u << STOCK_GRANULE_ORDER)
+static_assert(BUDDY_CHUNK_PAGES / STOCK_GRANULE_PAGES == 64, "a word of bits for each chunk");
+
+/*
+ * Memory kept ready. Pages of the range are backed by granules; those backed and in no run are what
+ * the buddy allocator has, the others it takes for used. Guarded by arena.lock but for counters.
+ */
+struct stock {
+	uint64_t target; /* pages to keep ready; 0: there is no stock; constant */
+	uint64_t *backed; /* of each chunk; written by the grower alone */
+	atomic_uint_fast64_t ready; /* pages; written under the lock, a hint without it */
+	atomic_uint_fast64_t waits, timeouts;
+	bool eased; /* arena_stock_ease() */
+	bool full; /* the limit or the range is used up */
+	bool stop;
+	bool paused, idle; /* the walker wants the grower to rest; it does */
+	unsigned want_order; /* somebody waits for a block of this order */
+	int priority;
+	bool has_thread;
+	pthread_t thread; /* "zt-grower", joined by stock_exit() */
+	pthread_cond_t wanted; /* the grower waits here, */
+	pthread_cond_t more; /* and here those who wait for it */
+};
+
 struct arena {
 	struct arena_head head; /* must be first */
 	int fd;
@@ -49,7 +75,26 @@ struct arena {
 	atomic_uint_fast64_t run_bytes;
 	pthread_mutex_t lock; /* buddy, and writing the page map */
 	struct buddy buddy;
+	struct stock stock;
 };
+
+/* arena.c, for stock.c: charge and populate, punch and uncharge, whatever the stock. */
+int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK;
+void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages);
+
+/* stock.c: the stock is full when stock_init() returns. */
+int stock_init(struct arena *arena, const struct arena_params *params) ZT_MUST_CHECK;
+void stock_exit(struct arena *arena);
+
+/* stock.c: have the grower rest between two steps, for the walker; or go on */
+void stock_pause(struct arena *arena, bool paused);
+
+/* stock.c: after the limit has changed */
+void stock_retry(struct arena *arena);
+
+/* stock.c: a run's place, and back again. Takes arena.lock held. */
+int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page) ZT_MUST_CHECK;
+void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages);
 
 static inline ref_t page_to_ref(uint64_t page)
 {

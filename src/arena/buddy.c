@@ -92,6 +92,18 @@ void buddy_grow(struct buddy *buddy)
 	node_put(buddy, buddy->nr_used++, BUDDY_MAX_ORDER, 1);
 }
 
+void buddy_grow_taken(struct buddy *buddy)
+{
+	ZT_ASSERT(buddy->nr_used < buddy->nr_chunks);
+	buddy->nr_used++;
+}
+
+void buddy_touch(struct buddy *buddy)
+{
+	ZT_ASSERT(buddy->nr_used == 0);
+	memset(buddy->chunks, 0, buddy->mapped);
+}
+
 /*
  * The lowest chunk with a free block of @order. Moves the lower bound up behind what it has seen.
  */

@@ -60,6 +60,12 @@ void buddy_exit(struct buddy *buddy);
 /** buddy_grow() - put the next chunk in use, all free; nr_used < nr_chunks */
 void buddy_grow(struct buddy *buddy);
 
+/** buddy_grow_taken() - put the next chunk in use, nothing of it free */
+void buddy_grow_taken(struct buddy *buddy);
+
+/** buddy_touch() - have all memory that growing will need now */
+void buddy_touch(struct buddy *buddy);
+
 /** buddy_alloc() - take a block from what is free; false when none is large enough */
 bool buddy_alloc(struct buddy *buddy, unsigned order, uint32_t *out_page);
 

@@ -32,6 +32,9 @@ static int check_entries(const struct arena *arena, uint32_t chunk, uint64_t *ta
 		block = 1u << buddy_order(run.nr_pages);
 		if (page % block != 0 || run.type == ARENA_RUN_NONE)
 			goto bad;
+		/* Its block's tail is free for others. */
+		if (arena_is_stocked(arena))
+			block = run.nr_pages;
 		for (uint32_t i = 0; i < block; i++) {
 			uint32_t bit = (page + i) % BUDDY_CHUNK_PAGES;
 			bool covered = arena->map[page + i] != 0;
@@ -50,6 +53,33 @@ static int check_entries(const struct arena *arena, uint32_t chunk, uint64_t *ta
 bad:
 	zt_log(ZT_LOG_ERR, "arena: page map: entry of page %" PRIu32 " fits no run", page);
 	return -EUCLEAN;
+}
+
+/* Granules that are not backed are none of the buddy's, hold no run and no memory. */
+static int check_granules(const struct arena *arena, uint32_t chunk, uint64_t *taken)
+{
+	uint64_t resident[BUDDY_CHUNK_PAGES / 64];
+	ref_t first = page_to_ref((uint64_t)arena->first_page + chunk * BUDDY_CHUNK_PAGES);
+	int error = arena_resident_pages(arena, first, BUDDY_CHUNK_PAGES, resident);
+
+	for (uint32_t i = 0; i < 64 && !error; i++) {
+		uint64_t mask = ((UINT64_C(1) << STOCK_GRANULE_PAGES) - 1)
+				<< (i * STOCK_GRANULE_PAGES % 64);
+		uint32_t word = i * STOCK_GRANULE_PAGES / 64;
+		bool backed = arena->stock.backed[chunk] >> i & 1;
+
+		if ((resident[word] & mask) != (backed ? mask : 0) ||
+		    (!backed && (taken[word] & mask))) {
+			zt_log(ZT_LOG_ERR,
+			       "arena: chunk %" PRIu32 ": granule %" PRIu32
+			       " is not what the stock says",
+			       chunk, i);
+			error = -EUCLEAN;
+		}
+		if (!backed)
+			taken[word] |= mask;
+	}
+	return error;
 }
 
 /* No page of the chunk that lies outside of runs is populated. */
@@ -114,7 +144,7 @@ static int check_counters(const struct arena *arena, uint64_t run_bytes)
 	return 0;
 }
 
-int arena_check(struct arena *arena)
+static int check_all(struct arena *arena)
 {
 	const struct arena_superblock *sb = arena_ptr(arena, 0);
 	uint32_t nr_used = arena->map_end / BUDDY_CHUNK_PAGES;
@@ -132,15 +162,28 @@ int arena_check(struct arena *arena)
 		return error;
 	for (uint32_t chunk = 0; chunk < nr_used; chunk++) {
 		error = check_entries(arena, chunk, taken, &run_bytes);
+		if (!error && arena_is_stocked(arena))
+			error = check_granules(arena, chunk, taken);
 		if (error)
 			return error;
 		if (!buddy_check(&arena->buddy, chunk, taken)) {
 			zt_log(ZT_LOG_ERR, "arena: chunk %" PRIu32 ": free blocks differ", chunk);
 			return -EUCLEAN;
 		}
-		error = check_holes(arena, chunk);
+		if (!arena_is_stocked(arena))
+			error = check_holes(arena, chunk);
 		if (error)
 			return error;
 	}
 	return check_counters(arena, run_bytes);
+}
+
+int arena_check(struct arena *arena)
+{
+	int error;
+
+	stock_pause(arena, true);
+	error = check_all(arena);
+	stock_pause(arena, false);
+	return error;
 }

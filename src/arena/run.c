@@ -33,6 +33,14 @@ static uint32_t map_end_load(const struct arena *arena)
 	return atomic_load_explicit(&arena->map_end, memory_order_acquire);
 }
 
+/* Bytes of the range that a run takes. A stocked arena cuts runs to size. */
+static uint64_t run_range(const struct arena *arena, uint32_t nr_pages)
+{
+	if (arena_is_stocked(arena))
+		return (uint64_t)nr_pages << ZT_PAGE_SHIFT;
+	return (uint64_t)ZT_PAGE_SIZE << buddy_order(nr_pages);
+}
+
 int arena_run_alloc(struct arena *arena, uint32_t nr_pages, enum arena_run_type type, uint32_t user,
 		    ref_t *out_ref)
 {
@@ -42,15 +50,18 @@ int arena_run_alloc(struct arena *arena, uint32_t nr_pages, enum arena_run_type 
 
 	ZT_ASSERT(nr_pages >= 1 && nr_pages <= ARENA_RUN_MAX_PAGES);
 	ZT_ASSERT(type != ARENA_RUN_NONE && (unsigned)type < 16 && user < 4096);
-	mutex_lock(&arena->lock);
-	while (!error && !buddy_alloc(&arena->buddy, order, &run.first))
-		error = chunk_add_locked(arena);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
+	if (arena_is_stocked(arena))
+		error = stock_take(arena, nr_pages, &run.first);
+	else
+		while (!error && !buddy_alloc(&arena->buddy, order, &run.first))
+			error = chunk_add_locked(arena);
 	if (!error)
 		pagemap_set(arena->map, &run);
 	mutex_unlock(&arena->lock);
 	if (error)
 		return error;
-	atomic_fetch_add_explicit(&arena->run_bytes, (uint64_t)ZT_PAGE_SIZE << order,
+	atomic_fetch_add_explicit(&arena->run_bytes, run_range(arena, nr_pages),
 				  memory_order_relaxed);
 	*out_ref = page_to_ref((uint64_t)arena->first_page + run.first);
 	return 0;
@@ -60,16 +71,17 @@ void arena_run_free(struct arena *arena, ref_t ref)
 {
 	uint32_t page = (uint32_t)(ref / ARENA_PAGE_REFS) - arena->first_page;
 	struct pagemap_run run;
-	unsigned order;
 
-	mutex_lock(&arena->lock);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	if (!pagemap_find(arena->map, map_end_load(arena), page, &run) || run.first != page)
 		abort();
-	order = buddy_order(run.nr_pages);
 	pagemap_clear(arena->map, page);
-	buddy_free(&arena->buddy, page, order);
+	if (arena_is_stocked(arena))
+		stock_give(arena, page, run.nr_pages);
+	else
+		buddy_free(&arena->buddy, page, buddy_order(run.nr_pages));
 	mutex_unlock(&arena->lock);
-	atomic_fetch_sub_explicit(&arena->run_bytes, (uint64_t)ZT_PAGE_SIZE << order,
+	atomic_fetch_sub_explicit(&arena->run_bytes, run_range(arena, run.nr_pages),
 				  memory_order_relaxed);
 }
 

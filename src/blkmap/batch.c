@@ -73,7 +73,7 @@ static void batch_put(struct batch *batch)
 		return;
 	batch->end.release(batch->end.release_arg);
 	zt_free(batch);
-	mutex_lock(&map->batch_lock);
+	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
 	if (--map->nr_batches == 0)
 		zt_lock_check(pthread_cond_broadcast(&map->batch_cond));
 	mutex_unlock(&map->batch_lock);
@@ -423,7 +423,7 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 	atomic_init(&batch->left, 1);
 	atomic_init(&batch->refs, 1);
 	atomic_init(&batch->failure, NO_FAILURE);
-	mutex_lock(&map->batch_lock);
+	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
 	map->nr_batches++;
 	mutex_unlock(&map->batch_lock);
 	find_slots(batch, (unsigned)nr);
@@ -437,7 +437,7 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 
 void blkmap_drain(struct blkmap *map)
 {
-	mutex_lock(&map->batch_lock);
+	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
 	while (map->nr_batches > 0)
 		zt_lock_check(pthread_cond_wait(&map->batch_cond, &map->batch_lock));
 	mutex_unlock(&map->batch_lock);

@@ -24,7 +24,7 @@ int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t 
 	/* Making room tries other slots' locks: never under one. */
 	error = locked ? encoded_place(map, enc, &word) : encoded_place_hard(map, enc, &word);
 	if (!locked)
-		write_lock(&lock->lock);
+		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	if (seq && *seq != lock->seq) {
 		old = word;
 		error = -EAGAIN;
@@ -108,9 +108,9 @@ int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 		int error;
 
 		if (locked)
-			write_lock(&lock->lock);
+			write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		else
-			read_lock(&lock->lock);
+			read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		if (op->fold && !live_map_find(lock, slot_place(map, slot))) {
 			rw_unlock(&lock->lock);
 			return 0;
@@ -169,7 +169,7 @@ int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 	int error;
 
 	for (unsigned round = 0; round < OPTIMISTIC_ROUNDS; round++) {
-		read_lock(&lock->lock);
+		read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		plan = plan_write(map, file, word_get(slot), op);
 		seq = lock->seq;
 		rw_unlock(&lock->lock);

@@ -81,7 +81,7 @@ static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, u
 	int error;
 
 	*ov = (struct overlay){ 0 };
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	word = word_get(slot);
 	ov->seq = lock->seq;
 	ov->extent = slot_extent(map, word, file->order);
@@ -182,7 +182,7 @@ int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t
 
 		if (error)
 			return error;
-		write_lock(&lock->lock);
+		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		if (ov.seq != lock->seq)
 			error = -EAGAIN;
 		else

@@ -14,7 +14,7 @@ static int slot_clear(struct blkmap *map, const struct blkmap_file *file, uint64
 	uint64_t old = 0;
 	int error;
 
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	error = slot_publish(map, file, slot, 0, &old);
 	rw_unlock(&lock->lock);
 	slot_release(map, old, file->order);
@@ -113,7 +113,7 @@ static int cluster_cut(struct blkmap *map, const struct blkmap_file *file, uint6
 	bool done;
 	int error;
 
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	word = word_get(slot);
 	before = slot_present(map, word, file->order);
 	if (!(before & pages_mask(end))) {
@@ -175,7 +175,7 @@ static int cluster_punch(struct blkmap *map, const struct blkmap_file *file, uin
 	if (!slot || !word_get(slot))
 		return 0;
 	lock = slot_lock(map, slot);
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	present = slot_present(map, word_get(slot), file->order);
 	extent = slot_extent(map, word_get(slot), file->order);
 	rw_unlock(&lock->lock);
@@ -237,7 +237,7 @@ static uint32_t present_at(struct blkmap *map, const struct blkmap_file *file, u
 	struct slot_lock *lock = slot_lock(map, slot);
 	uint32_t present;
 
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	present = slot_present(map, word_get(slot), file->order);
 	rw_unlock(&lock->lock);
 	return present;

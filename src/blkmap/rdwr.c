@@ -32,7 +32,7 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 		if (slot) {
 			struct slot_lock *lock = slot_lock(map, slot);
 
-			read_lock(&lock->lock);
+			read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 			slot_used(map, word_get(slot));
 			error = cluster_load(map, strm, word_get(slot), from, to, dst);
 			rw_unlock(&lock->lock);

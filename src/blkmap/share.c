@@ -40,7 +40,7 @@ uint64_t share_hold(struct blkmap *map, uint64_t word)
 {
 	struct share_rec *rec = share_rec_at(map, word);
 
-	read_lock(&share_lock(map, rec)->lock);
+	read_lock_counted(&share_lock(map, rec)->lock, ZT_LOCK_SHARE);
 	return slot_resolve(word, word_get(&rec->word));
 }
 
@@ -62,7 +62,7 @@ uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref)
 	struct share_rec *rec = zs_data(map->arena, ref);
 	struct share_lock *lock = share_lock(map, rec);
 
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	word_set(&rec->word, word);
 	rec->count = 2;
 	zs_set_owner(
@@ -80,7 +80,7 @@ static void share_again(struct blkmap *map, uint64_t word)
 	struct share_rec *rec = share_rec_at(map, word);
 	struct share_lock *lock = share_lock(map, rec);
 
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	rec->count++;
 	rw_unlock(&lock->lock);
 }
@@ -103,7 +103,7 @@ int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word)
 	for (;;) {
 		uint64_t word;
 
-		write_lock(&lock->lock);
+		write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 		word = word_get(slot);
 		if (slot_kind(word) == SLOT_SHARED) {
 			share_again(map, word);
@@ -136,7 +136,7 @@ void share_end(struct blkmap *map, uint64_t *slot)
 		return;
 	rec = share_rec_at(map, word);
 	lock = share_lock(map, rec);
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	/* Names come from names: with the only one held, none can be added. */
 	if (rec->count > 1) {
 		rw_unlock(&lock->lock);
@@ -158,7 +158,7 @@ void share_release(struct blkmap *map, uint64_t word)
 	struct share_lock *lock = share_lock(map, rec);
 	uint64_t obj = 0;
 
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	if (--rec->count == 0) {
 		obj = word_get(&rec->word);
 		/* Compaction leaves alone what its owner does not name. */
@@ -220,7 +220,7 @@ static bool tail_fits(struct blkmap *map, uint64_t *slot, unsigned order, uint32
 	if (!slot || len == cluster_size(order))
 		return true;
 	lock = slot_lock(map, slot);
-	read_lock(&lock->lock);
+	read_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	present = slot_present(map, word_get(slot), order);
 	rw_unlock(&lock->lock);
 	return !(present & ~pages_mask(len));
@@ -245,7 +245,7 @@ static int share_cluster(struct blkmap *map, const struct blkmap_file *from, uin
 		error = tree_slot_alloc(map->arena, map->meta, &to->tree, to_idx, &dst);
 	if (!error) {
 		lock = slot_lock(map, dst);
-		write_lock(&lock->lock);
+		write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 		error = slot_publish(map, to, dst, word, &old);
 		rw_unlock(&lock->lock);
 	}

@@ -274,7 +274,7 @@ void slot_move(void *arg, uint64_t *from, uint64_t *to)
 	struct live_map *live = NULL;
 	uint64_t word;
 
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	word = word_get(from);
 	if (slot_kind(word) == SLOT_MAP) {
 		live = live_map_take(lock, slot_place(map, from));
@@ -287,7 +287,7 @@ void slot_move(void *arg, uint64_t *from, uint64_t *to)
 	lock->seq++;
 	rw_unlock(&lock->lock);
 	if (live) {
-		write_lock(&new_lock->lock);
+		write_lock_counted(&new_lock->lock, ZT_LOCK_SLOT);
 		live->next = new_lock->maps;
 		new_lock->maps = live;
 		rw_unlock(&new_lock->lock);

@@ -13,7 +13,7 @@
 #include "ztmpfs/zcomp.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_attr, &ctl_compact, &ctl_du, &ctl_recompress, &ctl_stat, &ctl_train, &ctl_zbench,
+	&ctl_attr, &ctl_compact, &ctl_du, &ctl_recompress, &ctl_stat, &ctl_swap, &ctl_train, &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)

@@ -74,6 +74,7 @@ void ctl_print_json_text(FILE *out, const char *text);
 int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;
 
 extern const struct ctl_command ctl_stat;
+extern const struct ctl_command ctl_swap;
 extern const struct ctl_command ctl_train;
 extern const struct ctl_command ctl_zbench;
 

@@ -10,19 +10,20 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "util/lock.h"
 
 /* A line has 80 columns, 48 of them before the bar. */
 #define BAR_WIDTH 31
 static const char bar_text[] = "###############################";
 
-enum field_kind { FIELD_HEADING, FIELD_U64, FIELD_TEXT, FIELD_BUCKETS };
+enum field_kind { FIELD_HEADING, FIELD_U64, FIELD_TEXT, FIELD_BUCKETS, FIELD_LOCKS };
 
 struct field {
 	const char *name;
 	enum field_kind kind;
 	size_t offset; /* in struct ztmpfs_stat */
 	const char *unit; /* for the table; NULL: a plain number */
-	unsigned nr; /* buckets; number i counts from 2^i units on */
+	unsigned nr; /* buckets: number i counts from 2^i units on; or kinds of locks */
 };
 
 /* clang-format off */
@@ -31,6 +32,7 @@ struct field {
 #define TEXT(member)	  { #member, FIELD_TEXT, offsetof(struct ztmpfs_stat, member), NULL, 0 }
 #define BUCKETS(member, unit) { #member, FIELD_BUCKETS, offsetof(struct ztmpfs_stat, member), unit, \
 			        sizeof(((struct ztmpfs_stat *)0)->member) / sizeof(uint64_t) }
+#define LOCKS(member, unit) { #member, FIELD_LOCKS, offsetof(struct ztmpfs_stat, member), unit, ZTMPFS_STAT_LOCKS }
 /* clang-format on */
 
 static const struct field fields[] = {
@@ -104,6 +106,15 @@ static const struct field fields[] = {
 	U64(fallback_reset, "times"),
 	U64(fallback_dead, "times"),
 	U64(fallback_shutdown, "times"),
+	HEADING("Swap"),
+	U64(swap_reserve, "bytes"),
+	U64(swap_ready, "bytes"),
+	U64(swap_waits, "times"),
+	U64(swap_timeouts, "times"),
+	U64(mem_level, NULL),
+	HEADING("Waits for locks, since the mount"),
+	LOCKS(lock_waits, "times"),
+	LOCKS(lock_wait_ns, "ns"),
 };
 
 /* User bytes over all memory held for them; 0 while nothing is held. */
@@ -187,6 +198,26 @@ static void print_buckets(FILE *out, const struct ztmpfs_stat *stat, const struc
 	}
 }
 
+/* Kinds that nobody waited for are left out: most of the time that is nearly all of them. */
+static void print_locks(FILE *out, const struct ztmpfs_stat *stat, const struct field *field)
+{
+	struct field one = *field;
+	unsigned printed = 0;
+
+	for (unsigned i = 0; i < field->nr; i++, one.offset += sizeof(uint64_t)) {
+		char digits[32];
+
+		if (number(stat, &one) == 0)
+			continue;
+		group_digits(number(stat, &one), digits);
+		fprintf(out, "%-12s %-9s %24s %s\n", field->name, zt_lock_name(i), digits,
+			field->unit);
+		printed++;
+	}
+	if (printed == 0)
+		fprintf(out, "%-20s %26s\n", field->name, "none");
+}
+
 /* A long text goes on in lines of its own. */
 static void print_text(FILE *out, const char *name, const char *value)
 {
@@ -215,6 +246,9 @@ static void print_table(FILE *out, const struct ztmpfs_stat *stat)
 		case FIELD_BUCKETS:
 			print_buckets(out, stat, field);
 			continue;
+		case FIELD_LOCKS:
+			print_locks(out, stat, field);
+			continue;
 		case FIELD_U64:
 			break;
 		}
@@ -234,10 +268,15 @@ static void print_json_value(FILE *out, const struct ztmpfs_stat *stat, const st
 		ctl_print_json_text(out, text(stat, field));
 	else if (field->kind == FIELD_U64)
 		fprintf(out, "%" PRIu64, number(stat, field));
-	for (unsigned i = 0; i < field->nr; i++, one.offset += sizeof(uint64_t))
-		fprintf(out, "%s%" PRIu64, i ? ", " : "[", number(stat, &one));
+	for (unsigned i = 0; i < field->nr; i++, one.offset += sizeof(uint64_t)) {
+		if (field->kind == FIELD_LOCKS)
+			fprintf(out, "%s\"%s\": %" PRIu64, i ? ", " : "{", zt_lock_name(i),
+				number(stat, &one));
+		else
+			fprintf(out, "%s%" PRIu64, i ? ", " : "[", number(stat, &one));
+	}
 	if (field->nr > 0)
-		fputc(']', out);
+		fputc(field->kind == FIELD_LOCKS ? '}' : ']', out);
 }
 
 static void print_json(FILE *out, const struct ztmpfs_stat *stat)

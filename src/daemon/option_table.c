@@ -265,6 +265,7 @@ static int parse_recompress(PARSE_ARGS)
 	int32_t level;
 
 	UNUSED_ARGS;
+	options->recompress_asked = true;
 	if (strcmp(value, "off") == 0) {
 		options->super.recompress = NULL;
 		return 0;
@@ -355,6 +356,24 @@ static int parse_clone_fd(PARSE_ARGS)
 {
 	UNUSED_ARGS;
 	options->clone_fd = true;
+	return 0;
+}
+
+static int parse_swap(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->swap = true;
+	return 0;
+}
+
+static int parse_swap_reserve(PARSE_ARGS)
+{
+	uint64_t size;
+
+	UNUSED_ARGS;
+	if (size_parse(value, env->ram, &size) != 0 || size < MIB)
+		return -EINVAL;
+	options->super.swap_reserve = size;
 	return 0;
 }
 
@@ -463,6 +482,13 @@ static const struct option_desc table[] = {
 	  "Threads that serve requests", parse_max_threads, 0, 0 },
 	{ "clone_fd", NULL, NULL, "off", "Give each thread its own channel to the kernel",
 	  parse_clone_fd, 0, 0 },
+	{ "swap", NULL, NULL, "off",
+	  "Be fit to carry swap: everything allocated and locked in memory beforehand", parse_swap,
+	  0, 0 },
+	{ "swap_reserve", "SIZE",
+	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM, at least 1m",
+	  "a 16th of RAM, 8m to 64m", "With swap: free memory to hold ready for writes",
+	  parse_swap_reserve, 0, 0 },
 	{ "io_uring", "WHEN", "on, off, auto", "auto",
 	  "Exchange requests with the kernel through rings, where it offers them", parse_io_uring,
 	  0, 0 },

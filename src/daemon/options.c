@@ -24,6 +24,12 @@
 #define DEFAULT_SHARE         2
 #define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
 
+/* Of a mount that carries swap. The arena's range is bounded. */
+#define SWAP_RESERVE_MIN   (8 * MIB)
+#define SWAP_RESERVE_MAX   (64 * MIB)
+#define SWAP_MEM_LIMIT_MAX (24 * GIB)
+#define SWAP_ACCEL_DEPTH   8u
+
 #define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
 
 void options_env_get(struct options_env *out_env)
@@ -252,6 +258,42 @@ static bool is_helper(const char *program)
 	return strncmp(slash ? slash + 1 : program, "mount.", 6) == 0;
 }
 
+/* What swap implies, once all words are read. */
+static int settle_swap(struct options *options, const struct options_env *env,
+		       struct options_error *error)
+{
+	struct super_params *super = &options->super;
+
+	if (!options->swap) {
+		super->swap_reserve = 0;
+		return 0;
+	}
+	if (!super->mem_limit)
+		super->mem_limit = env->ram / DEFAULT_SHARE;
+	if (!super->swap_reserve)
+		super->swap_reserve =
+			min_u64(max_u64(env->ram / 16, SWAP_RESERVE_MIN), SWAP_RESERVE_MAX);
+	if (super->mem_limit < 2 * super->swap_reserve || super->mem_limit > SWAP_MEM_LIMIT_MAX) {
+		ERR_PRINTF(
+			error,
+			"option swap: mem_limit must be from twice swap_reserve (%llu KiB) to 24g",
+			(unsigned long long)super->swap_reserve / 1024);
+		return -EINVAL;
+	}
+	/* Every page comes and goes for itself, and must not be kept twice. */
+	super->cluster_order = 0;
+	/* Its thread was seen to wait for memory while the machine had none. */
+	if (!options->recompress_asked)
+		super->recompress = NULL;
+	/* A page is too little for a queue, whose buffers would all be locked. */
+	if (super->accel == BLKMAP_ACCEL_AUTO)
+		super->accel = BLKMAP_ACCEL_OFF;
+	if (!super->accel_params.depth)
+		super->accel_params.depth = SWAP_ACCEL_DEPTH;
+	options->cache = ZTFUSE_CACHE_NEVER;
+	return 0;
+}
+
 int options_parse(int argc, char *const argv[], const struct options_env *env,
 		  struct options *out_options, struct options_error *out_error)
 {
@@ -265,6 +307,8 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 	error = parse_switches(&options, argc, argv, env, out_error);
 	if (!error && !options.help && !options.version)
 		error = parse_places(&options, argc - optind, argv + optind, out_error);
+	if (!error)
+		error = settle_swap(&options, env, out_error);
 	if (error)
 		goto err_text;
 	*out_options = options;

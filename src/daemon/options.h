@@ -73,6 +73,9 @@ struct options {
 	enum transport_uring uring;
 	unsigned max_threads;
 
+	bool swap; /* fit to carry swap; swapmode.h */
+	bool recompress_asked; /* recompress= was given */
+
 	bool allow_other;
 	char *fsname; /* never NULL after parsing */
 	char *subtype; /* "": none */

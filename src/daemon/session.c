@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +21,8 @@
 
 #include "daemon/bdi.h"
 #include "daemon/dict.h"
+#include "daemon/pressure.h"
+#include "daemon/swapmode.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
 #include "util/lock.h"
@@ -34,7 +37,11 @@ struct session {
 	struct ztfuse front;
 	struct fuse_session *se;
 	struct transport *transport;
+	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
+	atomic_bool ended;
 	bool mounted;
+	bool watches; /* pressure was started */
+	struct pressure pressure;
 };
 
 static void signal_set(sigset_t *out_set)
@@ -107,12 +114,16 @@ static int mount_quietly(struct session *s, struct options_error *error)
 
 /* How many requests may be answered later at one time, with their buffers. */
 #define NR_SPARE 64u
+/* Before the thread that fills the reserve. */
+#define PRESSURE_PRIORITY 6
+/* Of a mount that carries swap: all of them are locked in memory. */
+#define NR_SPARE_SWAP 8u
 
 static int make_transport(struct session *s)
 {
 	const struct transport_params params = {
 		.nr_threads = s->options->max_threads,
-		.nr_spare = NR_SPARE,
+		.nr_spare = s->options->swap ? NR_SPARE_SWAP : NR_SPARE,
 		.clone_fd = s->options->clone_fd,
 		.uring = s->options->uring,
 	};
@@ -138,6 +149,20 @@ static int create_super(struct session *s, struct options_error *error)
 	return res;
 }
 
+/* Everything is allocated, but the serving threads are not there yet. */
+static int start_swap(struct session *s, struct options_error *error)
+{
+	int res = swapmode_lock(error);
+
+	if (res)
+		return res;
+	res = pressure_start(&s->pressure, s->sb, PRESSURE_PRIORITY);
+	s->watches = res == 0;
+	if (res)
+		ERR_PRINTF(error, "option swap: cannot watch free memory: %s", strerror(-res));
+	return res;
+}
+
 int session_create(const struct options *options, struct options_error *out_error,
 		   struct session **out_session)
 {
@@ -151,12 +176,17 @@ int session_create(const struct options *options, struct options_error *out_erro
 		return error;
 	s->options = options;
 	block_signals();
-	error = create_super(s, out_error);
+	error = options->swap ? swapmode_enter(options, out_error) : 0;
+	if (!error)
+		error = create_super(s, out_error);
 	if (error)
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
 	s->front.xattr = options->xattr;
-	error = options_mount_opts(options, &mount_opts);
+	if (options->swap)
+		error = ztfuse_prepare_swap(&s->front, options->max_threads);
+	if (!error)
+		error = options_mount_opts(options, &mount_opts);
 	if (error)
 		goto err_front;
 	params.mount_opts = mount_opts;
@@ -178,6 +208,8 @@ int session_create(const struct options *options, struct options_error *out_erro
 			ERR_PRINTF(out_error, "%s: cannot agree with the kernel on a protocol",
 				   options->mountpoint);
 	}
+	if (!error && options->swap)
+		error = start_swap(s, out_error);
 	if (error) {
 		session_destroy(s);
 		return error;
@@ -195,6 +227,17 @@ err_free:
 	return error;
 }
 
+/* To end now would lose what is swapped out: of any process, and in the middle of its work. */
+static bool refuses_to_end(const struct session *s)
+{
+	if (atomic_load_explicit(&s->ended, memory_order_relaxed) || !s->options->swap ||
+	    !swapmode_in_use(s->options->mountpoint))
+		return false;
+	zt_log(ZT_LOG_WARN, "%s: does not end: it carries swap that is in use (ztmpfsctl swap off)",
+	       s->options->mountpoint);
+	return true;
+}
+
 static void *signal_thread(void *arg)
 {
 	struct session *s = arg;
@@ -202,7 +245,7 @@ static void *signal_thread(void *arg)
 	int sig;
 
 	signal_set(&set);
-	while (sigwait(&set, &sig) != 0)
+	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
 		;
 	/* While requests are still served: it may wait for the kernel's writes. */
 	seeker_stop(&s->front.seeker);
@@ -220,6 +263,7 @@ int session_serve(struct session *s)
 		return error;
 	(void)pthread_setname_np(signals, "ztmpfs-signal");
 	error = transport_run(s->transport);
+	atomic_store_explicit(&s->ended, true, memory_order_relaxed);
 	(void)pthread_kill(signals, SIGTERM);
 	zt_lock_check(pthread_join(signals, NULL));
 	if (error)
@@ -234,6 +278,8 @@ void session_destroy(struct session *s)
 		return;
 	/* The accelerator may still owe replies; they go through the session. */
 	super_drain(s->sb);
+	if (s->watches)
+		pressure_stop(&s->pressure);
 	if (s->mounted)
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);

@@ -103,7 +103,7 @@ static int share_step(struct copy *copy, uint64_t *out_bytes)
 	uint64_t share;
 	int err;
 
-	inode_lock_set(copy->sb, inos, ARRAY_SIZE(inos), &set);
+	inode_lock_set(copy->sb, inos, ARRAY_SIZE(inos), ZT_LOCK_FILE, &set);
 	err = file_open(copy->sb, copy->from, &from);
 	if (!err)
 		err = file_open(copy->sb, copy->to, &to);

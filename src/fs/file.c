@@ -16,6 +16,9 @@
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
 
+/* What a write may cost besides its bytes: zspages that it begins. */
+#define WRITE_MORE (64 * KIB)
+
 int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
 {
 	struct inode_rec *rec = inode_get(sb, ino);
@@ -201,6 +204,8 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 
 	if (err)
 		return err;
+	/* Before a lock is held that readers want. Its tree may need a little, too. */
+	arena_stock_wait(sb->arena, len + WRITE_MORE);
 	err = file_hold_covered(sb, ino, off, len, &rec);
 	if (err)
 		return err;

@@ -20,12 +20,15 @@
  */
 void inode_drain(struct super *sb, struct inode_lock *lock)
 {
+	const uint64_t begin = zt_lock_wait_begin();
+
 	atomic_fetch_add(&sb->nr_draining, 1);
 	mutex_lock(&sb->drain_lock);
 	while (atomic_load(&lock->nr_async) > 0)
 		zt_lock_check(pthread_cond_wait(&sb->drain_cond, &sb->drain_lock));
 	mutex_unlock(&sb->drain_lock);
 	atomic_fetch_sub(&sb->nr_draining, 1);
+	zt_lock_wait_end(ZT_LOCK_FILE, begin);
 }
 
 void inode_async_end(struct super *sb, struct inode_lock *lock)
@@ -51,7 +54,7 @@ static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
 	set->nr++;
 }
 
-void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
+void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, enum zt_lock_kind kind,
 		    struct inode_lock_set *out_set)
 {
 	out_set->nr = 0;
@@ -59,7 +62,7 @@ void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
 		if (inos[i] != 0)
 			lock_set_insert(out_set, inode_lock_of(sb, inos[i]));
 	for (unsigned i = 0; i < out_set->nr; i++)
-		inode_lock_exclusive(sb, out_set->locks[i]);
+		inode_lock_exclusive(sb, out_set->locks[i], kind);
 }
 
 bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set)

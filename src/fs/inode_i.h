@@ -27,24 +27,36 @@ static inline struct inode_lock *inode_lock_of(struct super *sb, ino_nr ino)
 	return &sb->locks[(ino * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
 }
 
+/* For what stands in the inode; who works on names counts as such, below. */
 static inline void inode_lock_shared(struct super *sb, ino_nr ino)
 {
-	read_lock(&inode_lock_of(sb, ino)->lock);
+	read_lock_counted(&inode_lock_of(sb, ino)->lock, ZT_LOCK_FILE);
+}
+
+static inline void dir_lock_shared(struct super *sb, ino_nr ino)
+{
+	read_lock_counted(&inode_lock_of(sb, ino)->lock, ZT_LOCK_DIR);
 }
 
 /** inode_drain() - wait for the writes that end without the lock; it is held exclusive */
 void inode_drain(struct super *sb, struct inode_lock *lock);
 
-static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock)
+static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock,
+					enum zt_lock_kind kind)
 {
-	write_lock(&lock->lock);
+	write_lock_counted(&lock->lock, kind);
 	if (unlikely(atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0))
 		inode_drain(sb, lock);
 }
 
 static inline void inode_lock(struct super *sb, ino_nr ino)
 {
-	inode_lock_exclusive(sb, inode_lock_of(sb, ino));
+	inode_lock_exclusive(sb, inode_lock_of(sb, ino), ZT_LOCK_FILE);
+}
+
+static inline void dir_lock(struct super *sb, ino_nr ino)
+{
+	inode_lock_exclusive(sb, inode_lock_of(sb, ino), ZT_LOCK_DIR);
 }
 
 /**
@@ -76,8 +88,9 @@ struct inode_lock_set {
 /**
  * inode_lock_set() - lock @nr inodes in the order of the table, each lock once; number 0 stands for
  * none
+ * @kind: as what a wait is counted
  */
-void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr,
+void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, enum zt_lock_kind kind,
 		    struct inode_lock_set *out_set);
 
 /**

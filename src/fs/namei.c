@@ -57,7 +57,7 @@ int namei_lock(struct super *sb, struct namei_place *places, unsigned nr,
 	for (unsigned i = 0; i < nr; i++)
 		inos[i] = places[i].parent;
 	do {
-		inode_lock_set(sb, inos, 2 * nr, set);
+		inode_lock_set(sb, inos, 2 * nr, ZT_LOCK_DIR, set);
 		all = true;
 		for (unsigned i = 0; i < nr; i++) {
 			int err = place_find(sb, &places[i]);
@@ -127,12 +127,12 @@ int fs_lookup(struct super *sb, ino_nr parent, const char *text, struct fs_entry
 
 	if (err && !dots)
 		return err;
-	inode_lock_shared(sb, parent);
+	dir_lock_shared(sb, parent);
 	err = dots ? lookup_dots(sb, parent, text, out)
 		   : lookup_name(sb, parent, &name, false, out);
 	inode_unlock(sb, parent);
 	if (err == -EAGAIN) {
-		inode_lock(sb, parent);
+		dir_lock(sb, parent);
 		err = lookup_name(sb, parent, &name, true, out);
 		inode_unlock(sb, parent);
 	}
@@ -199,7 +199,7 @@ static int create(struct super *sb, const struct fs_cred *cred, struct inode_ini
 	init->uid = cred->uid;
 	init->gid = cred->gid;
 	init->umask = cred->umask;
-	inode_lock(sb, parent);
+	dir_lock(sb, parent);
 	err = create_locked(sb, init, parent, &name, out);
 	inode_unlock(sb, parent);
 	return err;
@@ -240,7 +240,7 @@ int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode
 	ino_nr ino;
 	int err;
 
-	inode_lock_shared(sb, parent);
+	dir_lock_shared(sb, parent);
 	err = dir_open(sb, parent, &dir);
 	if (!err && dir.rec->nlink == 0)
 		err = -ENOENT;
@@ -334,7 +334,7 @@ int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *text, s
 
 	if (err)
 		return err;
-	inode_lock_set(sb, inos, ARRAY_SIZE(inos), &set);
+	inode_lock_set(sb, inos, ARRAY_SIZE(inos), ZT_LOCK_DIR, &set);
 	err = link_locked(sb, ino, new_parent, &name, out);
 	inode_unlock_set(&set);
 	return err;

@@ -57,7 +57,7 @@ int fs_readdir(struct super *sb, ino_nr ino, uint64_t cookie, bool plus, fs_dir_
 	struct dir dir;
 	int err;
 
-	inode_lock_shared(sb, ino);
+	dir_lock_shared(sb, ino);
 	err = dir_open(sb, ino, &dir);
 	if (err)
 		goto out;

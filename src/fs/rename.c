@@ -236,7 +236,7 @@ int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const
 		return err == -EEXIST ? -EBUSY : err;
 
 	if (parent != new_parent)
-		mutex_lock(&sb->rename_lock);
+		mutex_lock_counted(&sb->rename_lock, ZT_LOCK_RENAME);
 	err = namei_lock(sb, places, 2, &set);
 	if (!err) {
 		rn.from = places[0];

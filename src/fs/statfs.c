@@ -55,7 +55,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 		.f_frsize = ZT_PAGE_SIZE,
 		.f_namemax = FS_NAME_MAX,
 		.f_blocks = map.max_pages ? map.max_pages : memory / ZT_PAGE_SIZE,
-		.f_bfree = pages_for(left(memory, arena.resident)),
+		.f_bfree = pages_for(left(memory, arena.resident) + arena.stock_ready),
 		.f_files = sb->max_inodes,
 		.f_ffree = left(sb->max_inodes, files),
 	};
@@ -71,6 +71,19 @@ void super_statfs(struct super *sb, struct statvfs *out)
 	}
 	out->f_bavail = out->f_bfree;
 	out->f_favail = out->f_ffree;
+}
+
+static uint64_t mem_level(const struct arena_stat *arena)
+{
+	uint64_t used = arena->resident - min_u64(arena->stock_ready, arena->resident);
+
+	if (!arena->limit)
+		return ZTMPFS_MEM_OK;
+	if (left(arena->limit, used) < MIB)
+		return ZTMPFS_MEM_FULL;
+	if (used >= arena->limit - arena->limit / 10)
+		return ZTMPFS_MEM_CRITICAL;
+	return used >= arena->limit - arena->limit / 4 ? ZTMPFS_MEM_WARNING : ZTMPFS_MEM_OK;
 }
 
 /* Numbers with one decoder, like a codec and what it kept, are one line. */
@@ -153,6 +166,11 @@ static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct 
 	out->inodes_used = rec_load(&sb->nr_inodes);
 	out->inodes_limit = sb->max_inodes;
 	out->heap_used = heap.uordblks + heap.hblkhd;
+	out->swap_reserve = arena.stock;
+	out->swap_ready = arena.stock_ready;
+	out->swap_waits = arena.stock_waits;
+	out->swap_timeouts = arena.stock_timeouts;
+	out->mem_level = mem_level(&arena);
 }
 
 static void stat_streams(const struct zcomp_stat *comp, struct ztmpfs_stat *out)
@@ -202,6 +220,17 @@ static void stat_accel(const struct blkmap_stat *map, struct ztmpfs_stat *out)
 	out->inflight_limit = map->inflight_limit;
 }
 
+static void stat_locks(struct ztmpfs_stat *out)
+{
+	static_assert(ZTMPFS_STAT_LOCKS == ZT_NR_LOCK_KINDS, "copied one to one");
+	for (unsigned kind = 0; kind < ZT_NR_LOCK_KINDS; kind++) {
+		const struct zt_lock_waits waits = zt_lock_waits(kind);
+
+		out->lock_waits[kind] = waits.waits;
+		out->lock_wait_ns[kind] = waits.ns;
+	}
+}
+
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 {
 	struct blkmap_stat map;
@@ -215,6 +244,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	stat_memory(sb, &map, out_stat);
 	stat_streams(&map.zcomp, out_stat);
 	stat_accel(&map, out_stat);
+	stat_locks(out_stat);
 	out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE
 				 << rec_load(&inode_get(sb, FS_ROOT_INO)->cluster_order);
 	if (blkmap_recompress_name(sb->map) != NULL)

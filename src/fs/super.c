@@ -13,12 +13,29 @@
 #include "fs/inode_i.h"
 #include "util/alloc.h"
 
+/* Addresses of a mount that carries swap, beyond twice its memory. */
+#define SWAP_RANGE_MORE (64 * MIB)
+/* Low among real-time threads: those of the kernel that it needs come first. */
+#define SWAP_GROWER_PRIORITY 5
+
 static int create_arena(struct super *sb, const struct super_params *params, char error_text[256])
 {
 	struct arena_params arena = { .backing = ARENA_MEMFD, .limit = params->mem_limit };
-	int err = arena_create(&arena, &sb->arena);
+	int err;
 
-	if (err)
+	if (params->swap_reserve) {
+		/* Twice: long runs want places side by side. */
+		arena.reserve = 2 * params->mem_limit + SWAP_RANGE_MORE;
+		arena.stock = params->swap_reserve;
+		arena.stock_lock = true;
+		arena.stock_priority = SWAP_GROWER_PRIORITY;
+	}
+	err = arena_create(&arena, &sb->arena);
+	if (err && params->swap_reserve)
+		snprintf(error_text, 256, "cannot keep a reserve of %llu KiB in memory: %s",
+			 (unsigned long long)params->swap_reserve / 1024,
+			 err == -ENOSPC ? "the memory limit is too small" : strerror(-err));
+	else if (err)
 		snprintf(error_text, 256, "cannot make the memory arena: %s",
 			 err == -ENOSPC ? "the memory limit is too small" : strerror(-err));
 	return err;
@@ -161,6 +178,11 @@ bool super_has_acl(const struct super *sb)
 void super_drain(struct super *sb)
 {
 	blkmap_drain(sb->map);
+}
+
+void super_ease_swap(struct super *sb, bool eased)
+{
+	arena_stock_ease(sb->arena, eased);
 }
 
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)

@@ -21,6 +21,11 @@ struct super_params {
 	uint64_t nr_inodes; /* 0: no limit */
 	bool acl; /* POSIX ACLs */
 	uint64_t mem_limit; /* bytes of memory, 0: none */
+	/*
+	 * Bytes of memory kept ready and locked (arena.h: stock), for a mount that carries swap; wants
+	 * a mem_limit. 0: none.
+	 */
+	uint64_t swap_reserve;
 	mode_t mode; /* of the root directory, permission bits with sticky */
 	uid_t uid;
 	gid_t gid;
@@ -79,6 +84,9 @@ uint64_t super_compact(struct super *sb);
  * Return: 0, -EOPNOTSUPP recompression is off.
  */
 int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
+
+/** super_ease_swap() - have little memory kept ready, or again as much as swap_reserve says */
+void super_ease_swap(struct super *sb, bool eased);
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
 

@@ -38,7 +38,7 @@ void *buffers_get(struct ztfuse_buffers *buffers)
 {
 	struct free_buffer *buf;
 
-	mutex_lock(&buffers->lock);
+	mutex_lock_counted(&buffers->lock, ZT_LOCK_TRANSPORT);
 	buf = buffers->free;
 	if (buf) {
 		buffers->free = buf->next;
@@ -54,7 +54,7 @@ void buffers_put(struct ztfuse_buffers *buffers, void *buf)
 {
 	struct free_buffer *freed = buf;
 
-	mutex_lock(&buffers->lock);
+	mutex_lock_counted(&buffers->lock, ZT_LOCK_TRANSPORT);
 	freed->next = buffers->free;
 	buffers->free = freed;
 	buffers->nr_free++;
@@ -66,7 +66,7 @@ void buffers_trim(struct ztfuse_buffers *buffers)
 {
 	struct free_buffer **link, *cold;
 
-	mutex_lock(&buffers->lock);
+	mutex_lock_counted(&buffers->lock, ZT_LOCK_TRANSPORT);
 	link = &buffers->free;
 	for (unsigned keep = buffers->nr_free - buffers->nr_unused; keep > 0; keep--)
 		link = &(*link)->next;

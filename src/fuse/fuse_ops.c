@@ -88,11 +88,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	cap_set(conn, FUSE_CAP_SPLICE_WRITE, false);
 	cap_set(conn, FUSE_CAP_SPLICE_MOVE, false);
 
-	if (conn->max_write > ZTFUSE_IO_MAX)
-		conn->max_write = ZTFUSE_IO_MAX;
-	conn->max_read = ZTFUSE_IO_MAX;
-	if (conn->max_readahead > ZTFUSE_IO_MAX)
-		conn->max_readahead = ZTFUSE_IO_MAX;
+	if (conn->max_write > front->io_max)
+		conn->max_write = front->io_max;
+	conn->max_read = front->io_max;
+	if (conn->max_readahead > front->io_max)
+		conn->max_readahead = front->io_max;
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND / 4 * 3;
 	front->initialised = true;
@@ -146,8 +146,28 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->kills_setid = false;
 	front->transport = NULL;
 	seeker_init(&front->seeker);
-	buffers_init(&front->buffers, ZTFUSE_IO_MAX);
+	front->io_max = ZTFUSE_IO_MAX;
+	front->keeps_buffers = false;
+	buffers_init(&front->buffers, front->io_max);
 	super_set_tick(sb, trim_buffers, &front->buffers);
+}
+
+int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
+{
+	void *bufs[64];
+	unsigned nr = 0;
+
+	super_set_tick(front->sb, NULL, NULL);
+	buffers_exit(&front->buffers);
+	front->io_max = ZTFUSE_SWAP_IO_MAX;
+	front->keeps_buffers = true;
+	buffers_init(&front->buffers, front->io_max);
+	while (nr < min_u64(nr_threads, ARRAY_SIZE(bufs)) &&
+	       (bufs[nr] = buffers_get(&front->buffers)) != NULL)
+		nr++;
+	for (unsigned i = 0; i < nr; i++)
+		buffers_put(&front->buffers, bufs[i]);
+	return nr == min_u64(nr_threads, ARRAY_SIZE(bufs)) ? 0 : -ENOMEM;
 }
 
 void ztfuse_exit(struct ztfuse *front)
@@ -165,7 +185,7 @@ int ztfuse_session_new(struct ztfuse *front, const struct ztfuse_session_params 
 	char max_read[32];
 
 	/* READ's size is agreed on twice: here for mount(2), and in op_init(). */
-	snprintf(max_read, sizeof(max_read), "-omax_read=%u", ZTFUSE_IO_MAX);
+	snprintf(max_read, sizeof(max_read), "-omax_read=%u", front->io_max);
 	if (fuse_opt_add_arg(&args, "ztmpfs") != 0 || fuse_opt_add_arg(&args, max_read) != 0 ||
 	    fuse_opt_add_arg(&args, "-odefault_permissions") != 0)
 		goto out;

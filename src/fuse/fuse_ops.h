@@ -45,8 +45,10 @@ struct ztfuse {
 	 */
 	bool kills_setid;
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
-	struct ztfuse_buffers buffers; /* for reads, ZTFUSE_IO_MAX bytes each */
+	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
 	struct ztfuse_seeker seeker;
+	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
+	bool keeps_buffers; /* never gives memory of buffers back */
 };
 
 /* What ztfuse_session_new() hands to libfuse. */
@@ -58,6 +60,14 @@ struct ztfuse_session_params {
 
 /** ztfuse_init() - set up @front for the mount @sb, which outlives it */
 void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache);
+
+/**
+ * ztfuse_prepare_swap() - requests of ZTFUSE_SWAP_IO_MAX bytes at most, and a buffer for each of
+ * @nr_threads that reads at a time, kept for good
+ * Right after ztfuse_init(). Return: 0 or -ENOMEM.
+ */
+#define ZTFUSE_SWAP_IO_MAX (128u * 1024u)
+int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads) ZT_MUST_CHECK;
 
 /** ztfuse_exit() - give back what it holds; no request is served any more */
 void ztfuse_exit(struct ztfuse *front);

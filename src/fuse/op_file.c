@@ -105,7 +105,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 	(void)fi;
 	/* No kernel sends these; they must not reach beyond the buffer. */
-	if (size > ZTFUSE_IO_MAX || off < 0) {
+	if (size > req_front(req)->io_max || off < 0) {
 		reply_error(req, -EINVAL);
 		return;
 	}
@@ -208,7 +208,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	int error;
 
 	/* No kernel sends these; libfuse's buffer ends there. */
-	if (size > ZTFUSE_IO_MAX || off < 0) {
+	if (size > req_front(req)->io_max || off < 0) {
 		reply_error(req, -EINVAL);
 		return;
 	}

@@ -96,7 +96,7 @@ struct ztfuse_held *transport_spare_get(struct transport *t)
 {
 	struct ztfuse_held *req;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	req = t->spare;
 	if (req) {
 		t->spare = req->next;
@@ -110,7 +110,7 @@ void transport_spare_put(struct ztfuse_held *req)
 {
 	struct transport *t = req->transport;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	req->cold = false;
 	req->next = t->spare;
 	t->spare = req;
@@ -124,7 +124,7 @@ static bool worker_hold(struct worker *w)
 
 	if (!instead)
 		return false;
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	w->req->held = true;
 	w->req = instead;
 	mutex_unlock(&t->lock);
@@ -239,14 +239,15 @@ bool request_is_large(struct ztfuse_held *req)
 void request_trim(struct ztfuse_held *req)
 {
 	/* Fails for a wrong range only. */
-	(void)madvise(req->map + BUFFER_KEEP, BUFFER_SIZE - BUFFER_KEEP, MADV_DONTNEED);
+	(void)madvise(req->map + BUFFER_KEEP,
+		      BUFFER_SIZE(req->transport->front) - BUFFER_KEEP, MADV_DONTNEED);
 	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
 }
 
 /* One request into @req. Return: its length, 0 at the end of the connection, -errno. */
 static ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
 {
-	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM, t->front);
+	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM(t->front), t->front);
 
 	if (len < 0)
 		return errno == ENODEV ? 0 : -errno;
@@ -319,7 +320,7 @@ static bool worker_step(struct worker *w, int *out_error)
 
 void transport_ended(struct transport *t, int error)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	if (!t->ended)
 		t->error = error;
 	t->ended = true;
@@ -336,7 +337,7 @@ static void *worker_thread(void *arg)
 	current_worker = w;
 	while (worker_step(w, &error))
 		;
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	w->done = true;
 	mutex_unlock(&t->lock);
 	transport_ended(t, error);
@@ -417,7 +418,7 @@ static void worker_join(struct worker *w)
 {
 	struct transport *t = w->transport;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!w->done) {
 		worker_wake(w);
 		wait_a_while(t);
@@ -442,7 +443,7 @@ static int start_workers(struct transport *t, unsigned wanted)
 	if (error)
 		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr, wanted,
 		       strerror(-error));
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->nr_workers = nr;
 	mutex_unlock(&t->lock);
 	atomic_store(&t->front->seeker.nr_may_wait, (int)nr - 1);
@@ -486,7 +487,7 @@ static int start_serving(struct transport *t)
 		zt_log(ZT_LOG_WARN, "io_uring: the kernel does not offer it (see the parameter "
 				    "enable_uring of its module fuse), /dev/fuse is read");
 	}
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->uring = uring;
 	mutex_unlock(&t->lock);
 	return start_workers(t, uring ? 1 : t->params.nr_threads);
@@ -496,7 +497,7 @@ static void stop_serving(struct transport *t, unsigned nr_workers)
 {
 	struct uring *uring;
 
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	uring = t->uring;
 	t->uring = NULL; /* from here on transport_trim() leaves them alone */
 	t->nr_workers = 0;
@@ -521,7 +522,7 @@ int transport_run(struct transport *t)
 		stop_serving(t, 0);
 		return error;
 	}
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!t->ended)
 		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
 	error = t->error;
@@ -533,7 +534,7 @@ int transport_run(struct transport *t)
 
 void transport_stop(struct transport *t)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->ended = true;
 	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
 	mutex_unlock(&t->lock);
@@ -555,7 +556,7 @@ static void trim_worker(struct worker *w)
 
 void transport_trim(struct transport *t)
 {
-	mutex_lock(&t->lock);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	for (unsigned i = 0; i < t->nr_workers; i++)
 		trim_worker(&t->workers[i]);
 	if (t->uring)
@@ -577,7 +578,7 @@ static int make_requests(struct transport *t)
 		struct ztfuse_held *req = &t->reqs[i];
 
 		req->transport = t;
-		req->map = zt_map(BUFFER_SIZE);
+		req->map = zt_map(BUFFER_SIZE(t->front));
 		if (!req->map)
 			return -ENOMEM;
 		if (i < t->params.nr_threads) {
@@ -659,7 +660,8 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd)
 		return error;
 	t->se = se;
 	t->front->transport = t;
-	super_set_tick(t->front->sb, trim_all, t);
+	if (!t->front->keeps_buffers)
+		super_set_tick(t->front->sb, trim_all, t);
 	return 0;
 }
 
@@ -672,7 +674,7 @@ void transport_destroy(struct transport *t)
 	uring_destroy(t->stopped_uring);
 	if (t->reqs)
 		for (unsigned i = 0; i < t->nr_reqs; i++)
-			zt_unmap(t->reqs[i].map, BUFFER_SIZE);
+			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));
 	t->front->transport = NULL;
 	zt_free(t->reqs);
 	zt_free(t->workers);

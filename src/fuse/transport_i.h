@@ -19,11 +19,13 @@
  * A buffer is filled so that the data of a WRITE begins on a page. The kernel refuses to be read
  * into less than it may send.
  */
-#define WRITE_HEAD  ((size_t)(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in)))
-#define BUFFER_LEAD ((size_t)ZT_PAGE_SIZE - WRITE_HEAD)
-#define BUFFER_ROOM (WRITE_HEAD + ZTFUSE_IO_MAX)
-#define BUFFER_SIZE ((size_t)ZT_PAGE_SIZE + ZTFUSE_IO_MAX)
-static_assert(BUFFER_ROOM >= FUSE_MIN_READ_BUFFER, "what the kernel asks for");
+#define WRITE_HEAD         ((size_t)(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in)))
+#define BUFFER_LEAD        ((size_t)ZT_PAGE_SIZE - WRITE_HEAD)
+#define BUFFER_ROOM(front) (WRITE_HEAD + (front)->io_max)
+#define BUFFER_SIZE(front) ((size_t)ZT_PAGE_SIZE + (front)->io_max)
+static_assert(WRITE_HEAD + ZTFUSE_SWAP_IO_MAX >= FUSE_MIN_READ_BUFFER &&
+		      WRITE_HEAD + ZTFUSE_IO_MAX >= FUSE_MIN_READ_BUFFER,
+	      "what the kernel asks for");
 
 struct ring;
 
@@ -34,7 +36,7 @@ struct ring;
 struct ztfuse_held {
 	struct transport *transport;
 	struct shim_request shim;
-	char *map; /* BUFFER_SIZE bytes */
+	char *map; /* BUFFER_SIZE() bytes */
 	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
 	struct ztfuse_held *next; /* while spare, or answered and not yet handed to the kernel */
 	bool cold; /* while spare: since the last trim */

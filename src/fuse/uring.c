@@ -143,7 +143,7 @@ static void ring_register(struct ring *ring, struct ztfuse_held *req)
 	req->next_entry = ring->entries;
 	ring->entries = req;
 	ring->iov[0] = (struct iovec){ req->headers, sizeof(*req->headers) };
-	ring->iov[1] = (struct iovec){ request_payload(req), ZTFUSE_IO_MAX };
+	ring->iov[1] = (struct iovec){ request_payload(req), ring->transport->front->io_max };
 	ring_command(ring, req, PROTO_URING_REGISTER);
 	/* Before the next one: the kernel reads ring->iov now. */
 	(void)io_uring_submit(&ring->io);
@@ -156,7 +156,7 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 {
 	struct transport *t = ring->transport;
 	void *msg = NULL;
-	long len = uring_msg_in(req->headers, request_payload(req), ZTFUSE_IO_MAX, &msg);
+	long len = uring_msg_in(req->headers, request_payload(req), t->front->io_max, &msg);
 
 	req->commit_id = req->headers->ent.commit_id;
 	req->answered = false;
@@ -180,7 +180,8 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)
 {
 	struct ring *ring = req->ring;
-	long len = uring_msg_out(req->headers, request_payload(req), ZTFUSE_IO_MAX, iov, count);
+	long len = uring_msg_out(req->headers, request_payload(req), req->transport->front->io_max,
+				 iov, count);
 
 	request_touched(req, req->headers->ent.payload_sz);
 	if (ring == current_ring) {
@@ -191,7 +192,7 @@ ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)
 		}
 		ring_command(ring, req, PROTO_URING_COMMIT_AND_FETCH);
 	} else {
-		mutex_lock(&ring->lock);
+		mutex_lock_counted(&ring->lock, ZT_LOCK_TRANSPORT);
 		req->next = ring->late;
 		ring->late = req;
 		mutex_unlock(&ring->lock);
@@ -224,7 +225,7 @@ static void ring_commit_late(struct ring *ring)
 {
 	struct ztfuse_held *req;
 
-	mutex_lock(&ring->lock);
+	mutex_lock_counted(&ring->lock, ZT_LOCK_TRANSPORT);
 	req = ring->late;
 	ring->late = NULL;
 	mutex_unlock(&ring->lock);
@@ -340,7 +341,7 @@ static void ring_report(struct ring *ring, int error)
 {
 	struct uring *uring = ring->uring;
 
-	mutex_lock(&uring->lock);
+	mutex_lock_counted(&uring->lock, ZT_LOCK_TRANSPORT);
 	uring->nr_ready++;
 	if (error && !uring->error)
 		uring->error = error;
@@ -438,7 +439,7 @@ static int start_rings(struct uring *uring)
 		if (!error)
 			nr++;
 	}
-	mutex_lock(&uring->lock);
+	mutex_lock_counted(&uring->lock, ZT_LOCK_TRANSPORT);
 	while (uring->nr_ready < nr)
 		zt_lock_check(pthread_cond_wait(&uring->cond, &uring->lock));
 	if (!error)

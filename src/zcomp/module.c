@@ -54,10 +54,7 @@ static struct zcomp_module *modules; /* guarded by modules_lock, as is nr_users 
 
 const char *zcomp_module_dir = ZCOMP_MODULE_DIR;
 
-static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
-	ZT_PRINTF(3, 4);
-
-static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
+int zcomp_refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -90,11 +87,12 @@ int zcomp_module_check_owner(const struct stat *st, const char *path,
 			     char error_text[ZCOMP_ERROR_TEXT])
 {
 	if (st->st_uid != 0)
-		return refuse(error_text, -EACCES, "module %.150s: owned by user %u, not by root",
-			      path, (unsigned)st->st_uid);
+		return zcomp_refuse(error_text, -EACCES,
+				    "module %.150s: owned by user %u, not by root", path,
+				    (unsigned)st->st_uid);
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(error_text, -EACCES, "module %.150s: others than root may write it",
-			      path);
+		return zcomp_refuse(error_text, -EACCES,
+				    "module %.150s: others than root may write it", path);
 	return 0;
 }
 
@@ -112,15 +110,15 @@ static int check_folder(const char *path, const struct stat *st, char error_text
 	snprintf(dir, sizeof(dir), "%.*s", (int)(base - path), path);
 	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &folder) != 0)
-		error = refuse(error_text, -errno, "module folder %.150s: %s", dir,
-			       strerror(errno));
+		error = zcomp_refuse(error_text, -errno, "module folder %.150s: %s", dir,
+				     strerror(errno));
 	else
 		error = zcomp_module_check_owner(&folder, dir, error_text);
 	if (!error && st &&
 	    (fstatat(fd, base, &entry, AT_SYMLINK_NOFOLLOW) != 0 || entry.st_dev != st->st_dev ||
 	     entry.st_ino != st->st_ino))
-		error = refuse(error_text, -EACCES, "module %.150s: was moved while it was opened",
-			       path);
+		error = zcomp_refuse(error_text, -EACCES,
+				     "module %.150s: was moved while it was opened", path);
 	if (fd >= 0)
 		close(fd);
 	return error;
@@ -139,8 +137,9 @@ static int check_trusted(int fd, const char *path, const struct stat *st,
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	len = readlink(self, real, sizeof(real) - 1);
 	if (len <= 0)
-		return refuse(error_text, -EACCES, "module %.150s: cannot see where it is: %s",
-			      path, strerror(errno));
+		return zcomp_refuse(error_text, -EACCES,
+				    "module %.150s: cannot see where it is: %s", path,
+				    strerror(errno));
 	real[len] = '\0';
 	error = zcomp_module_check_owner(st, path, error_text);
 	if (!error)
@@ -162,11 +161,13 @@ static int check_complete(int fd, const char *path, const struct stat *st,
 
 	if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
 	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_type != ET_DYN)
-		return refuse(error_text, -ENOEXEC, "module %.150s: is no shared object", path);
+		return zcomp_refuse(error_text, -ENOEXEC, "module %.150s: is no shared object",
+				    path);
 	if (head.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
 	    head.e_phentsize != sizeof(part) || head.e_phnum > ELF_MAX_HEADERS)
-		return refuse(error_text, -ENOEXEC,
-			      "module %.150s: is no shared object of this machine's kind", path);
+		return zcomp_refuse(error_text, -ENOEXEC,
+				    "module %.150s: is no shared object of this machine's kind",
+				    path);
 	for (unsigned i = 0; i < head.e_phnum; i++) {
 		uint64_t at = head.e_phoff + (uint64_t)i * sizeof(part);
 
@@ -179,7 +180,7 @@ static int check_complete(int fd, const char *path, const struct stat *st,
 	return 0;
 
 truncated:
-	return refuse(error_text, -ENOEXEC, "module %.150s: is truncated", path);
+	return zcomp_refuse(error_text, -ENOEXEC, "module %.150s: is truncated", path);
 }
 
 /* Table ------------------------------------------------------------------- */
@@ -192,23 +193,24 @@ int zcomp_module_take_table(const struct zcomp_ops *table, const char *path,
 	uint32_t size;
 
 	if (!table)
-		return refuse(error_text, -EINVAL, "module %.150s: returns no table", path);
+		return zcomp_refuse(error_text, -EINVAL, "module %.150s: returns no table", path);
 	if (table->abi_version != ZCOMP_ABI_VERSION)
-		return refuse(error_text, -EINVAL,
-			      "module %.150s: made for version %u of the interface, not %u", path,
-			      table->abi_version, ZCOMP_ABI_VERSION);
+		return zcomp_refuse(error_text, -EINVAL,
+				    "module %.150s: made for version %u of the interface, not %u",
+				    path, table->abi_version, ZCOMP_ABI_VERSION);
 	size = table->struct_size;
 	if (size < TABLE_MIN_SIZE || size > TABLE_MAX_SIZE || size % sizeof(void *) != 0)
-		return refuse(error_text, -EINVAL,
-			      "module %.150s: its table has %u bytes, not %zu or a few more or "
-			      "less",
-			      path, size, sizeof(ops));
+		return zcomp_refuse(
+			error_text, -EINVAL,
+			"module %.150s: its table has %u bytes, not %zu or a few more or "
+			"less",
+			path, size, sizeof(ops));
 	for (size_t i = sizeof(ops); i < size; i++)
 		if (bytes[i] != 0)
-			return refuse(error_text, -EINVAL,
-				      "module %.150s: needs a newer ztmpfs: its table has %u "
-				      "bytes, and uses more than the %zu known here",
-				      path, size, sizeof(ops));
+			return zcomp_refuse(error_text, -EINVAL,
+					    "module %.150s: needs a newer ztmpfs: its table has %u "
+					    "bytes, and uses more than the %zu known here",
+					    path, size, sizeof(ops));
 	memcpy(&ops, table, size < sizeof(ops) ? size : sizeof(ops));
 	ops.struct_size = sizeof(ops);
 	*out_ops = ops;
@@ -220,12 +222,12 @@ static int check_name(const struct zcomp_ops *ops, const char *name, const char 
 		      char error_text[ZCOMP_ERROR_TEXT])
 {
 	if (zcomp_find_ops(ops->name))
-		return refuse(error_text, -EINVAL,
-			      "module %.150s: has the name of the built-in algorithm %s", path,
-			      ops->name);
+		return zcomp_refuse(error_text, -EINVAL,
+				    "module %.150s: has the name of the built-in algorithm %s",
+				    path, ops->name);
 	if (name[0] != '/' && strcmp(name, ops->name) != 0)
-		return refuse(error_text, -EINVAL, "module %.150s: calls itself %s, not %s", path,
-			      ops->name, name);
+		return zcomp_refuse(error_text, -EINVAL, "module %.150s: calls itself %s, not %s",
+				    path, ops->name, name);
 	return 0;
 }
 
@@ -254,14 +256,14 @@ static int read_table(struct zcomp_module *module, const char *path,
 	/* The way that POSIX names to make a function of an object pointer. */
 	*(void **)&get_table = dlsym(module->handle, ZCOMP_MODULE_SYMBOL);
 	if (!get_table)
-		return refuse(error_text, -ENOEXEC, "module %.150s: has no " ZCOMP_MODULE_SYMBOL,
-			      path);
+		return zcomp_refuse(error_text, -ENOEXEC,
+				    "module %.150s: has no " ZCOMP_MODULE_SYMBOL, path);
 	error = zcomp_module_take_table(get_table(), path, error_text, &module->ops);
 	if (error)
 		return error;
 	error = zcomp_check_ops(&module->ops, sentence);
 	if (error)
-		return refuse(error_text, error, "module %.100s: %.140s", path, sentence);
+		return zcomp_refuse(error_text, error, "module %.100s: %.140s", path, sentence);
 	return 0;
 }
 
@@ -318,12 +320,12 @@ static int map_locked(int fd, const struct stat *st, const char *path,
 	int error;
 
 	if (!module)
-		return refuse(error_text, -ENOMEM, "module %.150s: out of memory", path);
+		return zcomp_refuse(error_text, -ENOMEM, "module %.150s: out of memory", path);
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	module->handle = dlopen(self, RTLD_NOW | RTLD_LOCAL);
 	if (!module->handle) {
-		error = refuse(error_text, -ENOEXEC, "module %.100s: %.140s", path,
-			       loader_says(self));
+		error = zcomp_refuse(error_text, -ENOEXEC, "module %.100s: %.140s", path,
+				     loader_says(self));
 		zt_free(module);
 		return error;
 	}
@@ -368,10 +370,10 @@ static int no_such_module(const char *name, const char *path, int error,
 	char list[96];
 
 	if (error != -ENOENT || name[0] == '/')
-		return refuse(error_text, error, "module %.150s: %s", path, strerror(-error));
-	return refuse(error_text, error,
-		      "compress=%.31s: unknown algorithm; allowed: %s, or a module in %.96s", name,
-		      zcomp_ops_list(list, sizeof(list)), zcomp_module_dir);
+		return zcomp_refuse(error_text, error, "module %.150s: %s", path, strerror(-error));
+	return zcomp_refuse(error_text, error,
+			    "compress=%.31s: unknown algorithm; allowed: %s, or a module in %.96s",
+			    name, zcomp_ops_list(list, sizeof(list)), zcomp_module_dir);
 }
 
 /* All that can be seen before anything of it runs. */
@@ -381,9 +383,10 @@ static int check_file(int fd, const char *path, char error_text[ZCOMP_ERROR_TEXT
 	int error;
 
 	if (fstat(fd, out_st) != 0)
-		return refuse(error_text, -errno, "module %.150s: %s", path, strerror(errno));
+		return zcomp_refuse(error_text, -errno, "module %.150s: %s", path, strerror(errno));
 	if (!S_ISREG(out_st->st_mode))
-		return refuse(error_text, -ENOEXEC, "module %.150s: is no regular file", path);
+		return zcomp_refuse(error_text, -ENOEXEC, "module %.150s: is no regular file",
+				    path);
 	error = check_trusted(fd, path, out_st, error_text);
 	return error ? error : check_complete(fd, path, out_st, error_text);
 }
@@ -397,12 +400,13 @@ int zcomp_module_open(const char *name, char error_text[ZCOMP_ERROR_TEXT],
 	int fd, error = zcomp_module_path(name, path, sizeof(path));
 
 	if (error == -EINVAL)
-		return refuse(error_text, -ENOENT,
-			      "compress=%.31s: unknown algorithm; allowed: %s, or a module's name "
-			      "or absolute path",
-			      name, zcomp_ops_list(list, sizeof(list)));
+		return zcomp_refuse(
+			error_text, -ENOENT,
+			"compress=%.31s: unknown algorithm; allowed: %s, or a module's name "
+			"or absolute path",
+			name, zcomp_ops_list(list, sizeof(list)));
 	if (error)
-		return refuse(error_text, error, "module %.150s: %s", name, strerror(-error));
+		return zcomp_refuse(error_text, error, "module %.150s: %s", name, strerror(-error));
 	/* A fifo must not be waited for. */
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)

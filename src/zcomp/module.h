@@ -64,4 +64,8 @@ int zcomp_module_take_table(const struct zcomp_ops *table, const char *path,
 			    char error_text[ZCOMP_ERROR_TEXT],
 			    struct zcomp_ops *out_ops) ZT_MUST_CHECK;
 
+/** zcomp_refuse() - put the sentence why into @error_text. Return: @error. */
+int zcomp_refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
+	ZT_PRINTF(3, 4);
+
 #endif

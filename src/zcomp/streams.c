@@ -78,7 +78,7 @@ static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
 			goto found;
 	}
 	thread = &comp->threads[first];
-	mutex_lock(&thread->lock);
+	mutex_lock_counted(&thread->lock, ZT_LOCK_STREAM);
 found:
 	ZT_ASSERT(strm_fits(comp, &thread->strm));
 	return &thread->strm;
@@ -89,7 +89,7 @@ struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp)
 	struct thread_strm *thread = &comp->threads[comp->nr_streams - 1];
 
 	ZT_ASSERT(comp->private_stream);
-	mutex_lock(&thread->lock);
+	mutex_lock_counted(&thread->lock, ZT_LOCK_STREAM);
 	return &thread->strm;
 }
 

@@ -9,7 +9,6 @@
 #include "zcomp/zcomp.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -24,30 +23,18 @@
 /* Per-thread streams a user may ask for; more would only cost memory. */
 #define MAX_STREAMS 1024u
 
-static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
-	ZT_PRINTF(3, 4);
-
-static int refuse(char error_text[ZCOMP_ERROR_TEXT], int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error_text, ZCOMP_ERROR_TEXT, fmt, ap);
-	va_end(ap);
-	return error;
-}
-
 static int check_level(const struct zcomp_ops *ops, int32_t level,
 		       char error_text[ZCOMP_ERROR_TEXT])
 {
 	if (level == ZCOMP_LEVEL_DEFAULT)
 		return 0;
 	if (ops->level_min == 0 && ops->level_max == 0)
-		return refuse(error_text, -EINVAL, "compress=%s:%d: %s has no levels", ops->name,
-			      level, ops->name);
+		return zcomp_refuse(error_text, -EINVAL, "compress=%s:%d: %s has no levels",
+				    ops->name, level, ops->name);
 	if (level < ops->level_min || level > ops->level_max)
-		return refuse(error_text, -EINVAL, "compress=%s:%d: level out of range %d..%d",
-			      ops->name, level, ops->level_min, ops->level_max);
+		return zcomp_refuse(error_text, -EINVAL,
+				    "compress=%s:%d: level out of range %d..%d", ops->name, level,
+				    ops->level_min, ops->level_max);
 	return 0;
 }
 
@@ -71,13 +58,13 @@ static int check_accel(const struct zcomp_accel_params *accel, char error_text[Z
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
 		if (ranges[i].value > ranges[i].max)
-			return refuse(error_text, -EINVAL, "accel: %s=%u: out of range %u..%u",
-				      ranges[i].name, ranges[i].value, ranges[i].min,
-				      ranges[i].max);
+			return zcomp_refuse(error_text, -EINVAL,
+					    "accel: %s=%u: out of range %u..%u", ranges[i].name,
+					    ranges[i].value, ranges[i].min, ranges[i].max);
 	if (accel->deadline_us && accel->deadline_us <= accel->latency_us)
-		return refuse(error_text, -EINVAL,
-			      "accel: deadline=%u: must be longer than latency=%u",
-			      accel->deadline_us, accel->latency_us);
+		return zcomp_refuse(error_text, -EINVAL,
+				    "accel: deadline=%u: must be longer than latency=%u",
+				    accel->deadline_us, accel->latency_us);
 	return 0;
 }
 
@@ -86,20 +73,21 @@ static int check_config(const struct zcomp_ops *ops, const struct zcomp_config *
 {
 	if (config->unit < ZCOMP_MIN_UNIT || config->unit > ZCOMP_MAX_UNIT ||
 	    config->unit % ZCOMP_MIN_UNIT != 0)
-		return refuse(error_text, -EINVAL,
-			      "unit of %u bytes: allowed: a multiple of %u, %u..%u", config->unit,
-			      ZCOMP_MIN_UNIT, ZCOMP_MIN_UNIT, ZCOMP_MAX_UNIT);
+		return zcomp_refuse(error_text, -EINVAL,
+				    "unit of %u bytes: allowed: a multiple of %u, %u..%u",
+				    config->unit, ZCOMP_MIN_UNIT, ZCOMP_MIN_UNIT, ZCOMP_MAX_UNIT);
 	if (config->nr_streams > MAX_STREAMS)
-		return refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u",
-			      config->nr_streams, MAX_STREAMS);
+		return zcomp_refuse(error_text, -EINVAL, "streams=%u: out of range 1..%u",
+				    config->nr_streams, MAX_STREAMS);
 	if (config->accel && check_accel(&config->accel_params, error_text))
 		return -EINVAL;
 	if (config->dict && ops->dict_max == 0)
-		return refuse(error_text, -EINVAL, "compress=%s: takes no dictionary", ops->name);
+		return zcomp_refuse(error_text, -EINVAL, "compress=%s: takes no dictionary",
+				    ops->name);
 	if (config->dict && (config->dict_size == 0 || config->dict_size > ops->dict_max))
-		return refuse(error_text, -EINVAL,
-			      "compress=%s: dictionary of %zu bytes: out of range 1..%zu",
-			      ops->name, config->dict_size, ops->dict_max);
+		return zcomp_refuse(error_text, -EINVAL,
+				    "compress=%s: dictionary of %zu bytes: out of range 1..%zu",
+				    ops->name, config->dict_size, ops->dict_max);
 	return check_level(ops, config->level, error_text);
 }
 
@@ -156,10 +144,10 @@ static int setup_error(const struct zcomp *comp, int error, char error_text[ZCOM
 	const char *name = comp->algorithm->name;
 
 	if (error == -ENOMEM)
-		return refuse(error_text, error, "compress=%s: out of memory", name);
-	return refuse(error_text, error,
-		      "compress=%s: the backend refuses level %d or its dictionary: %s", name,
-		      comp->params.level, strerror(-error));
+		return zcomp_refuse(error_text, error, "compress=%s: out of memory", name);
+	return zcomp_refuse(error_text, error,
+			    "compress=%s: the backend refuses level %d or its dictionary: %s", name,
+			    comp->params.level, strerror(-error));
 }
 
 int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *config,
@@ -176,7 +164,7 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 		return error;
 	comp = zt_zalloc(sizeof(*comp));
 	if (!comp)
-		return refuse(error_text, -ENOMEM, "compress=%s: out of memory", ops->name);
+		return zcomp_refuse(error_text, -ENOMEM, "compress=%s: out of memory", ops->name);
 	comp->algorithm = ops;
 	comp->ops = wants_accel(ops, config) ? zcomp_accel_ops() : ops;
 	fill_params(comp, config);

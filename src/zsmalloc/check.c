@@ -48,7 +48,9 @@ static int check_pages(struct size_class *class, struct zspage *zspage, struct t
 		bool covered = zspage_covered(class, zspage, page);
 		bool resident = bitmap_test(zspage_resident(class, zspage), page);
 
-		if (resident != bitmap_test(kernel, page))
+		/* A stocked arena has all of a run's pages backed. */
+		if (!bitmap_test(kernel, page) ? resident || arena_is_stocked(class->pool->arena)
+					       : !resident && !arena_is_stocked(class->pool->arena))
 			return damaged(class, zspage, "page %" PRIu32 " is populated: %d", page,
 				       !resident);
 		if (covered && !resident)

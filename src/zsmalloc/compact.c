@@ -73,7 +73,7 @@ static uint64_t class_trim(struct size_class *class, int64_t keep_pages)
 	atomic_long *cached = &class->pool->cached;
 	uint64_t nr = 0;
 
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	for (uint32_t bucket = 0; bucket <= class->bucket_mask && class->cached != 0; bucket++) {
 		int64_t excess = atomic_load_explicit(cached, memory_order_relaxed) - keep_pages;
 
@@ -101,6 +101,11 @@ static bool class_is_worthwhile(const struct size_class *class)
 	uint64_t covered = class->resident - class->cached;
 	uint64_t needed = div_round_up_u64(class->objects * class->geo.room, ZT_PAGE_SIZE);
 
+	/* Whole zspages only are worth something where pages stay until their run is freed. */
+	if (arena_is_stocked(class->pool->arena)) {
+		needed = div_round_up_u64(class->objects, class->geo.nr_objs);
+		covered = class->nr_zspages;
+	}
 	return covered > needed + EXCESS_MIN + needed / EXCESS_SHARE;
 }
 
@@ -230,7 +235,7 @@ static void class_compact(struct compaction *c, struct size_class *class)
 {
 	struct zspage *src;
 
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	for (unsigned group = 0; group < ZS_NR_GROUPS; group++) {
 		for (src = class->groups[group]; src; src = src->next)
 			src->tried = false;
@@ -245,7 +250,7 @@ static void class_compact(struct compaction *c, struct size_class *class)
 		if (!more)
 			break;
 		mutex_unlock(&class->lock);
-		mutex_lock(&class->lock);
+		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	}
 	mutex_unlock(&class->lock);
 }
@@ -256,7 +261,7 @@ uint64_t zs_compact(struct zs_pool *pool, uint64_t max_bytes)
 
 	if (!pool->params.relocate_begin)
 		return 0;
-	mutex_lock(&pool->compact_lock);
+	mutex_lock_counted(&pool->compact_lock, ZT_LOCK_COMPACT);
 	for (uint32_t i = 0; i < pool->nr_classes && c.bytes_left > 0; i++)
 		class_compact(&c, &pool->classes[i]);
 	mutex_unlock(&pool->compact_lock);

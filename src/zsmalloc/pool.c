@@ -75,7 +75,7 @@ static void class_destroy(struct size_class *class)
 		while ((zspage = class->groups[group])) {
 			struct page_set set;
 
-			mutex_lock(&class->lock);
+			mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 			for (uint32_t slot = 0; slot < class->geo.nr_objs; slot++) {
 				if (bitmap_test(zspage_live(zspage), slot))
 					zspage_drop(class, zspage, slot);
@@ -139,7 +139,7 @@ static struct size_class *object_lock(const struct zs_pool *pool, ref_t ref,
 	/* A ref that names nothing would free what belongs to somebody else. */
 	if (!class || offset % class->geo.room != 0)
 		abort();
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	*out_zspage = zspage_find(class, page);
 	*out_slot = offset / class->geo.room;
 	if (!*out_zspage || *out_slot >= class->geo.nr_objs ||
@@ -204,7 +204,7 @@ static int class_alloc(struct size_class *class, uint32_t size, bool resident_on
 	uint32_t slot;
 	int error;
 
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	while ((error = class_pick(class, resident_only, &zspage, &slot)) == -EAGAIN)
 		zspage_wait(class);
 	if (!error) {
@@ -325,7 +325,7 @@ bool zs_is_live(const struct zs_pool *pool, ref_t ref)
 	if (!class || offset % class->geo.room != 0)
 		return false;
 	slot = offset / class->geo.room;
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	zspage = zspage_find(class, page);
 	/* A slot whose memory is only on its way is in use but no object yet: it has no header. */
 	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
@@ -342,11 +342,16 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 	for (uint32_t i = 0; i < pool->nr_classes; i++) {
 		struct size_class *class = &pool->classes[i];
 
-		mutex_lock(&class->lock);
+		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 		stat.objects += class->objects;
 		stat.object_bytes += class->object_bytes;
-		stat.resident += class->resident << ZT_PAGE_SHIFT;
-		stat.cached += class->cached << ZT_PAGE_SHIFT;
+		if (arena_is_stocked(pool->arena)) {
+			stat.resident += (uint64_t)class->nr_zspages * class->geo.nr_pages
+					 << ZT_PAGE_SHIFT;
+		} else {
+			stat.resident += class->resident << ZT_PAGE_SHIFT;
+			stat.cached += class->cached << ZT_PAGE_SHIFT;
+		}
 		stat.zspages += class->nr_zspages;
 		mutex_unlock(&class->lock);
 	}
@@ -363,7 +368,7 @@ void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class
 {
 	struct size_class *class = &pool->classes[class_idx];
 
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	out_stat->room = class->geo.room;
 	out_stat->pages_per_zspage = class->geo.nr_pages;
 	out_stat->objs_per_zspage = class->geo.nr_objs;

@@ -52,7 +52,7 @@ bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, vo
 			continue;
 		if (page == start)
 			slot = *inout_cursor & ((1u << CURSOR_SLOT_BITS) - 1);
-		mutex_lock(&class->lock);
+		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 		zspage = zspage_find(class, page);
 		if (zspage)
 			slot = zspage_scan(class, zspage, slot, visit, arg);
@@ -78,7 +78,7 @@ bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
 	if (!class || offset % class->geo.room != 0)
 		return false;
 	slot = offset / class->geo.room;
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	zspage = zspage_find(class, page);
 	/* A slot whose memory is only on its way has no header yet. */
 	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&

@@ -28,6 +28,12 @@
 #define MAX_PAGES_SMALL     128u
 #define MAX_PAGES_FROM_ROOM (32u * 1024u) /* from here on ZSPAGE_MAX_PAGES */
 
+/*
+ * Where memory is kept ready (arena_is_stocked()) a zspage has all of its memory from the
+ * beginning: some 256 classes with half an empty zspage each must not cost much.
+ */
+#define STOCKED_MAX_PAGES 8u
+
 static_assert(ZS_MAX_SIZE + ZS_HDR_SIZE <= (1u << LAST_BIG_SHIFT) + RAW_KEEPER_ROOM,
 	      "the largest object has a class");
 
@@ -86,14 +92,19 @@ static uint64_t geometry_loss(const struct zs_geometry *geo)
 
 void zs_geometry_init(struct zs_geometry *geo, uint32_t room)
 {
+	zs_geometry_init_small(
+		geo, room, room < MAX_PAGES_FROM_ROOM ? MAX_PAGES_SMALL : ZSPAGE_MAX_PAGES);
+}
+
+void zs_geometry_init_small(struct zs_geometry *geo, uint32_t room, uint32_t most_pages)
+{
 	struct zs_geometry best = { 0 }, try = { .room = room };
-	uint32_t max_pages = room < MAX_PAGES_FROM_ROOM ? MAX_PAGES_SMALL : ZSPAGE_MAX_PAGES;
 	uint64_t best_loss = 0;
 
 	for (uint32_t objs = 1; objs <= ZSPAGE_MAX_OBJS; objs++) {
 		uint64_t loss, pages = div_round_up_u64((uint64_t)objs * room, ZT_PAGE_SIZE);
 
-		if (pages > max_pages)
+		if (pages > most_pages && objs > 1)
 			break;
 		try.nr_objs = (uint16_t)objs;
 		try.nr_pages = (uint16_t)pages;
@@ -113,7 +124,10 @@ void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t id
 {
 	class->pool = pool;
 	class->idx = (uint16_t)idx;
-	zs_geometry_init(&class->geo, room);
+	if (arena_is_stocked(pool->arena))
+		zs_geometry_init_small(&class->geo, room, STOCKED_MAX_PAGES);
+	else
+		zs_geometry_init(&class->geo, room);
 	class->live_words = (uint8_t)BITMAP_WORDS(class->geo.nr_objs);
 	class->page_words = (uint8_t)BITMAP_WORDS(class->geo.nr_pages);
 	while (1u << class->run_order < class->geo.nr_pages)

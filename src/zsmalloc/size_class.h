@@ -71,6 +71,12 @@ uint32_t zs_rooms_find(const uint32_t *rooms, uint32_t nr_rooms, uint32_t room);
 /** zs_geometry_init() - the zspage for @room that loses least */
 void zs_geometry_init(struct zs_geometry *geo, uint32_t room);
 
+/**
+ * zs_geometry_init_small() - the same, of @most_pages pages or what one object needs: for zspages
+ * whose memory is there from the beginning, so that a class with one object holds little
+ */
+void zs_geometry_init_small(struct zs_geometry *geo, uint32_t room, uint32_t most_pages);
+
 void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t idx, uint32_t room);
 
 /** size_class_exit() - when no zspage is left */

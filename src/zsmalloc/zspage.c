@@ -315,15 +315,18 @@ static void busy_end(struct size_class *class, struct zspage *zspage, const stru
 void zspage_wait(struct size_class *class)
 {
 	struct zs_pool *pool = class->pool;
+	uint64_t begin;
 
 	/* wait_lock before class->lock is given up: who ends being busy then finds us waiting. */
 	atomic_fetch_add_explicit(&pool->nr_waiters, 1, memory_order_relaxed);
 	mutex_lock(&pool->wait_lock);
 	mutex_unlock(&class->lock);
+	begin = zt_lock_wait_begin();
 	zt_lock_check(pthread_cond_wait(&pool->wait_cond, &pool->wait_lock));
+	zt_lock_wait_end(ZT_LOCK_PAGE, begin);
 	mutex_unlock(&pool->wait_lock);
 	atomic_fetch_sub_explicit(&pool->nr_waiters, 1, memory_order_relaxed);
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 }
 
 int zspage_populate(struct size_class *class, struct zspage *zspage, const struct page_set *set,
@@ -342,7 +345,7 @@ int zspage_populate(struct size_class *class, struct zspage *zspage, const struc
 			done = end;
 	}
 	if (!keep_lock)
-		mutex_lock(&class->lock);
+		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	busy_end(class, zspage, set);
 	for (end = 0; set_next_run(set, end, &first, &end) && end <= done;) {
 		for (uint32_t page = first; page < end; page++) {
@@ -366,7 +369,7 @@ void zspage_punch(struct size_class *class, struct zspage *zspage, const struct 
 	while (set_next_run(set, end, &first, &end))
 		arena_punch(class->pool->arena, zspage_ref(zspage) + first * ARENA_PAGE_REFS,
 			    end - first);
-	mutex_lock(&class->lock);
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	for (uint32_t i = 0; i < class->page_words; i++)
 		resident[i] &= ~set->bits[i];
 	zspage->nr_resident = (uint16_t)(zspage->nr_resident - set->nr);

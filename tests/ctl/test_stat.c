@@ -7,6 +7,7 @@
 #include "ctl/ctl.h"
 #include "tests/ctl/json.h"
 #include "tests/lib/zt_check.h"
+#include "util/lock.h"
 
 static void print(const struct ztmpfs_stat *stat, bool json, char *text, size_t room)
 {
@@ -184,6 +185,28 @@ START_TEST(test_buckets_are_lines_with_bars_between_the_first_and_the_last_that_
 }
 END_TEST
 
+START_TEST(test_locks_are_named_and_those_that_nobody_waited_for_left_out)
+{
+	struct ztmpfs_stat stat = { .lock_waits = { [ZT_LOCK_CLASS] = 1234 },
+				    .lock_wait_ns = { [ZT_LOCK_CLASS] = 5678901 } };
+	char text[16384];
+
+	print(&stat, false, text, sizeof(text));
+	ck_assert_ptr_nonnull(
+		strstr(text, "\nlock_waits   class                        1,234 times\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "\nlock_wait_ns class                    5,678,901 ns\n"));
+	ck_assert_ptr_null(strstr(text, "arena"));
+	print(&stat, true, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "\"lock_waits\": {\"file\": 0, "));
+	ck_assert_ptr_nonnull(strstr(text, "\"class\": 1234, "));
+	ck_assert_ptr_nonnull(strstr(text, "\"transport\": 0},\n"));
+	stat = (struct ztmpfs_stat){ 0 };
+	print(&stat, false, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "\nlock_waits                                 none\n"));
+}
+END_TEST
+
 START_TEST(test_text_without_an_end_is_cut)
 {
 	struct ztmpfs_stat stat = sample();
@@ -274,6 +297,7 @@ int main(void)
 	tcase_add_test(tc, test_json_is_valid_for_the_largest_values_too);
 	tcase_add_test(tc,
 		       test_buckets_are_lines_with_bars_between_the_first_and_the_last_that_count);
+	tcase_add_test(tc, test_locks_are_named_and_those_that_nobody_waited_for_left_out);
 	tcase_add_test(tc, test_text_without_an_end_is_cut);
 	tcase_add_test(tc, test_empty_mount_has_ratio_zero);
 	tcase_add_test(tc, test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent);

@@ -4,6 +4,8 @@
 
 #include <sys/sysmacros.h>
 
+#include "tests/lib/waiter.h"
+
 static struct super *sb;
 
 static void setup(void)
@@ -31,7 +33,7 @@ START_TEST(test_lock_set_takes_each_lock_once_in_order)
 	ino_nr inos[] = { 5, same, 9, 0 };
 	struct inode_lock_set set;
 
-	inode_lock_set(sb, inos, ARRAY_SIZE(inos), &set);
+	inode_lock_set(sb, inos, ARRAY_SIZE(inos), ZT_LOCK_FILE, &set);
 	ck_assert_uint_eq(set.nr, 2);
 	ck_assert(set.locks[0] < set.locks[1]);
 	ck_assert(inode_lock_set_try(sb, same, &set));
@@ -42,11 +44,52 @@ START_TEST(test_lock_set_takes_each_lock_once_in_order)
 	while (inode_lock_of(sb, low) >= inode_lock_of(sb, 5))
 		low++;
 	inode_lock(sb, low);
-	inode_lock_set(sb, inos, 1, &set);
+	inode_lock_set(sb, inos, 1, ZT_LOCK_FILE, &set);
 	ck_assert(!inode_lock_set_try(sb, low, &set));
 	ck_assert_uint_eq(set.nr, 1);
 	inode_unlock_set(&set);
 	inode_unlock(sb, low);
+}
+END_TEST
+
+static void read_root(void *arg)
+{
+	size_t len;
+	char buf[1];
+
+	(void)arg;
+	ck_assert_int_eq(fs_read(sb, FS_ROOT_INO, 0, buf, 1, &len), -EISDIR);
+}
+
+static void look_up(void *arg)
+{
+	struct fs_entry entry;
+
+	(void)arg;
+	ck_assert_int_eq(fs_lookup(sb, FS_ROOT_INO, "absent", &entry), -ENOENT);
+}
+
+static void check_wait_is_seen(void (*run)(void *arg), enum zt_lock_kind kind)
+{
+	struct ztmpfs_stat before, after;
+	struct waiter waiter;
+
+	super_get_stat(sb, &before);
+	inode_lock(sb, FS_ROOT_INO);
+	waiter_start(&waiter, run, NULL);
+	inode_unlock(sb, FS_ROOT_INO);
+	waiter_join(&waiter);
+	super_get_stat(sb, &after);
+	ck_assert_uint_gt(after.lock_wait_ns[kind], before.lock_wait_ns[kind]);
+	/* Other kinds may be waited for by threads of the mount. */
+	for (unsigned i = ZT_LOCK_FILE; i <= ZT_LOCK_DIR; i++)
+		ck_assert_uint_eq(after.lock_waits[i], before.lock_waits[i] + (i == kind));
+}
+
+START_TEST(test_waits_for_inodes_are_counted_by_what_was_wanted)
+{
+	check_wait_is_seen(read_root, ZT_LOCK_FILE);
+	check_wait_is_seen(look_up, ZT_LOCK_DIR);
 }
 END_TEST
 
@@ -309,6 +352,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_lock_set_takes_each_lock_once_in_order);
+	tcase_add_test(tc, test_waits_for_inodes_are_counted_by_what_was_wanted);
 	tcase_add_test(tc, test_wild_numbers_are_stale_everywhere);
 	tcase_add_test(tc, test_unlinked_inode_lives_as_long_as_the_kernel_knows_it);
 	tcase_add_test(tc, test_forgotten_inode_lives_as_long_as_it_has_a_name);

@@ -53,8 +53,15 @@ static const struct form {
 	{ FUSE_COPY_FILE_RANGE, sizeof(struct fuse_copy_file_range_in), 0 },
 	{ FUSE_TMPFILE, sizeof(struct fuse_create_in), 0 }, /* its name means nothing */
 	{ PROTO_STATX, sizeof(struct proto_statx_in), 0 },
+	/* The last one: libfuse 3.17 and later then take INIT only, as the kernel sends nothing else. */
 	{ FUSE_DESTROY, 0, 0 },
 };
+
+/* All but the last one. */
+static const struct form *some_form(uint64_t *seed)
+{
+	return &forms[zt_random(seed) % (ARRAY_SIZE(forms) - 1)];
+}
 
 /* What has an answer without a fixed part and a name. */
 static bool needs_nothing(uint32_t opcode)
@@ -220,7 +227,7 @@ START_TEST(test_random_requests_do_no_harm)
 	struct fuse_kstatfs st;
 
 	for (unsigned i = 0; i < NR_RANDOM; i++) {
-		const struct form *form = &forms[zt_random(&seed) % ARRAY_SIZE(forms)];
+		const struct form *form = some_form(&seed);
 		const size_t len = random_request(form, &known, buf, &seed);
 		struct wire_reply reply;
 
@@ -241,7 +248,7 @@ START_TEST(test_random_bytes_do_no_harm)
 
 	make_file(ROOT, "f");
 	for (unsigned i = 0; i < NR_RANDOM; i++) {
-		const struct form *form = &forms[zt_random(&seed) % ARRAY_SIZE(forms)];
+		const struct form *form = some_form(&seed);
 		const size_t len = zt_random(&seed) % sizeof(buf);
 		struct wire_reply reply;
 

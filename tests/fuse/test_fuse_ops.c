@@ -89,8 +89,11 @@ END_TEST
 
 START_TEST(test_unknown_opcode_is_declined)
 {
-	static const uint32_t opcodes[] = { 0,   7,    19,   51,         53,
-					    100, 4095, 5000, 0x7fffffff, 0xffffffff };
+	/* 53, copying with a count of 64 bits, is known to libfuse 3.18. */
+	static const uint32_t opcodes[] = {
+		0,   7,    19,   51,         FUSE_VERSION < FUSE_MAKE_VERSION(3, 18) ? 53 : 99,
+		100, 4095, 5000, 0x7fffffff, 0xffffffff
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(opcodes); i++)
 		ck_assert_msg(wire_call(&wire, opcodes[i], ROOT, NULL, 0, NULL, 0).error == -ENOSYS,

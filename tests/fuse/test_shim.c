@@ -41,7 +41,9 @@ START_TEST(test_init_asks_for_what_the_kernel_offers)
 	ck_assert(!(agreed_flags() & FUSE_HANDLE_KILLPRIV));
 	ck_assert(front.kills_setid);
 	ck_assert(wire.init.flags & (uint32_t)FUSE_INIT_EXT);
-	ck_assert_uint_eq(wire.init.minor, PROTO_MINOR_MAX);
+	/* libfuse 3.18 knows newer messages than are understood here. */
+	ck_assert_uint_ge(wire.init.minor, PROTO_MINOR_MAX);
+	ck_assert_uint_le(wire.init.minor, 45);
 	/* The page cache is there for shared mappings. */
 	ck_assert(!(agreed_flags() & PROTO_DIRECT_IO_ALLOW_MMAP));
 	ck_assert(wire.init.flags & FUSE_WRITEBACK_CACHE);

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * stock.c - memory of the arena kept ready ahead of need, for a mount that carries swap.
+ *
+ *     backed, in runs | backed, ready: the stock | not backed
+ *                     `-- the grower keeps it filled, and gives back what is too much
+ *
+ * While the machine is out of memory nobody who stores a page may ask the kernel for memory, since
+ * the kernel waits for that page to be stored. So one thread, the grower, backs granules of the
+ * range before they are wanted. A run is then nothing but a piece of what is backed; populating it
+ * zeroes it, punching it does nothing, and freeing it gives it back to the stock.
+ *
+ * When the machine has not even memory for the kernel's side of a request, the stock is eased: most
+ * of it goes back until that is over.
+ *
+ * The grower runs before other threads (SCHED_FIFO), takes memory in small steps, and faults it in
+ * without arena.lock: who finds the stock low waits for it, a second at most, and fails then.
+ *
+ * Locks: arena.lock; nothing is called under it. Weakness: a run cannot lie where granules were
+ * given back until they are backed again, so runs longer than a granule may have to wait although
+ * enough is ready.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "arena/arena.h"
+#include "arena/arena_i.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+
+/* More than that above the target goes back: a quarter of it, and 1 MiB. */
+#define SLACK(target) ((target) / 4 + 256)
+/* What is kept when the stock is eased: 4 MiB. */
+#define EASED_PAGES 1024u
+/* A run waits so long for memory. */
+#define WAIT_NS (1000 * 1000000L)
+/* The grower tries again so long after the kernel had nothing. */
+#define RETRY_NS (10 * 1000000L)
+/* Chunks of the largest range: 64 GiB. */
+#define MAX_CHUNKS 16384u
+
+static void deadline_after(struct timespec *out_time, long ns)
+{
+	clock_gettime(CLOCK_MONOTONIC, out_time);
+	out_time->tv_nsec += ns % 1000000000L;
+	out_time->tv_sec += ns / 1000000000L;
+	if (out_time->tv_nsec >= 1000000000L) {
+		out_time->tv_nsec -= 1000000000L;
+		out_time->tv_sec++;
+	}
+}
+
+static uint64_t ready_pages(const struct stock *stock)
+{
+	return atomic_load_explicit(&stock->ready, memory_order_relaxed);
+}
+
+/* Fewer pages and the grower adds some, */
+static uint64_t pages_low(const struct stock *stock)
+{
+	return stock->eased ? min_u64(stock->target, EASED_PAGES) : stock->target;
+}
+
+/* and more, and it gives some back. */
+static uint64_t pages_high(const struct stock *stock)
+{
+	uint64_t low = pages_low(stock);
+
+	return stock->eased ? low + STOCK_GRANULE_PAGES : low + SLACK(low);
+}
+
+/* The lock is held, so that adding is no race. */
+static void ready_add(struct stock *stock, int64_t pages)
+{
+	atomic_fetch_add_explicit(&stock->ready, (uint64_t)pages, memory_order_relaxed);
+}
+
+/* ---- what the grower does; the lock is held between the steps, not in them ---- */
+
+static ref_t granule_ref(const struct arena *arena, uint32_t page)
+{
+	return page_to_ref((uint64_t)arena->first_page + page);
+}
+
+static bool is_low(const struct arena *arena)
+{
+	const struct stock *stock = &arena->stock;
+
+	return ready_pages(stock) < pages_low(stock) || stock->want_order != 0;
+}
+
+/* A chunk for which there are no granules yet; 0 or -ENOSPC, -ENOMEM. */
+static int add_chunk(struct arena *arena)
+{
+	uint32_t idx = arena->buddy.nr_used;
+	int error;
+
+	if (idx == arena->buddy.nr_chunks)
+		return -ENOSPC;
+	mutex_unlock(&arena->lock);
+	error = arena_back(arena, page_to_ref(1 + (uint64_t)idx), 1);
+	mutex_lock(&arena->lock);
+	if (error)
+		return error;
+	/* Pairs with the load in run.c: who sees the new end may read the new entries. */
+	atomic_store_explicit(&arena->map_end, (idx + 1) * BUDDY_CHUNK_PAGES, memory_order_release);
+	buddy_grow_taken(&arena->buddy);
+	return 0;
+}
+
+/* Back the lowest granule that is not; 0 or -ENOSPC, -ENOMEM. */
+static int grow_step(struct arena *arena)
+{
+	struct stock *stock = &arena->stock;
+	uint32_t chunk = 0, page;
+	unsigned bit;
+	int error = 0;
+
+	while (chunk < arena->buddy.nr_used && stock->backed[chunk] == UINT64_MAX)
+		chunk++;
+	if (chunk == arena->buddy.nr_used)
+		error = add_chunk(arena);
+	if (error)
+		return error;
+	bit = (unsigned)__builtin_ctzll(~stock->backed[chunk]);
+	page = chunk * BUDDY_CHUNK_PAGES + bit * STOCK_GRANULE_PAGES;
+	mutex_unlock(&arena->lock);
+	error = arena_back(arena, granule_ref(arena, page), STOCK_GRANULE_PAGES);
+	mutex_lock(&arena->lock);
+	if (error)
+		return error;
+	stock->backed[chunk] |= UINT64_C(1) << bit;
+	buddy_free(&arena->buddy, page, STOCK_GRANULE_ORDER);
+	ready_add(stock, STOCK_GRANULE_PAGES);
+	stock->want_order = 0;
+	stock->full = false;
+	zt_lock_check(pthread_cond_broadcast(&stock->more));
+	return 0;
+}
+
+/* Give a granule back; false when there is nothing to give. */
+static bool shrink_step(struct arena *arena)
+{
+	struct stock *stock = &arena->stock;
+	uint32_t page;
+
+	if (ready_pages(stock) <= pages_high(stock) ||
+	    !buddy_alloc(&arena->buddy, STOCK_GRANULE_ORDER, &page))
+		return false;
+	stock->backed[page / BUDDY_CHUNK_PAGES] &=
+		~(UINT64_C(1) << (page % BUDDY_CHUNK_PAGES / STOCK_GRANULE_PAGES));
+	ready_add(stock, -(int64_t)STOCK_GRANULE_PAGES);
+	mutex_unlock(&arena->lock);
+	arena_unback(arena, granule_ref(arena, page), STOCK_GRANULE_PAGES);
+	mutex_lock(&arena->lock);
+	stock->full = false;
+	return true;
+}
+
+static void *grower_thread(void *arg)
+{
+	struct arena *arena = arg;
+	struct stock *stock = &arena->stock;
+	struct timespec until;
+	int error;
+
+	mutex_lock(&arena->lock);
+	while (!stock->stop) {
+		stock->idle = stock->paused;
+		if (stock->paused) {
+			zt_lock_check(pthread_cond_broadcast(&stock->more));
+			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+			continue;
+		}
+		error = is_low(arena) ? grow_step(arena) : 0;
+		/* A step lets go of the lock: who asked meanwhile signalled to nobody. */
+		if (stock->stop || stock->paused)
+			continue;
+		if (error == -ENOMEM) {
+			deadline_after(&until, RETRY_NS);
+			(void)pthread_cond_timedwait(&stock->wanted, &arena->lock, &until);
+		} else if (error) {
+			/* Nobody waits for what will not come. */
+			stock->full = true;
+			zt_lock_check(pthread_cond_broadcast(&stock->more));
+			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+		} else if (!is_low(arena) && !shrink_step(arena)) {
+			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+		}
+	}
+	mutex_unlock(&arena->lock);
+	return NULL;
+}
+
+/* ---- what others do; the lock is held ---- */
+
+static bool take_block(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
+{
+	unsigned order = buddy_order(nr_pages);
+	uint32_t page, end;
+
+	if (!buddy_alloc(&arena->buddy, order, &page))
+		return false;
+	*out_page = page;
+	/* The tail goes back, in blocks as large as their place allows. */
+	end = page + (1u << order);
+	for (page += nr_pages; page < end; page += 1u << order) {
+		order = (unsigned)__builtin_ctz(page);
+		buddy_free(&arena->buddy, page, order);
+	}
+	ready_add(&arena->stock, -(int64_t)nr_pages);
+	return true;
+}
+
+int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
+{
+	struct stock *stock = &arena->stock;
+	struct timespec until;
+	bool waited = false;
+	int error = 0;
+
+	while (!take_block(arena, nr_pages, out_page)) {
+		if (stock->full || error == ETIMEDOUT) {
+			atomic_fetch_add_explicit(&stock->timeouts, 1, memory_order_relaxed);
+			return -ENOSPC;
+		}
+		if (!waited) {
+			waited = true;
+			deadline_after(&until, WAIT_NS);
+			atomic_fetch_add_explicit(&stock->waits, 1, memory_order_relaxed);
+		}
+		if (ready_pages(stock) >= nr_pages)
+			stock->want_order = buddy_order(nr_pages);
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
+	}
+	if (ready_pages(stock) < pages_low(stock))
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
+	return 0;
+}
+
+void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages)
+{
+	struct stock *stock = &arena->stock;
+	uint32_t end = page + nr_pages;
+
+	/* In blocks as large as place and length allow: a run is cut from a block of its order. */
+	while (page < end) {
+		unsigned order = buddy_order(end - page);
+
+		while ((page & ((1u << order) - 1)) || page + (1u << order) > end)
+			order--;
+		buddy_free(&arena->buddy, page, order);
+		page += 1u << order;
+	}
+	ready_add(stock, nr_pages);
+	zt_lock_check(pthread_cond_broadcast(&stock->more));
+	if (stock->full || ready_pages(stock) > pages_high(stock))
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
+}
+
+void arena_stock_wait(struct arena *arena, uint64_t bytes)
+{
+	struct stock *stock = &arena->stock;
+	uint64_t most = min_u64(stock->target, EASED_PAGES) / 2;
+	uint64_t pages = min_u64(div_round_up_u64(bytes, ZT_PAGE_SIZE), most);
+	struct timespec until;
+	int error = 0;
+
+	if (likely(ready_pages(stock) >= pages))
+		return;
+	deadline_after(&until, WAIT_NS);
+	atomic_fetch_add_explicit(&stock->waits, 1, memory_order_relaxed);
+	mutex_lock(&arena->lock);
+	while (ready_pages(stock) < pages && !stock->full && error != ETIMEDOUT) {
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
+	}
+	mutex_unlock(&arena->lock);
+}
+
+void arena_stock_ease(struct arena *arena, bool eased)
+{
+	struct stock *stock = &arena->stock;
+
+	if (!arena_is_stocked(arena))
+		return;
+	mutex_lock(&arena->lock);
+	if (stock->eased != eased) {
+		stock->eased = eased;
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
+	}
+	mutex_unlock(&arena->lock);
+}
+
+void stock_pause(struct arena *arena, bool paused)
+{
+	struct stock *stock = &arena->stock;
+
+	if (!stock->has_thread)
+		return;
+	mutex_lock(&arena->lock);
+	stock->paused = paused;
+	zt_lock_check(pthread_cond_signal(&stock->wanted));
+	while (paused && !stock->idle)
+		zt_lock_check(pthread_cond_wait(&stock->more, &arena->lock));
+	mutex_unlock(&arena->lock);
+}
+
+void stock_retry(struct arena *arena)
+{
+	mutex_lock(&arena->lock);
+	zt_lock_check(pthread_cond_signal(&arena->stock.wanted));
+	mutex_unlock(&arena->lock);
+}
+
+/* ---- life ---- */
+
+static int start_grower(struct arena *arena)
+{
+	struct stock *stock = &arena->stock;
+	struct sched_param param = { .sched_priority = stock->priority };
+	int error = pthread_create(&stock->thread, NULL, grower_thread, arena);
+
+	if (error)
+		return -error;
+	stock->has_thread = true;
+	(void)pthread_setname_np(stock->thread, "zt-grower");
+	if (stock->priority)
+		error = pthread_setschedparam(stock->thread, SCHED_FIFO, &param);
+	return -error;
+}
+
+/* Filled, or -ENOSPC when the limit is smaller, -ENOMEM when the machine does not have it. */
+static int wait_filled(struct arena *arena)
+{
+	struct stock *stock = &arena->stock;
+	struct timespec until;
+	int error = 0;
+
+	deadline_after(&until, 10 * WAIT_NS);
+	mutex_lock(&arena->lock);
+	while (ready_pages(stock) < stock->target && !stock->full && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
+	if (ready_pages(stock) >= stock->target)
+		error = 0;
+	else
+		error = stock->full ? -ENOSPC : -ENOMEM;
+	mutex_unlock(&arena->lock);
+	return error;
+}
+
+int stock_init(struct arena *arena, const struct arena_params *params)
+{
+	struct stock *stock = &arena->stock;
+	pthread_condattr_t attr;
+	int error;
+
+	if (params->stock == 0)
+		return 0;
+	if (params->reserve == 0 || arena->buddy.nr_chunks > MAX_CHUNKS)
+		return -EINVAL;
+	stock->backed = zt_zalloc(arena->buddy.nr_chunks * sizeof(*stock->backed));
+	if (!stock->backed)
+		return -ENOMEM;
+	if (params->stock_lock && mlock2(arena->head.base, arena->reserve, MLOCK_ONFAULT) != 0) {
+		error = -errno;
+		zt_free(stock->backed);
+		return error;
+	}
+	buddy_touch(&arena->buddy);
+	zt_lock_check(pthread_condattr_init(&attr));
+	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	zt_lock_check(pthread_cond_init(&stock->wanted, &attr));
+	zt_lock_check(pthread_cond_init(&stock->more, &attr));
+	zt_lock_check(pthread_condattr_destroy(&attr));
+	stock->priority = params->stock_priority;
+	stock->target = max_u64(div_round_up_u64(params->stock, ZT_PAGE_SIZE), STOCK_GRANULE_PAGES);
+	error = start_grower(arena);
+	if (!error)
+		error = wait_filled(arena);
+	if (error)
+		stock_exit(arena);
+	return error;
+}
+
+void stock_exit(struct arena *arena)
+{
+	struct stock *stock = &arena->stock;
+
+	if (stock->target == 0)
+		return;
+	if (stock->has_thread) {
+		mutex_lock(&arena->lock);
+		stock->stop = true;
+		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		mutex_unlock(&arena->lock);
+		zt_lock_check(pthread_join(stock->thread, NULL));
+	}
+	zt_lock_check(pthread_cond_destroy(&stock->wanted));
+	zt_lock_check(pthread_cond_destroy(&stock->more));
+	zt_free(stock->backed);
+	stock->target = 0;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_stock.c - memory kept ready: filled, used, eased, used up. */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "arena/arena.h"
+#include "tests/lib/zt_check.h"
+#include "util/alloc.h"
+
+#define STOCK (2 * MIB)
+
+static struct arena *make(uint64_t limit)
+{
+	const struct arena_params params = {
+		.backing = ARENA_MEMFD, .reserve = 64 * MIB, .limit = limit, .stock = STOCK
+	};
+	struct arena *arena;
+
+	ck_assert_int_eq(arena_create(&params, &arena), 0);
+	return arena;
+}
+
+static struct arena_stat stat_of(const struct arena *arena)
+{
+	struct arena_stat stat;
+
+	arena_get_stat(arena, &stat);
+	return stat;
+}
+
+START_TEST(test_stock_is_full_when_the_arena_is_made)
+{
+	struct arena *arena = make(0);
+
+	ck_assert(arena_is_stocked(arena));
+	ck_assert_uint_ge(stat_of(arena).stock_ready, STOCK);
+	ck_assert_int_eq(arena_check(arena), 0);
+	arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(test_runs_come_out_of_the_stock_zeroed_and_go_back)
+{
+	struct arena *arena = make(0);
+	ref_t refs[64];
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 64; i++) {
+			const uint32_t nr_pages = 1 + i % 13;
+			char *bytes;
+
+			ck_assert_int_eq(
+				arena_run_alloc(arena, nr_pages, ARENA_RUN_ZSPAGE, 0, &refs[i]), 0);
+			ck_assert_int_eq(arena_populate(arena, refs[i], nr_pages), 0);
+			bytes = arena_ptr(arena, refs[i]);
+			/* zero, and each byte as the one before it */
+			ck_assert_int_eq(bytes[0], 0);
+			ck_assert_int_eq(memcmp(bytes, bytes + 1, nr_pages * ZT_PAGE_SIZE - 1), 0);
+			memset(bytes, 1, nr_pages * ZT_PAGE_SIZE);
+		}
+		for (unsigned i = 0; i < 64; i++) {
+			arena_punch(arena, refs[i], 1 + i % 13);
+			arena_run_free(arena, refs[i]);
+		}
+	}
+	ck_assert_uint_eq(stat_of(arena).run_bytes, 0);
+	ck_assert_int_eq(arena_check(arena), 0);
+	arena_destroy(arena);
+}
+END_TEST
+
+/* The walker and the end ask the grower to rest at any moment of its work. */
+START_TEST(test_the_grower_hears_of_a_walk_and_of_the_end_in_the_middle_of_its_work)
+{
+	for (unsigned round = 0; round < 300; round++) {
+		struct arena *arena = make(0);
+		ref_t refs[32];
+
+		for (unsigned i = 0; i < 32; i++)
+			ck_assert_int_eq(
+				arena_run_alloc(arena, 13, ARENA_RUN_ZSPAGE, 0, &refs[i]), 0);
+		for (unsigned i = 0; i < round % 32; i++)
+			sched_yield();
+		if (round % 2)
+			ck_assert_int_eq(arena_check(arena), 0);
+		for (unsigned i = 0; i < 32; i++)
+			arena_run_free(arena, refs[i]);
+		arena_destroy(arena);
+	}
+}
+END_TEST
+
+START_TEST(test_what_the_limit_forbids_is_refused_at_once_and_frees_help)
+{
+	struct arena *arena = make(4 * MIB);
+	ref_t refs[128];
+	unsigned nr = 0;
+	int error;
+
+	while ((error = arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[nr])) == 0)
+		nr++;
+	ck_assert_int_eq(error, -ENOSPC);
+	ck_assert_uint_ge(nr, 50);
+	ck_assert_uint_le(stat_of(arena).resident, 4 * MIB);
+	ck_assert_int_eq(arena_check(arena), 0);
+	ck_assert_uint_ge(stat_of(arena).stock_timeouts, 1);
+	arena_run_free(arena, refs[--nr]);
+	ck_assert_int_eq(arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[nr]), 0);
+	nr++;
+	while (nr > 0)
+		arena_run_free(arena, refs[--nr]);
+	arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(test_a_limit_below_the_stock_is_refused)
+{
+	const struct arena_params params = {
+		.backing = ARENA_MEMFD, .reserve = 64 * MIB, .limit = MIB, .stock = STOCK
+	};
+	struct arena *arena;
+
+	ck_assert_int_eq(arena_create(&params, &arena), -ENOSPC);
+}
+END_TEST
+
+START_TEST(test_no_memory_for_it_is_refused)
+{
+	const struct arena_params params = { .backing = ARENA_MEMFD,
+					     .reserve = 64 * MIB,
+					     .stock = STOCK };
+	struct arena *arena;
+	int error = -ENOMEM;
+	long n = 0;
+
+	while (error) {
+		zt_fault_set(++n);
+		error = arena_create(&params, &arena);
+		ck_assert(error == 0 || error == -ENOMEM);
+		ck_assert_int_lt(n, 50);
+	}
+	zt_fault_set(0);
+	ck_assert_int_gt(n, 2);
+	arena_destroy(arena);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("arena stock");
+	TCase *tc = tcase_create("stock");
+
+	tcase_add_test(tc, test_stock_is_full_when_the_arena_is_made);
+	tcase_add_test(tc, test_runs_come_out_of_the_stock_zeroed_and_go_back);
+	tcase_add_test(tc,
+		       test_the_grower_hears_of_a_walk_and_of_the_end_in_the_middle_of_its_work);
+	tcase_add_test(tc, test_what_the_limit_forbids_is_refused_at_once_and_frees_help);
+	tcase_add_test(tc, test_a_limit_below_the_stock_is_refused);
+	tcase_add_test(tc, test_no_memory_for_it_is_refused);
+	suite_add_tcase(s, tc);
+	return zt_check_main(s);
+}

@@ -1,0 +1,44 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# guest.sh - run a guest that swaps. Sourced after functions.sh.
+#
+#   need_guest             skip where packages are missing; sets $KERNEL and $MODULES
+#   guest NAME RAM WORD... one run with the kernel command line's WORDs (see guest-init);
+#                          sets $RESULT: PASS, OOM, FAIL or HANG, and leaves the console in $TMP/NAME.log
+#
+# ZT_GUEST=FOLDER takes the kernel from an unpacked package instead of /boot. ZT_GUEST_LIMIT: seconds for one run.
+
+need_guest()
+{
+  for program in qemu-system-x86_64 busybox cpio; do
+    command -v "$program" >/dev/null || skip "no $program (contrib/install-deps swap)"
+  done
+  [ "$(uname -m)" = x86_64 ] || skip "the guest is made for x86_64"
+  sanitized && skip "sanitizers need more memory than the guest has"
+  KERNEL=$(find "${ZT_GUEST:-}/boot" -maxdepth 1 -name 'vmlinuz-*' 2>/dev/null | sort -V | tail -n 1)
+  [ -n "$KERNEL" ] || skip "no kernel in ${ZT_GUEST:-}/boot (contrib/install-deps swap)"
+  MODULES=${ZT_GUEST:-}/lib/modules/${KERNEL##*/vmlinuz-}
+  [ -d "$MODULES" ] || skip "no $MODULES"
+  ACCEL=tcg
+  # A /dev/kvm without the CPU's help is there, too, and runs no Debian kernel.
+  if [ -r /dev/kvm ] && [ -w /dev/kvm ] && grep -qE '^flags.* (vmx|svm)' /proc/cpuinfo; then
+    ACCEL=kvm:tcg
+  fi
+  "$srcdir/tests/swap/mkguest" "$TMP/initramfs" "$MODULES" || fail "no initramfs"
+}
+
+guest()
+{
+  log=$TMP/$1.log
+  ram=$2
+  shift 2
+  timeout -k 5 "${ZT_GUEST_LIMIT:-300}" qemu-system-x86_64 -M pc,accel="$ACCEL" -smp 2 -m "$ram" -nodefaults \
+    -display none -serial file:"$log" -no-reboot -kernel "$KERNEL" -initrd "$TMP/initramfs" \
+    -append "console=ttyS0 panic=1 quiet $*" </dev/null >"$log.qemu" 2>&1
+  code=$?
+  RESULT=$(sed -n 's/^zt-result: \([A-Z]*\).*/\1/p' "$log" | head -n 1)
+  if [ -z "$RESULT" ]; then
+    RESULT=FAIL
+    [ "$code" != 124 ] && [ "$code" != 137 ] || RESULT=HANG
+  fi
+}

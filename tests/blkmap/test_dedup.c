@@ -256,8 +256,37 @@ START_TEST(test_colliding_hashes_are_told_apart)
 }
 END_TEST
 
-/* Both slots' words may be under one lock, whose count of changes the first one's record moves. */
-START_TEST(test_thousands_of_pairs_all_join_whatever_locks_they_have)
+/* The first one's share record moves the count of changes of a lock that both slots may have. */
+START_TEST(test_two_whose_slots_have_one_lock_join)
+{
+	enum { SLOTS = 4096 };
+	static char page[ZT_PAGE_SIZE], same[ZT_PAGE_SIZE];
+	struct slot_lock *lock;
+	uint64_t c = 0;
+
+	start(&(struct bm_config){ .order = 0, .recompress = "zstd", .dedup = true });
+	fill(0, page, sizeof(page));
+	put(&models[0], 0, page, sizeof(page));
+	(void)blkmap_recompress(bm.map, 0);
+	lock = slot_lock(bm.map, tree_slot(bm.arena, &models[0].file.tree, 0));
+	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, SLOTS * sizeof(same)), 0);
+	memset(same, 'x', sizeof(same));
+	for (uint64_t i = 0; i < SLOTS; i++)
+		ck_assert_int_eq(bm_write(&bm, i * sizeof(same), same, sizeof(same)), 0);
+	while (c < SLOTS && slot_lock(bm.map, tree_slot(bm.arena, &bm.file.tree, c)) != lock)
+		c++;
+	ck_assert_uint_lt(c, SLOTS);
+	ck_assert_int_eq(bm_write(&bm, c * sizeof(page), page, sizeof(page)), 0);
+	(void)blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dedup_joined, 1);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, c * sizeof(page), same, sizeof(same)), 0);
+	ck_assert_int_eq(memcmp(same, page, sizeof(page)), 0);
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(test_thousands_of_pairs_all_join_and_the_index_grows)
 {
 #ifdef ZT_SANITIZERS
 	enum { PAIRS = 400, SIZE = 4000 };
@@ -572,7 +601,8 @@ int main(void)
 	tcase_add_test(tc, test_nearly_alike_is_not_alike);
 	tcase_add_test(tc, test_off_means_off);
 	tcase_add_test(tc, test_colliding_hashes_are_told_apart);
-	tcase_add_test(tc, test_thousands_of_pairs_all_join_whatever_locks_they_have);
+	tcase_add_test(tc, test_two_whose_slots_have_one_lock_join);
+	tcase_add_test(tc, test_thousands_of_pairs_all_join_and_the_index_grows);
 	tcase_add_test(tc, test_what_compaction_moved_is_still_found);
 	tcase_add_test(tc, test_entries_of_what_is_gone_do_no_harm);
 	tcase_add_test(tc, test_nth_failure_leaves_all_readable);

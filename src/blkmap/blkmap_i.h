@@ -74,6 +74,7 @@ struct slot_lock {
 } __attribute__((aligned(64)));
 
 struct recompressor;
+struct dedup;
 
 #define SHARE_LOCKS 256u
 
@@ -122,6 +123,7 @@ struct blkmap {
 	uint64_t nr_ages;
 	atomic_uint age_now; /* the age of what is used now */
 	struct recompressor *recomp; /* NULL: off */
+	struct dedup *dedup; /* NULL: off */
 	struct blkmap_record *record; /* dicts: written by recompression alone */
 	struct blkmap_record own_record;
 
@@ -311,7 +313,14 @@ unsigned age_of(const struct blkmap *map, ref_t ref);
 int shares_init(struct blkmap *map) ZT_MUST_CHECK;
 void shares_exit(struct blkmap *map);
 
+static inline struct share_lock *share_lock_at(const struct blkmap *map, uint64_t place)
+{
+	return &map->share_locks[(place * UINT64_C(0x9e3779b97f4a7c15)) >> 56];
+}
+static_assert(SHARE_LOCKS == 1u << (64 - 56), "the hash gives 8 bits");
+
 struct share_rec *share_rec_at(const struct blkmap *map, uint64_t word);
+ref_t share_rec_ref(const struct blkmap *map, const struct share_rec *rec);
 
 /*
  * share_hold() - the OBJ word that a SHARED one stands for; the object stays where it is until
@@ -326,6 +335,12 @@ void share_drop(struct blkmap *map, uint64_t word);
  * Return: 0; -EAGAIN: it is a cluster map, fold it first; -ENOSPC, -ENOMEM.
  */
 int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word) ZT_MUST_CHECK;
+
+/*
+ * share_begin() - the object of @slot gets the record @ref and a second name
+ * Slot lock held exclusive. Return: the word of both.
+ */
+uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref);
 
 /* A slot that is the only name left owns its object again. Slot lock held exclusive. */
 void share_end(struct blkmap *map, uint64_t *slot);

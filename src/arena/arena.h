@@ -37,6 +37,9 @@ typedef uint64_t ref_t;
 /* The longest run, in pages: 4 MiB. */
 #define ARENA_RUN_MAX_PAGES 1024u
 
+/* Blocks of 1 to ARENA_RUN_MAX_PAGES pages, by powers of two. */
+#define ARENA_RUN_ORDERS 11u
+
 /* Refs of neighbouring pages are this far apart. */
 #define ARENA_PAGE_REFS ((ref_t)(ZT_PAGE_SIZE >> ARENA_REF_SHIFT))
 
@@ -79,6 +82,14 @@ struct arena_stat {
 	uint64_t stock_ready; /* bytes that are ready now */
 	uint64_t stock_waits; /* times that somebody had to wait for it, */
 	uint64_t stock_timeouts; /* and in vain */
+};
+
+/* How the range is cut that is in use so far. */
+struct arena_range {
+	uint64_t bytes; /* of range in use, runs and free blocks; what is behind was never needed */
+	uint64_t run_bytes; /* of these, bytes of the blocks that runs have */
+	uint64_t
+		free[ARENA_RUN_ORDERS]; /* [i] counts free blocks of 2^i pages: the rest of bytes */
 };
 
 /** A run as the page map has it. The superblock and the page map belong to no run. */
@@ -126,19 +137,30 @@ bool arena_is_stocked(const struct arena *arena);
 /**
  * arena_stock_wait() - before locks are taken: wait until the stock has so much, or is known to
  * have no more
- * @bytes: more than 2 MiB or half of the stock counts as that
+ * @bytes: more than 512 KiB or half of the stock counts as that
  *
  * Without a stock it does nothing.
  * Context: any thread; takes arena.lock only when it waits, a second at most.
  */
 void arena_stock_wait(struct arena *arena, uint64_t bytes);
 
+/** What the machine has to give for the stock, in pages. At first: as much as is wanted. */
+struct arena_room {
+	uint64_t more; /* to take while the stock is not full */
+	uint64_t urgent; /* to take while next to nothing is ready, or somebody waits */
+	uint64_t back; /* to give back, for the kernel's side of requests */
+};
+
 /**
- * arena_stock_ease() - hold little of the stock (4 MiB), and give the rest back, until told
- * otherwise: the machine has no memory even for the kernel's side of a request
- * Context: any thread; takes arena.lock.
+ * arena_stock_room() - say anew what may be taken for the stock, or is to be given back
+ * @room: copied; replaces what was left of the last one. No more than a little is given back (all
+ *        but 256 KiB).
+ * Context: any thread; takes arena.lock. Without a stock it does nothing.
  */
-void arena_stock_ease(struct arena *arena, bool eased);
+void arena_stock_room(struct arena *arena, const struct arena_room *room);
+
+/** arena_stock_is_short() - whether somebody waits for the stock now. Lock-free, a hint. */
+bool arena_stock_is_short(const struct arena *arena);
 
 /**
  * arena_run_alloc() - take a run of pages, unpopulated
@@ -216,6 +238,9 @@ void arena_use_spare(bool may);
 
 /** arena_get_stat() - counters at this moment, without a lock */
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);
+
+/** arena_get_range() - counts of this moment. Context: any thread; takes arena.lock for a moment. */
+void arena_get_range(struct arena *arena, struct arena_range *out_range);
 
 /**
  * arena_memfd_bytes() - what the kernel says the memfd holds (st_blocks), for checks

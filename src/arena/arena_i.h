@@ -32,6 +32,7 @@ static_assert(ARENA_SUPER_OFFSET + ARENA_SUPER_SIZE <= ZT_PAGE_SIZE, "page 0 hol
 static_assert(BUDDY_CHUNK_PAGES * sizeof(uint32_t) == ZT_PAGE_SIZE,
 	      "one page of the page map describes one chunk");
 static_assert(ARENA_RUN_MAX_PAGES == BUDDY_CHUNK_PAGES, "the longest run is a whole chunk");
+static_assert(ARENA_RUN_ORDERS == BUDDY_MAX_ORDER + 1, "each order has a count");
 
 /* What is backed at a time: 64 KiB, so that one word describes a chunk. */
 #define STOCK_GRANULE_ORDER 4u
@@ -47,7 +48,8 @@ struct stock {
 	uint64_t *backed; /* of each chunk; written by the grower alone */
 	atomic_uint_fast64_t ready; /* pages; written under the lock, a hint without it */
 	atomic_uint_fast64_t waits, timeouts;
-	bool eased; /* arena_stock_ease() */
+	atomic_uint waiting; /* threads that wait for it; written under the lock */
+	struct arena_room room; /* what is left of it */
 	bool full; /* the limit or the range is used up */
 	bool stop;
 	bool paused, idle; /* the walker wants the grower to rest; it does */

@@ -10,11 +10,14 @@
  * range before they are wanted. A run is then nothing but a piece of what is backed; populating it
  * zeroes it, punching it does nothing, and freeing it gives it back to the stock.
  *
- * When the machine has not even memory for the kernel's side of a request, the stock is eased: most
- * of it goes back until that is over.
+ * How much the grower takes is ruled from outside (arena_stock_room()): it must not be the one who
+ * leaves the kernel's side of a request without memory, and it must not ask the kernel for what is
+ * not there, since who asks then sleeps, for up to a second. When the kernel's side has none all
+ * the same, a part of the stock goes back.
  *
- * The grower runs before other threads (SCHED_FIFO), takes memory in small steps, and faults it in
- * without arena.lock: who finds the stock low waits for it, a second at most, and fails then.
+ * The grower runs before other threads (SCHED_FIFO), which also lets it take half of what the
+ * kernel keeps from others. It takes memory in small steps, and faults it in without arena.lock: who
+ * finds the stock low waits for it, a second at most, and fails then.
  *
  * Locks: arena.lock; nothing is called under it. Weakness: a run cannot lie where granules were
  * given back until they are backed again, so runs longer than a granule may have to wait although
@@ -30,10 +33,12 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 
-/* More than that above the target goes back: a quarter of it, and 1 MiB. */
-#define SLACK(target) ((target) / 4 + 256)
-/* What is kept when the stock is eased: 4 MiB. */
-#define EASED_PAGES 1024u
+/* More than that above the target goes back: an eighth of it, and 256 KiB. */
+#define SLACK(target) ((target) / 8 + 64)
+/* Less is next to nothing: 1 MiB, a quarter of what may be under way at a time. */
+#define FLOOR_PAGES 256u
+/* So much is not given back: 256 KiB. */
+#define KEEP_PAGES 64u
 /* A run waits so long for memory. */
 #define WAIT_NS (1000 * 1000000L)
 /* The grower tries again so long after the kernel had nothing. */
@@ -57,18 +62,32 @@ static uint64_t ready_pages(const struct stock *stock)
 	return atomic_load_explicit(&stock->ready, memory_order_relaxed);
 }
 
-/* Fewer pages and the grower adds some, */
-static uint64_t pages_low(const struct stock *stock)
+static uint64_t pages_floor(const struct stock *stock)
 {
-	return stock->eased ? min_u64(stock->target, EASED_PAGES) : stock->target;
+	return min_u64(stock->target, FLOOR_PAGES);
 }
 
-/* and more, and it gives some back. */
-static uint64_t pages_high(const struct stock *stock)
+static bool is_waited_for(const struct stock *stock)
 {
-	uint64_t low = pages_low(stock);
+	return stock->want_order != 0 ||
+	       atomic_load_explicit(&stock->waiting, memory_order_relaxed) != 0;
+}
 
-	return stock->eased ? low + STOCK_GRANULE_PAGES : low + SLACK(low);
+/* What the grower may take now. */
+static uint64_t *room_of(struct stock *stock)
+{
+	bool urgent = ready_pages(stock) < pages_floor(stock) || is_waited_for(stock);
+
+	return urgent ? &stock->room.urgent : &stock->room.more;
+}
+
+static bool may_give_back(const struct stock *stock)
+{
+	uint64_t ready = ready_pages(stock);
+
+	if (stock->room.back >= STOCK_GRANULE_PAGES && !is_waited_for(stock))
+		return ready >= KEEP_PAGES + STOCK_GRANULE_PAGES;
+	return ready > stock->target + SLACK(stock->target);
 }
 
 /* The lock is held, so that adding is no race. */
@@ -84,11 +103,20 @@ static ref_t granule_ref(const struct arena *arena, uint32_t page)
 	return page_to_ref((uint64_t)arena->first_page + page);
 }
 
-static bool is_low(const struct arena *arena)
+static bool may_grow(struct arena *arena)
 {
-	const struct stock *stock = &arena->stock;
+	struct stock *stock = &arena->stock;
 
-	return ready_pages(stock) < pages_low(stock) || stock->want_order != 0;
+	if (ready_pages(stock) >= stock->target && stock->want_order == 0)
+		return false;
+	return *room_of(stock) >= STOCK_GRANULE_PAGES;
+}
+
+/* Of both, since they are the same memory. */
+static void room_use(struct stock *stock, uint64_t pages)
+{
+	stock->room.more -= min_u64(stock->room.more, pages);
+	stock->room.urgent -= min_u64(stock->room.urgent, pages);
 }
 
 /* A chunk for which there are no granules yet; 0 or -ENOSPC, -ENOMEM. */
@@ -124,6 +152,7 @@ static int grow_step(struct arena *arena)
 		error = add_chunk(arena);
 	if (error)
 		return error;
+	room_use(stock, STOCK_GRANULE_PAGES);
 	bit = (unsigned)__builtin_ctzll(~stock->backed[chunk]);
 	page = chunk * BUDDY_CHUNK_PAGES + bit * STOCK_GRANULE_PAGES;
 	mutex_unlock(&arena->lock);
@@ -146,9 +175,9 @@ static bool shrink_step(struct arena *arena)
 	struct stock *stock = &arena->stock;
 	uint32_t page;
 
-	if (ready_pages(stock) <= pages_high(stock) ||
-	    !buddy_alloc(&arena->buddy, STOCK_GRANULE_ORDER, &page))
+	if (!may_give_back(stock) || !buddy_alloc(&arena->buddy, STOCK_GRANULE_ORDER, &page))
 		return false;
+	stock->room.back -= min_u64(stock->room.back, STOCK_GRANULE_PAGES);
 	stock->backed[page / BUDDY_CHUNK_PAGES] &=
 		~(UINT64_C(1) << (page % BUDDY_CHUNK_PAGES / STOCK_GRANULE_PAGES));
 	ready_add(stock, -(int64_t)STOCK_GRANULE_PAGES);
@@ -164,6 +193,7 @@ static void *grower_thread(void *arg)
 	struct arena *arena = arg;
 	struct stock *stock = &arena->stock;
 	struct timespec until;
+	bool grows;
 	int error;
 
 	mutex_lock(&arena->lock);
@@ -174,7 +204,8 @@ static void *grower_thread(void *arg)
 			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
 			continue;
 		}
-		error = is_low(arena) ? grow_step(arena) : 0;
+		grows = may_grow(arena);
+		error = grows ? grow_step(arena) : 0;
 		/* A step lets go of the lock: who asked meanwhile signalled to nobody. */
 		if (stock->stop || stock->paused)
 			continue;
@@ -186,7 +217,7 @@ static void *grower_thread(void *arg)
 			stock->full = true;
 			zt_lock_check(pthread_cond_broadcast(&stock->more));
 			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
-		} else if (!is_low(arena) && !shrink_step(arena)) {
+		} else if (!grows && !shrink_step(arena)) {
 			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
 		}
 	}
@@ -214,6 +245,19 @@ static bool take_block(struct arena *arena, uint32_t nr_pages, uint32_t *out_pag
 	return true;
 }
 
+/* Return: 0 or ETIMEDOUT. */
+static int wait_more(struct arena *arena, const struct timespec *until)
+{
+	struct stock *stock = &arena->stock;
+	int error;
+
+	atomic_fetch_add_explicit(&stock->waiting, 1, memory_order_relaxed);
+	zt_lock_check(pthread_cond_signal(&stock->wanted));
+	error = pthread_cond_timedwait(&stock->more, &arena->lock, until);
+	atomic_fetch_sub_explicit(&stock->waiting, 1, memory_order_relaxed);
+	return error;
+}
+
 int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 {
 	struct stock *stock = &arena->stock;
@@ -233,10 +277,9 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 		}
 		if (ready_pages(stock) >= nr_pages)
 			stock->want_order = buddy_order(nr_pages);
-		zt_lock_check(pthread_cond_signal(&stock->wanted));
-		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
+		error = wait_more(arena, &until);
 	}
-	if (ready_pages(stock) < pages_low(stock))
+	if (ready_pages(stock) < stock->target)
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 	return 0;
 }
@@ -257,14 +300,14 @@ void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages)
 	}
 	ready_add(stock, nr_pages);
 	zt_lock_check(pthread_cond_broadcast(&stock->more));
-	if (stock->full || ready_pages(stock) > pages_high(stock))
+	if (stock->full || may_give_back(stock))
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 }
 
 void arena_stock_wait(struct arena *arena, uint64_t bytes)
 {
 	struct stock *stock = &arena->stock;
-	uint64_t most = min_u64(stock->target, EASED_PAGES) / 2;
+	uint64_t most = pages_floor(stock) / 2;
 	uint64_t pages = min_u64(div_round_up_u64(bytes, ZT_PAGE_SIZE), most);
 	struct timespec until;
 	int error = 0;
@@ -274,25 +317,27 @@ void arena_stock_wait(struct arena *arena, uint64_t bytes)
 	deadline_after(&until, WAIT_NS);
 	atomic_fetch_add_explicit(&stock->waits, 1, memory_order_relaxed);
 	mutex_lock(&arena->lock);
-	while (ready_pages(stock) < pages && !stock->full && error != ETIMEDOUT) {
-		zt_lock_check(pthread_cond_signal(&stock->wanted));
-		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
-	}
+	while (ready_pages(stock) < pages && !stock->full && error != ETIMEDOUT)
+		error = wait_more(arena, &until);
 	mutex_unlock(&arena->lock);
 }
 
-void arena_stock_ease(struct arena *arena, bool eased)
+void arena_stock_room(struct arena *arena, const struct arena_room *room)
 {
 	struct stock *stock = &arena->stock;
 
 	if (!arena_is_stocked(arena))
 		return;
 	mutex_lock(&arena->lock);
-	if (stock->eased != eased) {
-		stock->eased = eased;
+	stock->room = *room;
+	if (may_grow(arena) || may_give_back(stock))
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
-	}
 	mutex_unlock(&arena->lock);
+}
+
+bool arena_stock_is_short(const struct arena *arena)
+{
+	return atomic_load_explicit(&arena->stock.waiting, memory_order_relaxed) != 0;
 }
 
 void stock_pause(struct arena *arena, bool paused)
@@ -376,6 +421,7 @@ int stock_init(struct arena *arena, const struct arena_params *params)
 	zt_lock_check(pthread_cond_init(&stock->wanted, &attr));
 	zt_lock_check(pthread_cond_init(&stock->more, &attr));
 	zt_lock_check(pthread_condattr_destroy(&attr));
+	stock->room = (struct arena_room){ .more = UINT64_MAX, .urgent = UINT64_MAX };
 	stock->priority = params->stock_priority;
 	stock->target = max_u64(div_round_up_u64(params->stock, ZT_PAGE_SIZE), STOCK_GRANULE_PAGES);
 	error = start_grower(arena);

@@ -150,6 +150,11 @@ static bool accel_in_use(const struct blkmap *map)
 	return map->accel != BLKMAP_ACCEL_OFF && zcomp_managed(map->comp);
 }
 
+uint64_t blkmap_requests(const struct blkmap *map)
+{
+	return atomic_load_explicit(&map->requests, memory_order_relaxed);
+}
+
 bool blkmap_may_defer(const struct blkmap *map, size_t len)
 {
 	return accel_in_use(map) && len >= (map->accel == BLKMAP_ACCEL_ON ? 1 : 2) * ZT_PAGE_SIZE;

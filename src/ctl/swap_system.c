@@ -1,33 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * swap_system.c - loop devices, /proc/swaps and the kernel's settings, for ztmpfsctl swap.
+ * swap_system.c - for ztmpfsctl swap: what the system has now (loop devices, /proc/swaps, memory),
+ * and the calls that change it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/loop.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/swap.h"
+#include "util/sizes.h"
+#include "ztmpfs/zcomp.h"
 
-#define SECTOR_SIZE 4096u
+#define SECTOR_SIZE   4096u
+#define DEPTH         "8"
+#define DEPTH_DEFAULT "128"
 /* Another process may take the free loop device first. */
 #define ATTACH_TRIES 8
-#define NR_LOOPS     256
+/* Somebody who looks at every block device (udev) may still have it open: 50 ms each. */
+#define BUSY_TRIES 100
 
-void swap_path(char out[SWAP_PATH_MAX + 32], const char *mount, const char *name)
+const char *swap_root = "";
+
+void swap_system_path(char out[PATH_MAX], const char *path)
 {
-	(void)snprintf(out, SWAP_PATH_MAX + 32, "%s/%s", mount, name);
+	(void)snprintf(out, PATH_MAX, "%s%s", swap_root, path);
 }
 
-/* First line of a small file, without its newline; false when there is none. */
-static bool read_line(const char *path, char *line, size_t room)
+bool swap_read_line(const char *path, char *line, size_t room)
 {
 	FILE *file = fopen(path, "re");
 	bool got;
@@ -41,50 +52,49 @@ static bool read_line(const char *path, char *line, size_t room)
 	return got;
 }
 
-static int write_number(const char *path, unsigned long value)
+/* ---- looking ---- */
+
+static void find_device(const char *file, char out_device[SWAP_DEVICE_MAX])
 {
-	char text[32];
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int error = 0, len;
+	char path[PATH_MAX], line[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
 
-	if (fd < 0)
-		return -errno;
-	len = snprintf(text, sizeof(text), "%lu\n", value);
-	if (write(fd, text, (size_t)len) < 0)
-		error = -errno;
-	close(fd);
-	return error;
-}
-
-static void find_device(const char *file, char out_device[32])
-{
-	for (int i = 0; i < NR_LOOPS; i++) {
-		char path[64], line[PATH_MAX];
-
-		(void)snprintf(path, sizeof(path), "/sys/block/loop%d/loop/backing_file", i);
-		if (read_line(path, line, sizeof(line)) && strcmp(line, file) == 0) {
-			(void)snprintf(out_device, 32, "/dev/loop%d", i);
-			return;
-		}
+	swap_system_path(path, "/sys/block");
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, "loop", 4) != 0 || strlen(entry->d_name) > 20)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/sys/block/%.20s/loop/backing_file",
+			       swap_root, entry->d_name);
+		if (swap_read_line(path, line, sizeof(line)) && strcmp(line, file) == 0)
+			(void)snprintf(out_device, SWAP_DEVICE_MAX, "/dev/%.20s", entry->d_name);
 	}
+	if (dir)
+		closedir(dir);
 }
 
 static int find_active(struct swap_found *found)
 {
-	FILE *file = fopen("/proc/swaps", "re");
-	char line[PATH_MAX];
+	char path[PATH_MAX], line[PATH_MAX];
+	FILE *file;
 
+	swap_system_path(path, "/proc/swaps");
+	file = fopen(path, "re");
 	if (!file)
 		return -errno;
 	while (fgets(line, sizeof(line), file)) {
-		char name[64];
 		uint64_t size, used;
+		char name[64];
+		int priority;
 
-		if (sscanf(line, "%63s %*s %" SCNu64 " %" SCNu64, name, &size, &used) == 3 &&
+		if (sscanf(line, "%63s %*s %" SCNu64 " %" SCNu64 " %d", name, &size, &used,
+			   &priority) == 4 &&
 		    strcmp(name, found->device) == 0) {
 			found->active = true;
-			found->size = size * 1024;
-			found->used = used * 1024;
+			found->size = size * KIB;
+			found->used = used * KIB;
+			found->priority = priority;
 		}
 	}
 	fclose(file);
@@ -94,19 +104,57 @@ static int find_active(struct swap_found *found)
 int swap_find(const char *mount, struct swap_found *out_found)
 {
 	struct swap_found found = { 0 };
-	struct ztmpfs_stat stat;
-	char file[SWAP_PATH_MAX + 32];
-	int error = ctl_get_stat(mount, &stat);
+	char file[PATH_MAX];
+	int error = swap_calls.get_stat(mount, &found.stat);
 
-	if (error && error != -ENOTTY && error != -ENOENT)
+	if (error && error != -ENOTTY && error != -ENOENT && error != -ENOTCONN)
 		return error;
-	found.mounted = error == 0;
-	swap_path(file, mount, SWAP_FILE);
+	found.dead = error == -ENOTCONN;
+	found.mounted = error == 0 || found.dead;
+	(void)snprintf(file, sizeof(file), "%s/%s", mount, SWAP_FILE);
 	find_device(file, found.device);
 	error = *found.device != '\0' ? find_active(&found) : 0;
 	if (!error)
 		*out_found = found;
 	return error;
+}
+
+uint64_t swap_meminfo(const char *name)
+{
+	const size_t len = strlen(name);
+	char path[PATH_MAX], line[128];
+	uint64_t kib = 0;
+	FILE *file;
+
+	swap_system_path(path, "/proc/meminfo");
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, name, len) == 0 && line[len] == ':')
+			(void)sscanf(line + len + 1, "%" SCNu64, &kib);
+	fclose(file);
+	return kib * KIB;
+}
+
+/* ---- changing ---- */
+
+static bool is_root(void)
+{
+	return geteuid() == 0;
+}
+
+static int mark(const char *path)
+{
+	struct ztmpfs_file_attr attr = {
+		.version = ZTMPFS_STAT_VERSION,
+		.which = ZTMPFS_ATTR_CLUSTER | ZTMPFS_ATTR_COMPRESS,
+		.cluster_size = ZT_PAGE_SIZE,
+		.level = ZCOMP_LEVEL_DEFAULT,
+		.compress = "default",
+	};
+
+	return ctl_ioctl(path, ZTMPFS_IOC_SET_ATTR, &attr);
 }
 
 static int configure(int device, int backing, const char *file)
@@ -127,50 +175,81 @@ static bool is_direct(int number)
 	char path[64], line[8];
 
 	(void)snprintf(path, sizeof(path), "/sys/block/loop%d/loop/dio", number);
-	return read_line(path, line, sizeof(line)) && strcmp(line, "1") == 0;
+	return swap_read_line(path, line, sizeof(line)) && strcmp(line, "1") == 0;
 }
 
-static int attach_once(int control, int backing, const char *file, char out_device[32])
+/*
+ * How many requests may be under way: few, so that what the daemon has ready holds them all, of
+ * 512 KiB each at most. The kernel keeps the number when the device is detached.
+ */
+static int set_depth(const char *device, const char *depth)
+{
+	const char *name = strrchr(device, '/') + 1;
+	char path[64];
+	int fd, error = 0;
+
+	(void)snprintf(path, sizeof(path), "/sys/block/%s/queue/nr_requests", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, depth, strlen(depth)) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+static int reset_depth(const char *device)
+{
+	char depth[16];
+
+	if (!swap_read_line("/sys/module/loop/parameters/hw_queue_depth", depth, sizeof(depth)))
+		strcpy(depth, DEPTH_DEFAULT); /* of kernels that have no parameter for it */
+	return set_depth(device, depth);
+}
+
+static int attach_once(int control, int backing, const char *file, char device_name[32])
 {
 	int number = ioctl(control, LOOP_CTL_GET_FREE);
 	int device, error;
 
 	if (number < 0)
 		return -errno;
-	(void)snprintf(out_device, 32, "/dev/loop%d", number);
-	device = open(out_device, O_RDWR | O_CLOEXEC);
+	(void)snprintf(device_name, SWAP_DEVICE_MAX, "/dev/loop%d", number);
+	device = open(device_name, O_RDWR | O_CLOEXEC);
 	if (device < 0)
 		return -errno;
 	error = configure(device, backing, file);
-	if (!error && !is_direct(number)) {
-		(void)ioctl(device, LOOP_CLR_FD, 0); /* it is ours, and nobody uses it */
-		error = -EOPNOTSUPP;
+	if (!error) {
+		error = is_direct(number) ? set_depth(device_name, DEPTH) : -EOPNOTSUPP;
+		if (error)
+			(void)ioctl(device, LOOP_CLR_FD, 0); /* it is ours, and nobody uses it */
 	}
 	close(device);
 	return error;
 }
 
-int swap_attach(const char *file, char out_device[32])
+static int attach(const char *file, char out_device[SWAP_DEVICE_MAX])
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	char name[SWAP_DEVICE_MAX];
 	int backing, error = -EBUSY;
 
 	if (control < 0)
 		return -errno;
 	backing = open(file, O_RDWR | O_CLOEXEC);
-	if (backing < 0) {
+	if (backing < 0)
 		error = -errno;
-		close(control);
-		return error;
-	}
 	for (int i = 0; i < ATTACH_TRIES && error == -EBUSY; i++)
-		error = attach_once(control, backing, file, out_device);
-	close(backing);
+		error = attach_once(control, backing, file, name);
+	if (backing >= 0)
+		close(backing);
 	close(control);
+	if (!error)
+		strcpy(out_device, name);
 	return error;
 }
 
-int swap_detach(const char *device)
+static int detach(const char *device)
 {
 	int fd = open(device, O_RDWR | O_CLOEXEC);
 	int error = 0;
@@ -180,107 +259,81 @@ int swap_detach(const char *device)
 	if (ioctl(fd, LOOP_CLR_FD, 0) != 0)
 		error = -errno;
 	close(fd);
-	return error;
+	return error ? error : reset_depth(device);
 }
 
-int swap_run(const char *const argv[])
+/* In the child: signals as usual, no chatter, and root's programs wherever the caller's PATH ends. */
+static void run_child(const char *const argv[])
+{
+	const char *old = getenv("PATH");
+	char path[PATH_MAX];
+	sigset_t none;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)snprintf(path, sizeof(path), "%s:/usr/local/sbin:/usr/sbin:/sbin",
+		       old ? old : "/usr/bin:/bin");
+	(void)setenv("PATH", path, 1);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (null >= 0)
+		(void)dup2(null, STDOUT_FILENO);
+	execvp(argv[0], (char *const *)argv);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+static int run(const char *const argv[])
 {
 	pid_t child = fork();
 	int status;
 
 	if (child < 0)
 		return -errno;
-	if (child == 0) {
-		execvp(argv[0], (char *const *)argv);
-		fprintf(stderr, "ztmpfsctl: %s: %s\n", argv[0], strerror(errno));
-		_exit(127);
-	}
+	if (child == 0)
+		run_child(argv);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return -ENOENT;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
-/* Settings of /proc/sys/vm, and what they become. */
-static const struct {
-	const char *name;
-	unsigned long value;
-} settings[] = {
-	{ "page-cluster", 0 },
-	{ "watermark_boost_factor", 0 },
+static int swap_on_device(const char *device, int priority)
+{
+	int flags = SWAP_FLAG_DISCARD;
+
+	if (priority >= 0)
+		flags |= SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK);
+	return swapon(device, flags) == 0 ? 0 : -errno;
+}
+
+static int swap_off_device(const char *device)
+{
+	return swapoff(device) == 0 ? 0 : -errno;
+}
+
+static int unmount(const char *mount)
+{
+	const struct timespec pause = { .tv_nsec = 50000000L };
+
+	for (int i = 0; i < BUSY_TRIES; i++) {
+		if (umount2(mount, 0) == 0)
+			return 0;
+		if (errno != EBUSY)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return -errno;
+}
+
+struct swap_calls swap_calls = {
+	.is_root = is_root,
+	.get_stat = ctl_get_stat,
+	.run = run,
+	.mark = mark,
+	.attach = attach,
+	.detach = detach,
+	.swap_on = swap_on_device,
+	.swap_off = swap_off_device,
+	.unmount = unmount,
 };
-
-static void setting_path(char out[96], const char *name)
-{
-	(void)snprintf(out, 96, "/proc/sys/vm/%s", name);
-}
-
-int swap_tune(int state_fd, bool mounted_by_us, bool made_folder)
-{
-	char state[256], path[96], line[32];
-	size_t len = (size_t)snprintf(state, sizeof(state), "mounted %d\nfolder %d\n",
-				      mounted_by_us, made_folder);
-	int error;
-
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		setting_path(path, settings[i].name);
-		if (!read_line(path, line, sizeof(line)))
-			continue; /* not of this kernel */
-		len += (size_t)snprintf(state + len, sizeof(state) - len, "%s %s\n",
-					settings[i].name, line);
-	}
-	if (write(state_fd, state, len) < 0)
-		return -errno;
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		setting_path(path, settings[i].name);
-		error = write_number(path, settings[i].value);
-		if (error && error != -ENOENT)
-			return error;
-	}
-	return 0;
-}
-
-void swap_untune(const char *state, bool *out_mounted_by_us, bool *out_made_folder)
-{
-	FILE *file = fopen(state, "re");
-	char line[128];
-
-	*out_mounted_by_us = *out_made_folder = false;
-	if (!file)
-		return;
-	while (fgets(line, sizeof(line), file)) {
-		char name[64], path[96];
-		unsigned long value;
-
-		if (sscanf(line, "%63s %lu", name, &value) != 2)
-			continue;
-		if (strcmp(name, "mounted") == 0)
-			*out_mounted_by_us = value != 0;
-		if (strcmp(name, "folder") == 0)
-			*out_made_folder = value != 0;
-		for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-			if (strcmp(name, settings[i].name) != 0)
-				continue;
-			setting_path(path, name);
-			if (write_number(path, value) != 0)
-				fprintf(stderr, "ztmpfsctl: %s stays as it is\n", path);
-		}
-	}
-	fclose(file);
-}
-
-uint64_t swap_meminfo(const char *name)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	const size_t len = strlen(name);
-	uint64_t kib = 0;
-	char line[128];
-
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (strncmp(line, name, len) == 0 && line[len] == ':')
-			(void)sscanf(line + len + 1, "%" SCNu64, &kib);
-	fclose(file);
-	return kib * 1024;
-}

@@ -15,48 +15,87 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INTERVAL_NS 20000000L
-/* So many looks in a row without pressure, and the reserve is filled again: half a second. */
-#define CALM_LOOKS 25u
+/* Between looks: while there is memory, and while there is little. */
+#define INTERVAL_NS       20000000L
+#define INTERVAL_SHORT_NS 2000000L
+/* So many looks without a request while there is little, and it is stuck. */
+#define STUCK_LOOKS 5u
+/* The kernel's side gets on with that. */
+#define KERNEL_PAGES 32
+/* What is given back at a time: 256 KiB. */
+#define BACK_PAGES 64u
+/* Kept out of what the reserve takes: others take some meanwhile, and who finds none sleeps. */
+#define URGENT_MARGIN 8
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
 
 /* The number behind @name, in the zone's text before @end; 0 when there is none. */
-static unsigned long number_of(const char *text, const char *end, const char *name)
+static int64_t number_of(const char *text, const char *end, const char *name)
 {
 	const char *at = strstr(text, name);
 
-	return at && at < end ? strtoul(at + strlen(name), NULL, 10) : 0;
+	return at && at < end ? strtol(at + strlen(name), NULL, 10) : 0;
 }
 
-bool pressure_parse(const char *text, struct pressure_zone *out_zone)
+/* The largest number of "protection: (0, 1, 2)": what allocations for other zones leave here. */
+static int64_t protection_of(const char *text, const char *end)
 {
-	struct pressure_zone zone, best = { 0 };
-	const char *at = strstr(text, "Node ");
+	const char *at = strstr(text, "protection: (");
+	int64_t most = 0;
 
-	while (at) {
-		const char *next = strstr(at + 1, "Node ");
-		const char *end = next ? next : at + strlen(at);
+	if (!at || at >= end)
+		return 0;
+	for (at = strchr(at, '('); *at == '(' || *at == ','; at += strcspn(at + 1, ",)") + 1)
+		most = larger(most, strtol(at + 1, NULL, 10));
+	return most;
+}
 
-		zone.free = number_of(at, end, "pages free ");
-		zone.min = number_of(at, end, "\n        min ");
-		zone.high = number_of(at, end, "\n        high ");
-		zone.managed = number_of(at, end, "\n        managed ");
-		if (zone.managed > best.managed)
-			best = zone;
-		at = next;
+bool pressure_parse(const char *text, struct pressure_memory *out_memory)
+{
+	struct pressure_memory most = { INT64_MIN, INT64_MIN, INT64_MIN };
+	const char *at = strstr(text, "Node "), *next;
+	bool found = false;
+
+	for (; at; at = next) {
+		const char *end;
+		int64_t spare, min;
+
+		next = strstr(at + 1, "Node ");
+		end = next ? next : at + strlen(at);
+		/* Kernel objects do not go where everything must be able to move. */
+		if (number_of(at, end, "\n        managed ") == 0 ||
+		    memmem(at, (size_t)(end - at), " Movable\n", 9))
+			continue;
+		found = true;
+		spare = number_of(at, end, "pages free ") - protection_of(at, end);
+		min = number_of(at, end, "\n        min ");
+		most.above_min = larger(most.above_min, spare - min);
+		most.above_half = larger(most.above_half, spare - min / 2);
+		most.above_low =
+			larger(most.above_low, spare - number_of(at, end, "\n        low "));
 	}
-	if (best.managed == 0)
-		return false;
-	*out_zone = best;
-	return true;
+	if (found)
+		*out_memory = most;
+	return found;
 }
 
-bool pressure_next(const struct pressure_zone *zone, bool eased)
+struct arena_room pressure_room(const struct pressure_memory *memory, bool stuck)
 {
-	/* Near the minimum; then until all is well again. */
-	return zone->free < (eased ? zone->high : zone->min + zone->min / 4);
+	struct arena_room room = { 0 };
+
+	if (stuck && memory->above_min < KERNEL_PAGES) {
+		room.back = BACK_PAGES;
+		return room;
+	}
+	room.more = (uint64_t)larger(memory->above_low, 0);
+	room.urgent = (uint64_t)larger(memory->above_half - URGENT_MARGIN, 0);
+	return room;
 }
 
-static bool look(const struct pressure *pressure, struct pressure_zone *out_zone)
+static bool look(const struct pressure *pressure, struct pressure_memory *out_memory)
 {
 	static char text[65536];
 	size_t len = 0;
@@ -66,26 +105,49 @@ static bool look(const struct pressure *pressure, struct pressure_zone *out_zone
 	       (got = pread(pressure->fd, text + len, sizeof(text) - 1 - len, (off_t)len)) > 0)
 		len += (size_t)got;
 	text[len] = '\0';
-	return pressure_parse(text, out_zone);
+	return pressure_parse(text, out_memory);
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* A look may take long where there are many CPUs: never more than a third of the time. */
+static void rest(const struct pressure_memory *memory, int64_t look_ns)
+{
+	int64_t ns = larger(memory->above_low < 0 ? INTERVAL_SHORT_NS : INTERVAL_NS, 2 * look_ns);
+	const struct timespec interval = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL);
 }
 
 static void *pressure_thread(void *arg)
 {
-	const struct timespec interval = { .tv_nsec = INTERVAL_NS };
 	struct pressure *pressure = arg;
-	struct pressure_zone zone;
-	unsigned calm = 0;
-	bool eased = false;
+	struct pressure_memory memory = { 0 };
+	uint64_t requests, seen = 0;
+	unsigned quiet = 0;
+	int64_t started;
 
 	while (!atomic_load_explicit(&pressure->stop, memory_order_relaxed)) {
-		if (look(pressure, &zone)) {
-			calm = pressure_next(&zone, eased) ? 0 : calm + 1;
-			if (calm == 0 || calm >= CALM_LOOKS) {
-				eased = calm == 0;
-				super_ease_swap(pressure->sb, eased);
-			}
+		requests = super_requests(pressure->sb);
+		/* Who waits for the reserve is no reason to give it back. */
+		if (requests != seen || super_swap_is_short(pressure->sb))
+			quiet = 0;
+		else if (quiet < STUCK_LOOKS)
+			quiet++;
+		seen = requests;
+		started = now_ns();
+		if (look(pressure, &memory)) {
+			struct arena_room room = pressure_room(&memory, quiet >= STUCK_LOOKS);
+
+			super_swap_room(pressure->sb, &room);
 		}
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL);
+		rest(&memory, now_ns() - started);
 	}
 	return NULL;
 }
@@ -93,7 +155,7 @@ static void *pressure_thread(void *arg)
 int pressure_start(struct pressure *pressure, struct super *sb, int priority)
 {
 	struct sched_param param = { .sched_priority = priority };
-	struct pressure_zone zone;
+	struct pressure_memory memory;
 	int error;
 
 	*pressure = (struct pressure){ .sb = sb };
@@ -101,7 +163,7 @@ int pressure_start(struct pressure *pressure, struct super *sb, int priority)
 	if (pressure->fd < 0)
 		return -errno;
 	/* The first look makes the kernel's buffer. */
-	error = look(pressure, &zone) ? 0 : EIO;
+	error = look(pressure, &memory) ? 0 : EIO;
 	if (!error)
 		error = pthread_create(&pressure->thread, NULL, pressure_thread, pressure);
 	if (error) {

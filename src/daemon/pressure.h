@@ -2,10 +2,14 @@
 /*
  * pressure.h - a watch over the machine's free memory, for a mount that carries swap.
  *
- * The kernel's side of a request needs a little memory, too. When free memory is below the minimum
- * that the kernel keeps for emergencies, the thread that sends requests to the daemon waits for
- * memory that only its own request would free, while the daemon sits on its reserve. So the watch
- * has most of the reserve given back then, and filled again afterwards.
+ * The reserve and the kernel's side of requests want the same free memory. The watch says how much
+ * of it the reserve may take (super_swap_room()), by /proc/zoneinfo:
+ *
+ *     free above "low"               the reserve is filled
+ *     below "low", above "min" / 2   only what a request waits for is taken
+ *     below "min", and no request    the kernel's thread that sends requests waits for memory, and
+ *     comes for a while              all others for it: the reserve gives a part back, again and
+ *                                    again until requests come
  */
 #ifndef ZT_DAEMON_PRESSURE_H
 #define ZT_DAEMON_PRESSURE_H
@@ -13,21 +17,24 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
 #include "fs/super.h"
 #include "util/compiler.h"
 
-/* The largest zone of memory, in pages of the system. */
-struct pressure_zone {
-	unsigned long free, min, high, managed;
+/*
+ * Free pages above the marks of the zone that is farthest above its own, since any will do; what a
+ * zone keeps for those who can use no other is not counted as free.
+ */
+struct pressure_memory {
+	int64_t above_low, above_min, above_half; /* half of the minimum */
 };
 
 /* One watch; its maker owns it and joins its thread. */
 struct pressure {
 	struct super *sb;
 	int fd; /* /proc/zoneinfo, kept open */
-	atomic_bool stop; /* relaxed: looked at every 20 ms */
+	atomic_bool stop; /* relaxed: looked at every 20 ms at least */
 	pthread_t thread; /* "zt-pressure" */
 };
 
@@ -42,10 +49,10 @@ int pressure_start(struct pressure *pressure, struct super *sb, int priority) ZT
 /** pressure_stop() - end, and join the thread; once, after pressure_start() */
 void pressure_stop(struct pressure *pressure);
 
-/** pressure_parse() - the largest zone of /proc/zoneinfo's text; false when there is none */
-bool pressure_parse(const char *text, struct pressure_zone *out_zone);
+/** pressure_parse() - /proc/zoneinfo's text; false when it has no zone with memory */
+bool pressure_parse(const char *text, struct pressure_memory *out_memory);
 
-/** pressure_next() - whether the reserve is to be eased, by the zone and by whether it is now */
-bool pressure_next(const struct pressure_zone *zone, bool eased);
+/** pressure_room() - what the reserve may do; @stuck: no request has come for a while */
+struct arena_room pressure_room(const struct pressure_memory *memory, bool stuck);
 
 #endif

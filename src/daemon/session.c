@@ -230,7 +230,8 @@ err_free:
 /* To end now would lose what is swapped out: of any process, and in the middle of its work. */
 static bool refuses_to_end(const struct session *s)
 {
-	if (atomic_load_explicit(&s->ended, memory_order_relaxed) || !s->options->swap ||
+	/* Whatever the mount was made for. */
+	if (atomic_load_explicit(&s->ended, memory_order_relaxed) ||
 	    !swapmode_in_use(s->options->mountpoint))
 		return false;
 	zt_log(ZT_LOG_WARN, "%s: does not end: it carries swap that is in use (ztmpfsctl swap off)",

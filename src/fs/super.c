@@ -70,6 +70,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.recompress = params->recompress,
 		.recompress_level = params->recompress_level,
 		.recompress_idle = params->recompress_idle,
+		.dedup = params->dedup,
 		.dict = params->dict,
 		.dict_size = params->dict_size,
 		.nr_streams = params->nr_streams,
@@ -179,9 +180,19 @@ void super_drain(struct super *sb)
 	blkmap_drain(sb->map);
 }
 
-void super_ease_swap(struct super *sb, bool eased)
+void super_swap_room(struct super *sb, const struct arena_room *room)
 {
-	arena_stock_ease(sb->arena, eased);
+	arena_stock_room(sb->arena, room);
+}
+
+bool super_swap_is_short(const struct super *sb)
+{
+	return arena_stock_is_short(sb->arena);
+}
+
+uint64_t super_requests(const struct super *sb)
+{
+	return blkmap_requests(sb->map);
 }
 
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)

@@ -35,6 +35,7 @@ struct super_params {
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level;
 	uint32_t recompress_idle; /* seconds */
+	bool dedup; /* with recompress: what is stored alike is stored once */
 	const void *dict; /* or NULL; lives until super_destroy() */
 	size_t dict_size; /* bytes */
 	uint32_t nr_streams;
@@ -84,10 +85,23 @@ uint64_t super_compact(struct super *sb);
  */
 int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
-/** super_ease_swap() - have little memory kept ready, or again as much as swap_reserve says */
-void super_ease_swap(struct super *sb, bool eased);
+/** super_swap_room() - what the machine has to give for swap_reserve; see arena_stock_room() */
+void super_swap_room(struct super *sb, const struct arena_room *room);
+
+/** super_swap_is_short() - whether a request waits for the reserve now; a hint */
+bool super_swap_is_short(const struct super *sb);
+
+/** super_requests() - reads and writes of data so far; lock-free */
+uint64_t super_requests(const struct super *sb);
 
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
+
+/**
+ * super_get_pool_stat() - a pool's classes, as many as fit
+ * @inout_stat: in: pool and first. All else is written, on success only
+ * Return: 0, -EINVAL no such pool or class.
+ */
+int super_get_pool_stat(struct super *sb, struct ztmpfs_pool_stat *inout_stat) ZT_MUST_CHECK;
 
 /**
  * super_check() - all walkers: tree of names, link counts, inodes, dirs' indexes, files, pools,

@@ -30,7 +30,9 @@
 
 /*
  * Where memory is kept ready (arena_is_stocked()) a zspage has all of its memory from the
- * beginning: some 256 classes with half an empty zspage each must not cost much.
+ * beginning: some 256 classes with half an empty zspage each must not cost much. And it is a power
+ * of two of pages, or what is left of the blocks from which runs are cut is a lot of memory that is
+ * ready and of no use.
  */
 #define STOCKED_MAX_PAGES 8u
 
@@ -90,19 +92,23 @@ static uint64_t geometry_loss(const struct zs_geometry *geo)
 	return tail + range * sizeof(uint32_t) + zspage_struct_size(geo);
 }
 
-void zs_geometry_init(struct zs_geometry *geo, uint32_t room)
+static uint64_t pages_of(uint64_t bytes, bool whole_block)
 {
-	zs_geometry_init_small(
-		geo, room, room < MAX_PAGES_FROM_ROOM ? MAX_PAGES_SMALL : ZSPAGE_MAX_PAGES);
+	uint64_t pages = div_round_up_u64(bytes, ZT_PAGE_SIZE), block = 1;
+
+	while (block < pages)
+		block *= 2;
+	return whole_block ? block : pages;
 }
 
-void zs_geometry_init_small(struct zs_geometry *geo, uint32_t room, uint32_t most_pages)
+/* Of @most_pages pages, or what one object needs; @block: a power of two of them. */
+static void geometry_best(struct zs_geometry *geo, uint32_t room, uint32_t most_pages, bool block)
 {
 	struct zs_geometry best = { 0 }, try = { .room = room };
 	uint64_t best_loss = 0;
 
 	for (uint32_t objs = 1; objs <= ZSPAGE_MAX_OBJS; objs++) {
-		uint64_t loss, pages = div_round_up_u64((uint64_t)objs * room, ZT_PAGE_SIZE);
+		uint64_t loss, pages = pages_of((uint64_t)objs * room, block);
 
 		if (pages > most_pages && objs > 1)
 			break;
@@ -120,12 +126,23 @@ void zs_geometry_init_small(struct zs_geometry *geo, uint32_t room, uint32_t mos
 	*geo = best;
 }
 
+void zs_geometry_init(struct zs_geometry *geo, uint32_t room)
+{
+	geometry_best(geo, room, room < MAX_PAGES_FROM_ROOM ? MAX_PAGES_SMALL : ZSPAGE_MAX_PAGES,
+		      false);
+}
+
+void zs_geometry_init_stocked(struct zs_geometry *geo, uint32_t room)
+{
+	geometry_best(geo, room, STOCKED_MAX_PAGES, true);
+}
+
 void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t idx, uint32_t room)
 {
 	class->pool = pool;
 	class->idx = (uint16_t)idx;
 	if (arena_is_stocked(pool->arena))
-		zs_geometry_init_small(&class->geo, room, STOCKED_MAX_PAGES);
+		zs_geometry_init_stocked(&class->geo, room);
 	else
 		zs_geometry_init(&class->geo, room);
 	class->live_words = (uint8_t)BITMAP_WORDS(class->geo.nr_objs);

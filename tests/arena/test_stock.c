@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_stock.c - memory kept ready: filled, used, eased, used up. */
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "arena/arena.h"
 #include "tests/lib/zt_check.h"
@@ -73,15 +74,16 @@ END_TEST
 /* The walker and the end ask the grower to rest at any moment of its work. */
 START_TEST(test_the_grower_hears_of_a_walk_and_of_the_end_in_the_middle_of_its_work)
 {
-	for (unsigned round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < 64; round++) {
 		struct arena *arena = make(0);
 		ref_t refs[32];
 
 		for (unsigned i = 0; i < 32; i++)
-			ck_assert_int_eq(
-				arena_run_alloc(arena, 13, ARENA_RUN_ZSPAGE, 0, &refs[i]), 0);
-		for (unsigned i = 0; i < round % 32; i++)
-			sched_yield();
+			ck_assert_int_eq(arena_run_alloc(arena, 13, ARENA_RUN_ZSPAGE, 0, &refs[i]),
+					 0);
+		/* No sched_yield(): on a busy machine it would take all the time there is. */
+		for (unsigned i = 0; i < round % 32 * 500; i++)
+			__asm__ volatile("" : : : "memory");
 		if (round % 2)
 			ck_assert_int_eq(arena_check(arena), 0);
 		for (unsigned i = 0; i < 32; i++)
@@ -146,6 +148,107 @@ START_TEST(test_no_memory_for_it_is_refused)
 }
 END_TEST
 
+/* The grower gets there, or five seconds have passed. */
+static bool ready_becomes(const struct arena *arena, uint64_t from, uint64_t to)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	for (unsigned tries = 0; tries < 5000; tries++) {
+		uint64_t ready = stat_of(arena).stock_ready;
+
+		if (ready >= from && ready <= to)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static unsigned take(struct arena *arena, ref_t *refs, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		ck_assert_int_eq(arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[i]), 0);
+	return nr;
+}
+
+static void give(struct arena *arena, const ref_t *refs, unsigned nr)
+{
+	while (nr > 0)
+		arena_run_free(arena, refs[--nr]);
+}
+
+START_TEST(test_it_is_filled_only_with_what_there_is_room_for)
+{
+	const struct arena_room none = { 0 }, some = { .more = 4 * 16 + 15 };
+	struct arena *arena = make(0);
+	uint64_t left;
+	ref_t refs[8];
+	unsigned nr;
+
+	arena_stock_room(arena, &none);
+	nr = take(arena, refs, 8);
+	(void)usleep(50000);
+	left = stat_of(arena).stock_ready;
+	ck_assert_uint_lt(left, STOCK - 6 * 64 * KIB);
+	arena_stock_room(arena, &some);
+	ck_assert(ready_becomes(arena, left + 4 * 64 * KIB, UINT64_MAX));
+	(void)usleep(50000);
+	ck_assert_uint_eq(stat_of(arena).stock_ready, left + 4 * 64 * KIB);
+	give(arena, refs, nr);
+	ck_assert_int_eq(arena_check(arena), 0);
+	arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(test_who_waits_gets_what_is_urgent)
+{
+	const struct arena_room urgent = { .urgent = 2 * 16 };
+	struct arena *arena = make(0);
+	ref_t refs[64];
+	unsigned nr = 0, waits;
+
+	arena_stock_room(arena, &(struct arena_room){ 0 });
+	while (stat_of(arena).stock_ready >= 64 * KIB)
+		nr += take(arena, refs + nr, 1);
+	waits = (unsigned)stat_of(arena).stock_waits;
+	ck_assert(!arena_stock_is_short(arena));
+	arena_stock_room(arena, &urgent);
+	nr += take(arena, refs + nr, 1);
+	ck_assert_uint_eq(stat_of(arena).stock_timeouts, 0);
+	ck_assert_uint_le(stat_of(arena).stock_waits, waits + 1);
+	/* The second granule, and no more: then it is waited for in vain. */
+	nr += take(arena, refs + nr, 1);
+	ck_assert_int_eq(arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[nr]), -ENOSPC);
+	ck_assert_uint_eq(stat_of(arena).stock_timeouts, 1);
+	give(arena, refs, nr);
+	arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(test_it_gives_back_step_by_step_and_keeps_a_rest)
+{
+	const struct arena_room back = { .back = 64 },
+				all = { .more = UINT64_MAX, .urgent = UINT64_MAX };
+	struct arena *arena = make(0);
+	uint64_t before = stat_of(arena).stock_ready, memory = arena_memfd_bytes(arena);
+
+	arena_stock_room(arena, &back);
+	ck_assert(ready_becomes(arena, before - 256 * KIB, before - 256 * KIB));
+	ck_assert_uint_eq(arena_memfd_bytes(arena), memory - 256 * KIB);
+	for (uint64_t at = before - 256 * KIB; at >= 512 * KIB; at -= 256 * KIB) {
+		arena_stock_room(arena, &back);
+		ck_assert(ready_becomes(arena, 0, at - 256 * KIB));
+	}
+	arena_stock_room(arena, &back);
+	(void)usleep(50000);
+	ck_assert_uint_ge(stat_of(arena).stock_ready, 256 * KIB);
+	ck_assert_uint_lt(stat_of(arena).stock_ready, 512 * KIB);
+	ck_assert_int_eq(arena_check(arena), 0);
+	arena_stock_room(arena, &all);
+	ck_assert(ready_becomes(arena, STOCK, UINT64_MAX));
+	arena_destroy(arena);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("arena stock");
@@ -158,6 +261,9 @@ int main(void)
 	tcase_add_test(tc, test_what_the_limit_forbids_is_refused_at_once_and_frees_help);
 	tcase_add_test(tc, test_a_limit_below_the_stock_is_refused);
 	tcase_add_test(tc, test_no_memory_for_it_is_refused);
+	tcase_add_test(tc, test_it_is_filled_only_with_what_there_is_room_for);
+	tcase_add_test(tc, test_who_waits_gets_what_is_urgent);
+	tcase_add_test(tc, test_it_gives_back_step_by_step_and_keeps_a_rest);
 	suite_add_tcase(s, tc);
 	return zt_check_main(s);
 }

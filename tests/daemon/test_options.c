@@ -144,6 +144,31 @@ START_TEST(test_compression_and_level_are_taken)
 }
 END_TEST
 
+START_TEST(test_deduplication_follows_from_who_is_let_in_unless_it_is_said)
+{
+	static const struct {
+		const char *list;
+		bool dedup;
+	} cases[] = {
+		{ "", true },
+		{ "allow_other", false },
+		{ "allow_other,dedup=on", true },
+		{ "dedup=on,allow_other", true },
+		{ "dedup=off", false },
+		{ "dedup=on,dedup=off", false },
+		{ "allow_other,no_allow_other", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.dedup == cases[i].dedup, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
 START_TEST(test_recompression_is_taken)
 {
 	static const struct {
@@ -365,6 +390,87 @@ START_TEST(test_cache_and_threads_are_taken)
 }
 END_TEST
 
+/* What is refused with exactly this sentence. */
+static void bad(const char *list, const char *sentence)
+{
+	struct options_error error;
+	struct options o;
+
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt"), -EINVAL);
+	ck_assert_str_eq(error.text, sentence);
+}
+
+START_TEST(test_swap_implies_what_it_needs_wherever_it_stands)
+{
+	static const char *const lists[] = { "swap,cluster=128k,cache=writeback",
+					     "cluster=128k,cache=writeback,swap" };
+	struct options o;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		good(lists[i], &o);
+		ck_assert(o.swap);
+		ck_assert_uint_eq(o.super.cluster_order, 0);
+		ck_assert_int_eq(o.cache, ZTFUSE_CACHE_NEVER);
+		ck_assert_ptr_null(o.super.recompress);
+		ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_OFF);
+		/* A half and a 16th of 1000 MiB; the reserve is rounded by nobody. */
+		ck_assert_uint_eq(o.super.mem_limit, 500 * MIB);
+		ck_assert_uint_eq(o.super.swap_reserve, 1000 * MIB / 16);
+		options_free(&o);
+	}
+	/* What is asked for all the same is done. */
+	good("swap,recompress=zstd:3,accel=on,mem_limit=200m", &o);
+	ck_assert_str_eq(o.super.recompress, "zstd");
+	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_ON);
+	ck_assert_uint_gt(o.super.accel_params.depth, 0);
+	ck_assert_uint_eq(o.super.mem_limit, 200 * MIB);
+	options_free(&o);
+	good("", &o);
+	ck_assert(!o.swap);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_swap_reserve_is_a_size_that_fits_twice)
+{
+	static const struct options_env small = { .ram = 100 * MIB, .nr_cpus = 1, .root = true };
+	static const struct options_env large = { .ram = 30 * GIB, .nr_cpus = 1, .root = true };
+	struct options_error error;
+	struct options o;
+
+	good("swap,swap_reserve=10%,mem_limit=200m", &o);
+	ck_assert_uint_eq(o.super.swap_reserve, 100 * MIB);
+	options_free(&o);
+	good("swap,swap_reserve=1m,mem_limit=2m", &o);
+	ck_assert_uint_eq(o.super.swap_reserve, MIB);
+	options_free(&o);
+	/* Without swap there is none. */
+	good("swap_reserve=16m", &o);
+	ck_assert_uint_eq(o.super.swap_reserve, 0);
+	options_free(&o);
+	/* A 16th of RAM, but from 8 to 64 MiB. */
+	ck_assert_int_eq(PARSE(&small, &o, &error, "ztmpfs", "-o", "swap", "/mnt"), 0);
+	ck_assert_uint_eq(o.super.swap_reserve, 8 * MIB);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&large, &o, &error, "ztmpfs", "-o", "swap", "/mnt"), 0);
+	ck_assert_uint_eq(o.super.swap_reserve, 64 * MIB);
+	options_free(&o);
+
+	bad("swap,swap_reserve=100m,mem_limit=199m",
+	    "option swap: mem_limit must be from twice swap_reserve (102400 KiB) to 24g");
+	bad("mem_limit=25g,swap,swap_reserve=8m",
+	    "option swap: mem_limit must be from twice swap_reserve (8192 KiB) to 24g");
+	bad("swap=on", "option swap=on: allowed is swap without a value");
+	bad("swap_reserve", "option swap_reserve: needs a value: swap_reserve=SIZE");
+	bad("swap_reserve=1023k",
+	    "option swap_reserve=1023k: allowed: a number of bytes, with suffix k, m, g, t, p or e "
+	    "or as a % of RAM, at least 1m");
+	bad("swap_reserve=lots",
+	    "option swap_reserve=lots: allowed: a number of bytes, with suffix k, m, g, t, p or e "
+	    "or as a % of RAM, at least 1m");
+}
+END_TEST
+
 START_TEST(test_words_for_mount_8_are_taken_in_silence)
 {
 	const char *word;
@@ -430,6 +536,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=/no/such/module.so:3", "absolute path" },
 		{ "compress=zstd:-2147483648", "zstd" },
 		{ "dict=", "not empty" },
+		{ "dedup=", "on, off" },
+		{ "dedup=auto", "on, off" },
 		{ "cluster=2k", "4k, 8k" },
 		{ "cluster=256k", "128k" },
 		{ "cluster=5000", "4k, 8k" },
@@ -684,6 +792,7 @@ int main(void)
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_deduplication_follows_from_who_is_let_in_unless_it_is_said);
 	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
@@ -691,6 +800,8 @@ int main(void)
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
 	tcase_add_test(tc, test_accelerator_takes_when_and_parameters);
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
+	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);
+	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);
 	tcase_add_test(tc, test_unknown_option_is_named_with_all_others);

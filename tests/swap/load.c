@@ -7,16 +7,18 @@
  * Each process fills MIB MiB, then goes over it PASSES times in random order: every page is
  * compared with what it must be, and every fourth one gets new content. At last all is read once
  * more in order. SHARE of 256 is how much of each page is random (default 40: lz4 makes it a fifth);
- * RANDOM pages are read at the end one by one, and timed.
+ * RANDOM pages are read after the filling one by one, and those timed that were not in memory.
  *
  * Linked statically and quiet: while memory is short it neither allocates nor prints.
  * Exit status: 0 every byte was right, 1 usage, 2 wrong bytes, 3 a process was killed.
  */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,28 +84,58 @@ static int compare_ns(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* Times of single reads, as a line of numbers in nanoseconds; pages that were there count too. */
+/* Page faults so far that had to wait for a disk. */
+static long nr_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_majflt : 0;
+}
+
+/* Times of single reads that came from swap, as a line of numbers in nanoseconds. */
 static void time_reads(const struct load *load, const char *memory, unsigned proc)
 {
 	uint32_t *times = calloc(load->nr_timed, sizeof(*times));
+	unsigned nr = 0;
 	volatile char sink;
 
 	if (!times)
 		_exit(EXIT_FAILURE);
 	for (unsigned i = 0; i < load->nr_timed; i++) {
 		size_t page = mix(load->seed ^ i ^ UINT64_C(0xfeed)) % load->nr_pages;
-		uint64_t start = now_ns();
+		long faults = nr_faults();
+		uint64_t start = now_ns(), ns;
 
 		sink = memory[page * PAGE];
-		times[i] = (uint32_t)(now_ns() - start);
+		ns = now_ns() - start;
+		if (nr_faults() != faults)
+			times[nr++] = (uint32_t)ns;
 	}
 	(void)sink;
-	qsort(times, load->nr_timed, sizeof(*times), compare_ns);
-	printf("load: process %u: reads p50 %u ns, p90 %u, p99 %u, worst %u\n", proc,
-	       times[load->nr_timed / 2], times[load->nr_timed / 10 * 9],
-	       times[load->nr_timed / 100 * 99], times[load->nr_timed - 1]);
+	qsort(times, nr, sizeof(*times), compare_ns);
+	if (nr)
+		printf("load: process %u: %u faults p50 %u ns, p90 %u, p99 %u, worst %u\n", proc,
+		       nr, times[nr / 2], times[(uint64_t)nr * 90 / 100],
+		       times[(uint64_t)nr * 99 / 100], times[nr - 1]);
 	fflush(stdout);
 	free(times);
+}
+
+/* Pages that the machine swapped out since it started, by /proc/vmstat; 0: not known. */
+static uint64_t pages_out(void)
+{
+	static char text[32768];
+	int fd = open("/proc/vmstat", O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	const char *at;
+
+	if (fd >= 0)
+		close(fd);
+	if (len < 0)
+		return 0;
+	text[len] = '\0';
+	at = strstr(text, "\npswpout ");
+	return at ? strtoull(at + strlen("\npswpout "), NULL, 10) : 0;
 }
 
 static void report(const char *what, unsigned proc, size_t nr_pages, uint64_t ns)
@@ -119,13 +151,15 @@ static void run(const struct load *load, unsigned proc)
 	char *memory = mmap(NULL, size + load->nr_pages, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	unsigned char *generation = (unsigned char *)memory + size;
-	uint64_t start = now_ns();
+	uint64_t out = pages_out(), start = now_ns(), ns;
 
 	if (memory == MAP_FAILED)
 		_exit(EXIT_FAILURE);
 	for (size_t page = 0; page < load->nr_pages; page++)
 		page_fill(load, (uint64_t *)(void *)(memory + page * PAGE), proc, page, 0);
-	report("filled", proc, load->nr_pages, now_ns() - start);
+	ns = now_ns() - start;
+	report("filled", proc, load->nr_pages, ns);
+	report("swapped out", proc, pages_out() - out, ns);
 	if (load->nr_timed)
 		time_reads(load, memory, proc);
 	for (unsigned pass = 0; pass < load->nr_passes; pass++) {

@@ -79,6 +79,31 @@ START_TEST(test_zspages_hold_their_slots_and_lose_little)
 }
 END_TEST
 
+START_TEST(test_zspages_of_ready_memory_are_whole_blocks)
+{
+	uint64_t lost_sum = 0; /* in 1/10000 of the zspage */
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < nr_rooms; i++) {
+		struct zs_geometry geo;
+		uint64_t bytes, used;
+
+		zs_geometry_init_stocked(&geo, rooms[i]);
+		bytes = (uint64_t)geo.nr_pages * ZT_PAGE_SIZE;
+		used = (uint64_t)geo.nr_objs * geo.room;
+		ck_assert_uint_eq(geo.nr_pages & (geo.nr_pages - 1u), 0);
+		ck_assert_uint_le(used, bytes);
+		ck_assert(geo.nr_pages <= 8 || geo.nr_objs == 1);
+		/* Pages that compress to a third are what it is for. */
+		if (rooms[i] > ZT_PAGE_SIZE / 3)
+			continue;
+		lost_sum += (bytes - used) * 10000 / bytes;
+		nr++;
+	}
+	ck_assert_uint_le(lost_sum / nr, 300);
+}
+END_TEST
+
 START_TEST(test_volatile_struct_is_small)
 {
 	struct zs_geometry geo = { .nr_pages = 64, .nr_objs = 64 };
@@ -102,6 +127,7 @@ int main(void)
 	tcase_add_test(tc, test_raw_pages_and_clusters_have_their_own_rooms);
 	tcase_add_test(tc, test_found_room_is_the_smallest_that_fits);
 	tcase_add_test(tc, test_zspages_hold_their_slots_and_lose_little);
+	tcase_add_test(tc, test_zspages_of_ready_memory_are_whole_blocks);
 	tcase_add_test(tc, test_volatile_struct_is_small);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

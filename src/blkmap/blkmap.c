@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "blkmap/blkmap_i.h"
+#include "blkmap/dedup.h"
 #include "util/alloc.h"
 
 static void thread_vars_init(struct blkmap *map)
@@ -109,7 +110,9 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	error = codecs_init(map, params);
 	if (error)
 		goto err_comp;
-	error = recomp_init(map, params, error_text);
+	error = heat_init(map);
+	if (!error)
+		error = recomp_init(map, params, error_text);
 	if (error)
 		goto err_codecs;
 	if (params->background) {
@@ -123,6 +126,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 err_recomp:
 	recomp_exit(map);
 err_codecs:
+	heat_exit(map);
 	codecs_exit(map);
 err_comp:
 	zcomp_destroy(map->comp);
@@ -141,6 +145,7 @@ void blkmap_destroy(struct blkmap *map)
 		return;
 	blkmap_stop(map);
 	recomp_exit(map);
+	heat_exit(map);
 	codecs_exit(map);
 	zcomp_destroy(map->comp);
 	slots_exit(map);
@@ -178,6 +183,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.overwrites_in_place = counter(&map->overwrites_in_place),
 	};
 	recomp_get_stat(map, out_stat);
+	dedup_get_stat(map, out_stat);
 	out_stat->async_writes = counter(&map->async_writes);
 	out_stat->inflight_now = counter(&map->inflight);
 	out_stat->inflight_max = counter(&map->inflight_max);

@@ -80,6 +80,7 @@ struct blkmap_params {
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t recompress_idle; /* seconds without use */
+	bool dedup; /* with recompress: what is stored alike is stored once */
 };
 
 /*
@@ -109,6 +110,10 @@ struct blkmap_stat {
 	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
+	/* deduplication: objects given up for another's, bytes of room they had had */
+	uint64_t dedup_joined, dedup_saved;
+	uint64_t dedup_collisions; /* objects that were compared in vain */
+	uint64_t dedup_index; /* bytes of heap */
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
 	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "blkmap/dedup.h"
 #include "util/alloc.h"
 
 struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word)
@@ -364,9 +365,13 @@ static void relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
 	place = owner.index == OWNER_SLOT ? owner.word : word_get(&owner_map(map, owner)->place);
 	lock = slot_lock_at(map, place);
 	if (new_ref) {
-		age_move(map, slot_ref(word_get(word)), new_ref);
+		ref_t old_ref = slot_ref(word_get(word));
+
+		age_move(map, old_ref, new_ref);
 		word_set(word, slot_with_ref(word_get(word), new_ref));
 		lock->seq++;
+		if (owner.index == OWNER_SLOT)
+			dedup_moved(map, word_get(word), old_ref);
 	}
 	rw_unlock(&lock->lock);
 }

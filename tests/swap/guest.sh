@@ -24,6 +24,7 @@ need_guest()
   if [ -r /dev/kvm ] && [ -w /dev/kvm ] && grep -qE '^flags.* (vmx|svm)' /proc/cpuinfo; then
     ACCEL=kvm:tcg
   fi
+  # shellcheck disable=SC2154 # the caller has it
   "$srcdir/tests/swap/mkguest" "$TMP/initramfs" "$MODULES" || fail "no initramfs"
 }
 

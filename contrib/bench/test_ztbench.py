@@ -6,12 +6,13 @@ import os
 import re
 import sys
 import tempfile
+import time
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from ztbench import bars, main, meter, picture, report, rounds, settings, systems  # noqa: E402
+from ztbench import bars, fio, main, meter, picture, report, rounds, settings, systems  # noqa: E402
 from ztbench.results import Results, Sample  # noqa: E402
 
 KEY = bars.STREAM + ("write",)
@@ -41,6 +42,13 @@ class TestResults(unittest.TestCase):
         self.assertEqual(results.summary(KEY, "b").clean, 0)
         self.assertIsNone(results.ratio(KEY, "a", "b"), "rounds without a partner")
 
+    def test_waits_for_locks_are_medians_and_the_kind_that_took_most(self):
+        results = Results([sample("a", 0, 1, locks={"class": (3, 4000000), "file": (1, 1000000)}), sample("a", 1, 1, locks={}),
+                           sample("a", 2, 1, locks={"file": (1, 2000000)}), sample("b", 0, 1)])
+        found = results.summary(KEY, "a")
+        self.assertEqual((found.lock_ms, found.lock_most), (2.0, "class"))
+        self.assertIsNone(results.summary(KEY, "b").lock_ms)
+
     def test_cpu_is_per_gib(self):
         results = Results([sample("a", 0, 1, nbytes=1 << 29, cpu={"daemon": 1.0})])
         self.assertAlmostEqual(results.summary(KEY, "a").cpu["daemon"], 2.0)
@@ -63,9 +71,16 @@ class TestBars(unittest.TestCase):
             found = [bar for bar in bars.all_bars(results, {}) if bar.work.startswith("untar")]
             self.assertEqual([bar.reached() for bar in found], [word])
 
+    def test_spread_and_distance(self):
+        results = Results([sample("ztmpfs", nr, value) for nr, value in enumerate((100, 300, 600))] +
+                          [sample("zram-ext4", nr, 100) for nr in range(3)])
+        bar = bars.all_bars(results, {})[0]
+        self.assertEqual((bar.measured, bar.low, bar.high, bar.rounds, bar.share()), (3.0, 1.0, 6.0, 3, 2.0))
+        self.assertEqual((bar.ours, bar.theirs, bar.unit), (300, 100, "MB/s"))
+
     def test_daemon(self):
         results = Results([sample("ztmpfs", 0, 1, nbytes=1 << 30, cpu={"daemon": 2.4, "client": 9.0})])
-        self.assertAlmostEqual(bars.all_bars(results, {64: (2.0, 1.0, 2.0)})[-1].measured, 1.2)
+        self.assertAlmostEqual(bars.all_bars(results, {64: {0: (2.0, 1.0, 2.0), 1: (9.0, 1.0, 2.0)}})[-1].measured, 1.2)
 
     def test_works_of_bars_and_overview_exist(self):
         """A work that was renamed would never be measured for its bar."""
@@ -73,7 +88,7 @@ class TestBars(unittest.TestCase):
         for module in main.SECTIONS.values():
             with open(module.__file__, encoding="utf-8") as f:
                 text += f.read()
-        named = [row[3][2] for row in bars.RATIOS] + [row[6][2] for row in bars.RATIOS if len(row) > 6]
+        named = [row.key[2] for row in bars.RATIOS] + [row.other_key[2] for row in bars.RATIOS if row.other_key]
         known = {(s.section, s.name) for module in main.SECTIONS.values() for s in module.SCENARIOS}
         for work in named + [key[2] for key in bars.OVERVIEW]:
             self.assertIn('"%s"' % work, text)
@@ -86,10 +101,21 @@ class TestBars(unittest.TestCase):
             for name in chosen:
                 self.assertIn(name, names)
 
+    def test_full_is_everything(self):
+        self.assertEqual(len(main.choose_sections(["full"])), sum(len(module.SCENARIOS) for module in main.SECTIONS.values()))
+        self.assertEqual(main.wanted_systems(main.choose_sections(["full"])), [])
+        self.assertEqual((settings.Settings({}).sections, settings.Settings({}).minutes), (["bars"], 40))
+        self.assertEqual((settings.Settings({"BENCH": "full"}).minutes, settings.Settings({"MINUTES": "7"}).minutes), (0, 7))
+
     def test_bars_alone(self):
         try:
             chosen = main.choose_sections(["bars"])
             self.assertEqual({(s.section, s.name): s.only for s in chosen}, bars.needed())
+            self.assertEqual(main.wanted_systems(chosen), sorted({row.system for row in bars.RATIOS} | {row.other for row in bars.RATIOS}))
+            run = rounds.Run([s for s in chosen if s.name == "a tree"][0], systems.Tmpfs(), "/", None, None, 0)
+            self.assertTrue(run.wanted("find, cold"), "no choice for a system that is not named")
+            run.works = {"rm -r, cold"}
+            self.assertFalse(run.wanted("find, cold"))
         finally:
             for module in main.SECTIONS.values():
                 importlib.reload(module)
@@ -148,6 +174,30 @@ class TestRounds(unittest.TestCase):
         plan = self.schedule([50.0, 30.0, 40.0, 0.0])
         self.assertEqual([(s.steal, s.clean) for s in plan.samples], [(30.0, False)])
 
+    def test_rounds_go_through_all_scenarios_and_systems_in_turn(self):
+        order = []
+        conf = settings.Settings({"ROUNDS": "2"})
+        named = [rounds.Scenario("s", name, lambda run: order.append((run.round, run.scenario.name, run.system.name))) for name in "ab"]
+        pair = [FakeSystem([]), FakeSystem([])]
+        pair[1].name = "other"
+        rounds.Schedule(named, pair, None, conf, "/", lambda text: None).go(lambda nr: order.append(nr))
+        self.assertEqual(order, [0, (0, "a", "fake"), (0, "a", "other"), (0, "b", "fake"), (0, "b", "other"),
+                                 1, (1, "a", "other"), (1, "a", "fake"), (1, "b", "other"), (1, "b", "fake")])
+
+    def test_late_rounds_are_left_out_and_none_is_repeated(self):
+        plan = self.schedule([50.0, 3.0, 0.0])
+        plan.settings.minutes = 1
+        for part, passed, late in ((1.0, 61, True), (1.0, 59, False), (0.75, 46, True)):
+            plan.started = time.monotonic() - passed
+            self.assertEqual(plan.late(part), late)
+        plan.settings.minutes = 0
+        self.assertFalse(plan.late(1.0))
+
+    def test_waits_for_locks_are_what_lies_between(self):
+        before, after = {"file": (1, 10), "dir": (2, 20)}, {"file": (1, 10), "dir": (5, 70)}
+        self.assertEqual(rounds.lock_difference(before, after), {"dir": (3, 50)})
+        self.assertIsNone(rounds.lock_difference(None, None))
+
     def test_failure_is_kept_and_the_system_stopped(self):
         plan = self.schedule([], lambda run: run.command(["false"]))
         self.assertIn("'false' ended with 1", list(plan.failures.values())[0])
@@ -159,6 +209,13 @@ class TestRounds(unittest.TestCase):
         plan = self.schedule([], cannot)
         self.assertEqual((plan.failures, list(plan.left_out.values())), ({}, ["no such thing"]))
         self.assertFalse(self.system.up)
+
+
+class TestFio(unittest.TestCase):
+    def test_seconds_of_several_calls_are_added(self):
+        text = '{"jobs": [{"read": {"runtime": 1500}, "write": {"runtime": 0}}]}\n'
+        self.assertAlmostEqual(fio.seconds("note: x\n" + text), 1.5)
+        self.assertAlmostEqual(fio.seconds(text + text), 3.0)
 
 
 class TestMeter(unittest.TestCase):
@@ -180,7 +237,7 @@ class TestReport(unittest.TestCase):
         self.assertIn("failed: a / b on c: because", text)
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "x.json")
-            report.save_json(path, results, {}, settings.Settings({}), [], {64: (1.0, 1.0, 1.0)})
+            report.save_json(path, results, {}, settings.Settings({}), [], {64: {0: (1.0, 1.0, 1.0)}})
             with open(path, encoding="utf-8") as f:
                 document = json.load(f)
         self.assertEqual(document["bars"][0]["reached"], "yes")
@@ -196,6 +253,26 @@ class TestPicture(unittest.TestCase):
             left = float(x) - {"start": 0, "middle": width / 2, "end": width}[anchor]
             yield left, float(y) - 0.8 * int(size), left + width, float(y) + 0.1 * int(size), words
 
+    def check_texts(self, path, least):
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        width, height = (float(n) for n in re.search(r'width="(\d+)" height="(\d+)"', text).groups())
+        found = list(self.boxes(text))
+        self.assertGreater(len(found), least)
+        for i, a in enumerate(found):
+            self.assertTrue(a[0] >= 0 and a[2] <= width and a[1] >= 0 and a[3] <= height, "%s leaves the picture" % (a,))
+            for b in found[:i]:
+                self.assertFalse(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3], "%s overlaps %s" % (a, b))
+
+    def test_no_text_of_bars_overlaps_or_leaves(self):
+        samples = [sample(name, nr, 10.0 ** nr, key=row.key) for row in bars.RATIOS for name in (row.system, row.other) for nr in range(3)]
+        samples += [sample(row.other, nr, 7.0, key=row.other_key) for row in bars.RATIOS if row.other_key for nr in range(3)]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.svg")
+            self.assertTrue(picture.draw_bars(bars.all_bars(Results(samples), {}), path, "caption"))
+            self.check_texts(path, 2 * len(bars.RATIOS))
+            self.assertFalse(picture.draw_bars(bars.all_bars(Results([]), {}), path, "caption"))
+
     def test_no_text_overlaps_or_leaves(self):
         names = [system.name for system in systems.all_systems(".", ".")]
         samples = []
@@ -208,15 +285,7 @@ class TestPicture(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "x.svg")
             self.assertTrue(picture.draw(Results(samples), path, "caption"))
-            with open(path, encoding="utf-8") as f:
-                text = f.read()
-        width, height = (float(n) for n in re.search(r'width="(\d+)" height="(\d+)"', text).groups())
-        found = list(self.boxes(text))
-        self.assertGreater(len(found), 50)
-        for i, a in enumerate(found):
-            self.assertTrue(a[0] >= 0 and a[2] <= width and a[1] >= 0 and a[3] <= height, "%s leaves the picture" % (a,))
-            for b in found[:i]:
-                self.assertFalse(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3], "%s overlaps %s" % (a, b))
+            self.check_texts(path, 50)
 
 
 if __name__ == "__main__":

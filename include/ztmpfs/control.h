@@ -98,6 +98,8 @@ struct ztmpfs_stat {
 	 */
 	uint64_t lock_waits[ZTMPFS_STAT_LOCKS];
 	uint64_t lock_wait_ns[ZTMPFS_STAT_LOCKS]; /* what that took, all threads together */
+	/* pages ever stored without a try, since the file had proved not to compress */
+	uint64_t huge_pages_skipped;
 	uint64_t reserved[16];
 };
 
@@ -161,5 +163,50 @@ struct ztmpfs_file_attr {
  * such algorithm is built in. ENOSPC: the mount has as many different ones as it takes.
  */
 #define ZTMPFS_IOC_SET_ATTR _IOW('Z', 20, struct ztmpfs_file_attr)
+
+#define ZTMPFS_POOL_CLASSES 120u /* in one answer */
+#define ZTMPFS_POOL_GROUPS  10u
+#define ZTMPFS_POOL_ORDERS  11u
+
+/* One size class of a pool, as zsmalloc's debugfs shows it. */
+struct ztmpfs_pool_class {
+	uint32_t idx;
+	uint32_t size; /* bytes of the room of one object, with 8 for its header */
+	uint32_t pages_per_zspage; /* most; a zspage holds only the pages that its objects need */
+	uint32_t objs_per_zspage;
+	uint64_t obj_allocated; /* rooms of all zspages, in use or not */
+	uint64_t obj_used;
+	uint64_t obj_bytes; /* bytes of the objects themselves */
+	uint64_t pages_used; /* memory, in pages of 4096 bytes */
+	uint64_t pages_cached; /* of these, pages that no object uses */
+	uint64_t freeable; /* of pages_used, pages that compaction could give back at best */
+	uint32_t groups[ZTMPFS_POOL_GROUPS]; /* zspages: empty, up to 1/8 .. below 8/8, all full */
+};
+
+/*
+ * A pool and some of its classes; and the arena that holds all pools. Each class is counted at a
+ * moment of its own.
+ */
+struct ztmpfs_pool_stat {
+	uint32_t version; /* in and out: ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t pool; /* in: 0 to nr_pools - 1 */
+	uint32_t first; /* in: 0 at first, then next of the answer before */
+	uint32_t nr_pools;
+	uint32_t nr_classes; /* entries of classes that are filled; empty classes are left out */
+	uint32_t next; /* 0: there are no more classes */
+	uint32_t reserved0;
+	char name[16]; /* of the pool */
+	uint64_t pages_compacted; /* pages that compaction of the pool has given back */
+	uint64_t resident; /* bytes of memory of all pools, superblock and page map */
+	uint64_t range; /* bytes of address range in use; they cost nothing by themselves */
+	uint64_t range_runs; /* of these, bytes that zspages cover */
+	uint64_t range_free[ZTMPFS_POOL_ORDERS]; /* [i]: free blocks of 2^i pages */
+	struct ztmpfs_pool_class classes[ZTMPFS_POOL_CLASSES];
+	uint64_t reserved[8];
+};
+
+/* EINVAL: no such pool or class, or another version. */
+#define ZTMPFS_IOC_POOL_STAT _IOWR('Z', 24, struct ztmpfs_pool_stat)
 
 #endif

@@ -307,6 +307,15 @@ void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)
 		atomic_load_explicit(&arena->stock.timeouts, memory_order_relaxed);
 }
 
+void arena_get_range(struct arena *arena, struct arena_range *out_range)
+{
+	mutex_lock(&arena->lock);
+	out_range->bytes = arena->buddy.nr_used * CHUNK_BYTES;
+	out_range->run_bytes = atomic_load_explicit(&arena->run_bytes, memory_order_relaxed);
+	memcpy(out_range->free, arena->buddy.nr_free, sizeof(out_range->free));
+	mutex_unlock(&arena->lock);
+}
+
 uint64_t arena_memfd_bytes(const struct arena *arena)
 {
 	struct stat st;

@@ -37,6 +37,9 @@ typedef uint64_t ref_t;
 /* The longest run, in pages: 4 MiB. */
 #define ARENA_RUN_MAX_PAGES 1024u
 
+/* Blocks of 1 to ARENA_RUN_MAX_PAGES pages, by powers of two. */
+#define ARENA_RUN_ORDERS 11u
+
 /* Refs of neighbouring pages are this far apart. */
 #define ARENA_PAGE_REFS ((ref_t)(ZT_PAGE_SIZE >> ARENA_REF_SHIFT))
 
@@ -79,6 +82,14 @@ struct arena_stat {
 	uint64_t stock_ready; /* bytes that are ready now */
 	uint64_t stock_waits; /* times that somebody had to wait for it, */
 	uint64_t stock_timeouts; /* and in vain */
+};
+
+/* How the range is cut that is in use so far. */
+struct arena_range {
+	uint64_t bytes; /* of range in use, runs and free blocks; what is behind was never needed */
+	uint64_t run_bytes; /* of these, bytes of the blocks that runs have */
+	uint64_t
+		free[ARENA_RUN_ORDERS]; /* [i] counts free blocks of 2^i pages: the rest of bytes */
 };
 
 /** A run as the page map has it. The superblock and the page map belong to no run. */
@@ -227,6 +238,9 @@ void arena_use_spare(bool may);
 
 /** arena_get_stat() - counters at this moment, without a lock */
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);
+
+/** arena_get_range() - counts of this moment. Context: any thread; takes arena.lock for a moment. */
+void arena_get_range(struct arena *arena, struct arena_range *out_range);
 
 /**
  * arena_memfd_bytes() - what the kernel says the memfd holds (st_blocks), for checks

@@ -32,6 +32,7 @@ static_assert(ARENA_SUPER_OFFSET + ARENA_SUPER_SIZE <= ZT_PAGE_SIZE, "page 0 hol
 static_assert(BUDDY_CHUNK_PAGES * sizeof(uint32_t) == ZT_PAGE_SIZE,
 	      "one page of the page map describes one chunk");
 static_assert(ARENA_RUN_MAX_PAGES == BUDDY_CHUNK_PAGES, "the longest run is a whole chunk");
+static_assert(ARENA_RUN_ORDERS == BUDDY_MAX_ORDER + 1, "each order has a count");
 
 /* What is backed at a time: 64 KiB, so that one word describes a chunk. */
 #define STOCK_GRANULE_ORDER 4u

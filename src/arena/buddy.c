@@ -71,6 +71,7 @@ static void node_put(struct buddy *buddy, uint32_t chunk_idx, unsigned order, ui
 	struct buddy_chunk *chunk = &buddy->chunks[chunk_idx];
 
 	bit_set(chunk->free, node);
+	buddy->nr_free[order]++;
 	if (chunk->nr_free[order]++ == 0)
 		bit_set(buddy->has[order], chunk_idx);
 	if (chunk_idx < buddy->lowest[order])
@@ -82,6 +83,7 @@ static void node_take(struct buddy *buddy, uint32_t chunk_idx, unsigned order, u
 	struct buddy_chunk *chunk = &buddy->chunks[chunk_idx];
 
 	bit_clear(chunk->free, node);
+	buddy->nr_free[order]--;
 	if (--chunk->nr_free[order] == 0)
 		bit_clear(buddy->has[order], chunk_idx);
 }
@@ -170,6 +172,19 @@ void buddy_free(struct buddy *buddy, uint32_t page, unsigned order)
 		order++;
 	}
 	node_put(buddy, idx, order, node);
+}
+
+bool buddy_check_sums(const struct buddy *buddy)
+{
+	for (unsigned order = 0; order <= BUDDY_MAX_ORDER; order++) {
+		uint64_t sum = 0;
+
+		for (uint32_t idx = 0; idx < buddy->nr_used; idx++)
+			sum += buddy->chunks[idx].nr_free[order];
+		if (sum != buddy->nr_free[order])
+			return false;
+	}
+	return true;
 }
 
 bool buddy_check(const struct buddy *buddy, uint32_t chunk_idx,

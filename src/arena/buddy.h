@@ -37,6 +37,7 @@ struct buddy {
 	struct buddy_chunk *chunks; /* nr_chunks of them, of which the first nr_used are in use */
 	uint64_t *has[BUDDY_MAX_ORDER + 1]; /* per order, bit per chunk: nr_free is not 0 */
 	uint32_t lowest[BUDDY_MAX_ORDER + 1]; /* per order: no chunk below it has a free block */
+	uint64_t nr_free[BUDDY_MAX_ORDER + 1]; /* sums of the chunks' */
 	uint32_t nr_chunks;
 	uint32_t nr_used;
 	size_t mapped; /* bytes of the mapping behind chunks and has[] */
@@ -79,5 +80,8 @@ void buddy_free(struct buddy *buddy, uint32_t page, unsigned order);
  */
 bool buddy_check(const struct buddy *buddy, uint32_t chunk_idx,
 		 const uint64_t taken[BUDDY_CHUNK_PAGES / 64]);
+
+/** buddy_check_sums() - compare the sums with the chunks; false when they differ */
+bool buddy_check_sums(const struct buddy *buddy);
 
 #endif

@@ -175,6 +175,10 @@ static int check_all(struct arena *arena)
 		if (error)
 			return error;
 	}
+	if (!buddy_check_sums(&arena->buddy)) {
+		zt_log(ZT_LOG_ERR, "arena: sums of free blocks differ");
+		return -EUCLEAN;
+	}
 	return check_counters(arena, run_bytes);
 }
 

@@ -193,6 +193,7 @@ static void task_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req,
 
 		encode_result(req->src, batch->size, pages_mask(batch->size),
 			      error ? NULL : strm->buffer, req->dst_len, &enc);
+		huge_note(map, &batch->file, !error);
 		task_store(task, &enc);
 	}
 	zcomp_stream_put(map->comp, strm);
@@ -235,6 +236,11 @@ static bool task_submit(struct batch_task *task)
 	struct encoded enc;
 
 	if (encode_same(task->src, batch->size, batch->size, pages_mask(batch->size), &enc)) {
+		task_store(task, &enc);
+		return true;
+	}
+	if (huge_skip(map, &batch->file, task->src, batch->size)) {
+		encode_raw(&batch->file, task->src, batch->size, pages_mask(batch->size), &enc);
 		task_store(task, &enc);
 		return true;
 	}

@@ -154,6 +154,11 @@ const char *blkmap_zcomp_name(const struct blkmap *map)
 	return zcomp_name(map->comp);
 }
 
+struct zs_pool *blkmap_data_pool(const struct blkmap *map)
+{
+	return map->data;
+}
+
 static uint64_t counter(const atomic_uint_fast64_t *value)
 {
 	return atomic_load_explicit(value, memory_order_relaxed);
@@ -167,6 +172,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.same_pages = counter(&map->same_pages),
 		.huge_pages = counter(&map->huge_pages),
 		.huge_pages_since = counter(&map->huge_pages_since),
+		.huge_pages_skipped = counter(&map->huge_pages_skipped),
 		.folds = counter(&map->folds),
 		.shared_pages = counter(&map->shared_pages),
 		.overwrites_in_place = counter(&map->overwrites_in_place),

@@ -97,6 +97,7 @@ struct blkmap_stat {
 	uint64_t nr_pages; /* pages that hold data, over all files: orig_data_size in pages */
 	uint64_t max_pages;
 	uint64_t same_pages, huge_pages, huge_pages_since; /* zram's meanings, in pages */
+	uint64_t huge_pages_skipped; /* of the last, pages that were not even tried */
 	uint64_t folds; /* cluster maps folded into one object */
 	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
 	/* at the limit, new bytes were put into the old object's room */
@@ -130,6 +131,9 @@ void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
 
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
+
+/** blkmap_data_pool() - where the objects are, for statistics */
+struct zs_pool *blkmap_data_pool(const struct blkmap *map);
 
 /** blkmap_recompress_name() - the algorithm for what lies idle, or NULL */
 const char *blkmap_recompress_name(const struct blkmap *map);

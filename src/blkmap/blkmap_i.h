@@ -85,6 +85,9 @@ struct share_lock {
 	pthread_rwlock_t lock;
 } __attribute__((aligned(64)));
 
+/* Files of which is remembered that they do not compress; a power of two. */
+#define HUGE_PROOFS 1024u
+
 struct blkmap {
 	struct arena *arena; /* not owned */
 	struct zs_pool *meta; /* not owned */
@@ -117,9 +120,12 @@ struct blkmap {
 	struct blkmap_record *record; /* dicts: written by recompression alone */
 	struct blkmap_record own_record;
 
+	/* Files that have not compressed lately: huge.c. Relaxed; a hint. */
+	atomic_uint huge_proofs[HUGE_PROOFS];
+
 	/* Counters; relaxed: each stands for itself. */
 	atomic_uint_fast64_t nr_pages;
-	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since;
+	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since, huge_pages_skipped;
 	atomic_uint_fast64_t folds, overwrites_in_place;
 	/* Reads and writes so far: whether anybody wants the machine. Relaxed. */
 	atomic_uint_fast64_t requests __attribute__((aligned(64)));
@@ -351,6 +357,10 @@ void encode_result(const void *src, uint32_t len, uint32_t mask, const void *dat
 		   struct encoded *out);
 size_t encode_cap(uint32_t len);
 
+/* encode_raw() - what is not even tried, as huge_skip() has it */
+void encode_raw(const struct blkmap_file *file, const void *src, uint32_t len, uint32_t mask,
+		struct encoded *out);
+
 /* encoded_place() - store in a new, still unowned object (if it needs one). 0, -ENOSPC, -ENOMEM. */
 int encoded_place(struct blkmap *map, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
 
@@ -377,6 +387,20 @@ static inline char *strm_scratch(const struct zcomp_strm *strm)
 {
 	return (char *)strm->buffer + ZCOMP_MAX_UNIT;
 }
+
+/* ---- huge.c: files that do not compress ---- */
+
+/*
+ * huge_skip() - whether a file has proved so little worth trying that @src is stored as it is
+ * huge_note() - a try has ended
+ * huge_forget() - the file has lost its content
+ */
+bool huge_skip(struct blkmap *map, const struct blkmap_file *file, const void *src, uint32_t len);
+void huge_note(struct blkmap *map, const struct blkmap_file *file, bool compressed);
+void huge_forget(struct blkmap *map, const struct blkmap_file *file);
+
+/* Whether byte values come as often as each other, as in what is compressed already. */
+bool huge_looks_even(const void *src, uint32_t len);
 
 /* ---- cluster_write.c: one cluster, one writer ---- */
 

@@ -76,8 +76,16 @@ void encode_result(const void *src, uint32_t len, uint32_t mask, const void *dat
 	out->word = slot_make_obj(data ? SLOT_CODEC_MAIN : SLOT_CODEC_RAW, len, sparse);
 }
 
+void encode_raw(const struct blkmap_file *file, const void *src, uint32_t len, uint32_t mask,
+		struct encoded *out)
+{
+	encode_result(src, len, mask, NULL, 0, out);
+	if (file->setting != BLKMAP_SETTING_DEFAULT)
+		out->word = slot_with_codec(out->word, SLOT_CODEC_RAW_KEPT);
+}
+
 /* What a file's setting makes of it is not for recompression, raw or not. */
-static void encode_by_setting(struct blkmap *map, unsigned setting, struct zcomp_strm *strm,
+static bool encode_by_setting(struct blkmap *map, unsigned setting, struct zcomp_strm *strm,
 			      const void *src, uint32_t len, uint32_t mask, struct encoded *out)
 {
 	size_t data_len = 0;
@@ -85,22 +93,28 @@ static void encode_by_setting(struct blkmap *map, unsigned setting, struct zcomp
 
 	encode_result(src, len, mask, fits ? strm->buffer : NULL, data_len, out);
 	out->word = slot_with_codec(out->word, fits ? setting_codec(setting) : SLOT_CODEC_RAW_KEPT);
+	return fits;
 }
 
 void encode(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
 	    const void *src, uint32_t len, uint32_t full, uint32_t mask, struct encoded *out)
 {
 	size_t data_len = 0;
-	int error;
+	bool fits;
 
 	if (encode_same(src, len, full, mask, out))
 		return;
-	if (file->setting != BLKMAP_SETTING_DEFAULT) {
-		encode_by_setting(map, file->setting, strm, src, len, mask, out);
+	if (file->setting != BLKMAP_SETTING_NONE && huge_skip(map, file, src, len)) {
+		encode_raw(file, src, len, mask, out);
 		return;
 	}
-	error = zcomp_compress(map->comp, strm, src, len, encode_cap(len), &data_len);
-	encode_result(src, len, mask, error ? NULL : strm->buffer, data_len, out);
+	if (file->setting != BLKMAP_SETTING_DEFAULT) {
+		fits = encode_by_setting(map, file->setting, strm, src, len, mask, out);
+	} else {
+		fits = zcomp_compress(map->comp, strm, src, len, encode_cap(len), &data_len) == 0;
+		encode_result(src, len, mask, fits ? strm->buffer : NULL, data_len, out);
+	}
+	huge_note(map, file, fits);
 }
 
 static uint32_t encoded_size(const struct encoded *enc)

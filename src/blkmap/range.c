@@ -154,6 +154,8 @@ int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t
 	int error;
 
 	error = clear_clusters(map, file, first, UINT64_MAX - 1);
+	if (size == 0)
+		huge_forget(map, file);
 	if (error || size % csize == 0)
 		return error;
 	slot = tree_slot(map->arena, &file->tree, size / csize);

@@ -43,6 +43,21 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 /** ctl_print_stat() - as an aligned table, or as one JSON object */
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);
 
+/* More answers than all pools can fill. */
+#define CTL_POOL_ANSWERS 32u
+
+/**
+ * ctl_get_pools() - ask a mount for all classes of all its pools
+ * @out_answers: in the order of pools and classes; the caller frees them with zt_free()
+ * @out_nr: at least 1
+ * Return: as ctl_get_stat(), and -ENOMEM.
+ */
+int ctl_get_pools(const char *path, struct ztmpfs_pool_stat **out_answers,
+		  size_t *out_nr) ZT_MUST_CHECK;
+
+/** ctl_print_pools() - as tables, or as one JSON object */
+void ctl_print_pools(FILE *out, const struct ztmpfs_pool_stat *answers, size_t nr, bool json);
+
 /**
  * ctl_ioctl() - one call on a path that is opened for it
  * @arg: in or out, as @cmd has it

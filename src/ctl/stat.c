@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "util/alloc.h"
 #include "util/lock.h"
 
 /* A line has 80 columns, 48 of them before the bar. */
@@ -54,6 +55,7 @@ static const struct field fields[] = {
 	U64(cluster_size, "bytes"),
 	U64(folds, "clusters"),
 	U64(overwrites_in_place, "times"),
+	U64(huge_pages_skipped, "pages"),
 	U64(shared_pages, "pages"),
 	HEADING("Streams of the serving threads"),
 	U64(streams, NULL),
@@ -303,16 +305,40 @@ void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json)
 		print_table(out, &copy);
 }
 
-static int run(int argc, char *argv[])
+static int print_pools(const char *path, bool json)
+{
+	struct ztmpfs_pool_stat *answers;
+	size_t nr;
+	int error = ctl_get_pools(path, &answers, &nr);
+
+	if (error)
+		return error;
+	ctl_print_pools(stdout, answers, nr, json);
+	zt_free(answers);
+	return 0;
+}
+
+static int print_stat(const char *path, bool json)
 {
 	struct ztmpfs_stat stat;
+	int error = ctl_get_stat(path, &stat);
+
+	if (!error)
+		ctl_print_stat(stdout, &stat, json);
+	return error;
+}
+
+static int run(int argc, char *argv[])
+{
 	const char *path = NULL;
-	bool json = false;
+	bool json = false, pool = false;
 	int error;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			json = true;
+		else if (strcmp(argv[i], "--pool") == 0)
+			pool = true;
 		else if (argv[i][0] == '-' || path)
 			return ctl_usage(&ctl_stat);
 		else
@@ -320,13 +346,12 @@ static int run(int argc, char *argv[])
 	}
 	if (!path)
 		return ctl_usage(&ctl_stat);
-	error = ctl_get_stat(path, &stat);
+	error = pool ? print_pools(path, json) : print_stat(path, json);
 	if (error) {
 		fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
 			error == -ENOTTY ? "not a ztmpfs" : strerror(-error));
 		return CTL_EXIT_FAILED;
 	}
-	ctl_print_stat(stdout, &stat, json);
 	if (fflush(stdout) != 0) {
 		fprintf(stderr, "ztmpfsctl: output: %s\n", strerror(errno));
 		return CTL_EXIT_FAILED;
@@ -336,7 +361,8 @@ static int run(int argc, char *argv[])
 
 const struct ctl_command ctl_stat = {
 	.name = "stat",
-	.synopsis = "[--json] MOUNTPOINT",
-	.help = "Print what a mount holds, what that costs, and how it was compressed.",
+	.synopsis = "[--pool] [--json] MOUNTPOINT",
+	.help = "Print what a mount holds, what that costs, and how it was compressed; --pool: how "
+		"its memory is cut.",
 	.run = run,
 };

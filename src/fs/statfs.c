@@ -162,6 +162,7 @@ static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct 
 		map->data.pages_compacted + meta.pages_compacted + inodes.pages_compacted;
 	out->huge_pages = map->huge_pages;
 	out->huge_pages_since = map->huge_pages_since;
+	out->huge_pages_skipped = map->huge_pages_skipped;
 	out->size_limit = map->max_pages << ZT_PAGE_SHIFT;
 	out->inodes_used = rec_load(&sb->nr_inodes);
 	out->inodes_limit = sb->max_inodes;

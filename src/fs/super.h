@@ -96,6 +96,13 @@ uint64_t super_requests(const struct super *sb);
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat);
 
 /**
+ * super_get_pool_stat() - a pool's classes, as many as fit
+ * @inout_stat: in: pool and first. All else is written, on success only
+ * Return: 0, -EINVAL no such pool or class.
+ */
+int super_get_pool_stat(struct super *sb, struct ztmpfs_pool_stat *inout_stat) ZT_MUST_CHECK;
+
+/**
  * super_check() - all walkers: tree of names, link counts, inodes, dirs' indexes, files, pools,
  * arena
  * Context: nobody else uses the mount. Return: 0 or -EUCLEAN after a line on the log.

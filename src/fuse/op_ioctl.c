@@ -141,6 +141,22 @@ static void ioctl_file_stat(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
 		(void)fuse_reply_ioctl(req, 0, &stat, sizeof(stat));
 }
 
+static void ioctl_pool_stat(fuse_req_t req, const void *in_buf, size_t in_bufsz, size_t out_bufsz)
+{
+	struct ztmpfs_pool_stat stat;
+	int error = -EINVAL;
+
+	if (in_bufsz >= sizeof(stat) && out_bufsz >= sizeof(stat)) {
+		memcpy(&stat, in_buf, sizeof(stat));
+		if (stat.version == ZTMPFS_STAT_VERSION)
+			error = super_get_pool_stat(req_super(req), &stat);
+	}
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &stat, sizeof(stat));
+}
+
 static void ioctl_get_attr(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
 {
 	struct ztmpfs_file_attr attr;
@@ -196,6 +212,9 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		break;
 	case ZTMPFS_IOC_FILE_STAT:
 		ioctl_file_stat(req, ino, out_bufsz);
+		break;
+	case ZTMPFS_IOC_POOL_STAT:
+		ioctl_pool_stat(req, in_buf, in_bufsz, out_bufsz);
 		break;
 	case ZTMPFS_IOC_GET_ATTR:
 		ioctl_get_attr(req, ino, out_bufsz);

@@ -148,6 +148,16 @@ static int check_run(struct zs_pool *pool, const struct arena_run *run, struct t
 
 static int check_class(struct size_class *class, const struct tally *tally)
 {
+	for (unsigned group = 0; group < ZS_NR_GROUPS; group++) {
+		uint32_t nr = 0;
+
+		for (const struct zspage *zspage = class->groups[group]; zspage;
+		     zspage = zspage->next)
+			nr++;
+		if (nr != class->group_zspages[group])
+			return damaged(class, NULL, "group %u: %" PRIu32 " zspages, found %" PRIu32,
+				       group, class->group_zspages[group], nr);
+	}
 	if (class->nr_zspages != tally->zspages)
 		return damaged(class, NULL, "%" PRIu32 " zspages, found %" PRIu64,
 			       class->nr_zspages, tally->zspages);

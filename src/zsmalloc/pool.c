@@ -364,11 +364,26 @@ uint32_t zs_nr_classes(const struct zs_pool *pool)
 	return pool->nr_classes;
 }
 
+/* What compaction could give back at best: all objects side by side from the first page on. */
+static uint64_t freeable_pages(const struct size_class *class)
+{
+	uint64_t full = class->objects / class->geo.nr_objs * class->geo.nr_pages;
+	uint64_t rest = class->objects % class->geo.nr_objs * class->geo.room;
+	uint64_t needed = full + div_round_up_u64(rest, ZT_PAGE_SIZE);
+
+	return class->resident > needed ? class->resident - needed : 0;
+}
+
 void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class_stat *out_stat)
 {
 	struct size_class *class = &pool->classes[class_idx];
 
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
+	for (unsigned group = 0; group < ZS_NR_GROUPS; group++)
+		out_stat->groups[group] = class->group_zspages[group];
+	out_stat->object_bytes = class->object_bytes;
+	out_stat->cached_pages = class->cached;
+	out_stat->freeable_pages = freeable_pages(class);
 	out_stat->room = class->geo.room;
 	out_stat->pages_per_zspage = class->geo.nr_pages;
 	out_stat->objs_per_zspage = class->geo.nr_objs;

@@ -87,13 +87,27 @@ struct zs_pool_stat {
 	uint64_t pages_compacted; /* pages that compaction has freed, as zram counts them */
 };
 
+/*
+ * Fullness groups of the zspages of a class: 0 no object, 1..8 by eighths, the last one all full.
+ * Objects go to the fullest zspage that has a slot, so that others may run empty.
+ */
+#define ZS_NR_PARTIAL_GROUPS 8u
+#define ZS_GROUP_EMPTY       0u
+#define ZS_GROUP_FULL        (ZS_NR_PARTIAL_GROUPS + 1)
+#define ZS_NR_GROUPS         (ZS_NR_PARTIAL_GROUPS + 2)
+
 struct zs_class_stat {
 	uint32_t room; /* bytes of a slot, header included */
 	uint32_t pages_per_zspage;
 	uint32_t objs_per_zspage;
 	uint64_t objects;
+	uint64_t object_bytes; /* sum of their lengths, without headers */
 	uint64_t zspages;
 	uint64_t resident_pages;
+	uint64_t cached_pages; /* of these, pages that no object uses */
+	uint64_t
+		freeable_pages; /* of the former, what is more than the objects side by side need */
+	uint64_t groups[ZS_NR_GROUPS]; /* zspages by fullness */
 };
 
 /**

@@ -22,15 +22,6 @@
 #define ZSPAGE_MAX_OBJS  512u
 
 /*
- * Fullness groups of the zspages of a class: 0 no object, 1..8 by eighths, the last one all full.
- * Objects go to the fullest zspage that has a slot, so that others may run empty.
- */
-#define ZS_NR_PARTIAL_GROUPS 8u
-#define ZS_GROUP_EMPTY       0u
-#define ZS_GROUP_FULL        (ZS_NR_PARTIAL_GROUPS + 1)
-#define ZS_NR_GROUPS         (ZS_NR_PARTIAL_GROUPS + 2)
-
-/*
  * How zspages of a class are cut; constant. nr_pages hold nr_objs rooms and less than a page more.
  */
 struct zs_geometry {
@@ -53,6 +44,7 @@ struct size_class {
 	struct zspage *bucket0;
 	uint32_t bucket_mask;
 	uint32_t nr_zspages; /* in the hash and in groups */
+	uint32_t group_zspages[ZS_NR_GROUPS]; /* of these, in each group */
 	uint64_t objects;
 	uint64_t object_bytes;
 	uint64_t resident; /* populated pages */

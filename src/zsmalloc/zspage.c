@@ -34,6 +34,7 @@ static void group_add(struct size_class *class, struct zspage *zspage)
 	if (*head)
 		(*head)->prev = zspage;
 	*head = zspage;
+	class->group_zspages[zspage->group]++;
 }
 
 static void group_remove(struct size_class *class, struct zspage *zspage)
@@ -44,6 +45,7 @@ static void group_remove(struct size_class *class, struct zspage *zspage)
 		class->groups[zspage->group] = zspage->next;
 	if (zspage->next)
 		zspage->next->prev = zspage->prev;
+	class->group_zspages[zspage->group]--;
 }
 
 static void group_update(struct size_class *class, struct zspage *zspage)

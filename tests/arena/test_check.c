@@ -51,6 +51,15 @@ START_TEST(test_lost_page_map_entry_is_found)
 }
 END_TEST
 
+START_TEST(test_wrong_sum_of_free_blocks_is_found)
+{
+	arena->buddy.nr_free[2]++;
+	ck_assert_int_eq(arena_check(arena), -EUCLEAN);
+	arena->buddy.nr_free[2]--;
+	ck_assert_int_eq(arena_check(arena), 0);
+}
+END_TEST
+
 START_TEST(test_page_map_entry_in_free_range_is_found)
 {
 	arena->map[run_page + 3] = arena->map[run_page + 2];
@@ -105,6 +114,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_damaged_superblock_is_found);
 	tcase_add_test(tc, test_lost_page_map_entry_is_found);
+	tcase_add_test(tc, test_wrong_sum_of_free_blocks_is_found);
 	tcase_add_test(tc, test_page_map_entry_in_free_range_is_found);
 	tcase_add_test(tc, test_run_that_the_buddy_thinks_free_is_found);
 	tcase_add_test(tc, test_page_touched_behind_the_counters_is_found);

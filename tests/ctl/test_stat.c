@@ -238,6 +238,92 @@ START_TEST(test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent)
 }
 END_TEST
 
+/* A pool in two answers, and one more. */
+static void sample_pools(struct ztmpfs_pool_stat answers[3])
+{
+	memset(answers, 0, 3 * sizeof(*answers));
+	for (size_t i = 0; i < 3; i++) {
+		strcpy(answers[i].name, i < 2 ? "data" : "in\"odes");
+		answers[i].nr_classes = 2;
+		answers[i].pages_compacted = 77;
+		answers[i].resident = 900000;
+		answers[i].range = 4194304;
+		answers[i].range_runs = 2097152;
+		answers[i].range_free[9] = 1;
+		for (uint32_t c = 0; c < 2; c++)
+			answers[i].classes[c] = (struct ztmpfs_pool_class){
+				.idx = (uint32_t)(10 * i + c),
+				.size = 1024,
+				.obj_allocated = 500,
+				.obj_used = 100,
+				.obj_bytes = 51200,
+				.pages_used = 50,
+				.pages_cached = 3,
+				.pages_per_zspage = 123,
+				.freeable = 25,
+				.groups = { [3] = 5, [9] = 6 },
+			};
+	}
+	answers[0].next = 10;
+	answers[1].first = 10;
+}
+
+START_TEST(test_pools_are_tables_with_sums)
+{
+	struct ztmpfs_pool_stat answers[3];
+	FILE *file;
+	char text[16384];
+
+	sample_pools(answers);
+	file = fmemopen(text, sizeof(text), "w");
+	ctl_print_pools(file, answers, 3, false);
+	ck_assert_int_eq(fclose(file), 0);
+	ck_assert_int_eq(strncmp(text, "Pool data:\nclass   size  empty   <1/8 ", 38), 0);
+	/* Four classes of the first pool, two of the second. */
+	ck_assert_ptr_nonnull(strstr(
+		text,
+		"\n   11   1024      0      0      0      5      0      0      0      0"
+		"      0      6           500        100         50              123       25\n"
+		"Total             0      0      0     20      0      0      0      0"
+		"      0     24          2000        400        200                       100\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 204800 bytes\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 409600 bytes, 50.0 % lost to headers and rounding\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 819200 bytes, 50.0 % lost to gaps\n"));
+	ck_assert_ptr_nonnull(strstr(text, "Pool in\"odes:\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nTotal             0      0      0     10"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "\nfree,  512 pages                         1 blocks\n"));
+	ck_assert_ptr_nonnull(strstr(text, " 100.0 % of what is free"));
+}
+END_TEST
+
+START_TEST(test_pools_are_one_json_object)
+{
+	struct ztmpfs_pool_stat answers[3];
+	FILE *file;
+	char text[16384];
+
+	sample_pools(answers);
+	for (int empty = 0; empty < 2; empty++) {
+		if (empty)
+			answers[0].nr_classes = answers[1].nr_classes = answers[2].nr_classes = 0;
+		file = fmemopen(text, sizeof(text), "w");
+		ctl_print_pools(file, answers, 3, true);
+		ck_assert_int_eq(fclose(file), 0);
+		ck_assert_msg(json_error(text) == NULL, "at: %.40s", json_error(text));
+		if (empty)
+			break;
+		ck_assert_ptr_nonnull(strstr(text, "\"class\": 11, \"size\": 1024, "));
+		ck_assert_ptr_nonnull(strstr(text, "\"groups\": [0, 0, 0, 5, 0, 0, 0, 0, 0, 6]"));
+		ck_assert_ptr_nonnull(strstr(text, "\"objects\": 400, \"object_bytes\": 204800, "));
+		ck_assert_ptr_nonnull(strstr(text, "\"objects\": 200, "));
+		ck_assert_ptr_nonnull(strstr(text, "\"name\": \"in\\\"odes\""));
+		ck_assert_ptr_nonnull(
+			strstr(text, "\"range_free\": [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]"));
+	}
+}
+END_TEST
+
 /* Runs @argv with the error output caught. */
 static int run(const char *argv[], char *text, size_t room)
 {
@@ -279,6 +365,8 @@ START_TEST(test_wrong_use_is_told_in_one_line)
 	}
 	ck_assert_int_eq(RUN(text, "stat", "/", NULL), CTL_EXIT_FAILED);
 	ck_assert_str_eq(text, "ztmpfsctl: /: not a ztmpfs\n");
+	ck_assert_int_eq(RUN(text, "stat", "--pool", "/", NULL), CTL_EXIT_FAILED);
+	ck_assert_str_eq(text, "ztmpfsctl: /: not a ztmpfs\n");
 	ck_assert_int_eq(RUN(text, "stat", "--json", "/no/such", NULL), CTL_EXIT_FAILED);
 	ck_assert_str_eq(text, "ztmpfsctl: /no/such: No such file or directory\n");
 }
@@ -301,6 +389,8 @@ int main(void)
 	tcase_add_test(tc, test_text_without_an_end_is_cut);
 	tcase_add_test(tc, test_empty_mount_has_ratio_zero);
 	tcase_add_test(tc, test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent);
+	tcase_add_test(tc, test_pools_are_tables_with_sums);
+	tcase_add_test(tc, test_pools_are_one_json_object);
 	tcase_add_test(tc, test_wrong_use_is_told_in_one_line);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

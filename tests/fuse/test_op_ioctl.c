@@ -111,6 +111,110 @@ START_TEST(test_a_file_tells_what_it_holds_and_costs)
 }
 END_TEST
 
+static struct wire_reply call_in(uint64_t ino, uint32_t cmd, const void *arg, uint32_t in_size,
+				 uint32_t out_size)
+{
+	const struct fuse_ioctl_in in = { .cmd = cmd, .in_size = in_size, .out_size = out_size };
+
+	return wire_call(&wire, FUSE_IOCTL, ino, &in, sizeof(in), arg, in_size);
+}
+
+static int pool_stat(uint32_t pool, uint32_t first, struct ztmpfs_pool_stat *out)
+{
+	const struct ztmpfs_pool_stat arg = { .version = ZTMPFS_STAT_VERSION,
+					      .pool = pool,
+					      .first = first };
+	struct wire_reply reply =
+		call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, sizeof(arg), sizeof(arg));
+
+	if (!reply.error) {
+		ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + sizeof(*out));
+		memcpy(out, (const char *)reply.data + sizeof(struct fuse_ioctl_out), sizeof(*out));
+		ck_assert_uint_eq(out->version, ZTMPFS_STAT_VERSION);
+		ck_assert_uint_eq(out->struct_size, sizeof(*out));
+		ck_assert_uint_eq(out->pool, pool);
+		ck_assert_uint_eq(out->first, first);
+		ck_assert_uint_eq(out->nr_pools, 3);
+		ck_assert_uint_le(out->nr_classes, ZTMPFS_POOL_CLASSES);
+	}
+	return reply.error;
+}
+
+/* Objects of many sizes, so that one answer does not hold all classes. */
+static void write_many_sizes(uint64_t ino)
+{
+	static unsigned char bytes[8192];
+	uint64_t seed = zt_seed();
+
+	for (unsigned i = 0; i < 250; i++) {
+		for (size_t at = 0; at < 16 * (size_t)i; at++)
+			bytes[at] = (unsigned char)zt_random(&seed);
+		memset(bytes + 16 * (size_t)i, 0, sizeof(bytes) - 16 * (size_t)i);
+		ck_assert_int_eq(wire_write(&wire, ino, i * 65536, (char *)bytes, sizeof(bytes), 0),
+				 sizeof(bytes));
+	}
+}
+
+START_TEST(test_pools_are_told_class_by_class_in_several_answers)
+{
+	static const char *const names[] = { "data", "metadata", "inodes" };
+	struct ztmpfs_pool_stat stat;
+	struct ztmpfs_stat sums;
+	uint64_t pages = 0, bytes = 0, inodes = 0, answers = 0, range = 0;
+
+	write_many_sizes(make_file(ROOT, "f"));
+	for (uint32_t pool = 0; pool < 3; pool++) {
+		uint32_t first = 0, last_idx = 0;
+
+		do {
+			ck_assert_int_eq(pool_stat(pool, first, &stat), 0);
+			ck_assert_str_eq(stat.name, names[pool]);
+			for (uint32_t i = 0; i < stat.nr_classes; i++) {
+				const struct ztmpfs_pool_class *class = &stat.classes[i];
+
+				ck_assert(class->idx >= first && (class->idx > last_idx || !i));
+				last_idx = class->idx;
+				ck_assert_uint_ge(class->obj_allocated, class->obj_used);
+				pages += class->pages_used;
+				bytes += pool == 0 ? class->obj_bytes : 0;
+				inodes += pool == 2 ? class->obj_used : 0;
+			}
+			ck_assert(stat.next == 0 || stat.next > first);
+			first = stat.next;
+			answers++;
+		} while (first != 0);
+	}
+	ck_assert_uint_gt(answers, 4);
+	super_get_stat(sb, &sums);
+	ck_assert_uint_eq(bytes, sums.compr_data_size);
+	ck_assert_uint_eq(inodes, sums.inodes_used);
+	ck_assert_uint_eq(stat.resident, sums.mem_used_total);
+	/* Besides the pools: the superblock, and pages of the page map. */
+	ck_assert_uint_lt(pages * 4096, stat.resident);
+	ck_assert_uint_ge(pages * 4096 + 4096 + stat.range / 1024, stat.resident);
+	for (unsigned i = 0; i < ZTMPFS_POOL_ORDERS; i++)
+		range += stat.range_free[i] * 4096 << i;
+	ck_assert_uint_eq(range + stat.range_runs, stat.range);
+}
+END_TEST
+
+START_TEST(test_pools_that_are_asked_for_wrongly_are_refused)
+{
+	struct ztmpfs_pool_stat stat, arg = { .version = ZTMPFS_STAT_VERSION };
+	const uint32_t size = sizeof(arg);
+
+	ck_assert_int_eq(pool_stat(3, 0, &stat), -EINVAL);
+	ck_assert_int_eq(pool_stat(UINT32_MAX, 0, &stat), -EINVAL);
+	ck_assert_int_eq(pool_stat(2, 1, &stat), -EINVAL);
+	ck_assert_int_eq(pool_stat(0, UINT32_MAX, &stat), -EINVAL);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size - 1, size).error, -EINVAL);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size, size - 1).error, -EINVAL);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, 0, size).error, -EINVAL);
+	arg.version++;
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size, size).error, -EINVAL);
+}
+END_TEST
+
 START_TEST(test_other_commands_are_none_of_ours)
 {
 	static const uint32_t cmds[] = { 0, 1, 0x5401, 0x80047601, UINT32_MAX };
@@ -211,6 +315,8 @@ int main(void)
 	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
 	tcase_add_test(tc, test_the_mount_is_managed_by_root_and_owner_alone);
 	tcase_add_test(tc, test_a_file_tells_what_it_holds_and_costs);
+	tcase_add_test(tc, test_pools_are_told_class_by_class_in_several_answers);
+	tcase_add_test(tc, test_pools_that_are_asked_for_wrongly_are_refused);
 	tcase_add_test(tc, test_other_commands_are_none_of_ours);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -107,6 +107,73 @@ START_TEST(test_edges_of_every_class_hold_their_bytes)
 }
 END_TEST
 
+/* Of all classes; each agrees with itself. */
+static struct zs_class_stat class_sums(void)
+{
+	struct zs_class_stat sum = { 0 }, stat;
+
+	for (uint32_t i = 0; i < zs_nr_classes(pool); i++) {
+		uint64_t zspages = 0;
+
+		zs_class_get_stat(pool, i, &stat);
+		for (unsigned group = 0; group < ZS_NR_GROUPS; group++) {
+			zspages += stat.groups[group];
+			sum.groups[group] += stat.groups[group];
+		}
+		ck_assert_uint_eq(zspages, stat.zspages);
+		ck_assert_uint_le(stat.cached_pages, stat.resident_pages);
+		ck_assert_uint_le(stat.cached_pages, stat.freeable_pages);
+		sum.zspages += stat.zspages;
+		sum.objects += stat.objects;
+		sum.object_bytes += stat.object_bytes;
+		sum.resident_pages += stat.resident_pages;
+		sum.cached_pages += stat.cached_pages;
+		sum.freeable_pages += stat.freeable_pages;
+	}
+	return sum;
+}
+
+START_TEST(test_classes_sum_up_to_the_pool_and_tell_what_could_be_freed)
+{
+	static ref_t refs[2000];
+	struct zs_pool_stat stat;
+	struct zs_class_stat sum;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(refs); i++)
+		ck_assert_int_eq(zs_malloc(pool, i % 100 ? 1000 : 100 + i, &refs[i]), 0);
+	zs_pool_get_stat(pool, &stat);
+	sum = class_sums();
+	ck_assert_uint_eq(sum.objects, stat.objects);
+	ck_assert_uint_eq(sum.object_bytes, stat.object_bytes);
+	ck_assert_uint_eq(sum.zspages, stat.zspages);
+	ck_assert_uint_eq(sum.resident_pages * ZT_PAGE_SIZE, stat.resident);
+	ck_assert_uint_gt(sum.groups[ZS_GROUP_FULL], 0);
+	/* A page begun in each of the 21 classes may have room for what begins another. */
+	ck_assert_uint_le(sum.freeable_pages, 21);
+	/* Three of four go: what is left fits a fourth of the pages. */
+	for (uint32_t i = 0; i < ARRAY_SIZE(refs); i++)
+		if (i % 4)
+			zs_free(pool, refs[i]);
+	(void)zs_trim(pool, 0);
+	zs_pool_get_stat(pool, &stat);
+	sum = class_sums();
+	ck_assert_uint_eq(sum.object_bytes, stat.object_bytes);
+	ck_assert_uint_eq(sum.resident_pages * ZT_PAGE_SIZE, stat.resident);
+	ck_assert_uint_eq(sum.groups[ZS_GROUP_FULL] + sum.groups[ZS_GROUP_EMPTY], 0);
+	ck_assert_uint_ge(sum.groups[2] + sum.groups[3], sum.zspages / 2);
+	ck_assert_uint_gt(sum.freeable_pages, sum.resident_pages / 2);
+	ck_assert_uint_ge((sum.resident_pages - sum.freeable_pages) * ZT_PAGE_SIZE,
+			  stat.object_bytes + stat.objects * ZS_HDR_SIZE);
+	/* Headers, rounding, and a page begun in each of the 21 classes. */
+	ck_assert_uint_le((sum.resident_pages - sum.freeable_pages) * ZT_PAGE_SIZE,
+			  stat.object_bytes + stat.objects * (ZS_HDR_SIZE + 15) +
+				  21 * ZT_PAGE_SIZE);
+	check_all();
+	for (uint32_t i = 0; i < ARRAY_SIZE(refs); i += 4)
+		zs_free(pool, refs[i]);
+}
+END_TEST
+
 START_TEST(test_sizes_out_of_range_are_refused)
 {
 	ref_t ref = 42;
@@ -453,6 +520,7 @@ int main(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_edges_of_every_class_hold_their_bytes);
+	tcase_add_test(tc, test_classes_sum_up_to_the_pool_and_tell_what_could_be_freed);
 	tcase_add_test(tc, test_sizes_out_of_range_are_refused);
 	tcase_add_test(tc, test_bad_parameters_are_refused);
 	tcase_add_test(tc, test_fixed_pool_gives_zeroed_objects_again_and_again);

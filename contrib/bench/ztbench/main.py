@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from ztbench import build, mapped, metadata, picture, randomio, report, settings, size, streams, systems
-from ztbench.bars import OVERVIEW, needed
+from ztbench.bars import OVERVIEW, all_bars, needed
 from ztbench.results import Results
 from ztbench.rounds import Schedule
 from ztbench.source import Source, SourceError
@@ -25,7 +25,7 @@ def say(text):
 
 def usage():
     names = ", ".join(system.name for system in systems.all_systems(".", "."))
-    return "usage: bench [--help]\n\nSections: %s\nSystems: %s\n\nFrom the environment:\n%s" % (
+    return "usage: bench [--help]\n\nSections: %s; or bars or full\nSystems: %s\n\nFrom the environment:\n%s" % (
         ", ".join(SECTIONS), names, settings.describe())
 
 
@@ -36,15 +36,24 @@ def end_by_signal(number, frame):
 
 
 def choose_sections(chosen):
-    for name in chosen:
-        if name not in SECTIONS and chosen != ["bars"]:
-            raise settings.UsageError("BENCH: no section %s; there are: %s; or bars alone" % (name, ", ".join(SECTIONS)))
+    every = [scenario for section in SECTIONS.values() for scenario in section.SCENARIOS]
+    if chosen == ["full"]:
+        return every
     if chosen == ["bars"]:
-        every = [scenario for section in SECTIONS.values() for scenario in section.SCENARIOS]
         for scenario in every:
             scenario.only = needed().get((scenario.section, scenario.name))
         return [scenario for scenario in every if scenario.only]
-    return [scenario for name in (chosen or SECTIONS) for scenario in SECTIONS[name].SCENARIOS]
+    for name in chosen:
+        if name not in SECTIONS:
+            raise settings.UsageError("BENCH: no section %s; there are: %s; or bars or full alone" % (name, ", ".join(SECTIONS)))
+    return [scenario for name in chosen for scenario in SECTIONS[name].SCENARIOS]
+
+
+def wanted_systems(scenarios):
+    """Names of those that any of these runs on; empty: all."""
+    if any(scenario.only is None for scenario in scenarios):
+        return []
+    return sorted({name for scenario in scenarios for name in scenario.only})
 
 
 def choose_systems(chosen, folder, conf):
@@ -77,12 +86,18 @@ def compile_helper(source, out, *flags):
     return out
 
 
-def measure_lz4(source):
-    """What lz4 itself costs on the same data: {KiB: figures}, empty where it cannot be compiled."""
-    program = compile_helper("lz4_own.c", os.path.join(source.folder, "lz4_own"), "-llz4")
-    if not program:
-        return {}
-    return {kib: tuple(float(word) for word in systems.call(program, source.data, str(kib)).split()) for kib in (4, 64)}
+class Lz4Alone:
+    """What lz4 itself costs on the same data, once a round; figures: {KiB: {round: figures}}, empty where it cannot be compiled."""
+
+    def __init__(self, source):
+        self.source = source
+        self.program = compile_helper("lz4_own.c", os.path.join(source.folder, "lz4_own"), "-llz4")
+        self.figures = {}
+
+    def measure(self, nr):
+        for kib in (4, 64) if self.program else ():
+            words = systems.call(self.program, self.source.data, str(kib)).split()
+            self.figures.setdefault(kib, {})[nr] = tuple(float(word) for word in words)
 
 
 class Workspace:
@@ -110,38 +125,49 @@ class Workspace:
 def run(conf):
     scenarios = choose_sections(conf.sections)
     with Workspace(conf.work) as space:
-        chosen = choose_systems(conf.systems, space.folder, conf)
+        chosen = choose_systems(conf.systems or wanted_systems(scenarios), space.folder, conf)
         say("making the data: %d MiB" % (conf.size >> 20))
         source = Source(space.data, conf)
         source.realdata = compile_helper("realdata.c", os.path.join(space.data, "realdata.so"), "-shared", "-fPIC")
-        lz4_own = measure_lz4(source)
+        lz4_alone = Lz4Alone(source)
         schedule = Schedule(scenarios, chosen, source, conf, space.mnt, say)
         started = time.strftime("%Y-%m-%d %H:%M")
         try:
-            schedule.go()
+            schedule.go(lz4_alone.measure)
         finally:
             # What was measured until then is worth having also when the run is broken off.
-            write_report(conf, schedule, chosen, lz4_own, started)
+            write_report(conf, schedule, chosen, lz4_alone.figures, started)
     return 1 if schedule.failures else 0
 
 
 def write_report(conf, schedule, chosen, lz4_own, started):
     results = Results(schedule.samples)
     box = report.machine()
-    caption = "%d CPUs, %s GiB, Linux %s; %d rounds, %s" % (box["cpus"], box["memory_gib"], box["kernel"], conf.rounds, started)
+    caption = "%d CPUs, %s GiB, Linux %s; %d rounds, %s, %.0f minutes" % (
+        box["cpus"], box["memory_gib"], box["kernel"], conf.rounds, started, (time.monotonic() - schedule.started) / 60)
     print("ztmpfs bench: " + caption)
     for system in chosen:
         print("  %-10s %s" % (system.name, system.what))
     print("\n".join([""] + report.lz4_lines(lz4_own) + [""] + report.tables(results, schedule.failures, schedule.left_out)))
-    print("\n".join(["", "Bars:"] + report.bars_table(results, lz4_own)))
+    print("\n".join(["", "Bars: medians of paired rounds, with the lowest and the highest."] + report.bars_table(results, lz4_own)))
     os.makedirs(conf.out, exist_ok=True)
     path = os.path.join(conf.out, "bench.json")
     report.save_json(path, results, schedule.failures, conf, chosen, lz4_own)
     say("written: " + path)
-    for name, works in (("bench.svg", None), ("bench-overview.svg", OVERVIEW)):
-        path = os.path.join(conf.out, name)
-        if picture.draw(results, path, caption, works):
-            say("written: " + path)
+    drawn = [name for name, works in (("bench", None), ("bench-overview", OVERVIEW))
+             if picture.draw(results, os.path.join(conf.out, name + ".svg"), caption, works)]
+    if picture.draw_bars(all_bars(results, lz4_own), os.path.join(conf.out, "bench-bars.svg"), caption):
+        drawn.append("bench-bars")
+    for name in drawn:
+        say("written: " + os.path.join(conf.out, name + ".svg") + raster(os.path.join(conf.out, name)))
+
+
+def raster(path):
+    """The same as PNG, where there is a program for it."""
+    if not shutil.which("rsvg-convert"):
+        return ""
+    systems.call("rsvg-convert", "-z", "1.5", "-o", path + ".png", path + ".svg")
+    return " and .png"
 
 
 def main(arguments):

@@ -4,6 +4,7 @@ import mmap
 
 from ztbench import fio
 from ztbench.rounds import NotHere, Scenario
+from ztbench.streams import HOT, shell
 
 
 def layout(run):
@@ -21,7 +22,9 @@ def in_order(run):
     path = layout(run)
     words = fio.job(path, "--ioengine=mmap", "--bs=1m", "--rw=read", "--size=%d" % run.settings.size, "--invalidate=0")
     run.measure("read in order, cold", words, nbytes=run.settings.size, inner=fio.seconds)
-    run.measure("read in order, hot", words, nbytes=run.settings.size, inner=fio.seconds)
+    # Mapped anew each time, as a program that starts does.
+    again = shell('for i in $(seq %d); do "$@" || exit; done' % HOT, *words)
+    run.measure("read in order, hot", again, nbytes=HOT * run.settings.size, inner=fio.seconds)
 
 
 def at_random(run):

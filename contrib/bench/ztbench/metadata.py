@@ -12,9 +12,10 @@ def tree(run):
     run.command(["mkdir", top])
     run.measure("untar, with sync", shell('tar -xf "$1" -C "$2" && sync -f "$2"', tar, top), nbytes=run.source.tree_bytes, unit="s")
     held_ratio(run, run.source.tree_bytes)
-    run.cold()
-    run.measure("find, cold", ["find", top, "-type", "f", "-size", "+1000000"])
-    run.measure("find, hot", ["find", top, "-type", "f", "-size", "+1000000"])
+    if run.wanted("find, cold"):
+        run.cold()
+        run.measure("find, cold", ["find", top, "-type", "f", "-size", "+1000000"])
+        run.measure("find, hot", ["find", top, "-type", "f", "-size", "+1000000"])
     run.cold()
     # 1: no line has it, as it should be
     run.measure("grep -r, cold", shell('grep -rF "no line has these words, has it?!" "$1"; [ $? = 1 ]', top))
@@ -44,6 +45,8 @@ def creates(run):
     result = json.loads(text)
     run.note("one file, in a directory of 1,000", result["first_us"], "us")
     run.note("one file, the last 5 %", result["last_us"], "us")
+    if not run.wanted("listing, cold"):
+        return
     run.cold()
     run.measure("listing, cold", shell('ls -f "$1" | wc -l', run.path("many")))
     run.measure("unlink of one file", run.clients("unlinks", run.path("many"), nr), ops=nr, unit="us",

@@ -195,3 +195,30 @@ def draw(results, path, caption, chosen=None):
     with open(path, "w", encoding="utf-8") as f:
         f.write(svg.document(width, max(bottoms)))
     return True
+
+
+BAR_TEXT, BAR_ROOM, BAR_FIGURES = 470, 360, 250
+BAR_MOST = 2.5  # times the bar; what is beyond is cut
+
+
+def draw_bars(bars, path, caption):
+    """Each bar as far as it was reached: the line is where all of them should be, whatever is asked for."""
+    todo = [bar for bar in bars if bar.share() is not None]
+    if not todo:
+        return False
+    svg = Svg()
+    svg.text(GAP, 30, caption, 13)
+    left, bottom = GAP + BAR_TEXT, 62 + ROW * len(todo)
+    for i, bar in enumerate(todo):
+        top = 58 + i * ROW
+        width = min(bar.share(), BAR_MOST) / BAR_MOST * BAR_ROOM
+        svg.text(left - 8, top + 12, fit(bar.work, BAR_TEXT - 8, 11), 11, "end")
+        svg.rect(left, top + 2, width, ROW - 5, "#4c9a4c" if bar.reached() == "yes" else "#c0504d")
+        figures = "%.2f (%.2f to %.2f), %s %.2f" % (bar.measured, bar.low, bar.high, bar.sense, bar.need)
+        svg.text(left + BAR_ROOM + 10, top + 12, figures, 11)
+    at = left + BAR_ROOM / BAR_MOST
+    svg.line(at, 56, at, bottom, "#222", 1.5)
+    svg.text(at, bottom + 14, "the bar", 11, "middle")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(svg.document(left + BAR_ROOM + BAR_FIGURES + GAP, bottom + 28))
+    return True

@@ -8,6 +8,8 @@ from ztbench.rounds import Scenario
 
 
 def requests(run, work, path, direct, jobs, factor, *options):
+    if not run.wanted(work):
+        return
     ops = run.settings.random_ops * factor
     env = {"LD_PRELOAD": run.source.realdata, "ZT_REALDATA": run.source.data} if run.source.realdata else None
     run.measure(work, fio.job(path, "--bs=4k", "--direct=%d" % direct, "--numjobs=%d" % jobs, "--size=%d" % run.settings.size,

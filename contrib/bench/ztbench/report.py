@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from statistics import median
 
 from ztbench.bars import all_bars
 from ztbench.settings import GIB
@@ -38,9 +39,12 @@ def work_table(results, key):
     first = results.summary(key, results.systems(key)[0])
     references = [name for name in REFERENCES if results.summary(key, name)]
     timed = bool(first.cpu)
+    locks = timed and any(results.summary(key, name).lock_ms is not None for name in results.systems(key))
     head = ["system", first.unit, "lowest", "highest"] + ["of " + name for name in references]
     if timed:
         head += ["wall s"] + ["%s %s" % (who, "s/GiB" if first.per_gib else "s") for who in CPU] + ["steal %", "rounds"]
+    if locks:
+        head += ["locks ms", "most for"]
     rows = [head]
     for system in results.systems(key):
         s = results.summary(key, system)
@@ -49,13 +53,16 @@ def work_table(results, key):
         if timed:
             row += [number(s.seconds)] + [number(s.cpu[who]) for who in CPU]
             row += ["%.0f" % s.steal, "%d of %d" % (s.clean, s.rounds)]
+        if locks:
+            row += [number(s.lock_ms), s.lock_most or "-"]
         rows.append(row)
     return table(rows)
 
 
 def tables(results, failures, left_out):
     lines = ["Medians with the lowest and the highest round. \"of NAME\": how many times as good as NAME, round by round (above 1: better).",
-             "CPU seconds as contrib/bench/ztbench/meter.py says; \"rounds\": those without too much steal time, of all.", ""]
+             "CPU seconds as contrib/bench/ztbench/meter.py says; \"rounds\": those without too much steal time, of all; \"locks\": how long",
+             "the daemon's threads waited for locks, all together, and for which kind (ztmpfsctl(8)) most of that.", ""]
     for key in results.keys():
         lines.append("%s / %s: %s" % key)
         lines += ["  " + line for line in work_table(results, key)] + [""]
@@ -66,16 +73,18 @@ def tables(results, failures, left_out):
 
 
 def bars_table(results, lz4_own):
-    rows = [["work", "bar", "measured", "reached", "rounds"]]
+    rows = [["work", "bar", "measured", "lowest", "highest", "reached", "rounds", "ours", "other"]]
     for bar in all_bars(results, lz4_own):
-        rows.append([bar.work, "%s %.2f" % (bar.sense, bar.need), "-" if bar.measured is None else "%.2f" % bar.measured,
-                     bar.reached(), str(bar.rounds)])
+        need = "%s %.2f" % (bar.sense, bar.need) + (" (aim %.2f)" % bar.aim if bar.aim else "")
+        figures = ["-" if value is None else "%.2f" % value for value in (bar.measured, bar.low, bar.high)]
+        sides = ["-" if value is None else "%s %s" % (number(value), bar.unit) for value in (bar.ours, bar.theirs)]
+        rows.append([bar.work, need] + figures + [bar.reached(), str(bar.rounds)] + sides)
     return table(rows)
 
 
 def lz4_lines(lz4_own):
-    return ["lz4 alone on %d KiB: %.2f CPU seconds for each GiB in, %.2f out, ratio %.2f" % ((kib,) + figures)
-            for kib, figures in sorted(lz4_own.items())]
+    return ["lz4 alone on %d KiB: %.2f CPU seconds for each GiB in, %.2f out, ratio %.2f" % (
+        (kib,) + tuple(median(column) for column in zip(*rounds.values()))) for kib, rounds in sorted(lz4_own.items())]
 
 
 def machine():

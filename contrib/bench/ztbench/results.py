@@ -24,6 +24,7 @@ class Sample:
     cpu: dict = field(default_factory=dict)
     series: tuple = None  # name of a curve, and the place on it
     clean: bool = True
+    locks: dict = None  # {kind: (waits, ns)} of the daemon, kinds that were waited for; None: not known
 
     def key(self):
         return self.section, self.scenario, self.work
@@ -44,6 +45,20 @@ class Summary:
     clean: int  # rounds that count
     rounds: int
     series: tuple = None
+    lock_ms: float = None  # median of the time that the daemon's threads waited for locks; None: not known
+    lock_most: str = ""  # the kind that most of it was spent on
+
+
+def lock_summary(samples):
+    """Median ms of all kinds together, and the kind with the largest sum."""
+    if all(s.locks is None for s in samples):
+        return None, ""
+    sums = {}
+    for s in samples:
+        for kind, (_, ns) in (s.locks or {}).items():
+            sums[kind] = sums.get(kind, 0) + ns
+    total = median(sum(ns for _, ns in (s.locks or {}).values()) for s in samples)
+    return total / 1e6, max(sums, key=sums.get) if sums else ""
 
 
 class Results:
@@ -72,16 +87,21 @@ class Results:
         values = [s.value for s in samples]
         gib = samples[0].nbytes / (1 << 30)
         cpu = {who: median(s.cpu.get(who, 0.0) for s in samples) / (gib or 1.0) for who in samples[0].cpu}
+        lock_ms, lock_most = lock_summary(samples)
         return Summary(unit=samples[0].unit, median=median(values), low=min(values), high=max(values),
                        seconds=median(s.seconds for s in samples), cpu=cpu, per_gib=gib > 0,
                        steal=max(s.steal for s in samples), clean=sum(s.clean for s in samples),
-                       rounds=len(self.by_key[key][system]), series=samples[0].series)
+                       rounds=len(self.by_key[key][system]), series=samples[0].series, lock_ms=lock_ms, lock_most=lock_most)
 
-    def ratio(self, key, system, other, other_key=None):
-        """Median over rounds of value by value; rounds without a partner are left out. None: nothing to compare."""
+    def ratios(self, key, system, other, other_key=None):
+        """Value by value for each round; rounds without a partner are left out."""
         ours = {s.round: s.value for s in self.counting(key, system)}
         theirs = {s.round: s.value for s in self.counting(other_key or key, other)}
-        ratios = [ours[nr] / theirs[nr] for nr in ours if theirs.get(nr)]
+        return [ours[nr] / theirs[nr] for nr in ours if theirs.get(nr)]
+
+    def ratio(self, key, system, other, other_key=None):
+        """Median of ratios(). None: nothing to compare."""
+        ratios = self.ratios(key, system, other, other_key)
         return median(ratios) if ratios else None
 
     def speed(self, key, system, other):

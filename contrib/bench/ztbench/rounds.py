@@ -4,7 +4,6 @@
 Every scenario starts on a fresh mount. A round in which the hypervisor took more than STEAL per cent of the time from any of
 its works is repeated, ATTEMPTS times at most; of each work the attempt with the least steal is kept.
 """
-import json
 import os
 import subprocess
 import sys
@@ -33,7 +32,7 @@ class Scenario:
         self.needs = needs
         self.room = room
         self.inodes = inodes
-        self.only = only  # names of systems; None: all
+        self.only = only  # names of systems, or {name: works that are wanted}; None: all
 
 
 class Run:
@@ -47,6 +46,11 @@ class Run:
         self.settings = settings
         self.round = nr
         self.samples = []
+        self.works = scenario.only.get(system.name) if scenario and isinstance(scenario.only, dict) else None
+
+    def wanted(self, work):
+        """False for what may be left out, because only others are asked for."""
+        return self.works is None or work in self.works
 
     def path(self, *names):
         return os.path.join(self.mnt, *names)
@@ -91,13 +95,16 @@ class Run:
         what the first command printed to the seconds that count, where starting it would distort them; series: a
         curve and the place on it, for cost against size.
         """
+        before = self.system.lock_waits()
         with Meter(self.system.pid) as meter:
             text = self.command(*commands, env=env)
+        after = self.system.lock_waits()
         seconds = inner(text) if inner else meter.seconds
         unit = unit or ("MB/s" if nbytes else "1/s" if ops else "s")
         value = {"MB/s": nbytes / 1e6, "1/s": ops}[unit] / max(seconds, 1e-9) if unit in ("MB/s", "1/s") else \
             1e6 * seconds / max(1, ops) if unit == "us" else seconds
         self.keep(work, value, unit, meter, nbytes, series, seconds)
+        self.samples[-1].locks = lock_difference(before, after)
         return text
 
     def note(self, work, value, unit, series=None):
@@ -115,9 +122,12 @@ class Run:
         return [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients.py")] + [str(w) for w in words]
 
 
-def inner_seconds(text):
-    """What clients.py prints."""
-    return json.loads(text)["seconds"]
+def lock_difference(before, after):
+    """{kind: (waits, ns)} of what lies between, or None."""
+    if not before or not after:
+        return None
+    return {kind: (after[kind][0] - before[kind][0], after[kind][1] - before[kind][1])
+            for kind in after if after[kind][0] > before[kind][0]}
 
 
 class Schedule:
@@ -133,18 +143,34 @@ class Schedule:
         self.samples = []
         self.failures = {}  # (section, scenario, system): why
         self.left_out = {}  # the same for what cannot be
+        self.started = time.monotonic()
 
-    def go(self):
+    def go(self, each_round=None):
+        """All scenarios once, and again: what is broken off has fewer rounds of everything. each_round: called with its number."""
+        runnable = []
         for scenario in self.scenarios:
             reason = systems.lacks(*scenario.needs)
             if reason:
                 self.say("%s / %s: left out, %s" % (scenario.section, scenario.name, reason))
-                continue
-            for nr in range(self.settings.rounds):
-                for system in self.systems:
+            else:
+                runnable.append(scenario)
+        self.started = time.monotonic()
+        for nr in range(self.settings.rounds):
+            if self.late(1.0):
+                self.say("round %d and later ones are left out: MINUTES=%d are over" % (nr + 1, self.settings.minutes))
+                break
+            if each_round:
+                each_round(nr)
+            for scenario in runnable:
+                # The first one of a round is not always the same.
+                for system in self.systems if nr % 2 == 0 else self.systems[::-1]:
                     key = (scenario.section, scenario.name, system.name)
                     if key not in self.failures and key not in self.left_out and (scenario.only is None or system.name in scenario.only):
                         self.one(scenario, system, nr, key)
+
+    def late(self, part):
+        """Whether so much of the time for the whole run is over."""
+        return 0 < part * self.settings.minutes * 60 <= time.monotonic() - self.started
 
     def one(self, scenario, system, nr, key):
         """One round, repeated while its time was stolen."""
@@ -165,7 +191,7 @@ class Schedule:
                 ", %.0f %% stolen" % worst if worst > self.settings.steal else "", ": " + failure if failure else ""))
             if failure:
                 self.failures[key] = failure
-            if failure or all(s.steal <= self.settings.steal for s in best.values()):
+            if failure or all(s.steal <= self.settings.steal for s in best.values()) or self.late(0.75):
                 break
         for sample in best.values():
             sample.clean = sample.steal <= self.settings.steal

@@ -18,17 +18,21 @@ NUMBERS = {
     "CLIENT_OPS": (20000, 400, "files that all clients together work on"),
     "STEAL": (5, 5, "per cent of stolen time above which a round is repeated"),
     "ATTEMPTS": (3, 2, "how often one round is tried"),
+    "MINUTES": (0, 0, "when they are over no round begins, after three quarters none is repeated; 0: no limit, but 40 for bars"),
     "ROOM": (0, 0, "bytes of the disks of zram and btrfs at least (0: four times SIZE)"),
 }
 
 TEXTS = {
-    "BENCH": "sections, separated by blanks (default: all); bars: only what the last table needs",
+    "BENCH": "sections, separated by blanks; bars (default): only what the table of bars needs; full: all sections",
     "SYSTEMS": "systems, separated by blanks (default: all that this machine can)",
     "QUICK": "1 for the quick profile: small sizes, to see that everything runs",
     "BUILD": "the build folder with ztmpfs and ztmpfsctl (default: .)",
-    "OUT": "where bench.json, bench.svg and bench-overview.svg go (default: BUILD)",
+    "OUT": "where bench.json and the pictures go (default: BUILD)",
     "WORK": "where source data and mount points are (default: a folder in ${TMPDIR:-/tmp}; root mounts a tmpfs there)",
 }
+
+
+BARS_MINUTES = 40  # MINUTES of the bars' run, unless it says otherwise
 
 
 class UsageError(Exception):
@@ -52,12 +56,14 @@ class Settings:
                 value = size(text) if text else (quick if self.quick else full)
             except ValueError:
                 raise UsageError("%s=%s: a number was expected, with k, m or g where bytes are meant" % (name, text)) from None
-            if value < 0 or (value == 0 and name not in ("ROOM", "STEAL")):
+            if value < 0 or (value == 0 and name not in ("ROOM", "STEAL", "MINUTES")):
                 raise UsageError("%s=%s: must be larger" % (name, text))
             setattr(self, name.lower(), value)
         self.size = max(MIB, self.size // MIB * MIB)
         self.room = max(self.room, 4 * self.size, 512 * MIB)
-        self.sections = environ.get("BENCH", "").split()
+        self.sections = environ.get("BENCH", "").split() or ["bars"]
+        if self.sections == ["bars"] and not environ.get("MINUTES"):
+            self.minutes = BARS_MINUTES
         self.systems = environ.get("SYSTEMS", "").split()
         self.build = os.path.abspath(environ.get("BUILD") or ".")
         self.out = os.path.abspath(environ.get("OUT") or self.build)

@@ -74,6 +74,10 @@ class System:
         """Bytes of memory held, metadata included."""
         raise NotImplementedError
 
+    def lock_waits(self):
+        """{kind: (waits, ns)} since it was started, or None."""
+        return None
+
 
 def unmount(mnt):
     """Unmount now, or at least out of sight."""
@@ -131,9 +135,16 @@ class Ztmpfs(System):
         if status:
             raise Trouble("%s ended with %d" % (self.what, status))
 
+    def stat(self):
+        return json.loads(call(os.path.join(self.build, "ztmpfsctl"), "stat", "--json", self.mnt))
+
     def held(self):
-        stat = json.loads(call(os.path.join(self.build, "ztmpfsctl"), "stat", "--json", self.mnt))
+        stat = self.stat()
         return stat["mem_used_total"] + stat["heap_used"]
+
+    def lock_waits(self):
+        stat = self.stat()
+        return {kind: (waits, stat["lock_wait_ns"][kind]) for kind, waits in stat["lock_waits"].items()}
 
 
 class Tmpfs(System):

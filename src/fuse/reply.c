@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "fuse/proto.h"
-
 #include "fs/fileattr.h"
+#include "fuse/proto.h"
+#include "fuse/request.h"
 
 void reply_error(fuse_req_t req, int error)
 {
@@ -125,6 +125,7 @@ void reply_write(fuse_req_t req, int error, size_t done)
 
 void notify_listing(fuse_req_t req, fuse_ino_t ino)
 {
+	ztfuse_req_may_wait(req); /* for the directory's pages */
 	(void)fuse_lowlevel_notify_inval_inode(req_front(req)->se, ino, 0, 0);
 }
 

@@ -37,6 +37,12 @@ bool ztfuse_req_is_tmpfile(fuse_req_t req);
 bool ztfuse_req_is_statx(fuse_req_t req);
 
 /**
+ * ztfuse_req_may_wait() - what follows takes long, or waits for the kernel
+ * From here on another thread reads requests, if there is one. May be called more than once.
+ */
+void ztfuse_req_may_wait(fuse_req_t req);
+
+/**
  * ztfuse_reply_room() - room for @size bytes of data in the reply, page-aligned; ZTFUSE_IO_MAX at
  * most
  * Nothing of the request is read any more. A reply from there is not copied on its way.

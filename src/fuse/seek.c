@@ -175,6 +175,7 @@ static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
 		return;
 	}
 	if (atomic_fetch_sub(&seeker->nr_may_wait, 1) > 0) {
+		ztfuse_req_may_wait(wait->req);
 		seek_serve(wait);
 	} else {
 		answer->error = -EAGAIN;

@@ -5,64 +5,30 @@
  * What libfuse takes for a request's number is the place of our own request in the table: so a
  * reply, from whatever thread, finds its channel and the kernel's number without a search.
  *
- * Locks: transport.lock guards the list of spare requests, the end, and the workers' life; innermost,
- * nothing is called under it but madvise(2) and pthread_kill(3). Requests themselves have one owner
- * at a time and need no lock.
- *
- * A thread that waits in read(2) is woken by a signal that does nothing: at the end, and to give
- * back a large buffer. A signal that comes just before read(2) is lost, so it is sent again until
- * it has had its effect. It is only ever sent to threads that were seen waiting.
+ * Locks: transport.lock guards the list of spare requests, the end, and what worker.c says;
+ * innermost. Requests themselves have one owner at a time and need no lock.
  */
 #include "fuse/transport.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fuse/transport_i.h"
 #include "fuse/uring.h"
+#include "fuse/worker.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
 
-#define WAKE_SIGNAL   SIGUSR1
-#define WAKE_AGAIN_NS 20000000L
-
 /* What stays with a request when its buffer is trimmed: names, attributes, small writes. */
 #define BUFFER_KEEP ((size_t)64 * KIB)
 
-enum worker_state {
-	WORKER_BUSY, /* or not there */
-	WORKER_READING,
-};
-
-struct worker {
-	struct transport *transport;
-	struct ztfuse_held
-		*req; /* what it reads into next; changed by itself, under transport.lock */
-	int fd;
-	pthread_t thread;
-	bool done; /* it serves no more, guarded by transport.lock */
-	/*
-	 * Stored before the worker looks at transport.stop, which is stored before others look
-	 * here (sequentially consistent both): a worker that was not seen waiting sees the end.
-	 */
-	_Atomic enum worker_state state;
-	atomic_bool trim; /* it shall trim its buffer when it wakes; relaxed, asked for again */
-	_Atomic unsigned served; /* relaxed: tells transport_trim() who has been idle */
-	unsigned served_before; /* at the last trim; transport_trim()'s own */
-};
-
-/* The request whose handler runs in this thread, and its worker; NULL: none of ours. */
+/* The request whose handler runs in this thread; NULL: none of ours. */
 static _Thread_local struct ztfuse_held *current;
-static _Thread_local struct worker *current_worker;
 
 /* Handlers ---------------------------------------------------------------- */
 
@@ -78,6 +44,12 @@ enum fs_setid ztfuse_req_setid(fuse_req_t req)
 	    (current->shim.opcode != FUSE_WRITE && current->shim.opcode != FUSE_SETATTR))
 		return FS_SETID_BY_UID;
 	return ztfuse_req_kill_suidgid(req) ? FS_SETID_KILL : FS_SETID_KEEP;
+}
+
+void ztfuse_req_may_wait(fuse_req_t req)
+{
+	(void)req;
+	worker_may_wait();
 }
 
 bool ztfuse_req_is_tmpfile(fuse_req_t req)
@@ -117,20 +89,6 @@ void transport_spare_put(struct ztfuse_held *req)
 	mutex_unlock(&t->lock);
 }
 
-static bool worker_hold(struct worker *w)
-{
-	struct transport *t = w->transport;
-	struct ztfuse_held *instead = transport_spare_get(t);
-
-	if (!instead)
-		return false;
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	w->req->held = true;
-	w->req = instead;
-	mutex_unlock(&t->lock);
-	return true;
-}
-
 struct ztfuse_held *ztfuse_hold(fuse_req_t req)
 {
 	struct ztfuse_held *held = current;
@@ -138,7 +96,7 @@ struct ztfuse_held *ztfuse_hold(fuse_req_t req)
 	(void)req;
 	if (!held)
 		return NULL;
-	if (held->ring ? !uring_hold(held) : !current_worker || !worker_hold(current_worker))
+	if (held->ring ? !uring_hold(held) : !worker_hold(held->transport))
 		return NULL;
 	current = NULL;
 	return held;
@@ -205,7 +163,7 @@ static ssize_t hook_read(int fd, void *buf, size_t size, void *userdata)
 {
 	struct ztfuse *front = userdata;
 	struct transport *t = front->transport;
-	struct ztfuse_held *req = t->workers[0].req;
+	struct ztfuse_held *req = worker_first_request(t);
 	ssize_t len = t->params.read(fd, buf, size, userdata);
 
 	if (len <= 0)
@@ -219,11 +177,6 @@ static ssize_t hook_read(int fd, void *buf, size_t size, void *userdata)
 }
 
 /* Receiving --------------------------------------------------------------- */
-
-static void *request_buf(const struct ztfuse_held *req)
-{
-	return req->map + BUFFER_LEAD;
-}
 
 void request_touched(struct ztfuse_held *req, size_t len)
 {
@@ -239,13 +192,12 @@ bool request_is_large(struct ztfuse_held *req)
 void request_trim(struct ztfuse_held *req)
 {
 	/* Fails for a wrong range only. */
-	(void)madvise(req->map + BUFFER_KEEP,
-		      BUFFER_SIZE(req->transport->front) - BUFFER_KEEP, MADV_DONTNEED);
+	(void)madvise(req->map + BUFFER_KEEP, BUFFER_SIZE(req->transport->front) - BUFFER_KEEP,
+		      MADV_DONTNEED);
 	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
 }
 
-/* One request into @req. Return: its length, 0 at the end of the connection, -errno. */
-static ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
+ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
 {
 	ssize_t len = t->params.read(fd, request_buf(req), BUFFER_ROOM(t->front), t->front);
 
@@ -256,8 +208,8 @@ static ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int
 	return len;
 }
 
-/* Whether reading failed for a reason that passes: a signal, or a request withdrawn meanwhile. */
-static bool passes(ssize_t error)
+/* A signal, or a request withdrawn meanwhile. */
+bool request_passes(ssize_t error)
 {
 	return error == -EINTR || error == -EAGAIN || error == -ENOENT;
 }
@@ -276,14 +228,14 @@ void request_serve(struct transport *t, struct ztfuse_held *req, void *msg, size
 
 int transport_serve_init(struct transport *t)
 {
-	struct ztfuse_held *req = t->workers[0].req;
+	struct ztfuse_held *req = worker_first_request(t);
 	const int fd = fuse_session_fd(t->se);
 	ssize_t len = 1;
 
 	while (len > 0 && !t->front->initialised && !fuse_session_exited(t->se)) {
 		do
 			len = request_receive(t, req, fd);
-		while (passes(len));
+		while (request_passes(len));
 		if (len > 0)
 			request_serve(t, req, request_buf(req), (size_t)len);
 	}
@@ -292,31 +244,7 @@ int transport_serve_init(struct transport *t)
 	return len < 0 ? (int)len : -EPROTO;
 }
 
-/* Workers ----------------------------------------------------------------- */
-
-/* One request from the kernel to its reply. Return: false when there are no more. */
-static bool worker_step(struct worker *w, int *out_error)
-{
-	struct transport *t = w->transport;
-	ssize_t len = 0;
-
-	atomic_store(&w->state, WORKER_READING);
-	if (!atomic_load(&t->stop))
-		len = request_receive(t, w->req, w->fd);
-	atomic_store_explicit(&w->state, WORKER_BUSY, memory_order_relaxed);
-	if (len > 0) {
-		request_serve(t, w->req, request_buf(w->req), (size_t)len);
-		atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
-		return true;
-	}
-	if (passes(len)) {
-		if (atomic_exchange_explicit(&w->trim, false, memory_order_relaxed))
-			request_trim(w->req);
-		return true;
-	}
-	*out_error = (int)len;
-	return false;
-}
+/* Life -------------------------------------------------------------------- */
 
 void transport_ended(struct transport *t, int error)
 {
@@ -326,145 +254,6 @@ void transport_ended(struct transport *t, int error)
 	t->ended = true;
 	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
 	mutex_unlock(&t->lock);
-}
-
-static void *worker_thread(void *arg)
-{
-	struct worker *w = arg;
-	struct transport *t = w->transport;
-	int error = 0;
-
-	current_worker = w;
-	while (worker_step(w, &error))
-		;
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	w->done = true;
-	mutex_unlock(&t->lock);
-	transport_ended(t, error);
-	return NULL;
-}
-
-static int clone_channel(int master)
-{
-	uint32_t number = (uint32_t)master;
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	int error;
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, FUSE_DEV_IOC_CLONE, &number) == 0)
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
-}
-
-/* A worker without a channel of its own shares the session's. */
-static void worker_open(struct worker *w, int master)
-{
-	int fd = w->transport->params.clone_fd ? clone_channel(master) : master;
-
-	if (fd < 0)
-		zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
-	w->fd = fd >= 0 ? fd : master;
-}
-
-static void worker_close(struct worker *w, int master)
-{
-	if (w->fd != master)
-		close(w->fd);
-}
-
-static int worker_start(struct worker *w, unsigned nr)
-{
-	const int master = fuse_session_fd(w->transport->se);
-	char name[16];
-	int error;
-
-	w->done = false;
-	atomic_store(&w->state, WORKER_BUSY);
-	worker_open(w, master);
-	error = zt_fault_hit() ? -EAGAIN : -pthread_create(&w->thread, NULL, worker_thread, w);
-	if (error) {
-		worker_close(w, master);
-		return error;
-	}
-	(void)snprintf(name, sizeof(name), "zt-fuse/%u", nr % 10000);
-	(void)pthread_setname_np(w->thread, name); /* for people only */
-	return 0;
-}
-
-static void wait_a_while(struct transport *t)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += WAKE_AGAIN_NS;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
-	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
-}
-
-/* With transport.lock held. */
-static void worker_wake(struct worker *w)
-{
-	if (!w->done && atomic_load(&w->state) == WORKER_READING)
-		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
-}
-
-static void worker_join(struct worker *w)
-{
-	struct transport *t = w->transport;
-
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	while (!w->done) {
-		worker_wake(w);
-		wait_a_while(t);
-	}
-	mutex_unlock(&t->lock);
-	zt_lock_check(pthread_join(w->thread, NULL));
-	worker_close(w, fuse_session_fd(t->se));
-}
-
-static int start_workers(struct transport *t, unsigned wanted)
-{
-	unsigned nr = 0;
-	int error = 0;
-
-	while (nr < wanted && !error) {
-		error = worker_start(&t->workers[nr], nr);
-		if (!error)
-			nr++;
-	}
-	if (nr == 0)
-		return error;
-	if (error)
-		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr, wanted,
-		       strerror(-error));
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	t->nr_workers = nr;
-	mutex_unlock(&t->lock);
-	atomic_store(&t->front->seeker.nr_may_wait, (int)nr - 1);
-	return 0;
-}
-
-static void do_nothing(int sig)
-{
-	(void)sig;
-}
-
-static void prepare_signal(void)
-{
-	struct sigaction wake = { .sa_handler = do_nothing };
-	sigset_t set;
-
-	/* These fail only for signals that do not exist. */
-	sigemptyset(&set);
-	sigaddset(&set, WAKE_SIGNAL);
-	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
 }
 
 static bool uring_agreed(const struct transport *t)
@@ -490,45 +279,39 @@ static int start_serving(struct transport *t)
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->uring = uring;
 	mutex_unlock(&t->lock);
-	return start_workers(t, uring ? 1 : t->params.nr_threads);
+	error = workers_start(t, uring ? 1 : t->params.nr_threads);
+	if (!error)
+		atomic_store(&t->front->seeker.nr_may_wait, (int)t->nr_workers - 1);
+	return error;
 }
 
-static void stop_serving(struct transport *t, unsigned nr_workers)
+static void stop_serving(struct transport *t)
 {
 	struct uring *uring;
 
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	uring = t->uring;
-	t->uring = NULL; /* from here on transport_trim() leaves them alone */
-	t->nr_workers = 0;
+	t->uring = NULL; /* from here on transport_trim() leaves it alone */
 	mutex_unlock(&t->lock);
 	atomic_store(&t->stop, true);
 	fuse_session_exit(t->se);
 	if (uring)
 		uring_stop(uring);
-	for (unsigned i = 0; i < nr_workers; i++)
-		worker_join(&t->workers[i]);
+	workers_join(t);
 	t->stopped_uring = uring;
 }
 
 int transport_run(struct transport *t)
 {
-	unsigned nr;
-	int error;
+	int error = start_serving(t);
 
-	prepare_signal();
-	error = start_serving(t);
-	if (error) {
-		stop_serving(t, 0);
-		return error;
+	if (!error) {
+		workers_watch(t);
+		mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+		error = t->error;
+		mutex_unlock(&t->lock);
 	}
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	while (!t->ended)
-		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
-	error = t->error;
-	nr = t->nr_workers;
-	mutex_unlock(&t->lock);
-	stop_serving(t, nr);
+	stop_serving(t);
 	return error;
 }
 
@@ -542,23 +325,10 @@ void transport_stop(struct transport *t)
 
 /* Memory ------------------------------------------------------------------ */
 
-static void trim_worker(struct worker *w)
-{
-	const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
-	const bool idle = served == w->served_before;
-
-	w->served_before = served;
-	if (!idle || !request_is_large(w->req))
-		return;
-	atomic_store_explicit(&w->trim, true, memory_order_relaxed);
-	worker_wake(w);
-}
-
 void transport_trim(struct transport *t)
 {
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	for (unsigned i = 0; i < t->nr_workers; i++)
-		trim_worker(&t->workers[i]);
+	workers_trim(t);
 	if (t->uring)
 		uring_trim(t->uring);
 	for (struct ztfuse_held *req = t->spare; req; req = req->next) {
@@ -582,7 +352,7 @@ static int make_requests(struct transport *t)
 		if (!req->map)
 			return -ENOMEM;
 		if (i < t->params.nr_threads) {
-			t->workers[i].req = req;
+			worker_give_request(t, i, req);
 		} else {
 			req->next = t->spare;
 			t->spare = req;
@@ -609,6 +379,16 @@ static unsigned nr_ring_requests(const struct transport *t)
 	return uring_nr_rings(t->params.nr_threads);
 }
 
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	zt_lock_check(pthread_condattr_init(&attr));
+	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	zt_lock_check(pthread_cond_init(cond, &attr));
+	zt_lock_check(pthread_condattr_destroy(&attr));
+}
+
 int transport_create(struct ztfuse *front, const struct transport_params *params,
 		     struct transport **out_transport)
 {
@@ -626,17 +406,14 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 	if (front->cache == ZTFUSE_CACHE_NEVER)
 		t->terms.wanted |= PROTO_DIRECT_IO_ALLOW_MMAP;
 	mutex_init(&t->lock);
-	zt_lock_check(pthread_cond_init(&t->ended_cond, NULL));
+	cond_init(&t->ended_cond);
 	if (params->uring != TRANSPORT_URING_OFF)
 		ask_for_uring(t);
 	t->nr_reqs = params->nr_threads + params->nr_spare + nr_ring_requests(t);
-	t->workers = zt_zalloc(params->nr_threads * sizeof(*t->workers));
-	if (!t->workers || make_requests(t) != 0) {
+	if (workers_create(t) != 0 || make_requests(t) != 0) {
 		transport_destroy(t);
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < params->nr_threads; i++)
-		t->workers[i].transport = t;
 	*out_transport = t;
 	return 0;
 }
@@ -677,7 +454,7 @@ void transport_destroy(struct transport *t)
 			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));
 	t->front->transport = NULL;
 	zt_free(t->reqs);
-	zt_free(t->workers);
+	workers_destroy(t);
 	(void)pthread_cond_destroy(&t->ended_cond);
 	mutex_exit(&t->lock);
 	zt_free(t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * transport_i.h - the transport's inside, for its two ways: the kernel's channel (transport.c) and
+ * transport_i.h - the transport's inside, for its two ways: the kernel's channel (worker.c) and
  * rings (uring.c).
  */
 #ifndef ZT_FUSE_TRANSPORT_I_H
@@ -57,18 +57,31 @@ struct transport {
 	struct shim_terms terms;
 	struct ztfuse_held *reqs; /* nr_reqs, the table of libfuse's request numbers less 1 */
 	unsigned nr_reqs;
+	/* Worker.c's: */
 	struct worker *workers; /* params.nr_threads */
 	unsigned nr_workers; /* that run; guarded by lock */
+	unsigned nr_on_duty; /* that read, or will soon; guarded by lock */
+	_Atomic unsigned nr_wanted; /* on duty; changed under lock, a relaxed load is a hint */
+	unsigned most_wanted; /* on duty at most; constant */
+	struct worker *parked; /* without duty, last come first; guarded by lock */
+	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
+	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */
 	struct uring *uring; /* NULL: none; changed under lock */
 	struct uring *stopped_uring; /* for late replies until the end */
 	int uring_error; /* why rings cannot be had here, or 0 */
 	atomic_bool stop;
 	pthread_mutex_t lock;
-	pthread_cond_t ended_cond;
+	pthread_cond_t ended_cond; /* by CLOCK_MONOTONIC */
 	bool ended; /* guarded by lock */
 	int error; /* why; guarded by lock */
 	struct ztfuse_held *spare; /* guarded by lock */
 };
+
+/** request_receive() - one request into @req. Return: its length, 0 at the end, -errno */
+ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd);
+
+/** request_passes() - whether receiving failed for a reason that passes */
+bool request_passes(ssize_t error);
 
 /** request_serve() - hand a received request of @len bytes at @buf to libfuse; in a thread of ours */
 void request_serve(struct transport *t, struct ztfuse_held *req, void *buf, size_t len);
@@ -86,6 +99,12 @@ void transport_spare_put(struct ztfuse_held *req);
 
 /** transport_ended() - no more requests come; @error is kept when it is the first */
 void transport_ended(struct transport *t, int error);
+
+/* Where a request from the channel begins. */
+static inline void *request_buf(const struct ztfuse_held *req)
+{
+	return req->map + BUFFER_LEAD;
+}
 
 static inline void *request_payload(const struct ztfuse_held *req)
 {

@@ -394,11 +394,11 @@ START_TEST(test_swap_implies_what_it_needs_wherever_it_stands)
 		options_free(&o);
 	}
 	/* What is asked for all the same is done. */
-	good("swap,recompress=zstd:3,accel=on,mem_limit=100m", &o);
+	good("swap,recompress=zstd:3,accel=on,mem_limit=200m", &o);
 	ck_assert_str_eq(o.super.recompress, "zstd");
 	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_ON);
 	ck_assert_uint_gt(o.super.accel_params.depth, 0);
-	ck_assert_uint_eq(o.super.mem_limit, 100 * MIB);
+	ck_assert_uint_eq(o.super.mem_limit, 200 * MIB);
 	options_free(&o);
 	good("", &o);
 	ck_assert(!o.swap);

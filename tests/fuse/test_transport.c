@@ -9,15 +9,18 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "fuse/request.h"
-#include "fuse/transport.h"
+#include "fuse/transport_i.h"
 #include "tests/fuse/fixture.h"
 #include "util/alloc.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 #define NR_THREADS 4u
@@ -74,12 +77,71 @@ static void test_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t s
 		(void)fuse_reply_write(req, size);
 }
 
+/* Who answers short requests, in how many threads, and how long one takes. */
+static pthread_mutex_t short_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_t short_threads[8]; /* guarded by short_lock, as the rest */
+static unsigned nr_short_threads;
+static atomic_uint short_rounds; /* no lock: a number */
+
+static void note_thread(void)
+{
+	unsigned i = 0;
+
+	pthread_mutex_lock(&short_lock);
+	while (i < nr_short_threads && !pthread_equal(short_threads[i], pthread_self()))
+		i++;
+	if (i == nr_short_threads && i < ARRAY_SIZE(short_threads))
+		short_threads[nr_short_threads++] = pthread_self();
+	pthread_mutex_unlock(&short_lock);
+}
+
 static void test_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	const struct statvfs st = { .f_bsize = 4096 };
+	struct statvfs st = { .f_bsize = 4096 };
 
 	(void)ino;
+	note_thread();
+	for (unsigned i = 0, nr = short_rounds; i < nr; i++)
+		st.f_blocks += hash_of(&st, sizeof(st));
 	(void)fuse_reply_statfs(req, &st);
+}
+
+/* Handlers that wait until the test opens the gate. */
+static sem_t gate;
+
+static void wait_at_gate(fuse_req_t req)
+{
+	while (sem_wait(&gate) != 0)
+		; /* EINTR */
+	(void)fuse_reply_err(req, 0);
+}
+
+/* Nothing says that it takes long. */
+static void test_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent;
+	(void)name;
+	wait_at_gate(req);
+}
+
+static void test_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent;
+	(void)name;
+	ztfuse_req_may_wait(req);
+	ztfuse_req_may_wait(req);
+	wait_at_gate(req);
+}
+
+static void test_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+			   struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)mode;
+	(void)off;
+	(void)len;
+	(void)fi;
+	wait_at_gate(req);
 }
 
 static void test_init(void *userdata, struct fuse_conn_info *conn)
@@ -95,6 +157,9 @@ static const struct fuse_lowlevel_ops test_ops = {
 	.init = test_init,
 	.write = test_write,
 	.statfs = test_statfs,
+	.rmdir = test_rmdir,
+	.unlink = test_unlink,
+	.fallocate = test_fallocate,
 };
 
 static void send_message(uint32_t opcode, uint64_t unique, const void *fixed, size_t fixed_len,
@@ -167,6 +232,9 @@ static void open_channel(unsigned nr_threads)
 
 	fixture_make(ZTFUSE_CACHE_WRITEBACK);
 	nr_writes = nr_answered_now = 0;
+	nr_short_threads = 0;
+	short_rounds = 0;
+	ck_assert_int_eq(sem_init(&gate, 0, 0), 0);
 	(void)snprintf(max_read, sizeof(max_read), "-omax_read=%u", ZTFUSE_IO_MAX);
 	ck_assert_int_eq(fuse_opt_add_arg(&args, "test"), 0);
 	ck_assert_int_eq(fuse_opt_add_arg(&args, max_read), 0);
@@ -346,6 +414,144 @@ START_TEST(test_idle_buffers_give_their_memory_back)
 }
 END_TEST
 
+/* Who reads ----------------------------------------------------------------- */
+
+static void ask_shortly(uint64_t unique)
+{
+	send_message(FUSE_STATFS, unique, NULL, 0, NULL, 0);
+	ck_assert_uint_eq(receive_answer(), unique);
+}
+
+START_TEST(test_short_requests_are_served_by_one_thread)
+{
+	start(NR_THREADS);
+	for (unsigned i = 0; i < 2000; i++)
+		ask_shortly(i + 2);
+	/*
+	 * More, when the machine let a thread wait so long that it seemed busy or stuck; in turn
+	 * they would be all.
+	 */
+	ck_assert_uint_lt(nr_short_threads, NR_THREADS);
+	stop(0);
+}
+END_TEST
+
+/* All but one thread wait inside handlers; whatever is short is answered, and the rest later. */
+static unsigned block_all_but_one(uint32_t opcode, const void *fixed, size_t fixed_len,
+				  const char *name)
+{
+	unsigned nr_surprises;
+
+	start(NR_THREADS);
+	for (unsigned i = 0; i < NR_THREADS - 1; i++) {
+		send_message(opcode, 10 + i, fixed, fixed_len, name, strlen(name) + 1);
+		ask_shortly(100 + i);
+	}
+	mutex_lock(&transport->lock);
+	nr_surprises = transport->nr_surprises;
+	mutex_unlock(&transport->lock);
+	for (unsigned i = 0; i < NR_THREADS - 1; i++)
+		ck_assert_int_eq(sem_post(&gate), 0);
+	for (unsigned i = 0; i < NR_THREADS - 1; i++)
+		ck_assert_uint_lt(receive_answer(), 100);
+	for (unsigned i = 0; i < 10; i++)
+		ask_shortly(200 + i);
+	stop(0);
+	return nr_surprises;
+}
+
+START_TEST(test_long_requests_leave_a_reader)
+{
+	const struct fuse_fallocate_in in = { .length = 1 };
+
+	/* Some, where a thread was kept from running for long; not all. */
+	ck_assert_uint_lt(block_all_but_one(FUSE_FALLOCATE, &in, sizeof(in), ""), NR_THREADS - 1);
+}
+END_TEST
+
+START_TEST(test_who_may_wait_leaves_a_reader)
+{
+	ck_assert_uint_lt(block_all_but_one(FUSE_UNLINK, NULL, 0, "name"), NR_THREADS - 1);
+}
+END_TEST
+
+START_TEST(test_who_waits_by_surprise_is_replaced)
+{
+	ck_assert_uint_ge(block_all_but_one(FUSE_RMDIR, NULL, 0, "name"), NR_THREADS - 1);
+}
+END_TEST
+
+/* The watch sleeps by now; it is woken for who gets stuck. */
+START_TEST(test_surprise_after_a_quiet_time_is_noticed)
+{
+	start(2);
+	ask_shortly(2);
+	for (unsigned i = 0; i < 2; i++) {
+		while (!atomic_load(&transport->watch_sleeps))
+			(void)sched_yield();
+		send_message(FUSE_RMDIR, 10, NULL, 0, "name", 5);
+		ask_shortly(3);
+		ck_assert_int_eq(sem_post(&gate), 0);
+		ck_assert_uint_eq(receive_answer(), 10);
+	}
+	stop(0);
+}
+END_TEST
+
+/*
+ * Four requests are always there, and each takes some time: one thread is not enough. Later they
+ * come one by one.
+ */
+START_TEST(test_as_many_threads_read_as_requests_need)
+{
+	uint64_t unique = 2;
+
+	if (get_nprocs() < 2)
+		return;
+	start(NR_THREADS);
+	short_rounds = 500;
+	for (unsigned i = 0; i < 4; i++)
+		send_message(FUSE_STATFS, unique++, NULL, 0, NULL, 0);
+	while (atomic_load(&transport->nr_wanted) == 1) {
+		(void)receive_answer();
+		send_message(FUSE_STATFS, unique++, NULL, 0, NULL, 0);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		(void)receive_answer();
+	short_rounds = 0;
+	while (atomic_load(&transport->nr_wanted) > 1)
+		ask_shortly(unique++);
+	stop(0);
+}
+END_TEST
+
+/* Long and short ones in any order, held ones among them. */
+START_TEST(test_duty_changes_hands_many_times)
+{
+	const struct fuse_fallocate_in in = { .length = 1 };
+	uint64_t random = zt_seed();
+	unsigned nr_sent = 0;
+
+	start(NR_THREADS);
+	for (unsigned i = 0; i < 3000; i++)
+		ck_assert_int_eq(sem_post(&gate), 0);
+	for (unsigned i = 0; i < 3000; i++) {
+		if (zt_random(&random) % 3 == 0)
+			send_message(FUSE_FALLOCATE, 10 + i, &in, sizeof(in), NULL, 0);
+		else
+			send_message(FUSE_STATFS, 10 + i, NULL, 0, NULL, 0);
+		nr_sent++;
+		while (nr_sent > zt_random(&random) % 8) {
+			(void)receive_answer();
+			nr_sent--;
+		}
+	}
+	while (nr_sent-- > 0)
+		(void)receive_answer();
+	stop(0);
+}
+END_TEST
+
 /* What may be missing ------------------------------------------------------ */
 
 START_TEST(test_no_memory_for_any_part)
@@ -427,6 +633,15 @@ int main(void)
 	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
 	tcase_add_test(tc, test_data_of_a_write_begins_on_a_page);
 	tcase_add_test(tc, test_idle_buffers_give_their_memory_back);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("duty");
+	tcase_add_test(tc, test_short_requests_are_served_by_one_thread);
+	tcase_add_test(tc, test_long_requests_leave_a_reader);
+	tcase_add_test(tc, test_who_may_wait_leaves_a_reader);
+	tcase_add_test(tc, test_who_waits_by_surprise_is_replaced);
+	tcase_add_test(tc, test_surprise_after_a_quiet_time_is_noticed);
+	tcase_add_test(tc, test_as_many_threads_read_as_requests_need);
+	tcase_add_test(tc, test_duty_changes_hands_many_times);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("missing");
 	tcase_add_test(tc, test_no_memory_for_any_part);

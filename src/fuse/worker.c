@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * worker.c - the threads that read the kernel's channel, and which of them reads. See worker.h.
+ *
+ * Locks: transport.lock guards who is parked, how many have the duty, and the threads' life;
+ * innermost, nothing is called under it but madvise(2), pthread_kill(3) and sem_post(3). A worker
+ * on duty takes it only when the duty changes hands: for a short request its state is two atomic
+ * operations.
+ *
+ * A thread that waits in read(2) is woken by a signal that does nothing: at the end, and to give
+ * back a large buffer. A signal that comes just before read(2) is lost, so it is sent again until
+ * it has had its effect. It is only ever sent to threads that were seen waiting.
+ */
+#include "fuse/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuse/transport_i.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+#include "util/log.h"
+
+#define WAKE_SIGNAL   SIGUSR1
+#define WAKE_AGAIN_NS 20000000L
+
+/*
+ * Bytes from which a request is worth the two wake-ups of giving the duty away: one direct writer's
+ * 581 MB/s with lz4 are 110 us for so much; reading is twice as fast.
+ */
+#define LONG_WRITE (64u * 1024)
+#define LONG_READ  (128u * 1024)
+
+/* How often the threads on duty are looked at, and after how many quiet times no more. */
+#define WATCH_NS    5000000L
+#define WATCH_QUIET 10u
+
+/* A read(2) that took less found a request waiting. */
+#define NO_WAIT_NS 3000u
+/*
+ * Served so long without waiting once: one more thread gets the duty. A single request counts for
+ * no more than the second number, since who was not running has not been busy.
+ */
+#define BUSY_NS      200000u
+#define BUSY_MOST_NS 20000u
+/* Waited so often while others have the duty, too: one fewer is enough. */
+#define NR_WAITS 16u
+
+enum worker_state {
+	WORKER_AWAY, /* serves a request, or is not there; has no duty */
+	WORKER_PARKED, /* has no duty, sleeps until it gets it; changes under transport.lock */
+	WORKER_READING, /* has the duty, waits for a request */
+	WORKER_SERVING, /* has the duty, will soon be back */
+};
+
+struct worker {
+	struct transport *transport;
+	struct ztfuse_held
+		*req; /* what it reads into next; changed by itself, under transport.lock */
+	int fd;
+	pthread_t thread;
+	bool done; /* it serves no more, guarded by transport.lock */
+	sem_t duty; /* posted for who is parked, and at the end */
+	struct worker *next_parked; /* guarded by transport.lock */
+	/*
+	 * READING is stored before the worker looks at transport.stop, which is stored before
+	 * others look here: a worker that was not seen waiting sees the end. SERVING is stored
+	 * before it looks at transport.watch_sleeps, which is stored before the watch looks here.
+	 * Sequentially consistent all. From SERVING to another state by compare-and-exchange only:
+	 * the worker itself and the watch may both want it.
+	 */
+	_Atomic enum worker_state state;
+	atomic_bool trim; /* it shall trim its buffer when it wakes; relaxed, asked for again */
+	_Atomic unsigned served; /* relaxed: tells the watch and workers_trim() who has been idle */
+	unsigned served_before; /* at the last trim; workers_trim()'s own */
+	unsigned served_watched; /* at the watch's last look; its own */
+	/* Its own: */
+	uint64_t read_at_ns; /* when it last came back from read(2) */
+	uint64_t busy_ns; /* since when it has not waited */
+	unsigned nr_waits; /* one after the other, with others on duty */
+};
+
+static _Thread_local struct worker *current_worker;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Duty -------------------------------------------------------------------- */
+
+/* With transport.lock held. */
+static void call_parked(struct transport *t)
+{
+	struct worker *w = t->parked;
+
+	if (t->nr_on_duty >= t->nr_wanted || !w)
+		return;
+	t->parked = w->next_parked;
+	t->nr_on_duty++;
+	atomic_store(&w->state, WORKER_READING);
+	zt_lock_check(sem_post(&w->duty));
+}
+
+/* Take the duty away from @w, which serves a request. Return: false when it has it no more. */
+static bool duty_end(struct worker *w)
+{
+	enum worker_state expected = WORKER_SERVING;
+
+	return atomic_compare_exchange_strong(&w->state, &expected, WORKER_AWAY);
+}
+
+static void duty_leave(struct worker *w)
+{
+	struct transport *t = w->transport;
+
+	if (!duty_end(w))
+		return;
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	t->nr_on_duty--;
+	call_parked(t);
+	mutex_unlock(&t->lock);
+}
+
+/* Without the duty: get it, now or later. Returns at the end, too. */
+static void duty_take(struct worker *w)
+{
+	struct transport *t = w->transport;
+	bool wait;
+
+	w->read_at_ns = 0;
+	w->nr_waits = 0;
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	wait = t->nr_on_duty >= t->nr_wanted && !atomic_load(&t->stop);
+	if (wait) {
+		w->next_parked = t->parked;
+		t->parked = w;
+		atomic_store(&w->state, WORKER_PARKED);
+	} else {
+		t->nr_on_duty++;
+		atomic_store(&w->state, WORKER_READING);
+	}
+	mutex_unlock(&t->lock);
+	while (wait && sem_wait(&w->duty) != 0)
+		; /* EINTR */
+}
+
+void worker_may_wait(void)
+{
+	if (current_worker)
+		duty_leave(current_worker);
+}
+
+static void change_wanted(struct transport *t, int by)
+{
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	if (by > 0 ? t->nr_wanted < t->most_wanted : t->nr_wanted > 1)
+		t->nr_wanted += (unsigned)by;
+	call_parked(t);
+	mutex_unlock(&t->lock);
+}
+
+/*
+ * Is one thread on duty too few, or are several too many? @asked_at_ns is when the worker went to
+ * read. Return: false when it shall have no duty after this request.
+ */
+static bool duty_adapt(struct worker *w, uint64_t asked_at_ns)
+{
+	struct transport *t = w->transport;
+	const uint64_t now = now_ns();
+	const uint64_t before = w->read_at_ns;
+	const unsigned nr_wanted = atomic_load_explicit(&t->nr_wanted, memory_order_relaxed);
+
+	w->read_at_ns = now;
+	if (now - asked_at_ns >= NO_WAIT_NS) {
+		w->busy_ns = 0;
+		if (nr_wanted == 1 || ++w->nr_waits < NR_WAITS)
+			return true;
+		w->nr_waits = 0;
+		change_wanted(t, -1);
+		return false;
+	}
+	w->nr_waits = 0;
+	w->busy_ns += before ? min_u64(now - before, BUSY_MOST_NS) : 0;
+	if (w->busy_ns >= BUSY_NS && nr_wanted < t->most_wanted) {
+		w->busy_ns = 0;
+		change_wanted(t, 1);
+	}
+	return true;
+}
+
+/* The watch --------------------------------------------------------------- */
+
+/* With transport.lock held. Return: whether anything was or is served. */
+static bool watch_look(struct transport *t)
+{
+	bool active = false;
+
+	for (unsigned i = 0; i < t->nr_workers; i++) {
+		struct worker *w = &t->workers[i];
+		const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
+		const bool serving = atomic_load(&w->state) == WORKER_SERVING;
+
+		active |= serving || served != w->served_watched;
+		/* By now it may serve another request, which then is counted as long by mistake. */
+		if (serving && served == w->served_watched && duty_end(w)) {
+			t->nr_on_duty--;
+			t->nr_surprises++;
+		}
+		w->served_watched = served;
+	}
+	call_parked(t);
+	return active;
+}
+
+static void wait_for(struct transport *t, long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ns;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
+}
+
+static bool anybody_serves(const struct transport *t)
+{
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		if (atomic_load(&t->workers[i].state) == WORKER_SERVING)
+			return true;
+	return false;
+}
+
+void workers_watch(struct transport *t)
+{
+	unsigned nr_quiet = 0;
+
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	while (!t->ended && t->nr_workers == 1) /* nobody could be called */
+		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
+	while (!t->ended) {
+		nr_quiet = watch_look(t) ? 0 : nr_quiet + 1;
+		if (nr_quiet < WATCH_QUIET) {
+			wait_for(t, WATCH_NS);
+			continue;
+		}
+		atomic_store(&t->watch_sleeps, true);
+		if (!anybody_serves(t))
+			zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
+		atomic_store(&t->watch_sleeps, false);
+		nr_quiet = 0;
+	}
+	mutex_unlock(&t->lock);
+}
+
+static void watch_wake(struct transport *t)
+{
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	mutex_unlock(&t->lock);
+}
+
+/* Serving ----------------------------------------------------------------- */
+
+static bool takes_long(const struct ztfuse_held *req, size_t len)
+{
+	const struct fuse_in_header *header = request_buf(req);
+	const struct fuse_read_in *read = (const void *)(header + 1);
+
+	if (len < sizeof(*header))
+		return false;
+	switch (header->opcode) {
+	case FUSE_WRITE:
+		return len >= LONG_WRITE;
+	case FUSE_READ:
+		return len >= sizeof(*header) + sizeof(*read) && read->size >= LONG_READ;
+	case FUSE_FALLOCATE:
+	case FUSE_COPY_FILE_RANGE:
+	case FUSE_IOCTL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void worker_serve(struct worker *w, size_t len, uint64_t asked_at_ns)
+{
+	struct transport *t = w->transport;
+
+	atomic_store(&w->state, WORKER_SERVING);
+	if (atomic_load(&t->watch_sleeps))
+		watch_wake(t);
+	if (!duty_adapt(w, asked_at_ns) || takes_long(w->req, len))
+		duty_leave(w);
+	request_serve(t, w->req, request_buf(w->req), len);
+	atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
+}
+
+/*
+ * One request from the kernel to its reply, by who is or was called to. Return: false when there
+ * are no more.
+ */
+static bool worker_step(struct worker *w, int *out_error)
+{
+	enum worker_state expected = WORKER_SERVING;
+	struct transport *t = w->transport;
+	ssize_t len = 0;
+
+	if (!atomic_load(&t->stop)) {
+		const uint64_t asked_at_ns = now_ns();
+
+		len = request_receive(t, w->req, w->fd);
+		if (len > 0) {
+			worker_serve(w, (size_t)len, asked_at_ns);
+			if (!atomic_compare_exchange_strong(&w->state, &expected, WORKER_READING))
+				duty_take(w);
+			return true;
+		}
+	}
+	if (request_passes(len)) {
+		if (atomic_exchange_explicit(&w->trim, false, memory_order_relaxed))
+			request_trim(w->req);
+		return true;
+	}
+	*out_error = (int)len;
+	return false;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct worker *w = arg;
+	struct transport *t = w->transport;
+	int error = 0;
+
+	current_worker = w;
+	duty_take(w);
+	while (worker_step(w, &error))
+		;
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	w->done = true;
+	mutex_unlock(&t->lock);
+	transport_ended(t, error);
+	return NULL;
+}
+
+bool worker_hold(struct transport *t)
+{
+	struct worker *w = current_worker;
+	struct ztfuse_held *instead = w ? transport_spare_get(t) : NULL;
+
+	if (!instead)
+		return false;
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	w->req->held = true;
+	w->req = instead;
+	mutex_unlock(&t->lock);
+	return true;
+}
+
+/* Threads ----------------------------------------------------------------- */
+
+static int clone_channel(int master)
+{
+	uint32_t number = (uint32_t)master;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FUSE_DEV_IOC_CLONE, &number) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+/* A worker without a channel of its own shares the session's. */
+static void worker_open(struct worker *w, int master)
+{
+	int fd = w->transport->params.clone_fd ? clone_channel(master) : master;
+
+	if (fd < 0)
+		zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
+	w->fd = fd >= 0 ? fd : master;
+}
+
+static void worker_close(struct worker *w, int master)
+{
+	if (w->fd != master)
+		close(w->fd);
+}
+
+static int worker_start(struct worker *w, unsigned nr)
+{
+	const int master = fuse_session_fd(w->transport->se);
+	char name[16];
+	int error;
+
+	w->done = false;
+	atomic_store(&w->state, WORKER_AWAY);
+	worker_open(w, master);
+	error = zt_fault_hit() ? -EAGAIN : -pthread_create(&w->thread, NULL, worker_thread, w);
+	if (error) {
+		worker_close(w, master);
+		return error;
+	}
+	(void)snprintf(name, sizeof(name), "zt-fuse/%u", nr % 10000);
+	(void)pthread_setname_np(w->thread, name); /* for people only */
+	return 0;
+}
+
+static void do_nothing(int sig)
+{
+	(void)sig;
+}
+
+static void prepare_signal(void)
+{
+	struct sigaction wake = { .sa_handler = do_nothing };
+	sigset_t set;
+
+	/* These fail only for signals that do not exist. */
+	sigemptyset(&set);
+	sigaddset(&set, WAKE_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
+}
+
+int workers_start(struct transport *t, unsigned wanted)
+{
+	unsigned nr = 0;
+	int error = 0;
+
+	prepare_signal();
+	while (nr < wanted && !error) {
+		error = worker_start(&t->workers[nr], nr);
+		if (!error)
+			nr++;
+	}
+	if (nr == 0)
+		return error;
+	if (error)
+		zt_log(ZT_LOG_WARN, "max_threads: only %u of %u threads: %s", nr, wanted,
+		       strerror(-error));
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	t->nr_workers = nr;
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
+/* With transport.lock held. */
+static void worker_wake(struct worker *w)
+{
+	const enum worker_state state = atomic_load(&w->state);
+
+	if (w->done)
+		return;
+	if (state == WORKER_READING)
+		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
+	else if (state == WORKER_PARKED)
+		(void)sem_post(&w->duty); /* too often by now: then it has been woken */
+}
+
+static void worker_join(struct worker *w)
+{
+	struct transport *t = w->transport;
+
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	while (!w->done) {
+		worker_wake(w);
+		wait_for(t, WAKE_AGAIN_NS);
+	}
+	mutex_unlock(&t->lock);
+	zt_lock_check(pthread_join(w->thread, NULL));
+	worker_close(w, fuse_session_fd(t->se));
+}
+
+void workers_join(struct transport *t)
+{
+	unsigned nr;
+
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	nr = t->nr_workers;
+	t->nr_workers = 0; /* from here on workers_trim() leaves them alone */
+	mutex_unlock(&t->lock);
+	for (unsigned i = 0; i < nr; i++)
+		worker_join(&t->workers[i]);
+}
+
+/* Life -------------------------------------------------------------------- */
+
+static void trim_worker(struct worker *w)
+{
+	const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
+	const bool idle = served == w->served_before;
+
+	w->served_before = served;
+	if (!idle || !request_is_large(w->req))
+		return;
+	if (atomic_load(&w->state) == WORKER_PARKED) {
+		request_trim(w->req); /* it is called only under the lock */
+	} else {
+		atomic_store_explicit(&w->trim, true, memory_order_relaxed);
+		worker_wake(w);
+	}
+}
+
+void workers_trim(struct transport *t)
+{
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		trim_worker(&t->workers[i]);
+}
+
+int workers_create(struct transport *t)
+{
+	const unsigned nr = t->params.nr_threads;
+
+	t->workers = zt_zalloc(nr * sizeof(*t->workers));
+	if (!t->workers)
+		return -ENOMEM;
+	for (unsigned i = 0; i < nr; i++) {
+		t->workers[i].transport = t;
+		zt_lock_check(sem_init(&t->workers[i].duty, 0, 0));
+	}
+	t->most_wanted = (unsigned)min_u64(nr, (uint64_t)get_nprocs());
+	t->nr_wanted = 1;
+	return 0;
+}
+
+void workers_destroy(struct transport *t)
+{
+	if (!t->workers)
+		return;
+	for (unsigned i = 0; i < t->params.nr_threads; i++)
+		zt_lock_check(sem_destroy(&t->workers[i].duty));
+	zt_free(t->workers);
+}
+
+void worker_give_request(struct transport *t, unsigned nr, struct ztfuse_held *req)
+{
+	t->workers[nr].req = req;
+}
+
+struct ztfuse_held *worker_first_request(const struct transport *t)
+{
+	return t->workers[0].req;
+}

@@ -100,6 +100,10 @@ struct ztmpfs_stat {
 	uint64_t lock_wait_ns[ZTMPFS_STAT_LOCKS]; /* what that took, all threads together */
 	/* pages ever stored without a try, since the file had proved not to compress */
 	uint64_t huge_pages_skipped;
+	/* deduplication of what lies idle */
+	uint64_t dedup_joined; /* objects that were given up for another's */
+	uint64_t dedup_saved; /* bytes of room that they had had */
+	uint64_t dedup_index; /* bytes of heap for finding them */
 	uint64_t reserved[16];
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "blkmap/blkmap_i.h"
+#include "blkmap/dedup.h"
 #include "util/alloc.h"
 
 static void thread_vars_init(struct blkmap *map)
@@ -178,6 +179,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.overwrites_in_place = counter(&map->overwrites_in_place),
 	};
 	recomp_get_stat(map, out_stat);
+	dedup_get_stat(map, out_stat);
 	out_stat->async_writes = counter(&map->async_writes);
 	out_stat->inflight_now = counter(&map->inflight);
 	out_stat->inflight_max = counter(&map->inflight_max);

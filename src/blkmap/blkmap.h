@@ -80,6 +80,7 @@ struct blkmap_params {
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t recompress_idle; /* seconds without use */
+	bool dedup; /* with recompress: what is stored alike is stored once */
 };
 
 /*
@@ -109,6 +110,10 @@ struct blkmap_stat {
 	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
+	/* deduplication: objects given up for another's, bytes of room they had had */
+	uint64_t dedup_joined, dedup_saved;
+	uint64_t dedup_collisions; /* objects that were compared in vain */
+	uint64_t dedup_index; /* bytes of heap */
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
 	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
@@ -292,21 +297,36 @@ uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
 uint64_t blkmap_recompress_kick(struct blkmap *map);
 
 /**
- * blkmap_setting_find() - the setting for an algorithm, made when it is asked for the first time
+ * blkmap_setting_find() - the setting for an algorithm, made when nobody has it yet
  * @name: of a built-in algorithm
  * @level: or ZCOMP_LEVEL_DEFAULT
  * @error_text: out on error: one sentence
+ * @out_setting: has one user more, for the caller to give to an inode or back
  *
  * What is written with a setting is left alone by recompression.
- * Context: any thread. Return: 0, -ENOENT no such algorithm, -EINVAL level, -ENOSPC the table is
- *          full, -ENOMEM.
+ * Context: any thread. Return: 0, -ENOENT no such algorithm, -EINVAL level, -ENOSPC all entries of
+ *          the table are in use, -ENOMEM.
  */
 int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, char error_text[256],
 			unsigned *out_setting) ZT_MUST_CHECK;
 
-/** blkmap_setting_get() - name ("default", "none" or an algorithm) and level of a known setting */
-void blkmap_setting_get(const struct blkmap *map, unsigned setting, const char **out_name,
-			int32_t *out_level);
+/**
+ * blkmap_setting_get() - one more inode names a setting that has users; any setting is allowed
+ * blkmap_setting_put() - one less; no write with it by way of this inode is under way
+ */
+void blkmap_setting_get(struct blkmap *map, unsigned setting);
+void blkmap_setting_put(struct blkmap *map, unsigned setting);
+
+/** blkmap_setting_tell() - name ("default", "none" or an algorithm) and level of a setting in use */
+void blkmap_setting_tell(const struct blkmap *map, unsigned setting, const char **out_name,
+			 int32_t *out_level);
+
+/**
+ * blkmap_check_settings() - for walkers: whether so many inodes as counted name each entry
+ * Context: nobody else uses the mount. Return: 0 or -EUCLEAN after a line on the log.
+ */
+int blkmap_check_settings(const struct blkmap *map,
+			  const uint64_t users[BLKMAP_NR_SETTINGS]) ZT_MUST_CHECK;
 
 /** blkmap_setting_is_known() - for walkers: whether there is such a setting */
 bool blkmap_setting_is_known(const struct blkmap *map, unsigned setting);
@@ -326,7 +346,7 @@ void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
 		  struct blkmap_usage *out_usage);
 
 /** blkmap_codec_name() - the algorithm behind a codec number; "none" for what is stored raw */
-const char *blkmap_codec_name(const struct blkmap *map, unsigned codec);
+const char *blkmap_codec_name(struct blkmap *map, unsigned codec);
 
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 

@@ -58,7 +58,7 @@ struct live_map {
 	struct live_map *next;
 	uint64_t place; /* of the slot */
 	uint64_t touched; /* seconds, monotonic clock: last change */
-	unsigned order, setting; /* of the file, when it was made */
+	unsigned order, setting; /* of the file, when it was made; a user of the setting */
 };
 
 #define SLOT_LOCKS 1024u
@@ -74,6 +74,7 @@ struct slot_lock {
 } __attribute__((aligned(64)));
 
 struct recompressor;
+struct dedup;
 
 #define SHARE_LOCKS 256u
 
@@ -105,8 +106,13 @@ struct blkmap {
 	 * release before the first word with the number is published; a slot lock orders the rest.
 	 */
 	struct zcomp *codecs[SLOT_NR_CODECS];
-	pthread_mutex_t settings_lock; /* while an entry of record->settings is made */
-	/* Objects by codec number, from SLOT_CODEC_MAIN_KEPT on; relaxed. */
+	pthread_mutex_t settings_lock; /* while an entry of record->settings is made or ends */
+	/* Inodes and live maps that name an entry of record->settings; see settings.c. */
+	atomic_uint_fast64_t setting_users[BLKMAP_NR_SETTINGS];
+	/*
+	 * Objects by codec number, from SLOT_CODEC_MAIN_KEPT on. Lowered with release: who finds 0,
+	 * by acquire, finds that nobody reads one any more.
+	 */
 	atomic_uint_fast64_t codec_objects[SLOT_NR_CODECS];
 
 	/*
@@ -117,6 +123,7 @@ struct blkmap {
 	uint64_t nr_ages;
 	atomic_uint age_now; /* the age of what is used now */
 	struct recompressor *recomp; /* NULL: off */
+	struct dedup *dedup; /* NULL: off */
 	struct blkmap_record *record; /* dicts: written by recompression alone */
 	struct blkmap_record own_record;
 
@@ -237,7 +244,7 @@ void codec_count(struct blkmap *map, uint64_t word, int sign);
 void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, unsigned index);
 
 struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
-void live_map_remove(struct slot_lock *lock, uint64_t place);
+void live_map_remove(struct blkmap *map, struct slot_lock *lock, uint64_t place);
 
 /* tree_move_fn: a slot moves to another place in its file's tree. */
 void slot_move(void *arg, uint64_t *from, uint64_t *to);
@@ -273,6 +280,9 @@ static inline unsigned setting_codec(unsigned setting)
 }
 static_assert(BLKMAP_NR_SETTINGS == SLOT_CODEC_NR_FILE, "each setting has a codec number");
 
+/* The algorithm behind the codec number of a setting. No lock but settings_lock's own. */
+const char *setting_codec_name(struct blkmap *map, unsigned codec);
+
 /*
  * setting_compress() - into @strm's buffer, by another setting than the default
  * @strm: the caller's stream of map->comp; the setting's own is taken here, for this call alone
@@ -303,7 +313,14 @@ unsigned age_of(const struct blkmap *map, ref_t ref);
 int shares_init(struct blkmap *map) ZT_MUST_CHECK;
 void shares_exit(struct blkmap *map);
 
+static inline struct share_lock *share_lock_at(const struct blkmap *map, uint64_t place)
+{
+	return &map->share_locks[(place * UINT64_C(0x9e3779b97f4a7c15)) >> 56];
+}
+static_assert(SHARE_LOCKS == 1u << (64 - 56), "the hash gives 8 bits");
+
 struct share_rec *share_rec_at(const struct blkmap *map, uint64_t word);
+ref_t share_rec_ref(const struct blkmap *map, const struct share_rec *rec);
 
 /*
  * share_hold() - the OBJ word that a SHARED one stands for; the object stays where it is until
@@ -318,6 +335,12 @@ void share_drop(struct blkmap *map, uint64_t word);
  * Return: 0; -EAGAIN: it is a cluster map, fold it first; -ENOSPC, -ENOMEM.
  */
 int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word) ZT_MUST_CHECK;
+
+/*
+ * share_begin() - the object of @slot gets the record @ref and a second name
+ * Slot lock held exclusive. Return: the word of both.
+ */
+uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref);
 
 /* A slot that is the only name left owns its object again. Slot lock held exclusive. */
 void share_end(struct blkmap *map, uint64_t *slot);

@@ -37,7 +37,7 @@ const char *blkmap_recompress_name(const struct blkmap *map)
 	return map->codecs[SLOT_CODEC_IDLE] ? zcomp_name(map->codecs[SLOT_CODEC_IDLE]) : NULL;
 }
 
-const char *blkmap_codec_name(const struct blkmap *map, unsigned codec)
+const char *blkmap_codec_name(struct blkmap *map, unsigned codec)
 {
 	switch (codec) {
 	case SLOT_CODEC_RAW:
@@ -46,6 +46,8 @@ const char *blkmap_codec_name(const struct blkmap *map, unsigned codec)
 	case SLOT_CODEC_MAIN:
 	case SLOT_CODEC_MAIN_KEPT:
 		return zcomp_name(map->comp);
+	case SLOT_CODEC_FILE ... SLOT_CODEC_FILE + SLOT_CODEC_NR_FILE - 1:
+		return setting_codec_name(map, codec);
 	default:
 		/* Dictionaries come and go; their algorithm stays. */
 		if (codec >= SLOT_CODEC_DICT)

@@ -34,7 +34,7 @@
 
 static uint64_t nr_objects(const struct blkmap *map, unsigned codec)
 {
-	return atomic_load_explicit(&map->codec_objects[codec], memory_order_relaxed);
+	return atomic_load_explicit(&map->codec_objects[codec], memory_order_acquire);
 }
 
 /* ---- life ---- */

@@ -113,9 +113,10 @@ bool huge_skip(struct blkmap *map, const struct blkmap_file *file, const void *s
 	skipped = (entry >> ENTRY_SKIP_SHIFT & ENTRY_MASK) + 1;
 	if ((entry & ENTRY_MASK) < NR_PROOF || !huge_looks_even(src, len))
 		return false;
+	/* Counted before the probe ends: of what comes meanwhile nothing else is one. */
+	entry_store(map, file, NR_PROOF, skipped % PROBE_EVERY);
 	if (skipped == PROBE_EVERY)
 		return false;
-	entry_store(map, file, NR_PROOF, skipped);
 	atomic_fetch_add_explicit(&map->huge_pages_skipped,
 				  (len + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT, memory_order_relaxed);
 	return true;

@@ -27,6 +27,7 @@ uint64_t blkmap_now(void)
 	return (uint64_t)now.tv_sec;
 }
 
+/* Ends a use of the map's setting, which is not to go while it is compressed by. */
 static void fold_one(struct blkmap *map, const struct live_map *live)
 {
 	struct blkmap_file file = { .order = live->order, .setting = live->setting };
@@ -37,6 +38,7 @@ static void fold_one(struct blkmap *map, const struct live_map *live)
 	if (cluster_merge(map, &file, slot_at(map, live->place), strm, &op) == 0)
 		atomic_fetch_add_explicit(&map->folds, 1, memory_order_relaxed);
 	zcomp_stream_put(map->comp, strm);
+	blkmap_setting_put(map, live->setting);
 }
 
 uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
@@ -50,8 +52,10 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
 
 		read_lock(&lock->lock);
 		for (struct live_map *live = lock->maps; live && nr < FOLD_BATCH; live = live->next)
-			if (live->touched + idle <= now)
+			if (live->touched + idle <= now) {
+				blkmap_setting_get(map, live->setting); /* for fold_one() */
 				found[nr++] = *live;
+			}
 		rw_unlock(&lock->lock);
 		for (unsigned j = 0; j < nr; j++)
 			fold_one(map, &found[j]);

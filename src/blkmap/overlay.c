@@ -128,6 +128,7 @@ static struct cluster_map *overlay_make_map(struct blkmap *map, const struct blk
 	ov->live->place = slot_place(map, slot);
 	ov->live->order = file->order;
 	ov->live->setting = file->setting;
+	blkmap_setting_get(map, file->setting);
 	ov->live->next = lock->maps;
 	lock->maps = ov->live;
 	return cmap;

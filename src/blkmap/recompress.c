@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blkmap/dedup.h"
 #include "util/alloc.h"
 
 /* Ages beyond this are set back to it, so that they never wrap and look young. */
@@ -177,6 +178,19 @@ static int make_compressor(struct recompressor *rc, unsigned codec)
 	return zcomp_create(&config, error_text, comp);
 }
 
+/*
+ * Remember how an item is stored, for when it cannot be made smaller but others are stored alike:
+ * raw ones are what was read, others are copied to where the result would be.
+ */
+static void keep_stored(struct recompressor *rc, struct recomp_item *item)
+{
+	item->size = zs_size(rc->map->arena, slot_ref(item->word));
+	item->alike = dedup_may(rc->map, item->word, item->size) && item->size <= item->len;
+	if (item->alike && !slot_is_raw(item->word))
+		memcpy(rc->out + item->at, zs_data(rc->map->arena, slot_ref(item->word)),
+		       item->size);
+}
+
 /* Add the object of an item, whose slot is locked, to the batch. */
 static int batch_add(struct recompressor *rc, struct recomp_item *item)
 {
@@ -187,6 +201,7 @@ static int batch_add(struct recompressor *rc, struct recomp_item *item)
 	item->cap = useful_size(rc->map, item);
 	item->codec = target_codec(rc, item->word);
 	item->out_len = 0;
+	keep_stored(rc, item);
 	return recomp_load(rc, item, rc->in + item->at);
 }
 
@@ -316,45 +331,93 @@ static uint32_t room_of(const struct blkmap *map, ref_t ref)
 	return zs_room(map->data, zs_size(map->arena, ref));
 }
 
+/* The item as it is to be stored, @word being that without a ref or as it is now. */
+static struct dedup_object item_object(struct recompressor *rc, const struct recomp_item *item,
+				       uint64_t word)
+{
+	struct dedup_object object = { .word = word, .place = item->place, .seq = item->seq };
+	bool better = item->out_len > 0;
+	uint32_t size = better ? (uint32_t)item->out_len : item->size;
+
+	if (better ? !dedup_may(rc->map, word, size) : !item->alike)
+		return object;
+	object.size = size;
+	object.data = (better || !slot_is_raw(item->word) ? rc->out : rc->in) + item->at;
+	object.hash = dedup_hash(rc->map, object.data, size);
+	return object;
+}
+
+/* A new object for what was made of the item. 0, or there is no room for it. */
+static int item_place(struct recompressor *rc, const struct recomp_item *item, uint64_t word,
+		      uint64_t *out_word)
+{
+	struct encoded enc = { .word = word,
+			       .data = rc->out + item->at,
+			       .len = (uint32_t)item->out_len,
+			       .mask = item->mask };
+
+	return place(rc, &enc, out_word);
+}
+
+/* What publishing an item came to. */
+enum outcome { OUTCOME_LATE, OUTCOME_KEPT, OUTCOME_BETTER, OUTCOME_JOINED };
+
+/* Exchange the item's word for @word, unless it is not the slot's any more. */
+static enum outcome item_commit(struct recompressor *rc, const struct recomp_item *item,
+				const struct dedup_object *object, uint64_t word,
+				enum outcome wanted)
+{
+	struct slot_lock *lock = slot_lock_at(rc->map, item->place);
+
+	write_lock(&lock->lock);
+	if (lock->seq != object->seq)
+		wanted = OUTCOME_LATE;
+	else
+		item_exchange(rc, item, word);
+	/* While nothing can move it. */
+	if (object->data && (wanted == OUTCOME_KEPT || wanted == OUTCOME_BETTER))
+		dedup_note(rc->map, object->hash, slot_ref(word));
+	rw_unlock(&lock->lock);
+	return wanted;
+}
+
+static void item_count(struct recompressor *rc, enum outcome outcome, uint32_t saved)
+{
+	if (outcome == OUTCOME_KEPT) {
+		count(&rc->kept, 1);
+	} else if (outcome == OUTCOME_BETTER) {
+		count(&rc->done, 1);
+		count(&rc->saved, saved);
+	} else if (outcome == OUTCOME_JOINED) {
+		count(&rc->map->dedup->joined, 1);
+		count(&rc->map->dedup->saved, saved);
+	}
+}
+
 /* Return: whether it takes less room now. */
 static bool item_publish(struct recompressor *rc, const struct recomp_item *item)
 {
 	struct blkmap *map = rc->map;
-	struct slot_lock *lock = slot_lock_at(map, item->place);
-	struct encoded enc = { .mask = item->mask };
-	uint64_t word = 0, old = 0;
-	uint32_t saved = 0;
-	bool better = item->out_len > 0;
+	enum outcome wanted = item->out_len > 0 ? OUTCOME_BETTER : OUTCOME_KEPT, outcome;
+	uint64_t made = slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
+	uint64_t word = wanted == OUTCOME_BETTER ? made : word_kept(item->word);
+	struct dedup_object object = item_object(rc, item, word);
+	uint32_t saved = zs_room(map->data, item->size);
 
-	if (better) {
-		enc.data = rc->out + item->at;
-		enc.len = (uint32_t)item->out_len;
-		enc.word =
-			slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
-		/* No room: the old one stays, and may be tried again. */
-		if (place(rc, &enc, &word))
-			return false;
-	}
-	write_lock(&lock->lock);
-	if (lock->seq != item->seq) {
-		old = word;
-		better = false;
-	} else if (better) {
-		old = item->word;
-		saved = room_of(map, slot_ref(old)) - room_of(map, slot_ref(word));
-		item_exchange(rc, item, word);
-	} else {
-		item_exchange(rc, item, word_kept(item->word));
-		count(&rc->kept, 1);
-	}
-	rw_unlock(&lock->lock);
-	slot_release(map, old, 0);
+	dedup_reserve(map);
+	if (object.data && dedup_take(map, &object, &word))
+		wanted = OUTCOME_JOINED;
+	/* No room: the old one stays, and may be tried again. */
+	else if (wanted == OUTCOME_BETTER && item_place(rc, item, made, &word))
+		return false;
+	if (wanted == OUTCOME_BETTER)
+		saved -= room_of(map, slot_ref(word));
+	outcome = item_commit(rc, item, &object, word, wanted);
+	if (wanted != OUTCOME_KEPT)
+		slot_release(map, outcome == OUTCOME_LATE ? word : item->word, 0);
 	give_back(rc);
-	if (better) {
-		count(&rc->done, 1);
-		count(&rc->saved, saved);
-	}
-	return better;
+	item_count(rc, outcome, saved);
+	return outcome == OUTCOME_BETTER || outcome == OUTCOME_JOINED;
 }
 
 /* ---- one pass ---- */
@@ -362,6 +425,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass)
 {
 	dict_prepare(rc, pass->idle);
+	dedup_trim(rc->map);
 }
 
 bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
@@ -424,7 +488,10 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->idle = params->recompress_idle / rc->tick_seconds;
 	mutex_init(&rc->pass_lock);
 	map->recomp = rc;
-	return 0;
+	error = params->dedup ? dedup_init(map) : 0;
+	if (error)
+		recomp_exit(map);
+	return error;
 }
 
 void recomp_exit(struct blkmap *map)
@@ -433,6 +500,7 @@ void recomp_exit(struct blkmap *map)
 
 	if (!rc)
 		return;
+	dedup_exit(map);
 	dicts_exit(map);
 	arena_set_spare(map->arena, 0);
 	mutex_exit(&rc->pass_lock);

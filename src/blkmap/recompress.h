@@ -31,9 +31,11 @@ struct recomp_item {
 	uint64_t seq; /* of the slot's lock, when the bytes were read */
 	uint64_t word; /* what the slot said */
 	uint32_t len, mask; /* bytes, and pages that are present */
+	uint32_t size; /* bytes that it is stored in */
 	uint32_t at; /* of its bytes in the input; the output has as much room */
 	uint32_t cap; /* most bytes that would be worth it; 0: not worth trying */
 	unsigned codec; /* to compress with */
+	bool alike; /* as it is stored, it may be shared (dedup.h) */
 	size_t out_len; /* 0: did not fit */
 };
 

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "blkmap/dedup.h"
 #include "blkmap/recompress.h"
 #include "util/alloc.h"
 
@@ -274,6 +275,9 @@ static void *recomp_thread(void *arg)
 		atomic_store_explicit(&map->age_now,
 				      (unsigned)((now - started) / NS_PER_SEC / rc->tick_seconds),
 				      memory_order_relaxed);
+		mutex_lock(&rc->pass_lock);
+		dedup_trim(map);
+		mutex_unlock(&rc->pass_lock);
 		if (hard && (pass.forced || leftovers || requests != seen_requests)) {
 			if (!run_hard_pass(rc))
 				break;

@@ -2,18 +2,23 @@
 /*
  * settings.c - how single files want to be compressed: a table of the mount, and its codecs.
  *
- * An entry is made when it is first asked for, and stays: objects with its codec number may be
- * anywhere. Weakness: so a mount takes three different ones in its life, and no more.
+ * An entry is made when it is first asked for. Its users are counted: inodes that name it, and
+ * cluster maps that are to be folded by it. When it has none, and no object has its codec number, it
+ * may become another one. Weakness: a mount takes three different ones at a time.
  *
- * Locks: settings_lock, over the making of an entry. Who knows the number of a setting finds it
- * made: numbers come through an inode's flags, under its lock.
+ * Locks: settings_lock, over the making of an entry and its end. Who knows the number of a setting
+ * finds it made: numbers come through an inode's flags, under its lock, or from a cluster map's
+ * volatile entry under the slot lock. So the first user comes from blkmap_setting_find(), under
+ * settings_lock, and others from users.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "blkmap/blkmap_i.h"
 #include "util/alloc.h"
+#include "util/log.h"
 #include "zcomp/registry.h"
 
 /* Held for one call each, so that few do for many threads. */
@@ -37,6 +42,55 @@ bool blkmap_setting_is_known(const struct blkmap *map, unsigned setting)
 	return setting < BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS && setting_is_made(map, setting);
 }
 
+static bool setting_has_entry(unsigned setting)
+{
+	return setting >= BLKMAP_SETTING_FIRST &&
+	       setting < BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS;
+}
+
+/* Whoever takes the last use away is through with it before: release, and acquire in is_unused(). */
+void blkmap_setting_get(struct blkmap *map, unsigned setting)
+{
+	if (setting_has_entry(setting))
+		atomic_fetch_add_explicit(&map->setting_users[setting - BLKMAP_SETTING_FIRST], 1,
+					  memory_order_relaxed);
+}
+
+void blkmap_setting_put(struct blkmap *map, unsigned setting)
+{
+	if (setting_has_entry(setting))
+		atomic_fetch_sub_explicit(&map->setting_users[setting - BLKMAP_SETTING_FIRST], 1,
+					  memory_order_release);
+}
+
+/* Users first: objects come from users alone. settings_lock held. */
+static bool setting_is_unused(struct blkmap *map, unsigned setting)
+{
+	return atomic_load_explicit(&map->setting_users[setting - BLKMAP_SETTING_FIRST],
+				    memory_order_acquire) == 0 &&
+	       atomic_load_explicit(&map->codec_objects[setting_codec(setting)],
+				    memory_order_acquire) == 0;
+}
+
+int blkmap_check_settings(const struct blkmap *map, const uint64_t users[BLKMAP_NR_SETTINGS])
+{
+	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
+		uint64_t nr = users[i], counted = atomic_load(&map->setting_users[i]);
+
+		for (unsigned lock = 0; lock < SLOT_LOCKS; lock++)
+			for (const struct live_map *live = map->locks[lock].maps; live;
+			     live = live->next)
+				nr += live->setting == BLKMAP_SETTING_FIRST + i;
+		if (nr != counted) {
+			zt_log(ZT_LOG_ERR,
+			       "blkmap: setting %u has %" PRIu64 " users, found %" PRIu64,
+			       BLKMAP_SETTING_FIRST + i, counted, nr);
+			return -EUCLEAN;
+		}
+	}
+	return 0;
+}
+
 static int setting_make(struct blkmap *map, unsigned setting, const char *name, int32_t level,
 			char error_text[256])
 {
@@ -52,6 +106,8 @@ static int setting_make(struct blkmap *map, unsigned setting, const char *name, 
 
 	if (error)
 		return error;
+	if (setting_is_made(map, setting))
+		codec_destroy(map, setting_codec(setting));
 	memset(entry, 0, sizeof(*entry));
 	memcpy(entry->name, name, strlen(name));
 	entry->level = level;
@@ -59,12 +115,34 @@ static int setting_make(struct blkmap *map, unsigned setting, const char *name, 
 	return 0;
 }
 
+/* The entry of that name and level, a new one, or one that nothing uses. settings_lock held. */
+static int setting_choose(struct blkmap *map, const char *name, int32_t level, char error_text[256],
+			  unsigned *out_setting)
+{
+	unsigned room = 0, end = BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS;
+
+	for (unsigned setting = BLKMAP_SETTING_FIRST; setting < end; setting++) {
+		const struct blkmap_setting *entry = entry_of(map, setting);
+
+		if (setting_is_made(map, setting) && strcmp(entry->name, name) == 0 &&
+		    entry->level == level) {
+			*out_setting = setting;
+			return 0;
+		}
+		if (!room && (!setting_is_made(map, setting) || setting_is_unused(map, setting)))
+			room = setting;
+	}
+	snprintf(error_text, 256, "the mount has %u settings already", BLKMAP_NR_SETTINGS);
+	*out_setting = room;
+	return room ? setting_make(map, room, name, level, error_text) : -ENOSPC;
+}
+
 int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, char error_text[256],
 			unsigned *out_setting)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(name);
 	unsigned setting = BLKMAP_SETTING_FIRST;
-	int error = -ENOSPC;
+	int error;
 
 	/* No modules: nobody but who mounts says what code the daemon loads. */
 	if (!ops || strlen(name) >= sizeof(entry_of(map, setting)->name)) {
@@ -73,27 +151,18 @@ int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, cha
 	}
 	if (level == ZCOMP_LEVEL_DEFAULT)
 		level = ops->level_default;
-	snprintf(error_text, 256, "the mount has %u settings already", BLKMAP_NR_SETTINGS);
 	mutex_lock(&map->settings_lock);
-	for (; setting < BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS; setting++) {
-		const struct blkmap_setting *entry = entry_of(map, setting);
-
-		if (!setting_is_made(map, setting))
-			error = setting_make(map, setting, name, level, error_text);
-		else if (strcmp(entry->name, name) == 0 && entry->level == level)
-			error = 0;
-		else
-			continue;
-		break;
-	}
+	error = setting_choose(map, name, level, error_text, &setting);
+	if (!error)
+		blkmap_setting_get(map, setting);
 	mutex_unlock(&map->settings_lock);
 	if (!error)
 		*out_setting = setting;
 	return error;
 }
 
-void blkmap_setting_get(const struct blkmap *map, unsigned setting, const char **out_name,
-			int32_t *out_level)
+void blkmap_setting_tell(const struct blkmap *map, unsigned setting, const char **out_name,
+			 int32_t *out_level)
 {
 	*out_level = 0;
 	if (setting == BLKMAP_SETTING_DEFAULT) {
@@ -104,6 +173,18 @@ void blkmap_setting_get(const struct blkmap *map, unsigned setting, const char *
 		*out_name = entry_of(map, setting)->name;
 		*out_level = entry_of(map, setting)->level;
 	}
+}
+
+/* An entry may become another while a name is looked at, but names of built-in algorithms stay. */
+const char *setting_codec_name(struct blkmap *map, unsigned codec)
+{
+	unsigned setting = BLKMAP_SETTING_FIRST + (codec - SLOT_CODEC_FILE);
+	const struct zcomp_ops *ops;
+
+	mutex_lock(&map->settings_lock);
+	ops = setting_is_made(map, setting) ? zcomp_find_ops(entry_of(map, setting)->name) : NULL;
+	mutex_unlock(&map->settings_lock);
+	return ops ? ops->name : "unknown";
 }
 
 bool setting_compress(struct blkmap *map, unsigned setting, struct zcomp_strm *strm,

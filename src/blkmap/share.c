@@ -16,13 +16,9 @@
 
 #include <errno.h>
 
+#include "blkmap/dedup.h"
 #include "util/alloc.h"
 
-static struct share_lock *share_lock_at(const struct blkmap *map, uint64_t place)
-{
-	return &map->share_locks[(place * UINT64_C(0x9e3779b97f4a7c15)) >> 56];
-}
-static_assert(SHARE_LOCKS == 1u << (64 - 56), "the hash gives 8 bits");
 static_assert(OWNER_SHARE < 64, "an owner index has 6 bits");
 
 static struct share_lock *share_lock(const struct blkmap *map, const struct share_rec *rec)
@@ -33,6 +29,11 @@ static struct share_lock *share_lock(const struct blkmap *map, const struct shar
 struct share_rec *share_rec_at(const struct blkmap *map, uint64_t word)
 {
 	return zs_data(map->arena, slot_ref(word));
+}
+
+ref_t share_rec_ref(const struct blkmap *map, const struct share_rec *rec)
+{
+	return (slot_place(map, &rec->word) * 8 - ZS_HDR_SIZE) >> ARENA_REF_SHIFT;
 }
 
 uint64_t share_hold(struct blkmap *map, uint64_t word)
@@ -55,8 +56,7 @@ static void count_shared(struct blkmap *map, uint64_t word, int sign)
 	atomic_fetch_add_explicit(&map->shared_pages, sign > 0 ? n : -n, memory_order_relaxed);
 }
 
-/* The object of @slot gets the record @ref and a second name. Slot lock held exclusive. */
-static uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref)
+uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref)
 {
 	uint64_t word = word_get(slot), shared = slot_make_shared(word, ref);
 	struct share_rec *rec = zs_data(map->arena, ref);
@@ -197,8 +197,12 @@ void share_relocate_end(struct blkmap *map, uint64_t place, ref_t new_ref)
 {
 	uint64_t *word = slot_at(map, place);
 
-	if (new_ref)
+	if (new_ref) {
+		ref_t old_ref = slot_ref(word_get(word));
+
 		word_set(word, slot_with_ref(word_get(word), new_ref));
+		dedup_moved(map, word_get(word), old_ref);
+	}
 	rw_unlock(&share_lock_at(map, place)->lock);
 }
 

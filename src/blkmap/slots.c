@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "blkmap/dedup.h"
 #include "util/alloc.h"
 
 struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word)
@@ -134,7 +135,8 @@ static void count_add(atomic_uint_fast64_t *counter, uint64_t n, int sign)
 void codec_count(struct blkmap *map, uint64_t word, int sign)
 {
 	if (slot_codec(word) > SLOT_CODEC_MAIN)
-		count_add(&map->codec_objects[slot_codec(word)], 1, sign);
+		atomic_fetch_add_explicit(&map->codec_objects[slot_codec(word)],
+					  (uint64_t)(int64_t)sign, memory_order_release);
 }
 
 void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign)
@@ -203,7 +205,7 @@ int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *s
 	word_set(slot, word);
 	lock->seq++;
 	if (slot_kind(old) == SLOT_MAP)
-		live_map_remove(lock, slot_place(map, slot));
+		live_map_remove(map, lock, slot_place(map, slot));
 	*out_old = old;
 	return 0;
 }
@@ -257,9 +259,13 @@ static struct live_map *live_map_take(struct slot_lock *lock, uint64_t place)
 	return live;
 }
 
-void live_map_remove(struct slot_lock *lock, uint64_t place)
+void live_map_remove(struct blkmap *map, struct slot_lock *lock, uint64_t place)
 {
-	zt_free(live_map_take(lock, place));
+	struct live_map *live = live_map_take(lock, place);
+
+	if (live)
+		blkmap_setting_put(map, live->setting);
+	zt_free(live);
 }
 
 /*
@@ -359,9 +365,13 @@ static void relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
 	place = owner.index == OWNER_SLOT ? owner.word : word_get(&owner_map(map, owner)->place);
 	lock = slot_lock_at(map, place);
 	if (new_ref) {
-		age_move(map, slot_ref(word_get(word)), new_ref);
+		ref_t old_ref = slot_ref(word_get(word));
+
+		age_move(map, old_ref, new_ref);
 		word_set(word, slot_with_ref(word_get(word), new_ref));
 		lock->seq++;
+		if (owner.index == OWNER_SLOT)
+			dedup_moved(map, word_get(word), old_ref);
 	}
 	rw_unlock(&lock->lock);
 }
@@ -397,7 +407,7 @@ void slots_exit(struct blkmap *map)
 	map->data = NULL;
 	for (unsigned i = 0; map->locks && i < SLOT_LOCKS; i++) {
 		while (map->locks[i].maps)
-			live_map_remove(&map->locks[i], map->locks[i].maps->place);
+			live_map_remove(map, &map->locks[i], map->locks[i].maps->place);
 		rwlock_exit(&map->locks[i].lock);
 	}
 	zt_free(map->locks);

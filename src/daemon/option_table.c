@@ -291,6 +291,14 @@ refuse:
 	return refuse_algorithm("recompress", " off,", value, "; with @1..86400 seconds", error);
 }
 
+static int parse_dedup(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->super.dedup = strcmp(value, "on") == 0;
+	options->dedup_said = true;
+	return options->super.dedup || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+}
+
 static int parse_dict(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -455,6 +463,9 @@ static const struct option_desc table[] = {
 	  "Compression algorithm or module, with a level in its own scale", parse_compress, 0, 0 },
 	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:6@30",
 	  "Compress better, in the background, what was not used for so long", parse_recompress, 0,
+	  0 },
+	{ "dedup", "WHEN", "on, off", "on without allow_other",
+	  "Store once, in the background, what recompression finds to be alike", parse_dedup, 0,
 	  0 },
 	{ "dict", "FILE", "a file that is not empty", "none",
 	  "Dictionary that the algorithm starts from, as ztmpfsctl train makes it", parse_dict, 0,

@@ -313,6 +313,9 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 		goto err_text;
 	*out_options = options;
 	out_options->super.compress = out_options->compress_name;
+	/* Whoever can write here and ask for the memory in use can find out what others hold. */
+	if (!options.dedup_said)
+		out_options->super.dedup = !options.allow_other;
 	if (options.super.recompress)
 		out_options->super.recompress = out_options->recompress_name;
 	return 0;

@@ -69,6 +69,7 @@ struct options {
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;
+	bool dedup_said; /* by an option; else super.dedup follows from allow_other */
 	enum transport_uring uring;
 	unsigned max_threads;
 

@@ -33,6 +33,7 @@ struct checker {
 	struct seen *parent; /* the one that is walked */
 	uint64_t meta_objects, data_objects;
 	uint64_t space; /* as super.space */
+	uint64_t settings[BLKMAP_NR_SETTINGS]; /* inodes that name them */
 	int err;
 };
 
@@ -174,6 +175,8 @@ static int check_content(struct checker *check, ino_nr ino, struct inode_rec *re
 	if (bad != NULL)
 		return ino_bad(ino, bad);
 	check->space += INODE_SPACE;
+	if (rec->flags >> INODE_SETTING_SHIFT >= BLKMAP_SETTING_FIRST)
+		check->settings[(rec->flags >> INODE_SETTING_SHIFT) - BLKMAP_SETTING_FIRST]++;
 	if (S_ISLNK(rec->mode)) {
 		check->meta_objects++;
 		if (!zs_is_live(sb->meta, rec->tree_word) ||
@@ -227,6 +230,8 @@ static int check_stores(struct checker *check)
 		       check->space, sb->space);
 		err = -EUCLEAN;
 	}
+	if (!err)
+		err = blkmap_check_settings(sb->map, check->settings);
 	if (!err)
 		err = zs_check(sb->meta);
 	if (!err)

@@ -39,8 +39,8 @@ int fs_get_settings(struct super *sb, ino_nr ino, struct ztmpfs_file_attr *out_a
 			.which = ZTMPFS_ATTR_CLUSTER | ZTMPFS_ATTR_COMPRESS,
 			.cluster_size = (uint64_t)ZT_PAGE_SIZE << rec->cluster_order,
 		};
-		blkmap_setting_get(sb->map, rec_load(&rec->flags) >> INODE_SETTING_SHIFT, &name,
-				   &out_attr->level);
+		blkmap_setting_tell(sb->map, rec_load(&rec->flags) >> INODE_SETTING_SHIFT, &name,
+				    &out_attr->level);
 		snprintf(out_attr->compress, sizeof(out_attr->compress), "%s", name);
 	}
 	inode_unlock(sb, ino);
@@ -107,12 +107,21 @@ static int set_order(struct super *sb, struct inode_rec *rec, unsigned order)
 	return 0;
 }
 
+/* Return: the one before. Lock held exclusive. */
+static unsigned exchange_setting(struct inode_rec *rec, unsigned setting)
+{
+	uint16_t flags = rec->flags;
+
+	rec_store(&rec->flags,
+		  (uint16_t)((flags & ~INODE_SETTING_MASK) | setting << INODE_SETTING_SHIFT));
+	return flags >> INODE_SETTING_SHIFT;
+}
+
 int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 		    const struct ztmpfs_file_attr *attr)
 {
 	unsigned order = 0, setting = 0;
 	struct inode_rec *rec;
-	uint16_t flags;
 	int err = may_set(sb, cred, ino, &rec);
 
 	if (err)
@@ -130,12 +139,12 @@ int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 	err = may_set(sb, cred, ino, &rec);
 	if (!err && attr->which & ZTMPFS_ATTR_CLUSTER)
 		err = set_order(sb, rec, order);
-	if (!err && attr->which & ZTMPFS_ATTR_COMPRESS) {
-		flags = (uint16_t)(rec->flags & ~INODE_SETTING_MASK);
-		rec_store(&rec->flags, (uint16_t)(flags | setting << INODE_SETTING_SHIFT));
-	}
+	if (!err && attr->which & ZTMPFS_ATTR_COMPRESS)
+		setting = exchange_setting(rec, setting);
 	if (!err)
 		inode_touch(rec, INODE_CTIME);
 	inode_unlock(sb, ino);
+	/* The one that was, or the one that could not be set. */
+	blkmap_setting_put(sb->map, setting);
 	return err;
 }

@@ -70,6 +70,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.recompress = params->recompress,
 		.recompress_level = params->recompress_level,
 		.recompress_idle = params->recompress_idle,
+		.dedup = params->dedup,
 		.dict = params->dict,
 		.dict_size = params->dict_size,
 		.nr_streams = params->nr_streams,

@@ -228,6 +228,12 @@ typedef bool (*zs_visit_fn)(void *arg, ref_t ref, uint32_t len, struct zs_owner 
 bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, void *arg);
 
 /**
+ * zs_visit() - visit the object at @ref, if there is one; any value of @ref is allowed
+ * Context: as zs_scan(). Return: what the visit said; false when there is none.
+ */
+bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg);
+
+/**
  * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map
  *              and headers; compare
  * Context: nobody else uses the pool meanwhile.

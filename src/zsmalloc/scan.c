@@ -66,3 +66,26 @@ bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, vo
 	}
 	return false;
 }
+
+bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
+{
+	uint64_t page, hdr;
+	uint32_t offset, slot;
+	struct size_class *class = zs_find(pool, ref, &page, &offset);
+	struct zspage *zspage;
+	bool stopped = false;
+
+	if (!class || offset % class->geo.room != 0)
+		return false;
+	slot = offset / class->geo.room;
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
+	zspage = zspage_find(class, page);
+	/* A slot whose memory is only on its way has no header yet. */
+	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
+	    bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot))) {
+		hdr = hdr_load(pool->arena, ref);
+		stopped = hdr & HDR_LIVE && visit(arg, ref, hdr_len(hdr), hdr_owner(hdr));
+	}
+	mutex_unlock(&class->lock);
+	return stopped;
+}

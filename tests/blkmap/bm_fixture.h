@@ -35,6 +35,7 @@ struct bm_config {
 	const char *recompress;
 	int32_t recompress_level; /* 0: default */
 	uint32_t recompress_idle;
+	bool dedup;
 	bool background;
 };
 
@@ -53,6 +54,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.recompress_level =
 			config->recompress_level ? config->recompress_level : ZCOMP_LEVEL_DEFAULT,
 		.recompress_idle = config->recompress_idle,
+		.dedup = config->dedup,
 		.background = config->background,
 	};
 	struct bm_file *record;

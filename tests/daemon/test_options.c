@@ -144,6 +144,31 @@ START_TEST(test_compression_and_level_are_taken)
 }
 END_TEST
 
+START_TEST(test_deduplication_follows_from_who_is_let_in_unless_it_is_said)
+{
+	static const struct {
+		const char *list;
+		bool dedup;
+	} cases[] = {
+		{ "", true },
+		{ "allow_other", false },
+		{ "allow_other,dedup=on", true },
+		{ "dedup=on,allow_other", true },
+		{ "dedup=off", false },
+		{ "dedup=on,dedup=off", false },
+		{ "allow_other,no_allow_other", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.dedup == cases[i].dedup, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
 START_TEST(test_recompression_is_taken)
 {
 	static const struct {
@@ -511,6 +536,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=/no/such/module.so:3", "absolute path" },
 		{ "compress=zstd:-2147483648", "zstd" },
 		{ "dict=", "not empty" },
+		{ "dedup=", "on, off" },
+		{ "dedup=auto", "on, off" },
 		{ "cluster=2k", "4k, 8k" },
 		{ "cluster=256k", "128k" },
 		{ "cluster=5000", "4k, 8k" },
@@ -765,6 +792,7 @@ int main(void)
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_deduplication_follows_from_who_is_let_in_unless_it_is_said);
 	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);

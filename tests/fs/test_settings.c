@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_settings.c - how single files want to be compressed: who may say so, who inherits it. */
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "blkmap/blkmap_i.h"
@@ -209,15 +210,153 @@ START_TEST(test_only_owner_and_root_may_and_only_what_there_is)
 }
 END_TEST
 
-START_TEST(test_a_mount_takes_three_different_ones)
+/* A file each for three levels of zstd. */
+static void fill_table(ino_nr inos[3])
 {
-	for (int32_t level = 1; level <= 3; level++)
-		ck_assert_int_eq(set(file, &user_cred, "zstd", level, 0), 0);
+	for (int32_t i = 0; i < 3; i++) {
+		char name[8] = { (char)('1' + i) };
+
+		inos[i] = make_file(sb, dir, name);
+		ck_assert_int_eq(set(inos[i], &user_cred, "zstd", i + 1, 0), 0);
+	}
+}
+
+START_TEST(test_a_mount_takes_three_different_ones_at_a_time)
+{
+	ino_nr inos[3];
+
+	fill_table(inos);
 	ck_assert_int_eq(set(file, &user_cred, "zstd", 4, 0), -ENOSPC);
-	check_settings(file, "zstd", 3, 65536);
+	check_settings(file, "default", 0, 65536);
 	ck_assert_int_eq(set(file, &user_cred, "zstd", 1, 0), 0);
 	check_settings(file, "zstd", 1, 65536);
-	ck_assert_int_eq(set_compress(file, "none"), 0);
+	/* Two have the first one, none the second. */
+	ck_assert_int_eq(set_compress(inos[0], "none"), 0);
+	ck_assert_int_eq(set(inos[0], &user_cred, "zstd", 4, 0), -ENOSPC);
+	ck_assert_int_eq(set_compress(inos[1], "none"), 0);
+	ck_assert_int_eq(set(inos[0], &user_cred, "zstd", 4, 0), 0);
+	check_settings(inos[0], "zstd", 4, 65536);
+	check_settings(file, "zstd", 1, 65536);
+	check_settings(inos[2], "zstd", 3, 65536);
+	write_all(sb, inos[0], 0, content, SIZE);
+	check_stored(inos[0], "zstd");
+}
+END_TEST
+
+START_TEST(test_many_in_turn_do_not_use_the_table_up)
+{
+	for (int32_t level = 1; level <= 19; level++) {
+		ck_assert_int_eq(set(file, &user_cred, "zstd", level, 0), 0);
+		check_settings(file, "zstd", level, 65536);
+	}
+}
+END_TEST
+
+START_TEST(test_an_entry_stays_while_contents_need_it)
+{
+	struct fs_entry entry;
+	ino_nr inos[3], copy = make_file(sb, dir, "copy");
+	uint64_t done = 0;
+
+	fill_table(inos);
+	write_all(sb, inos[0], 0, content, SIZE);
+	ck_assert_int_eq(set_compress(inos[0], "default"), 0);
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 4, 0), -ENOSPC);
+	check_stored(inos[0], "zstd");
+	/* A copy that shares the objects keeps them. */
+	ck_assert_int_eq(fs_copy_range(sb, &user_cred, inos[0], 0, copy, 0, SIZE, &done), 0);
+	ck_assert_uint_eq(done, SIZE);
+	write_all(sb, inos[0], 0, content, SIZE);
+	check_stored(inos[0], "lz4");
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 4, 0), -ENOSPC);
+	check_stored(copy, "zstd");
+	write_all(sb, copy, 0, content, SIZE);
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 4, 0), 0);
+	/* Small changes over a cluster are to be folded by it. */
+	write_all(sb, inos[1], 0, content, SIZE);
+	write_all(sb, inos[1], 8192, content + 8192, 4096);
+	ck_assert_int_eq(set_compress(inos[1], "default"), 0);
+	ck_assert_int_eq(set(copy, &user_cred, "zstd", 5, 0), -ENOSPC);
+	ck_assert_uint_ge(blkmap_fold_idle(sb->map, 0), 1);
+	check_stored(inos[1], "zstd");
+	ck_assert_int_eq(fs_unlink(sb, dir, "2"), 0);
+	fs_forget(sb, inos[1], 1);
+	ck_assert_int_eq(set(copy, &user_cred, "zstd", 5, 0), 0);
+	/* And by what it has inherited. */
+	ck_assert_int_eq(set(dir, &user_cred, "zstd", 5, 0), 0);
+	ck_assert_int_eq(fs_mknod(sb, &user_cred, dir, "heir", S_IFREG | 0644, 0, &entry), 0);
+	ck_assert_int_eq(set_compress(copy, "default"), 0);
+	ck_assert_int_eq(set_compress(dir, "default"), 0);
+	ck_assert_int_eq(set(copy, &user_cred, "zstd", 6, 0), -ENOSPC);
+	check_settings(entry.ino, "zstd", 5, 65536);
+	ck_assert_int_eq(fs_unlink(sb, dir, "heir"), 0);
+	fs_forget(sb, entry.ino, 1);
+	ck_assert_int_eq(set(copy, &user_cred, "zstd", 6, 0), 0);
+}
+END_TEST
+
+START_TEST(test_walker_finds_a_wrong_count_of_users)
+{
+	ck_assert_int_eq(set_compress(file, "zstd"), 0);
+	ck_assert_int_eq(super_check(sb), 0);
+	sb->map->setting_users[0]++;
+	ck_assert_int_eq(super_check(sb), -EUCLEAN);
+	sb->map->setting_users[0]--;
+}
+END_TEST
+
+#define RACE_ROUNDS 200
+
+struct racer {
+	ino_nr ino;
+	uint64_t seed;
+};
+
+/* Settings come and go while files are written by them, folded, told about and read. */
+static void *race(void *arg)
+{
+	static const char *const names[] = { "zstd", "lz4hc", "lz4", "none", "default" };
+	struct racer *racer = arg;
+	static _Thread_local char mine[131072];
+
+	for (unsigned i = 0; i < RACE_ROUNDS; i++) {
+		uint64_t n = zt_random(&racer->seed) % ARRAY_SIZE(names), len = 0;
+		uint64_t off = zt_random(&racer->seed) % 16 * 8192;
+		struct ztmpfs_file_stat stat;
+		int err = set(racer->ino, &user_cred, names[n],
+			      n < 3 ? 1 + (int32_t)(zt_random(&racer->seed) % 3)
+				    : ZCOMP_LEVEL_DEFAULT,
+			      0);
+
+		ck_assert(err == 0 || err == -ENOSPC || (err == -EINVAL && n == 1));
+		if (i % 4)
+			write_all(sb, racer->ino, off, content + off, 4096);
+		else
+			write_all(sb, racer->ino, 0, content, sizeof(mine));
+		if (i % 8 == 3)
+			(void)blkmap_fold_idle(sb->map, 0);
+		ck_assert_int_eq(fs_file_stat(sb, racer->ino, &stat), 0);
+		ck_assert_int_eq(fs_read(sb, racer->ino, 0, mine, sizeof(mine), &len), 0);
+		ck_assert_uint_eq(len, sizeof(mine));
+		ck_assert_int_eq(memcmp(mine, content, sizeof(mine)), 0);
+	}
+	return NULL;
+}
+
+START_TEST(test_settings_come_and_go_beside_reads_and_writes)
+{
+	pthread_t threads[4];
+	struct racer racers[4];
+	uint64_t seed = zt_seed();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+		char name[8] = { (char)('a' + i) };
+
+		racers[i] = (struct racer){ make_file(sb, dir, name), seed + i };
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 }
 END_TEST
 
@@ -253,7 +392,11 @@ int main(void)
 	tcase_add_test(tc, test_what_an_algorithm_cannot_shrink_is_not_recompressed);
 	tcase_add_test(tc, test_clusters_change_while_a_file_is_empty_only);
 	tcase_add_test(tc, test_only_owner_and_root_may_and_only_what_there_is);
-	tcase_add_test(tc, test_a_mount_takes_three_different_ones);
+	tcase_add_test(tc, test_a_mount_takes_three_different_ones_at_a_time);
+	tcase_add_test(tc, test_many_in_turn_do_not_use_the_table_up);
+	tcase_add_test(tc, test_an_entry_stays_while_contents_need_it);
+	tcase_add_test(tc, test_walker_finds_a_wrong_count_of_users);
+	tcase_add_test(tc, test_settings_come_and_go_beside_reads_and_writes);
 	tcase_add_test(tc, test_no_memory_for_a_setting_changes_nothing);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

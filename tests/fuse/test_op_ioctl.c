@@ -215,6 +215,103 @@ START_TEST(test_pools_that_are_asked_for_wrongly_are_refused)
 }
 END_TEST
 
+static int get_attr(uint64_t ino, struct ztmpfs_file_attr *out)
+{
+	struct wire_reply reply = call(ino, ZTMPFS_IOC_GET_ATTR, sizeof(*out), 0);
+
+	if (!reply.error) {
+		ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + sizeof(*out));
+		memcpy(out, (const char *)reply.data + sizeof(struct fuse_ioctl_out), sizeof(*out));
+	}
+	return reply.error;
+}
+
+static int set_attr(uint64_t ino, const struct ztmpfs_file_attr *attr, uint32_t size)
+{
+	return call_in(ino, ZTMPFS_IOC_SET_ATTR, attr, size, 0).error;
+}
+
+START_TEST(test_attributes_are_told_and_set)
+{
+	struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION,
+					 .which = ZTMPFS_ATTR_CLUSTER | ZTMPFS_ATTR_COMPRESS,
+					 .cluster_size = 16384,
+					 .level = 7,
+					 .compress = "zstd" };
+	const uint64_t inos[] = { make_file(ROOT, "f"), ROOT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(inos); i++) {
+		struct ztmpfs_file_attr got;
+
+		ck_assert_int_eq(get_attr(inos[i], &got), 0);
+		ck_assert_uint_eq(got.version, ZTMPFS_STAT_VERSION);
+		ck_assert_uint_eq(got.which, attr.which);
+		ck_assert_uint_eq(got.cluster_size, 65536);
+		ck_assert_str_eq(got.compress, "default");
+		ck_assert_int_eq(set_attr(inos[i], &attr, sizeof(attr)), 0);
+		ck_assert_int_eq(get_attr(inos[i], &got), 0);
+		ck_assert_uint_eq(got.cluster_size, 16384);
+		ck_assert_str_eq(got.compress, "zstd");
+		ck_assert_int_eq(got.level, 7);
+	}
+}
+END_TEST
+
+START_TEST(test_attributes_that_are_asked_for_wrongly_change_nothing)
+{
+	const struct ztmpfs_file_attr good = { .version = ZTMPFS_STAT_VERSION,
+					       .which = ZTMPFS_ATTR_COMPRESS,
+					       .compress = "none" };
+	struct ztmpfs_file_attr attr = good, longer[2] = { good, good };
+	const uint64_t ino = make_file(ROOT, "f");
+	struct fuse_entry_out fifo;
+
+	ck_assert_int_eq(wire_mknod(&wire, ROOT, "fifo", S_IFIFO | 0644, &fifo), 0);
+	ck_assert_int_eq(call(ino, ZTMPFS_IOC_GET_ATTR, sizeof(attr) - 1, 0).error, -EINVAL);
+	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr) - 1), -EINVAL);
+	ck_assert_int_eq(set_attr(ino, &attr, 0), -EINVAL);
+	attr.version++;
+	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr)), -EINVAL);
+	attr = good;
+	attr.which = 8;
+	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr)), -EINVAL);
+	attr = good;
+	strcpy(attr.compress, "nosuch");
+	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr)), -ENOENT);
+	ck_assert_int_eq(set_attr(ino + 1, &good, sizeof(good)), -ESTALE);
+	ck_assert_int_eq(get_attr(ino + 1, &attr), -ESTALE);
+	ck_assert_int_eq(set_attr(fifo.nodeid, &good, sizeof(good)), -ENOTTY);
+	ck_assert_int_eq(get_attr(fifo.nodeid, &attr), -ENOTTY);
+	wire.uid = 1234;
+	ck_assert_int_eq(set_attr(ino, &good, sizeof(good)), -EPERM);
+	ck_assert_int_eq(get_attr(ino, &attr), 0);
+	ck_assert_str_eq(attr.compress, "default");
+	wire.uid = 0;
+	/* More than is known is not looked at. */
+	ck_assert_int_eq(set_attr(ino, longer, sizeof(longer)), 0);
+	ck_assert_int_eq(get_attr(ino, &attr), 0);
+	ck_assert_str_eq(attr.compress, "none");
+}
+END_TEST
+
+START_TEST(test_only_the_inode_counts_of_what_is_no_regular_file)
+{
+	struct fuse_entry_out fifo;
+	struct ztmpfs_file_stat stat;
+	struct wire_reply reply;
+
+	ck_assert_int_eq(wire_mknod(&wire, ROOT, "fifo", S_IFIFO | 0644, &fifo), 0);
+	reply = call(fifo.nodeid, ZTMPFS_IOC_FILE_STAT, sizeof(stat) + 100, 0);
+	ck_assert_int_eq(reply.error, 0);
+	ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + sizeof(stat));
+	memcpy(&stat, (const char *)reply.data + sizeof(struct fuse_ioctl_out), sizeof(stat));
+	ck_assert_uint_eq(stat.ino, fifo.nodeid);
+	ck_assert_uint_eq(stat.objects + stat.allocated + stat.cluster_size, 0);
+	ck_assert_uint_gt(stat.memory, 0);
+	ck_assert_int_eq(call(ROOT, ZTMPFS_IOC_RECOMPRESS, 7, FUSE_IOCTL_DIR).error, -EINVAL);
+}
+END_TEST
+
 START_TEST(test_other_commands_are_none_of_ours)
 {
 	static const uint32_t cmds[] = { 0, 1, 0x5401, 0x80047601, UINT32_MAX };
@@ -317,6 +414,9 @@ int main(void)
 	tcase_add_test(tc, test_a_file_tells_what_it_holds_and_costs);
 	tcase_add_test(tc, test_pools_are_told_class_by_class_in_several_answers);
 	tcase_add_test(tc, test_pools_that_are_asked_for_wrongly_are_refused);
+	tcase_add_test(tc, test_attributes_are_told_and_set);
+	tcase_add_test(tc, test_attributes_that_are_asked_for_wrongly_change_nothing);
+	tcase_add_test(tc, test_only_the_inode_counts_of_what_is_no_regular_file);
 	tcase_add_test(tc, test_other_commands_are_none_of_ours);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

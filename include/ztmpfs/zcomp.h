@@ -284,6 +284,15 @@ struct zcomp_ops {
 	 * another request already. Any thread.
 	 */
 	bool (*cancel)(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg);
+
+	/*
+	 * Optional: as decompress(), but it ends where dst does: dst_len is the smaller of dst_cap
+	 * and what decompress() gives. It is asked for where little of a large unit is wanted, so it
+	 * should cost in proportion. Damage behind the end may stay unseen; what is said there
+	 * of memory outside src and dst holds.
+	 */
+	int (*decompress_head)(const struct zcomp_params *params, struct zcomp_strm *strm,
+			       struct zcomp_req *req);
 };
 
 /*

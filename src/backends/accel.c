@@ -289,6 +289,17 @@ static int accel_decompress(const struct zcomp_params *params, struct zcomp_strm
 	return accel->inner_ops->decompress(&accel->inner, strm, req);
 }
 
+/* Called only where the algorithm has it. */
+static int accel_decompress_head(const struct zcomp_params *params, struct zcomp_strm *strm,
+				 struct zcomp_req *req)
+{
+	const struct accel *accel = params->drv_data;
+
+	if (strm_to_managed(accel, strm))
+		return -EOPNOTSUPP;
+	return accel->inner_ops->decompress_head(&accel->inner, strm, req);
+}
+
 /* Managed streams ------------------------------------------------------- */
 
 /* Closed is only a hint: who gets a stream all the same is refused by submit. */
@@ -447,4 +458,5 @@ const struct zcomp_ops backend_accel = {
 	.stop = accel_stop,
 	.get_stat = accel_get_stat,
 	.cancel = accel_cancel,
+	.decompress_head = accel_decompress_head,
 };

@@ -92,6 +92,7 @@ const struct zcomp_ops backend_lz4 = {
 	.destroy_ctx = lz4_destroy_ctx,
 	.compress = lz4_compress,
 	.decompress = lz4_block_decompress,
+	.decompress_head = LZ4_BLOCK_DECOMPRESS_HEAD,
 };
 
 BACKEND_MODULE(backend_lz4)

@@ -37,4 +37,27 @@ static inline int lz4_block_decompress(const struct zcomp_params *params, struct
 	return 0;
 }
 
+/* Earlier libraries have no such call for dictionaries. */
+#if LZ4_VERSION_NUMBER >= 10904
+static inline int lz4_block_decompress_head(const struct zcomp_params *params,
+					    struct zcomp_strm *strm, struct zcomp_req *req)
+{
+	int cap = lz4_block_size(req->dst_cap);
+	int ret;
+
+	(void)strm;
+	if (req->src_len > INT_MAX)
+		return -EBADMSG;
+	ret = LZ4_decompress_safe_partial_usingDict(req->src, req->dst, (int)req->src_len, cap, cap,
+						    params->dict, (int)params->dict_size);
+	if (ret < 0)
+		return -EBADMSG;
+	req->dst_len = (size_t)ret;
+	return 0;
+}
+#define LZ4_BLOCK_DECOMPRESS_HEAD lz4_block_decompress_head
+#else
+#define LZ4_BLOCK_DECOMPRESS_HEAD NULL
+#endif
+
 #endif

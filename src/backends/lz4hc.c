@@ -97,6 +97,7 @@ const struct zcomp_ops backend_lz4hc = {
 	.destroy_ctx = lz4hc_destroy_ctx,
 	.compress = lz4hc_compress,
 	.decompress = lz4_block_decompress,
+	.decompress_head = LZ4_BLOCK_DECOMPRESS_HEAD,
 };
 
 BACKEND_MODULE(backend_lz4hc)

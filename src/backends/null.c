@@ -57,6 +57,20 @@ static int null_decompress(const struct zcomp_params *params, struct zcomp_strm 
 	return null_copy(req, -EBADMSG);
 }
 
+static int null_decompress_head(const struct zcomp_params *params, struct zcomp_strm *strm,
+				struct zcomp_req *req)
+{
+	struct zcomp_req head = *req;
+	int error;
+
+	if (head.src_len > head.dst_cap)
+		head.src_len = head.dst_cap;
+	error = null_decompress(params, strm, &head);
+	if (!error)
+		req->dst_len = head.dst_len;
+	return error;
+}
+
 const struct zcomp_ops backend_null = {
 	.abi_version = ZCOMP_ABI_VERSION,
 	.struct_size = sizeof(struct zcomp_ops),
@@ -67,6 +81,7 @@ const struct zcomp_ops backend_null = {
 	.destroy_ctx = null_destroy_ctx,
 	.compress = null_compress,
 	.decompress = null_decompress,
+	.decompress_head = null_decompress_head,
 };
 
 BACKEND_MODULE(backend_null)

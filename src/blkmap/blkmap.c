@@ -110,7 +110,9 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	error = codecs_init(map, params);
 	if (error)
 		goto err_comp;
-	error = recomp_init(map, params, error_text);
+	error = heat_init(map);
+	if (!error)
+		error = recomp_init(map, params, error_text);
 	if (error)
 		goto err_codecs;
 	if (params->background) {
@@ -124,6 +126,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 err_recomp:
 	recomp_exit(map);
 err_codecs:
+	heat_exit(map);
 	codecs_exit(map);
 err_comp:
 	zcomp_destroy(map->comp);
@@ -142,6 +145,7 @@ void blkmap_destroy(struct blkmap *map)
 		return;
 	blkmap_stop(map);
 	recomp_exit(map);
+	heat_exit(map);
 	codecs_exit(map);
 	zcomp_destroy(map->comp);
 	slots_exit(map);

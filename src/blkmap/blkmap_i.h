@@ -148,6 +148,8 @@ struct blkmap {
 	pthread_cond_t batch_cond;
 	uint64_t nr_batches; /* guarded by batch_lock */
 
+	uint8_t *heat; /* which clusters small requests come back to; see heat.c */
+
 	/* When room was last looked for without finding any: seconds. */
 	atomic_uint_fast64_t no_room_until;
 
@@ -265,11 +267,12 @@ int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t l
 void codec_destroy(struct blkmap *map, unsigned codec);
 
 /*
- * codec_decompress() - what zcomp_decompress() says, by the decoder of @codec (not a raw one)
+ * codec_decompress() - what zcomp_decompress_head() says, by the decoder of @codec (not a raw one)
  * @strm: the caller's stream of map->comp. Others are taken here, innermost, for this call alone.
  */
 int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,
-		     size_t src_len, void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
+		     size_t src_len, void *dst, size_t dst_cap, size_t want,
+		     size_t *out_len) ZT_MUST_CHECK;
 
 /* ---- settings.c: how single files want to be compressed ---- */
 
@@ -400,10 +403,15 @@ bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint6
 
 /*
  * cluster_load() - bytes [from, to) of a cluster
- * Slot lock held, stream held (its buffer's upper half is scratch). 0 or -EIO.
+ * @lock: the slot's, held
+ * Per-thread stream held: its buffer's upper half is scratch, and keeps what was decoded last.
+ * Return: 0 or -EIO.
  */
-int cluster_load(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
-		 uint32_t to, char *dst) ZT_MUST_CHECK;
+int cluster_load(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		 uint64_t word, uint32_t from, uint32_t to, char *dst) ZT_MUST_CHECK;
+
+/* What cluster_load() did for pieces of clusters on this stream so far, in HEAT_READ and HEAT_DECODE. */
+uint64_t strm_effort(struct zcomp_strm *strm);
 
 /* Where cluster_load() unpacks what it needs only in part. */
 static inline char *strm_scratch(const struct zcomp_strm *strm)
@@ -446,6 +454,11 @@ struct cluster_op {
 int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		   const struct encoded *enc, const uint64_t *seq, bool locked) ZT_MUST_CHECK;
 
+static inline uint32_t pages_touched(const struct cluster_op *op)
+{
+	return op->from < op->to ? pages_mask_range(op->from, op->to) : 0;
+}
+
 /* Write bytes into any part of a cluster, by the cheapest way. Stream held. */
 int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		  struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
@@ -458,10 +471,39 @@ int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 
 /*
  * cluster_overlay() - keep the pages that an op writes as objects of their own over the cluster
+ * @spread: and the others likewise, so that the base goes away
  * Stream held. 0; -EAGAIN others kept changing the slot; -ENOSPC, -ENOMEM, -EIO.
  */
 int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		    struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
+		    struct zcomp_strm *strm, const struct cluster_op *op,
+		    bool spread) ZT_MUST_CHECK;
+
+/*
+ * cluster_spread() - make each page of a cluster an object of its own, with nothing below them
+ * File held shared, stream held, no slot lock. 0 when it was done, or there is nothing to do;
+ * otherwise the cluster stays as it is: -EAGAIN, -ENOSPC, -ENOMEM, -EIO.
+ */
+int cluster_spread(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		   struct zcomp_strm *strm) ZT_MUST_CHECK;
+
+/* ---- heat.c: which clusters small requests come back to ---- */
+
+#define HEAT_MAX    16u /* at this a cluster that is read in small pieces is spread */
+#define HEAT_TICK   8u /* seconds; then all heat halves */
+#define HEAT_READ   1u /* a small read that decoded a part, or found a page of its own */
+#define HEAT_DECODE 4u /* a small read that had to decode all */
+#define HEAT_WRITE  2u /* a small write */
+
+int heat_init(struct blkmap *map) ZT_MUST_CHECK;
+void heat_exit(struct blkmap *map);
+
+/* heat_of() - 0: nobody comes back to the cluster whose slot is at @place; up to HEAT_MAX */
+unsigned heat_of(const struct blkmap *map, uint64_t place);
+
+/* Return: what it is now. */
+unsigned heat_add(struct blkmap *map, uint64_t place, unsigned add);
+void heat_clear(struct blkmap *map, uint64_t place);
+void heat_cool(struct blkmap *map);
 
 /* ---- rdwr.c ---- */
 
@@ -481,7 +523,10 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 
 /* ---- maintain.c ---- */
 
-/* Fold cluster maps not touched for @idle seconds. No stream held. Return: maps looked at. */
+/*
+ * Fold cluster maps not written for @idle seconds that have cooled down; 0: all. No stream held.
+ * Return: maps looked at.
+ */
 uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
 
 /* Give cached memory back and compact. A stream may be held. Return: bytes. */
@@ -492,6 +537,9 @@ uint64_t blkmap_make_room(struct blkmap *map);
  * help: what it counts may be only what a failed attempt had left.
  */
 uint64_t blkmap_make_room_hard(struct blkmap *map);
+
+/* Less than a share of 1/@share of mem_limit=, and less than @max bytes, is left. */
+bool blkmap_limit_is_near(const struct blkmap *map, unsigned share, uint64_t max);
 
 int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
 

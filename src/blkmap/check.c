@@ -127,8 +127,8 @@ static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 		uint32_t present = slot_present(map, word_get(slot), check->order);
 
 		check->pages += (unsigned)__builtin_popcount(present);
-		if (cluster_load(map, check->strm, word_get(slot), 0, cluster_size(check->order),
-				 check->strm->local_copy))
+		if (cluster_load(map, lock, check->strm, word_get(slot), 0,
+				 cluster_size(check->order), check->strm->local_copy))
 			error = bad(idx, "cannot be read");
 	}
 	rw_unlock(&lock->lock);

@@ -204,9 +204,61 @@ static void fill_same(char *dst, uint32_t from, uint32_t to, uint64_t value)
 		dst[i - from] = pattern[i % sizeof(value)];
 }
 
+/*
+ * What the scratch of a per-thread stream has from the last load, kept in the stream's room. It is
+ * what the object decodes to for as long as the lock's seq stays: until then no slot under that
+ * lock changes, so the object is not freed, moved or overwritten. That holds for objects that a
+ * slot or a cluster map owns; shared ones change under locks of their own.
+ */
+struct loaded {
+	const struct slot_lock *lock; /* NULL: nothing */
+	uint64_t seq, word;
+	uint32_t len; /* bytes at the front */
+	uint64_t effort; /* in HEAT_..., ever */
+};
+static_assert(sizeof(struct loaded) <= ZCOMP_STREAM_ROOM, "it stands in the stream");
+
+/*
+ * The first @end bytes of what @data decodes to, in the stream's scratch. Only so much is decoded
+ * where the codec can, and all of it when the same object is asked for more: then somebody goes
+ * through it in small steps, and finds the rest here.
+ */
+static int load_scratch(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+			uint64_t word, const char *data, uint32_t data_len, uint32_t end)
+{
+	struct loaded *loaded = zcomp_stream_room(strm);
+	bool same =
+		lock && loaded->lock == lock && loaded->seq == lock->seq && loaded->word == word;
+	size_t want = same ? ZCOMP_MAX_UNIT : end, out_len;
+	int error;
+
+	if (same && loaded->len >= end)
+		return 0;
+	loaded->lock = NULL;
+	error = codec_decompress(map, slot_codec(word), strm, data, data_len, strm_scratch(strm),
+				 ZCOMP_MAX_UNIT, want, &out_len);
+	if (!error && out_len < end)
+		error = -EIO;
+	if (error)
+		return error;
+	loaded->lock = lock;
+	loaded->seq = lock ? lock->seq : 0;
+	loaded->word = word;
+	loaded->len = (uint32_t)out_len;
+	loaded->effort += !same && out_len > want ? HEAT_DECODE : HEAT_READ;
+	return 0;
+}
+
+uint64_t strm_effort(struct zcomp_strm *strm)
+{
+	const struct loaded *loaded = zcomp_stream_room(strm);
+
+	return loaded->effort;
+}
+
 /* Bytes [from, to) of what an OBJ word stands for. */
-static int load_obj(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
-		    uint32_t to, char *dst)
+static int load_obj(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		    uint64_t word, uint32_t from, uint32_t to, char *dst)
 {
 	uint32_t length = slot_length(word), end = (uint32_t)min_u64(to, length);
 	const char *data = zs_data(map->arena, slot_ref(word));
@@ -229,18 +281,13 @@ static int load_obj(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, 
 		memcpy(dst, data + from, end - from);
 	} else if (from == 0 && end == length && !(word & SLOT_CUT)) {
 		error = codec_decompress(map, slot_codec(word), strm, data, data_len, dst, length,
-					 &out_len);
+					 length, &out_len);
 		if (!error && out_len != length)
 			error = -EIO;
 	} else {
-		char *scratch = strm_scratch(strm);
-
-		error = codec_decompress(map, slot_codec(word), strm, data, data_len, scratch,
-					 ZCOMP_MAX_UNIT, &out_len);
-		if (!error && out_len < length)
-			error = -EIO;
+		error = load_scratch(map, lock, strm, word, data, data_len, end);
 		if (!error)
-			memcpy(dst, scratch + from, end - from);
+			memcpy(dst, strm_scratch(strm) + from, end - from);
 	}
 	if (error)
 		return -EIO;
@@ -251,14 +298,14 @@ static int load_obj(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, 
 static int load_shared(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
 		       uint32_t to, char *dst)
 {
-	int error = load_obj(map, strm, share_hold(map, word), from, to, dst);
+	int error = load_obj(map, NULL, strm, share_hold(map, word), from, to, dst);
 
 	share_drop(map, word);
 	return error;
 }
 
-static int load_simple(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
-		       uint32_t to, char *dst)
+static int load_simple(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		       uint64_t word, uint32_t from, uint32_t to, char *dst)
 {
 	switch (slot_kind(word)) {
 	case SLOT_HOLE:
@@ -269,7 +316,7 @@ static int load_simple(struct blkmap *map, struct zcomp_strm *strm, uint64_t wor
 		fill_same(dst, from, to, slot_same_value(word));
 		return 0;
 	case SLOT_OBJ:
-		return load_obj(map, strm, word, from, to, dst);
+		return load_obj(map, lock, strm, word, from, to, dst);
 	case SLOT_SHARED:
 		return load_shared(map, strm, word, from, to, dst);
 	case SLOT_MAP:
@@ -287,8 +334,8 @@ static bool base_hidden(const struct cluster_map *cmap, uint32_t from, uint32_t 
 	return true;
 }
 
-int cluster_load(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
-		 uint32_t to, char *dst)
+int cluster_load(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		 uint64_t word, uint32_t from, uint32_t to, char *dst)
 {
 	const struct cluster_map *cmap;
 	int error;
@@ -296,10 +343,10 @@ int cluster_load(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uin
 	if (from >= to)
 		return 0;
 	if (slot_kind(word) != SLOT_MAP)
-		return load_simple(map, strm, word, from, to, dst);
+		return load_simple(map, lock, strm, word, from, to, dst);
 	cmap = cluster_map_at(map, word);
 	if (!base_hidden(cmap, from, to)) {
-		error = load_simple(map, strm, word_get(&cmap->base), from, to, dst);
+		error = load_simple(map, lock, strm, word_get(&cmap->base), from, to, dst);
 		if (error)
 			return error;
 	}
@@ -311,7 +358,7 @@ int cluster_load(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uin
 
 		if (!page)
 			continue;
-		error = load_simple(map, strm, page, page_from - start, page_to - start,
+		error = load_simple(map, lock, strm, page, page_from - start, page_to - start,
 				    dst + (page_from - from));
 		if (error)
 			return error;

@@ -41,13 +41,6 @@ int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t 
 	return error;
 }
 
-static uint32_t pages_touched(const struct cluster_op *op)
-{
-	if (op->from >= op->to)
-		return 0;
-	return pages_mask_range(op->from, op->to);
-}
-
 static void apply_op(char *bytes, uint32_t len, const struct cluster_op *op)
 {
 	if (op->from < op->to)
@@ -88,7 +81,7 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	else
 		len = (uint32_t)min_u64(len, (32u - (uint32_t)__builtin_clz(mask))
 						     << ZT_PAGE_SHIFT);
-	error = cluster_load(map, strm, word, 0, len, bytes);
+	error = cluster_load(map, lock, strm, word, 0, len, bytes);
 	if (!locked)
 		rw_unlock(&lock->lock);
 	if (error)
@@ -128,12 +121,14 @@ enum plan {
 	PLAN_REPLACE, /* the new bytes cover all that there is */
 	PLAN_MERGE, /* one object of old and new */
 	PLAN_OVERLAY, /* pages over the old */
+	PLAN_SPREAD, /* the same, and the old ones likewise */
 };
 
 /*
- * A merge compresses the whole cluster to change a part. It is worth it when the part is at least
- * half of the cluster's data, and when so many pages stand over a cluster already that the
- * object below is mostly dead weight.
+ * A merge compresses the whole cluster to change a part: worth it when the part is at least half of
+ * the cluster's data. When so many pages stand over a cluster that the object below is mostly dead
+ * weight, the rest is spread, too: whoever has written so much of it in small pieces will go on,
+ * and writing a page of a spread cluster costs a page, however often.
  */
 static enum plan plan_write(struct blkmap *map, const struct blkmap_file *file, uint64_t word,
 			    const struct cluster_op *op)
@@ -149,12 +144,14 @@ static enum plan plan_write(struct blkmap *map, const struct blkmap_file *file, 
 	if (slot_kind(word) == SLOT_MAP) {
 		const struct cluster_map *cmap = cluster_map_at(map, word);
 
+		if (!word_get(&cmap->base))
+			return PLAN_OVERLAY; /* spread already */
 		for (unsigned p = 0; p < 1u << file->order; p++)
 			if (word_get(&cmap->pages[p]))
 				over |= 1u << p;
 	}
 	if ((unsigned)__builtin_popcount(over) * 4 >= nr_present * 3)
-		return PLAN_MERGE;
+		return PLAN_SPREAD;
 	return PLAN_OVERLAY;
 }
 
@@ -181,7 +178,8 @@ int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 			encode(map, file, strm, op->src, op->to, full, pages_mask(op->to), &enc);
 			error = cluster_commit(map, file, slot, &enc, whole ? NULL : &seq, false);
 		} else {
-			error = cluster_overlay(map, file, slot, strm, op);
+			error = cluster_overlay(map, file, slot, strm, op, plan == PLAN_SPREAD);
+			heat_add(map, slot_place(map, slot), HEAT_WRITE);
 			/*
 			 * No room for more objects: one that replaces all may fit where the old
 			 * one is.

@@ -81,18 +81,19 @@ void codec_destroy(struct blkmap *map, unsigned codec)
 }
 
 int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,
-		     size_t src_len, void *dst, size_t dst_cap, size_t *out_len)
+		     size_t src_len, void *dst, size_t dst_cap, size_t want, size_t *out_len)
 {
 	struct zcomp *comp;
 	int error;
 
 	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_MAIN_KEPT)
-		return zcomp_decompress(map->comp, strm, src, src_len, dst, dst_cap, out_len);
+		return zcomp_decompress_head(map->comp, strm, src, src_len, dst, dst_cap, want,
+					     out_len);
 	comp = codec_comp(map, codec);
 	if (!comp)
 		return -EIO;
 	strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
-	error = zcomp_decompress(comp, strm, src, src_len, dst, dst_cap, out_len);
+	error = zcomp_decompress_head(comp, strm, src, src_len, dst, dst_cap, want, out_len);
 	zcomp_stream_put(comp, strm);
 	return error;
 }

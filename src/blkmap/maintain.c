@@ -52,7 +52,8 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
 
 		read_lock(&lock->lock);
 		for (struct live_map *live = lock->maps; live && nr < FOLD_BATCH; live = live->next)
-			if (live->touched + idle <= now) {
+			if (idle == 0 ||
+			    (live->touched + idle <= now && heat_of(map, live->place) == 0)) {
 				blkmap_setting_get(map, live->setting); /* for fold_one() */
 				found[nr++] = *live;
 			}
@@ -62,6 +63,14 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
 		nr_maps += nr;
 	}
 	return nr_maps;
+}
+
+bool blkmap_limit_is_near(const struct blkmap *map, unsigned share, uint64_t max)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(map->arena, &arena);
+	return arena.limit && arena.resident + min_u64(arena.limit / share, max) > arena.limit;
 }
 
 static uint64_t compact_if_worth(struct blkmap *map)
@@ -148,9 +157,14 @@ static void run_tick(struct blkmap *map)
 static void *maintain_thread(void *arg)
 {
 	struct blkmap *map = arg;
+	uint64_t cooled = blkmap_now();
 
 	while (maintain_wait(map)) {
-		blkmap_fold_idle(map, FOLD_IDLE);
+		if (blkmap_now() - cooled >= HEAT_TICK) {
+			heat_cool(map);
+			cooled = blkmap_now();
+		}
+		blkmap_fold_idle(map, blkmap_limit_is_near(map, 32, 64 * MIB) ? 0 : FOLD_IDLE);
 		compact_if_worth(map);
 		zs_trim(map->data, 0);
 		zs_trim(map->meta, 0);

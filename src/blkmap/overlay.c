@@ -5,9 +5,10 @@
  *     slot: MAP ---> cluster map: base    ---> the cluster's object, untouched
  *                                 pages[] ---> page objects, where something was written since
  *
- * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. Maps are folded into one
- * object again when most pages are covered (cluster_write.c) or when they have been left alone for
- * a while (maintain.c).
+ * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. When most pages are covered,
+ * the rest become objects of their own too, and the base, mostly dead weight by then, goes away:
+ * the cluster is spread. So is one that is read in small pieces again and again (heat.c). Maps are
+ * folded into one object when they have been left alone for a while (maintain.c).
  */
 #include "blkmap/blkmap_i.h"
 
@@ -23,6 +24,10 @@ struct overlay {
 	uint64_t seq; /* of the slot lock, when it began */
 	uint64_t words[BLKMAP_MAX_PAGES]; /* new page objects, unowned */
 	uint32_t extent; /* of the cluster, when it began */
+	uint32_t spread; /* pages of the base that get objects of their own */
+	uint32_t base_extent; /* bytes of the base in local_copy */
+	uint64_t
+		base; /* after publishing: the base that a spread has replaced, for slot_release() */
 	ref_t cmap; /* a fresh cluster map, 0 when the slot had one */
 	struct live_map *live; /* goes with it */
 };
@@ -47,8 +52,8 @@ static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 }
 
 /* Old bytes of the op's first and last page, when it does not cover them. Slot lock held. */
-static int load_edges(struct blkmap *map, struct zcomp_strm *strm, uint64_t word,
-		      const struct cluster_op *op)
+static int load_edges(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		      uint64_t word, const struct cluster_op *op)
 {
 	uint32_t first = op->from >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
 	uint32_t last = (op->to - 1) >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
@@ -56,29 +61,94 @@ static int load_edges(struct blkmap *map, struct zcomp_strm *strm, uint64_t word
 	int error = 0;
 
 	if (op->from > first)
-		error = cluster_load(map, strm, word, first, first + ZT_PAGE_SIZE, bytes + first);
+		error = cluster_load(map, lock, strm, word, first, first + ZT_PAGE_SIZE,
+				     bytes + first);
 	if (!error && op->to < last + ZT_PAGE_SIZE && (last != first || op->from == first))
-		error = cluster_load(map, strm, word, last, last + ZT_PAGE_SIZE, bytes + last);
+		error = cluster_load(map, lock, strm, word, last, last + ZT_PAGE_SIZE,
+				     bytes + last);
 	return error;
 }
 
-static void overlay_drop(struct blkmap *map, struct overlay *ov)
+/*
+ * The pages of a cluster that stand in its base alone, to be spread: their bytes go to local_copy.
+ * Slot lock held.
+ */
+static int load_base(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
+		     uint64_t word, unsigned order, struct overlay *ov)
+{
+	const struct cluster_map *cmap = NULL;
+	uint64_t base = word;
+
+	if (slot_kind(word) == SLOT_MAP) {
+		cmap = cluster_map_at(map, word);
+		base = word_get(&cmap->base);
+	}
+	ov->spread = slot_present(map, base, order);
+	for (unsigned p = 0; cmap && p < 1u << order; p++)
+		if (word_get(&cmap->pages[p]))
+			ov->spread &= ~(1u << p);
+	ov->base_extent = slot_extent(map, base, order);
+	return ov->spread
+		       ? cluster_load(map, lock, strm, base, 0, ov->base_extent, strm->local_copy)
+		       : 0;
+}
+
+/* A page of the base, as it is in local_copy. */
+static const char *base_bytes(struct zcomp_strm *strm, const struct overlay *ov, uint32_t p,
+			      uint32_t *out_len)
+{
+	uint32_t start = p << ZT_PAGE_SHIFT;
+
+	*out_len = (uint32_t)min_u64(ov->base_extent - start, ZT_PAGE_SIZE);
+	return (char *)strm->local_copy + start;
+}
+
+static void overlay_drop(struct blkmap *map, struct overlay *ov, unsigned order)
 {
 	for (unsigned p = 0; p < BLKMAP_MAX_PAGES; p++)
 		slot_release(map, ov->words[p], 0);
+	slot_release(map, ov->base, order);
 	if (ov->cmap)
 		zs_free(map->meta, ov->cmap);
 	zt_free(ov->live);
 }
 
+/* Compress and place one page. */
+static int overlay_page(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
+			const struct cluster_op *op, struct overlay *ov, uint32_t p)
+{
+	bool written = pages_touched(op) & 1u << p;
+	struct encoded enc;
+	uint32_t len;
+	const char *bytes =
+		written ? page_bytes(strm, ov, op, p, &len) : base_bytes(strm, ov, p, &len);
+
+	encode(map, file, strm, bytes, len, ZT_PAGE_SIZE, 1, &enc);
+	return encoded_place_hard(map, &enc, &ov->words[p]);
+}
+
+/* The record and the list entry of a cluster map, for a slot that has none. */
+static int overlay_alloc_map(struct blkmap *map, unsigned order, struct overlay *ov)
+{
+	uint32_t size = (uint32_t)(sizeof(struct cluster_map) + (sizeof(uint64_t) << order));
+	int error = zs_malloc(map->meta, size, &ov->cmap);
+
+	if (error)
+		return error;
+	ov->live = zt_zalloc(sizeof(*ov->live));
+	return ov->live ? 0 : -ENOMEM;
+}
+
 /* Under the shared slot lock, then without: fill @ov. On error nothing is kept. */
 static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-			   struct zcomp_strm *strm, const struct cluster_op *op, struct overlay *ov)
+			   struct zcomp_strm *strm, const struct cluster_op *op, bool spread,
+			   struct overlay *ov)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
+	uint32_t pages;
 	uint64_t word;
 	bool has_map;
-	int error;
+	int error = 0;
 
 	*ov = (struct overlay){ 0 };
 	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
@@ -86,28 +156,20 @@ static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, u
 	ov->seq = lock->seq;
 	ov->extent = slot_extent(map, word, file->order);
 	has_map = slot_kind(word) == SLOT_MAP;
-	error = load_edges(map, strm, word, op);
+	if (spread)
+		error = load_base(map, lock, strm, word, file->order, ov);
+	if (!error && op->from < op->to)
+		error = load_edges(map, lock, strm, word, op);
 	rw_unlock(&lock->lock);
 
-	for (uint32_t p = op->from >> ZT_PAGE_SHIFT; !error && p << ZT_PAGE_SHIFT < op->to; p++) {
-		struct encoded enc;
-		uint32_t len;
-		const char *bytes = page_bytes(strm, ov, op, p, &len);
-
-		encode(map, file, strm, bytes, len, ZT_PAGE_SIZE, 1, &enc);
-		error = encoded_place_hard(map, &enc, &ov->words[p]);
-	}
-	if (!error && !has_map) {
-		uint32_t size =
-			(uint32_t)(sizeof(struct cluster_map) + (sizeof(uint64_t) << file->order));
-
-		error = zs_malloc(map->meta, size, &ov->cmap);
-		ov->live = error ? NULL : zt_zalloc(sizeof(*ov->live));
-		if (!error && !ov->live)
-			error = -ENOMEM;
-	}
+	pages = pages_touched(op) | ov->spread;
+	for (uint32_t p = 0; !error && p < 1u << file->order; p++)
+		if (pages & 1u << p)
+			error = overlay_page(map, file, strm, op, ov, p);
+	if (!error && !has_map)
+		error = overlay_alloc_map(map, file->order, ov);
 	if (error)
-		overlay_drop(map, ov);
+		overlay_drop(map, ov, file->order);
 	return error;
 }
 
@@ -134,9 +196,29 @@ static struct cluster_map *overlay_make_map(struct blkmap *map, const struct blk
 	return cmap;
 }
 
+/*
+ * A word that the map no longer has: its object must not find its keeper there, since the map may
+ * be freed before it is. Slot lock held exclusive.
+ */
+static void overlay_disown(struct blkmap *map, uint64_t word)
+{
+	if (slot_kind(word) == SLOT_OBJ)
+		zs_set_owner(map->arena, slot_ref(word), (struct zs_owner){ .word = 0 });
+}
+
+/* No page shows the base any more. Slot lock held exclusive. */
+static void overlay_take_base(struct blkmap *map, struct cluster_map *cmap, unsigned order,
+			      struct overlay *ov)
+{
+	ov->base = word_get(&cmap->base);
+	slot_count(map, ov->base, order, -1);
+	overlay_disown(map, ov->base);
+	word_set(&cmap->base, 0);
+}
+
 /* Exchange the prepared words for the ones in the map. Slot lock held exclusive, seq unchanged. */
 static int overlay_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-			   struct overlay *ov)
+			   bool spread, struct overlay *ov)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
 	uint32_t present = slot_present(map, word_get(slot), file->order), added = 0;
@@ -161,10 +243,13 @@ static int overlay_publish(struct blkmap *map, const struct blkmap_file *file, u
 			continue;
 		slot_count(map, ov->words[p], 0, 1);
 		slot_count(map, old, 0, -1);
+		overlay_disown(map, old);
 		slot_set_owner(map, ov->words[p], &cmap->pages[p], OWNER_PAGE(p));
 		word_set(&cmap->pages[p], ov->words[p]);
 		ov->words[p] = old;
 	}
+	if (spread)
+		overlay_take_base(map, cmap, file->order, ov);
 	lock->seq++;
 	/* Published: what is left in ov are the replaced words. */
 	ov->cmap = 0;
@@ -173,13 +258,13 @@ static int overlay_publish(struct blkmap *map, const struct blkmap_file *file, u
 }
 
 int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		    struct zcomp_strm *strm, const struct cluster_op *op)
+		    struct zcomp_strm *strm, const struct cluster_op *op, bool spread)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
 
 	for (unsigned round = 0; round < OVERLAY_ROUNDS; round++) {
 		struct overlay ov;
-		int error = overlay_prepare(map, file, slot, strm, op, &ov);
+		int error = overlay_prepare(map, file, slot, strm, op, spread, &ov);
 
 		if (error)
 			return error;
@@ -187,11 +272,32 @@ int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t
 		if (ov.seq != lock->seq)
 			error = -EAGAIN;
 		else
-			error = overlay_publish(map, file, slot, &ov);
+			error = overlay_publish(map, file, slot, spread, &ov);
 		rw_unlock(&lock->lock);
-		overlay_drop(map, &ov);
+		overlay_drop(map, &ov, file->order);
 		if (error != -EAGAIN)
 			return error;
 	}
 	return -EAGAIN;
+}
+
+/* Whether a spread would change anything: with a base that is stored raw, pages are found at once. */
+static bool is_worth_spreading(struct blkmap *map, uint64_t word)
+{
+	if (slot_kind(word) == SLOT_MAP)
+		word = word_get(&cluster_map_at(map, word)->base);
+	return slot_kind(word) == SLOT_OBJ && !slot_is_raw(word);
+}
+
+int cluster_spread(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		   struct zcomp_strm *strm)
+{
+	const struct cluster_op op = { .from = 0, .to = 0 };
+	struct slot_lock *lock = slot_lock(map, slot);
+	bool worth;
+
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
+	worth = is_worth_spreading(map, word_get(slot));
+	rw_unlock(&lock->lock);
+	return worth ? cluster_overlay(map, file, slot, strm, &op, true) : 0;
 }

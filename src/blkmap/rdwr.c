@@ -16,6 +16,44 @@ static void slot_used(struct blkmap *map, uint64_t word)
 		age_touch(map, slot_ref(word));
 }
 
+/*
+ * Somebody read a small piece of a cluster that is one object, or one page of those over it: who
+ * comes back for more finds it spread before long. The last quarter of the memory that a limit
+ * allows is not for that.
+ */
+static void read_heats(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		       struct zcomp_strm *strm, unsigned effort)
+{
+	uint64_t place = slot_place(map, slot);
+
+	if (heat_add(map, place, effort ? effort : HEAT_READ) < HEAT_MAX || effort == 0)
+		return;
+	if (blkmap_limit_is_near(map, 4, UINT64_MAX) || cluster_spread(map, file, slot, strm))
+		heat_clear(map, place);
+}
+
+/* Bytes [from, to) of a cluster. Stream held. */
+static int read_cluster(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+			struct zcomp_strm *strm, uint32_t from, uint32_t to, char *dst)
+{
+	struct slot_lock *lock = slot_lock(map, slot);
+	uint64_t before = strm_effort(strm), word;
+	unsigned effort;
+	bool has_map;
+	int error;
+
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
+	word = word_get(slot);
+	has_map = slot_kind(word) == SLOT_MAP;
+	slot_used(map, word);
+	error = cluster_load(map, lock, strm, word, from, to, dst);
+	rw_unlock(&lock->lock);
+	effort = (unsigned)(strm_effort(strm) - before);
+	if (!error && (effort > 0 || has_map) && (to - from) * 4 <= cluster_size(file->order))
+		read_heats(map, file, slot, strm, effort);
+	return error;
+}
+
 int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
 		size_t len)
 {
@@ -29,16 +67,10 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 		uint32_t from = off % size, to = (uint32_t)min_u64(size, from + len);
 		uint64_t *slot = tree_slot(map->arena, &file->tree, off / size);
 
-		if (slot) {
-			struct slot_lock *lock = slot_lock(map, slot);
-
-			read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-			slot_used(map, word_get(slot));
-			error = cluster_load(map, strm, word_get(slot), from, to, dst);
-			rw_unlock(&lock->lock);
-		} else {
+		if (slot)
+			error = read_cluster(map, file, slot, strm, from, to, dst);
+		else
 			memset(dst, 0, to - from);
-		}
 		dst += to - from;
 		off += to - from;
 		len -= to - from;

@@ -85,7 +85,8 @@ void recomp_unlock(struct recompressor *rc, const struct recomp_item *item)
 int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst)
 {
 	struct zcomp_strm *strm = zcomp_stream_get_private(rc->map->comp);
-	int error = cluster_load(rc->map, strm, item->word, 0, item->len, dst);
+	int error = cluster_load(rc->map, slot_lock_at(rc->map, item->place), strm, item->word, 0,
+				 item->len, dst);
 
 	zcomp_stream_put(rc->map->comp, strm);
 	return error;

@@ -197,15 +197,6 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	return go_on;
 }
 
-static bool limit_is_near(const struct blkmap *map)
-{
-	struct arena_stat arena;
-
-	arena_get_stat(map->arena, &arena);
-	return arena.limit &&
-	       arena.resident + min_u64(arena.limit / SHORT_SHARE, SHORT_MAX) > arena.limit;
-}
-
 /* -1 where the kernel has none or does not let us: then only the limit counts. */
 static int psi_open(void)
 {
@@ -270,7 +261,7 @@ static void *recomp_thread(void *arg)
 		uint64_t now = now_ns();
 		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
 		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
-		bool hard = psi_fired(psi) || limit_is_near(map);
+		bool hard = psi_fired(psi) || blkmap_limit_is_near(map, SHORT_SHARE, SHORT_MAX);
 
 		atomic_store_explicit(&map->age_now,
 				      (unsigned)((now - started) / NS_PER_SEC / rc->tick_seconds),

@@ -137,6 +137,12 @@ void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm)
 		mutex_unlock(&container_of(strm, struct thread_strm, strm)->lock);
 }
 
+void *zcomp_stream_room(struct zcomp_strm *strm)
+{
+	ZT_ASSERT(!strm->zcomp_managed);
+	return container_of(strm, struct thread_strm, strm)->room;
+}
+
 bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *strm)
 {
 	ZT_ASSERT(strm->comp == comp);

@@ -9,6 +9,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "zcomp/zcomp.h"
 
@@ -50,6 +51,7 @@ enum zcomp_counter {
 struct thread_strm {
 	alignas(ZCOMP_CACHE_LINE) pthread_mutex_t lock; /* from get to put */
 	struct zcomp_strm strm;
+	alignas(max_align_t) char room[ZCOMP_STREAM_ROOM]; /* the callers' */
 	alignas(ZCOMP_CACHE_LINE) atomic_uint_fast64_t count[NR_ZCOMP_COUNTERS];
 };
 

@@ -349,21 +349,26 @@ int zcomp_compress(struct zcomp *comp, struct zcomp_strm *strm, const void *src,
 	return error;
 }
 
-int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *src, size_t src_len,
-		     void *dst, size_t dst_cap, size_t *out_len)
+int zcomp_decompress_head(struct zcomp *comp, struct zcomp_strm *strm, const void *src,
+			  size_t src_len, void *dst, size_t dst_cap, size_t want, size_t *out_len)
 {
+	/* The accelerator's table has whatever the algorithm's has. */
+	bool head = want < dst_cap && comp->algorithm->decompress_head;
 	struct zcomp_req req = {
 		.src = src,
 		.src_len = src_len,
 		.dst = dst,
-		.dst_cap = dst_cap,
+		.dst_cap = head ? want : dst_cap,
 	};
 	int error;
 
 	ZT_ASSERT(!strm->zcomp_managed);
 	if (src_len == 0)
 		return -EBADMSG;
-	error = comp->ops->decompress(&comp->params, strm, &req);
+	if (head)
+		error = comp->ops->decompress_head(&comp->params, strm, &req);
+	else
+		error = comp->ops->decompress(&comp->params, strm, &req);
 	zcomp_count(comp, COUNT_DECOMPRESS_CALLS, 1);
 	zcomp_count(comp, COUNT_DECOMPRESS_IN, src_len);
 	if (error)
@@ -371,6 +376,12 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 	zcomp_count(comp, COUNT_DECOMPRESS_OUT, req.dst_len);
 	*out_len = req.dst_len;
 	return 0;
+}
+
+int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *src, size_t src_len,
+		     void *dst, size_t dst_cap, size_t *out_len)
+{
+	return zcomp_decompress_head(comp, strm, src, src_len, dst, dst_cap, dst_cap, out_len);
 }
 
 /* All is read from the stream first: done() may put it, and somebody else may have it then. */

@@ -161,6 +161,26 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 		     void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
 
 /**
+ * zcomp_decompress_head() - the same, for who wants the first @want bytes only
+ * @want: 1..@dst_cap
+ * @out_len: bytes written, on success: @want or more, unless there are fewer in all
+ * Where the algorithm cannot stop early it gives all, so @dst_cap is the room for all of it.
+ * Return: 0 or -EBADMSG.
+ */
+int zcomp_decompress_head(struct zcomp *comp, struct zcomp_strm *strm, const void *src,
+			  size_t src_len, void *dst, size_t dst_cap, size_t want,
+			  size_t *out_len) ZT_MUST_CHECK;
+
+/* Bytes that zcomp_stream_room() has. */
+#define ZCOMP_STREAM_ROOM 64u
+
+/**
+ * zcomp_stream_room() - a few bytes of the callers' own that go with a per-thread stream
+ * Zero at first; nobody but who holds the stream may touch them. Aligned for any object.
+ */
+void *zcomp_stream_room(struct zcomp_strm *strm);
+
+/**
  * zcomp_submit() - compress by a managed stream, without waiting
  * @req: filled by the caller (dst inside strm->buffer); lives, and is untouched by the caller,
  *       until @done, which is given it back with dst_len set

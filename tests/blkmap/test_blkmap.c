@@ -5,6 +5,7 @@
 
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
+#include "zcomp/registry.h"
 
 #define MODEL_SIZE  (768u * 1024u)
 #define MODEL_PAGES (MODEL_SIZE / ZT_PAGE_SIZE)
@@ -177,6 +178,190 @@ START_TEST(test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded
 	ck_assert_uint_eq(stat.folds, 1);
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
 	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* Compressible, and different for each @version in every page. */
+static void fill_version(char *dst, uint64_t version)
+{
+	for (uint64_t p = 0; p < 16; p++)
+		for (uint64_t i = 0; i < ZT_PAGE_SIZE; i += 16) {
+			uint64_t words[2] = { version << 32 | p << 16 | i, i % 64 };
+
+			memcpy(dst + p * ZT_PAGE_SIZE + i, words, sizeof(words));
+		}
+}
+
+static void expect_page(unsigned page)
+{
+	size_t off = page * (size_t)ZT_PAGE_SIZE;
+
+	memset(buf, 0x5a, ZT_PAGE_SIZE);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, off, buf, ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(memcmp(buf, model + off, ZT_PAGE_SIZE), 0);
+}
+
+static uint64_t decoded_bytes(void)
+{
+	struct blkmap_stat stat;
+
+	blkmap_get_stat(bm.map, &stat);
+	return stat.zcomp.decompress_out;
+}
+
+START_TEST(test_small_reads_decode_no_more_than_they_need)
+{
+	uint64_t before;
+
+	if (!zcomp_find_ops("lz4")->decompress_head)
+		return; /* an old library */
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	fill_version(model, 1);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	before = decoded_bytes();
+	expect_page(3);
+	ck_assert_uint_eq(decoded_bytes() - before, 4 * ZT_PAGE_SIZE);
+	/* Below: it is there. Above: somebody walks through the cluster. */
+	expect_page(1);
+	ck_assert_uint_eq(decoded_bytes() - before, 4 * ZT_PAGE_SIZE);
+	for (unsigned page = 4; page < 16; page++)
+		expect_page(page);
+	ck_assert_uint_eq(decoded_bytes() - before, 4 * ZT_PAGE_SIZE + 65536);
+	bm_stop(&bm);
+}
+END_TEST
+
+/*
+ * A new object often gets the room, and so the very word, that the one before the last had: then
+ * only the lock's count tells that what is decoded already is old.
+ */
+START_TEST(test_what_is_decoded_is_forgotten_when_its_slot_changes)
+{
+	uint64_t *slot, first, same_words = 0;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	for (uint64_t version = 1; version <= 40; version++) {
+		fill_version(model, version);
+		ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+		slot = tree_slot(bm.arena, &bm.file.tree, 0);
+		first = word_get(slot);
+		expect_page(9);
+		/* Two more without a look: the second may lie where the first lay. */
+		fill_version(model, version + 1000);
+		ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+		fill_version(model, version + 2000);
+		ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+		same_words += word_get(slot) == first;
+		expect_page(9);
+		expect_page(2);
+		/* A page over it, folded into one object again. */
+		memset(model + 9 * ZT_PAGE_SIZE, (int)version, 100);
+		ck_assert_int_eq(bm_write(&bm, 9 * ZT_PAGE_SIZE, model + 9 * ZT_PAGE_SIZE, 100), 0);
+		expect_page(9);
+		expect_page(3);
+		blkmap_fold_idle(bm.map, 0);
+		expect_page(9);
+		/* Cut and longer again: zeros. */
+		ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 5 * ZT_PAGE_SIZE + 7), 0);
+		memset(model + 5 * ZT_PAGE_SIZE + 7, 0, 65536 - 5 * ZT_PAGE_SIZE - 7);
+		expect_page(5);
+		expect_page(9);
+		ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
+		memset(model, 0, 65536);
+		expect_page(2);
+	}
+	ck_assert_uint_gt(same_words, 0); /* or this test shows nothing */
+	bm_stop(&bm);
+}
+END_TEST
+
+static void expect_cluster(void)
+{
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
+	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+}
+
+static uint64_t nr_objects(void)
+{
+	struct blkmap_stat stat;
+
+	blkmap_get_stat(bm.map, &stat);
+	return stat.data.objects;
+}
+
+START_TEST(test_a_cluster_written_page_by_page_is_spread_and_not_compressed_again)
+{
+	struct blkmap_stat before, after;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	fill_version(model, 1);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	for (unsigned p = 0; p < 12; p++) {
+		ck_assert_uint_eq(nr_objects(), 1 + p);
+		model[p * ZT_PAGE_SIZE + 9]++;
+		ck_assert_int_eq(
+			bm_write(&bm, p * ZT_PAGE_SIZE, model + p * ZT_PAGE_SIZE, ZT_PAGE_SIZE), 0);
+	}
+	/* Three quarters: the other four have objects of their own now, and the base is gone. */
+	ck_assert_uint_eq(nr_objects(), 16);
+	bm_check(&bm);
+	blkmap_get_stat(bm.map, &before);
+	for (unsigned i = 0; i < 200; i++) {
+		unsigned p = i * 7 % 16;
+
+		model[p * ZT_PAGE_SIZE + 100] = (char)i;
+		ck_assert_int_eq(
+			bm_write(&bm, p * ZT_PAGE_SIZE + 100, model + p * ZT_PAGE_SIZE + 100, 1),
+			0);
+	}
+	blkmap_get_stat(bm.map, &after);
+	ck_assert_uint_eq(after.zcomp.compress_in - before.zcomp.compress_in, 200 * ZT_PAGE_SIZE);
+	ck_assert_uint_eq(nr_objects(), 16);
+	expect_cluster();
+	blkmap_fold_idle(bm.map, 0);
+	ck_assert_uint_eq(nr_objects(), 1);
+	expect_cluster();
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_a_cluster_read_again_and_again_in_small_pieces_is_spread)
+{
+	uint64_t seed = 1, place, decoded;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4, .compress = _i ? "zstd" : "lz4" });
+	fill_version(model, 1);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	ck_assert_int_eq(bm_write(&bm, 65536, model, 65536), 0);
+	/* In order is no reason; that costs two decodings. */
+	for (unsigned page = 0; page < 16; page++)
+		expect_page(page);
+	ck_assert_uint_eq(nr_objects(), 2);
+	/* Here and there is. A read of the other cluster takes away what is decoded already. */
+	for (int i = 0; i < 40; i++) {
+		expect_page(zt_random(&seed) % 16);
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 65536 + 9, buf, 40000), 0);
+	}
+	ck_assert_uint_eq(nr_objects(), 16 + 1);
+	bm_check(&bm);
+	decoded = decoded_bytes();
+	expect_page(15);
+	ck_assert_uint_eq(decoded_bytes() - decoded, ZT_PAGE_SIZE);
+	expect_cluster();
+
+	/* It stays so while it is hot, and is folded when it has cooled down. */
+	place = slot_place(bm.map, tree_slot(bm.arena, &bm.file.tree, 0));
+	ck_assert_uint_eq(heat_of(bm.map, place), HEAT_MAX);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_uint_eq(nr_objects(), 16 + 1);
+		live_map_find(slot_lock_at(bm.map, place), place)->touched = 0;
+		blkmap_fold_idle(bm.map, 1);
+		heat_cool(bm.map);
+	}
+	blkmap_fold_idle(bm.map, 1);
+	ck_assert_uint_eq(nr_objects(), 2);
+	expect_cluster();
 	bm_stop(&bm);
 }
 END_TEST
@@ -358,6 +543,11 @@ int main(void)
 	tcase_add_loop_test(tc, test_random_operations_match_a_model, 0, ARRAY_SIZE(configs));
 	tcase_add_test(tc,
 		       test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded_later);
+	tcase_add_test(tc, test_small_reads_decode_no_more_than_they_need);
+	tcase_add_test(tc, test_what_is_decoded_is_forgotten_when_its_slot_changes);
+	tcase_add_test(tc, test_a_cluster_written_page_by_page_is_spread_and_not_compressed_again);
+	tcase_add_loop_test(tc, test_a_cluster_read_again_and_again_in_small_pieces_is_spread, 0,
+			    2);
 	tcase_add_test(tc, test_repeated_values_live_in_the_slot);
 	tcase_add_test(tc, test_incompressible_data_is_stored_raw);
 	tcase_add_test(tc, test_size_limit_refuses_new_pages_and_nothing_else);

@@ -153,6 +153,26 @@ static int expand(struct contract *c, const uint8_t *src, size_t len, uint8_t *d
 	return error;
 }
 
+/* The first bytes; those behind the output's room, or what was there before, stay. */
+static void head_trip(struct contract *c, const struct guarded *dst, size_t packed_len, size_t len,
+		      size_t want)
+{
+	struct zcomp_strm *strm = zcomp_stream_get(c->comp, ZSTRM_DEFAULT);
+	bool stops = c->comp->algorithm->decompress_head != NULL;
+	size_t room = stops ? want : len, out = 0;
+	uint8_t *to = guarded_end(dst, room);
+
+	memset(to, 0x5a, room);
+	/* A room of one byte more than is touched: what wants all of it would not be a head. */
+	ck_assert_int_eq(zcomp_decompress_head(c->comp, strm, c->packed, packed_len, to,
+					       stops ? room + 1 : room, want, &out),
+			 0);
+	zcomp_stream_put(c->comp, strm);
+	ck_assert_uint_ge(out, want < len ? want : len);
+	ck_assert_uint_le(out, len);
+	ck_assert_int_eq(memcmp(to, c->data, out), 0);
+}
+
 static void round_trip(struct contract *c, size_t len)
 {
 	size_t packed_len = 0, back_len = 0;
@@ -179,6 +199,32 @@ START_TEST(test_round_trip_of_every_size_and_kind_of_data)
 			round_trip(&c, sizes[i]);
 		round_trip(&c, 1 + zt_random(&c.random) % c.unit);
 	}
+	contract_exit(&c);
+}
+END_TEST
+
+START_TEST(test_head_of_every_length_is_the_beginning_of_the_whole)
+{
+	struct contract c;
+	struct guarded dst;
+	size_t packed_len = 0;
+
+	contract_init(&c, _i);
+	dst = guarded_make(2 * (size_t)c.unit);
+	for (int kind = 0; kind < NR_DATA_KINDS; kind++) {
+		size_t len = kind % 2 ? c.unit : 1 + zt_random(&c.random) % c.unit;
+
+		fill_data(kind, c.data, c.unit, &c.random);
+		ck_assert_int_eq(squeeze(&c, c.data, len, 2 * (size_t)c.unit, &packed_len), 0);
+		for (size_t want = 1; want <= 40 && want <= len; want++)
+			head_trip(&c, &dst, packed_len, len, want);
+		for (size_t want = 4096; want <= len; want += 4096)
+			head_trip(&c, &dst, packed_len, len, want);
+		for (int i = 0; i < 30; i++)
+			head_trip(&c, &dst, packed_len, len, 1 + zt_random(&c.random) % len);
+		head_trip(&c, &dst, packed_len, len, len);
+	}
+	guarded_free(&dst);
 	contract_exit(&c);
 }
 END_TEST
@@ -270,6 +316,19 @@ static void expand_damaged(struct contract *c, const struct guarded *src, size_t
 	ck_assert_msg(error == 0 || error == -EBADMSG, "error %d", error);
 	if (!error)
 		ck_assert_uint_le(out, cap);
+	if (c->comp->ops->decompress_head && c->comp->algorithm->decompress_head) {
+		struct zcomp_strm *strm = zcomp_stream_get(c->comp, ZSTRM_DEFAULT);
+		struct zcomp_req req = { .src = guarded_end(src, len),
+					 .src_len = len,
+					 .dst_cap = cap / 2 + 1 };
+
+		req.dst = guarded_end(dst, req.dst_cap);
+		error = c->comp->ops->decompress_head(&c->comp->params, strm, &req);
+		zcomp_stream_put(c->comp, strm);
+		ck_assert_msg(error == 0 || error == -EBADMSG, "error %d", error);
+		if (!error)
+			ck_assert_uint_le(req.dst_len, req.dst_cap);
+	}
 }
 
 START_TEST(test_damaged_input_never_reads_or_writes_outside)
@@ -375,6 +434,7 @@ int main(void)
 	tcase_add_unchecked_fixture(tc, modules_make, modules_remove);
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, test_round_trip_of_every_size_and_kind_of_data, 0, nr);
+	tcase_add_loop_test(tc, test_head_of_every_length_is_the_beginning_of_the_whole, 0, nr);
 	tcase_add_loop_test(tc, test_text_gets_smaller_unless_null, 0, nr);
 	tcase_add_loop_test(tc, test_too_small_output_is_enospc_and_stream_still_works, 0, nr);
 	tcase_add_loop_test(tc, test_compress_stays_inside_source_and_destination, 0, nr);

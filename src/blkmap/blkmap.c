@@ -11,6 +11,7 @@
 
 #include "blkmap/blkmap_i.h"
 #include "blkmap/dedup.h"
+#include "blkmap/recompress.h"
 #include "util/alloc.h"
 
 static void thread_vars_init(struct blkmap *map)
@@ -57,8 +58,8 @@ static int threads_start(struct blkmap *map, char error_text[256])
 {
 	int error = maintain_start(map);
 
-	if (!error)
-		error = recomp_start(map);
+	if (!error && map->recomp)
+		error = recomp_start(map, recomp_psi_open(RECOMP_PSI_FILE));
 	if (error) {
 		snprintf(error_text, 256, "cannot start a maintenance thread: %s",
 			 strerror(-error));

@@ -545,11 +545,10 @@ int maintain_start(struct blkmap *map) ZT_MUST_CHECK;
 
 /* ---- recompress.c ---- */
 
-/* Make the recompressor of params->recompress, if it is asked for; its threads by recomp_start(). */
+/* Make the recompressor of params->recompress, if it is asked for; recomp_start() its threads. */
 int recomp_init(struct blkmap *map, const struct blkmap_params *params,
 		char error_text[256]) ZT_MUST_CHECK;
 void recomp_exit(struct blkmap *map);
-int recomp_start(struct blkmap *map) ZT_MUST_CHECK;
 void recomp_stop(struct blkmap *map);
 
 /*

@@ -83,6 +83,7 @@ struct recompressor {
 	uint64_t dict_next; /* bytes of small objects that make a first one worth trying */
 
 	bool has_threads;
+	int psi; /* readable for POLLPRI when memory is short in the machine; -1: none */
 	pthread_t thread; /* "zt-recomp" */
 	pthread_t worker; /* "zt-recomp-cpu" */
 	pthread_mutex_t lock;
@@ -124,6 +125,13 @@ void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool com
 /* recompress_thread.c: run a job in the worker, or here when there is none. pass_lock held. */
 void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg),
 		void *arg);
+
+/* The kernel's file, and a watch on it; -1 where there is none or it does not let us. */
+#define RECOMP_PSI_FILE "/proc/pressure/memory"
+int recomp_psi_open(const char *path);
+
+/* Start the threads; there is a recompressor. Takes @psi over, whatever comes of it; -1: none. */
+int recomp_start(struct blkmap *map, int psi) ZT_MUST_CHECK;
 
 /* dict.c; pass_lock held */
 

@@ -46,7 +46,6 @@
 #define RELIEVE_BYTES (256 * KIB)
 
 /* Stalls of 150 ms in 2 s: the shortest window that needs no privilege. */
-#define PSI_FILE    "/proc/pressure/memory"
 #define PSI_TRIGGER "some 150000 2000000"
 
 static uint64_t now_ns(void)
@@ -197,10 +196,9 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	return go_on;
 }
 
-/* -1 where the kernel has none or does not let us: then only the limit counts. */
-static int psi_open(void)
+int recomp_psi_open(const char *path)
 {
-	int fd = open(PSI_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0 && write(fd, PSI_TRIGGER, strlen(PSI_TRIGGER) + 1) < 0) {
 		close(fd);
@@ -252,7 +250,6 @@ static void *recomp_thread(void *arg)
 	struct recompressor *rc = arg;
 	struct blkmap *map = rc->map;
 	uint64_t started = now_ns(), last_pass = started, seen_requests = 0;
-	int psi = psi_open();
 	bool leftovers = false;
 
 	rc->window_ns = started;
@@ -261,7 +258,7 @@ static void *recomp_thread(void *arg)
 		uint64_t now = now_ns();
 		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
 		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
-		bool hard = psi_fired(psi) || blkmap_limit_is_near(map, SHORT_SHARE, SHORT_MAX);
+		bool hard = psi_fired(rc->psi) || blkmap_limit_is_near(map, SHORT_SHARE, SHORT_MAX);
 
 		atomic_store_explicit(&map->age_now,
 				      (unsigned)((now - started) / NS_PER_SEC / rc->tick_seconds),
@@ -290,8 +287,6 @@ static void *recomp_thread(void *arg)
 		seen_requests = requests;
 		leftovers = pass.nr_young > 0;
 	}
-	if (psi >= 0)
-		close(psi);
 	return NULL;
 }
 
@@ -349,13 +344,20 @@ static void worker_end(struct recompressor *rc)
 	zt_lock_check(pthread_join(rc->worker, NULL));
 }
 
-int recomp_start(struct blkmap *map)
+static void psi_close(struct recompressor *rc)
+{
+	if (rc->psi >= 0)
+		close(rc->psi);
+	rc->psi = -1;
+}
+
+int recomp_start(struct blkmap *map, int psi)
 {
 	struct recompressor *rc = map->recomp;
 	int error;
 
-	if (!rc)
-		return 0;
+	ZT_ASSERT(rc);
+	rc->psi = psi;
 	vars_init(rc);
 	rc->has_threads = true;
 	error = pthread_create(&rc->worker, NULL, worker_thread, rc);
@@ -372,6 +374,7 @@ err_worker:
 	worker_end(rc);
 err_vars:
 	vars_exit(rc);
+	psi_close(rc);
 	rc->has_threads = false;
 	return -error;
 }
@@ -392,6 +395,7 @@ void recomp_stop(struct blkmap *map)
 	zt_lock_check(pthread_join(rc->thread, NULL));
 	worker_end(rc);
 	vars_exit(rc);
+	psi_close(rc);
 	rc->has_threads = false;
 }
 

@@ -8,13 +8,15 @@
 #include "fs/xattr.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
 
-enum name_kind { NAME_PLAIN, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
+enum name_kind { NAME_PLAIN, NAME_STAT, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
 
 static int name_parse(const struct super *sb, const char *name, enum name_kind *out_kind)
 {
@@ -23,7 +25,7 @@ static int name_parse(const struct super *sb, const char *name, enum name_kind *
 
 	if (len == 0 || len > FS_XATTR_NAME_MAX)
 		return -ERANGE;
-	*out_kind = NAME_PLAIN;
+	*out_kind = strcmp(name, FS_XATTR_STAT) == 0 ? NAME_STAT : NAME_PLAIN;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		size_t prefix_len = strlen(prefixes[i]);
 
@@ -39,6 +41,14 @@ static int name_parse(const struct super *sb, const char *name, enum name_kind *
 	else
 		return -EOPNOTSUPP;
 	return 0;
+}
+
+/* For those who want to change something. */
+static int name_parse_change(const struct super *sb, const char *name, enum name_kind *out_kind)
+{
+	int err = name_parse(sb, name, out_kind);
+
+	return !err && *out_kind == NAME_STAT ? -EOPNOTSUPP : err;
 }
 
 static int open_to_change(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
@@ -125,7 +135,7 @@ int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *valu
 {
 	struct inode_rec *rec;
 	enum name_kind kind;
-	int err = name_parse(sb, name, &kind);
+	int err = name_parse_change(sb, name, &kind);
 
 	if (err)
 		return err;
@@ -163,7 +173,7 @@ int fs_removexattr(struct super *sb, ino_nr ino, const char *name)
 	struct xattr_view view;
 	struct inode_rec *rec;
 	enum name_kind kind;
-	int err = name_parse(sb, name, &kind);
+	int err = name_parse_change(sb, name, &kind);
 
 	if (err)
 		return err;
@@ -194,6 +204,58 @@ void xattr_free(struct super *sb, struct inode_rec *rec)
 }
 
 /* Looking ---------------------------------------------------------------- */
+
+/* Return: bytes at @text, without the NUL behind them. */
+static size_t stat_text(const struct ztmpfs_file_stat *stat, char text[FS_XATTR_STAT_MAX])
+{
+	double ratio = stat->memory ? (double)stat->allocated / (double)stat->memory : 0;
+	const char *before = "";
+	int len =
+		snprintf(text, FS_XATTR_STAT_MAX,
+			 "size=%" PRIu64 " allocated=%" PRIu64 " stored=%" PRIu64 " memory=%" PRIu64
+			 " ratio=%.3f objects=%" PRIu64 " cluster=%" PRIu64 " codecs=",
+			 stat->size, stat->allocated, stat->stored, stat->memory, ratio,
+			 stat->objects, stat->cluster_size);
+
+	for (size_t i = 0; i < ZTMPFS_FILE_CODECS; i++) {
+		const struct ztmpfs_file_codec *codec = &stat->codecs[i];
+
+		if (codec->name[0] == '\0')
+			break;
+		len += snprintf(text + len, FS_XATTR_STAT_MAX - (size_t)len, "%s%s:%" PRIu64,
+				before, codec->name, codec->pages << ZT_PAGE_SHIFT);
+		before = ",";
+	}
+	/* Numbers have 20 digits, names 23 characters: 960 bytes at most. */
+	ZT_ASSERT((size_t)len < FS_XATTR_STAT_MAX);
+	return (size_t)len;
+}
+
+static int get_stat(struct super *sb, ino_nr ino, const struct inode_rec *rec, void *buf,
+		    size_t size, size_t *out_len)
+{
+	char text[FS_XATTR_STAT_MAX];
+	struct ztmpfs_file_stat stat;
+	size_t len;
+	int err;
+
+	/* Of a folder only the inode would be counted; somebody would take that for the tree. */
+	if (!inode_is_reg(rec))
+		return -ENODATA;
+	if (size == 0) {
+		*out_len = FS_XATTR_STAT_MAX;
+		return 0;
+	}
+	err = fs_file_stat(sb, ino, &stat);
+	if (err)
+		return err;
+	len = stat_text(&stat, text);
+	if (len > size)
+		return -ERANGE;
+	memcpy(buf, text, len);
+	*out_len = len;
+	return 0;
+}
 
 static int get_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
 		      void *buf, size_t size, size_t *out_len)
@@ -227,6 +289,8 @@ int fs_getxattr(struct super *sb, ino_nr ino, const char *name, void *buf, size_
 		return err;
 	if (rec == NULL)
 		return -ESTALE;
+	if (kind == NAME_STAT)
+		return get_stat(sb, ino, rec, buf, size, out_len);
 	/* The kernel asks for capabilities and ACLs that most inodes do not have. */
 	if (rec_load(&rec->xattr) == 0)
 		return -ENODATA;

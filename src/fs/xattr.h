@@ -6,11 +6,15 @@
  * system.posix_acl_default unless the mount has no ACLs. Who may use them is checked by the kernel,
  * but for append-only and immutable inodes, which the kernel does not know.
  *
+ * user.ztmpfs.stat is made up when a regular file is asked for it: words "key=value" that say what
+ * ztmpfsctl du does. It is in no list, so that nothing copies it, and it can be neither set nor
+ * removed: -EOPNOTSUPP, as ceph has it for its own, which copying tools take for "not here".
+ *
  * An ACL is taken and given in the form that the kernel uses for attributes. Its entries for owner,
  * mask and others are the mode's bits, always: setting an ACL changes the mode, and a change of
  * mode is seen in the ACL. An ACL that says no more than a mode does is not kept.
  *
- * Errors: -ESTALE, -EOPNOTSUPP (namespace), -EINVAL (nothing behind the namespace; bad ACL or
+ * Errors: -ESTALE, -EOPNOTSUPP (namespace; above), -EINVAL (nothing behind the namespace; bad ACL or
  * flags), -ERANGE (name, buffer), -E2BIG (value), -ENODATA, -EEXIST, -EPERM, -EACCES (a default ACL
  * of something that is no directory), -ENOSPC (nr_inodes, memory), -ENOMEM. On error nothing has
  * changed.
@@ -26,6 +30,10 @@
 #define FS_XATTR_NAME_MAX 255u
 #define FS_XATTR_SIZE_MAX 65536u
 
+/* What a file holds and costs, and more bytes than it ever has. */
+#define FS_XATTR_STAT     "user.ztmpfs.stat"
+#define FS_XATTR_STAT_MAX 1024u
+
 /* Besides XATTR_CREATE and XATTR_REPLACE (sys/xattr.h). */
 #define FS_XATTR_KILL_SGID (1u << 16) /* setting an access ACL takes set-group-ID away */
 
@@ -39,7 +47,8 @@ int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *valu
 /**
  * fs_getxattr() - an attribute's value
  * @size: bytes at @buf; 0: only the length is asked for
- * Takes no lock for an inode without attributes.
+ * Takes no lock for an inode without attributes. FS_XATTR_STAT's length is told as
+ * FS_XATTR_STAT_MAX, since it may become longer before it is asked for.
  */
 int fs_getxattr(struct super *sb, ino_nr ino, const char *name, void *buf, size_t size,
 		size_t *out_len) ZT_MUST_CHECK;

@@ -74,15 +74,48 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 				     kinds | kill_sgid(req, ino, name)));
 }
 
-/* A value or a list of names: how long it is, or itself. */
-static void reply_xattr(fuse_req_t req, int error, const char *buf, size_t size, size_t len)
+/* Looks up a value (or, with @name NULL, a list of names), as fs_getxattr() does. */
+typedef int look_up_fn(fuse_req_t req, fuse_ino_t ino, const char *name, char *buf, size_t size,
+		       size_t *out_len);
+
+static int look_up_value(fuse_req_t req, fuse_ino_t ino, const char *name, char *buf, size_t size,
+			 size_t *out_len)
 {
+	return fs_getxattr(req_super(req), ino, name, buf, size, out_len);
+}
+
+static int look_up_names(fuse_req_t req, fuse_ino_t ino, const char *name, char *buf, size_t size,
+			 size_t *out_len)
+{
+	(void)name;
+	return fs_listxattr(req_super(req), ino, fuse_req_ctx(req)->uid == 0, buf, size, out_len);
+}
+
+/* Answers with what is found or, when @size is 0, with how long it is. */
+static void reply_looked_up(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size,
+			    look_up_fn *look_up)
+{
+	char small[SMALL_VALUE], *buf = small;
+	size_t len = 0;
+	int error;
+
+	if (size > FS_XATTR_SIZE_MAX)
+		size = FS_XATTR_SIZE_MAX;
+	if (size > sizeof(small))
+		buf = zt_zalloc(size);
+	if (!buf) {
+		reply_error(req, -ENOMEM);
+		return;
+	}
+	error = look_up(req, ino, name, buf, size, &len);
 	if (error)
 		reply_error(req, error);
 	else if (size == 0)
 		(void)fuse_reply_xattr(req, len);
 	else
 		(void)fuse_reply_buf(req, buf, len);
+	if (buf != small)
+		zt_free(buf);
 }
 
 /* See attr_lifetime(): the kernel shall try to take a capability away from an immutable file. */
@@ -94,50 +127,18 @@ static bool asks_before_write(fuse_req_t req, fuse_ino_t ino, const char *name, 
 
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	char small[SMALL_VALUE], *buf = small;
-	size_t len = 0;
-	int error;
-
 	if (declined(req))
 		return;
-	if (asks_before_write(req, ino, name, size)) {
+	if (asks_before_write(req, ino, name, size))
 		(void)fuse_reply_xattr(req, sizeof(uint32_t));
-		return;
-	}
-	if (size > FS_XATTR_SIZE_MAX)
-		size = FS_XATTR_SIZE_MAX;
-	if (size > sizeof(small))
-		buf = zt_zalloc(size);
-	if (!buf) {
-		reply_error(req, -ENOMEM);
-		return;
-	}
-	error = fs_getxattr(req_super(req), ino, name, buf, size, &len);
-	reply_xattr(req, error, buf, size, len);
-	if (buf != small)
-		zt_free(buf);
+	else
+		reply_looked_up(req, ino, name, size, look_up_value);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	char small[SMALL_VALUE], *buf = small;
-	size_t len = 0;
-	int error;
-
-	if (declined(req))
-		return;
-	if (size > FS_XATTR_SIZE_MAX)
-		size = FS_XATTR_SIZE_MAX;
-	if (size > sizeof(small))
-		buf = zt_zalloc(size);
-	if (!buf) {
-		reply_error(req, -ENOMEM);
-		return;
-	}
-	error = fs_listxattr(req_super(req), ino, fuse_req_ctx(req)->uid == 0, buf, size, &len);
-	reply_xattr(req, error, buf, size, len);
-	if (buf != small)
-		zt_free(buf);
+	if (!declined(req))
+		reply_looked_up(req, ino, NULL, size, look_up_names);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)

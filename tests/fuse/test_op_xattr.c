@@ -6,8 +6,10 @@
 #include <linux/fs.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
+#include <stdlib.h>
 #include <sys/xattr.h>
 
+#include "fs/inode.h"
 #include "tests/fuse/fixture.h"
 
 static int set(uint64_t ino, const char *name, const void *value, uint32_t size, uint32_t flags)
@@ -77,6 +79,66 @@ START_TEST(test_attributes_come_and_go)
 }
 END_TEST
 
+/* The number behind "@key=" in a value. */
+static uint64_t number_of(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	ck_assert_msg(at && at[strlen(key)] == '=', "no %s in \"%s\"", key, text);
+	return strtoull(at + strlen(key) + 1, NULL, 10);
+}
+
+START_TEST(test_what_a_file_costs_is_an_attribute_that_nothing_copies)
+{
+	static const char name[] = "user.ztmpfs.stat";
+	uint64_t ino = make_file(ROOT, "f"), dir = make_dir(ROOT, "d");
+	struct ztmpfs_file_stat stat;
+	struct fuse_entry_out link;
+	char buf[4096], text[65536];
+	long len;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)("0123456789abcdef"[i % 16] + (i / 4096));
+	ck_assert_int_eq(set(ino, "user.a", "1", 1, 0), 0);
+	ck_assert_int_eq(wire_write(&wire, ino, 0, text, sizeof(text), 0), sizeof(text));
+	ck_assert_int_eq(wire_write(&wire, ino, 1000000, "end", 3, 0), 3);
+	ck_assert_int_eq(fs_file_stat(sb, ino, &stat), 0);
+
+	/* Asked for its length it leaves room to grow. */
+	len = get(ino, name, buf, 0);
+	ck_assert_int_ge(len, 512);
+	len = get(ino, name, buf, (uint32_t)len);
+	ck_assert_int_gt(len, 0);
+	ck_assert_int_lt(len, sizeof(buf));
+	buf[len] = '\0';
+	ck_assert_uint_eq(strlen(buf), len);
+	ck_assert_uint_eq(number_of(buf, "size"), 1000003);
+	ck_assert_uint_eq(number_of(buf, "allocated"), sizeof(text) + 4096);
+	ck_assert_uint_eq(number_of(buf, "stored"), stat.stored);
+	ck_assert_uint_gt(stat.stored, 0);
+	ck_assert_uint_eq(number_of(buf, "memory"), stat.memory);
+	ck_assert_uint_eq(number_of(buf, "ratio"), stat.allocated / stat.memory);
+	ck_assert_uint_eq(number_of(buf, "objects"), stat.objects);
+	ck_assert_uint_eq(number_of(buf, "cluster"), 65536);
+	ck_assert_msg(strstr(buf, " codecs=lz4:69632") != NULL, "%s", buf);
+	ck_assert_int_eq(get(ino, name, buf, 20), -ERANGE);
+	ck_assert_int_eq(get(ino, name, buf, (uint32_t)len - 1), -ERANGE);
+	ck_assert_int_eq(get(ino, name, buf, (uint32_t)len), len);
+
+	ck_assert_int_eq(get(ino, NULL, buf, sizeof(buf)), sizeof("user.a"));
+	ck_assert_int_eq(set(ino, name, "1", 1, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(remove_name(ino, name), -EOPNOTSUPP);
+	ck_assert_int_eq(set(ino, "user.ztmpfs.state", "1", 1, 0), 0);
+	ck_assert_int_eq(remove_name(ino, "user.ztmpfs.state"), 0);
+
+	ck_assert_int_eq(get(dir, name, buf, 0), -ENODATA);
+	ck_assert_int_eq(get(dir, name, buf, sizeof(buf)), -ENODATA);
+	ck_assert_int_eq(set(dir, name, "1", 1, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(wire_mknod(&wire, ROOT, "fifo", S_IFIFO | 0644, &link), 0);
+	ck_assert_int_eq(get(link.nodeid, name, buf, sizeof(buf)), -ENODATA);
+}
+END_TEST
+
 START_TEST(test_kernel_may_not_take_a_capability_from_an_immutable_file)
 {
 	static const char name[] = "security.capability";
@@ -109,6 +171,7 @@ START_TEST(test_mount_without_attributes_declines_once_and_for_all)
 
 	ck_assert(!(wire.init.flags & (FUSE_POSIX_ACL | FUSE_DONT_MASK)));
 	ck_assert_int_eq(get(ino, "security.capability", buf, 0), -ENOSYS);
+	ck_assert_int_eq(get(ino, "user.ztmpfs.stat", buf, 0), -ENOSYS);
 	ck_assert_int_eq(get(ino, NULL, buf, 0), -ENOSYS);
 	ck_assert_int_eq(set(ino, "user.a", "1", 1, 0), -ENOSYS);
 	ck_assert_int_eq(remove_name(ino, "user.a"), -ENOSYS);
@@ -192,6 +255,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_attributes_come_and_go);
+	tcase_add_test(tc, test_what_a_file_costs_is_an_attribute_that_nothing_copies);
 	tcase_add_test(tc, test_kernel_may_not_take_a_capability_from_an_immutable_file);
 	tcase_add_test(tc, test_umask_gives_way_to_a_default_acl);
 	tcase_add_test(tc, test_strangers_acl_takes_sgid_away);

@@ -349,8 +349,7 @@ static void *large_writer_main(void *arg)
 
 	for (unsigned i = 0; i < 100; i++) {
 		memset(buf, (int)(1 + i), LARGE);
-		if (pwrite(fd, buf, LARGE, (off_t)at) != LARGE ||
-		    memcmp(content + at, buf, LARGE) != 0)
+		if (pwrite(fd, buf, LARGE, (off_t)at) != LARGE)
 			atomic_fetch_add(&nr_wrong, 1);
 		if (pread(fd, got, LARGE, (off_t)at) != LARGE || memcmp(got, buf, LARGE) != 0)
 			atomic_fetch_add(&nr_wrong, 1);

@@ -8,6 +8,9 @@
  * are not held may be given back without a lock. A reply that comes from another thread is put on
  * the ring's list, and the ring is woken by its eventfd.
  *
+ * Weakness: FORGET comes by the channel, not by a ring, so a write can overtake those that free what
+ * was just deleted: near a limit it may hear ENOSPC a moment longer than without rings.
+ *
  * Weakness: with the reply the entry, and so the request's bytes, go back to the kernel. An engine that
  * still reads them then (it missed its deadline, and its work is thrown away) sees them change.
  *

@@ -28,7 +28,7 @@ struct ztmpfs_stat {
 	/* zram's mm_stat */
 	uint64_t orig_data_size; /* bytes of file content stored, same-filled pages included */
 	uint64_t compr_data_size; /* bytes of the objects */
-	/* bytes of memory the arena holds: objects, fragmentation, metadata */
+	/* bytes of memory the daemon holds: the arena, and what only this process has */
 	uint64_t mem_used_total;
 	uint64_t mem_limit; /* bytes, 0: none */
 	uint64_t mem_used_max;
@@ -39,7 +39,7 @@ struct ztmpfs_stat {
 	/* limits and inodes */
 	uint64_t size_limit; /* size=, bytes; 0: none */
 	uint64_t inodes_used, inodes_limit; /* limit 0: none */
-	uint64_t heap_used; /* bytes the daemon's allocator holds besides the arena */
+	uint64_t heap_used; /* bytes the daemon's allocator holds */
 	/* streams */
 	uint64_t streams; /* per-thread */
 	uint64_t managed; /* 1: managed streams are on */
@@ -85,6 +85,10 @@ struct ztmpfs_stat {
 	/* copies that share */
 	uint64_t
 		shared_pages; /* pages whose cluster shares its object, or did before the others went */
+	/* memory */
+	uint64_t arena_used; /* bytes of the arena: objects, fragmentation, metadata */
+	uint64_t mem_counted; /* bytes that count against mem_limit */
+	uint64_t mem_set_aside; /* of these, for streams, buffers and tables, in use or not */
 	/* memory kept ready for swap; all 0 without -o swap */
 	uint64_t swap_reserve; /* bytes to keep ready */
 	uint64_t swap_ready; /* bytes ready now */
@@ -104,7 +108,7 @@ struct ztmpfs_stat {
 	uint64_t dedup_joined; /* objects that were given up for another's */
 	uint64_t dedup_saved; /* bytes of room that they had had */
 	uint64_t dedup_index; /* bytes of heap for finding them */
-	uint64_t reserved[16];
+	uint64_t reserved[13];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

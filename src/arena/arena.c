@@ -34,11 +34,9 @@ static uint64_t spare_of(const struct arena *arena, uint64_t limit)
 	return spare < limit ? spare : 0;
 }
 
-/* Make room for @bytes under the limit, or say -ENOSPC. */
-static int arena_charge(struct arena *arena, uint64_t bytes)
+int arena_charge(struct arena *arena, uint64_t bytes)
 {
-	uint_fast64_t now = atomic_load_explicit(&arena->resident, memory_order_relaxed);
-	uint_fast64_t max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed);
+	uint_fast64_t now = atomic_load_explicit(&arena->used, memory_order_relaxed);
 	uint64_t limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
 
 	if (!may_use_spare)
@@ -47,17 +45,34 @@ static int arena_charge(struct arena *arena, uint64_t bytes)
 		if (limit != 0 && (bytes > limit || now > limit - bytes))
 			return -ENOSPC;
 	} while (!atomic_compare_exchange_weak_explicit(
-		&arena->resident, &now, now + bytes, memory_order_relaxed, memory_order_relaxed));
-	while (now + bytes > max &&
-	       !atomic_compare_exchange_weak_explicit(&arena->resident_max, &max, now + bytes,
+		&arena->used, &now, now + bytes, memory_order_relaxed, memory_order_relaxed));
+	return 0;
+}
+
+void arena_uncharge(struct arena *arena, uint64_t bytes)
+{
+	atomic_fetch_sub_explicit(&arena->used, bytes, memory_order_relaxed);
+}
+
+static int resident_add(struct arena *arena, uint64_t bytes)
+{
+	uint_fast64_t max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed), now;
+	int error = arena_charge(arena, bytes);
+
+	if (error)
+		return error;
+	now = atomic_fetch_add_explicit(&arena->resident, bytes, memory_order_relaxed) + bytes;
+	while (now > max &&
+	       !atomic_compare_exchange_weak_explicit(&arena->resident_max, &max, now,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
 	return 0;
 }
 
-static void arena_uncharge(struct arena *arena, uint64_t bytes)
+static void resident_sub(struct arena *arena, uint64_t bytes)
 {
 	atomic_fetch_sub_explicit(&arena->resident, bytes, memory_order_relaxed);
+	arena_uncharge(arena, bytes);
 }
 
 static void punch(struct arena *arena, ref_t page, uint32_t nr_pages)
@@ -109,14 +124,14 @@ static int populate(struct arena *arena, ref_t page, uint32_t nr_pages)
 int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	uint64_t bytes = (uint64_t)nr_pages << ZT_PAGE_SHIFT;
-	int error = arena_charge(arena, bytes);
+	int error = resident_add(arena, bytes);
 
 	if (error)
 		return error;
 	error = populate(arena, page, nr_pages);
 	if (error) {
 		punch(arena, page, nr_pages);
-		arena_uncharge(arena, bytes);
+		resident_sub(arena, bytes);
 	}
 	return error;
 }
@@ -124,7 +139,7 @@ int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages)
 void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	punch(arena, page, nr_pages);
-	arena_uncharge(arena, (uint64_t)nr_pages << ZT_PAGE_SHIFT);
+	resident_sub(arena, (uint64_t)nr_pages << ZT_PAGE_SHIFT);
 }
 
 bool arena_is_stocked(const struct arena *arena)
@@ -268,6 +283,9 @@ void arena_destroy(struct arena *arena)
 	if (!arena)
 		return;
 	stock_exit(arena);
+	/* Whatever was charged has been given back, but for what chunks cost. */
+	ZT_ASSERT(arena->aside == 0);
+	ZT_ASSERT(arena->heap == arena->map_end / BUDDY_CHUNK_PAGES * CHUNK_HEAP);
 	mutex_exit(&arena->lock);
 	buddy_exit(&arena->buddy);
 	map_close(arena);
@@ -291,10 +309,18 @@ void arena_use_spare(bool may)
 	may_use_spare = may;
 }
 
+bool arena_may_use_spare(void)
+{
+	return may_use_spare;
+}
+
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)
 {
 	out_stat->resident = atomic_load_explicit(&arena->resident, memory_order_relaxed);
 	out_stat->resident_max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed);
+	out_stat->heap = atomic_load_explicit(&arena->heap, memory_order_relaxed);
+	out_stat->aside = atomic_load_explicit(&arena->aside, memory_order_relaxed);
+	out_stat->used = atomic_load_explicit(&arena->used, memory_order_relaxed);
 	out_stat->limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
 	out_stat->spare = spare_of(arena, out_stat->limit);
 	out_stat->run_bytes = atomic_load_explicit(&arena->run_bytes, memory_order_relaxed);

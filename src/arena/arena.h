@@ -21,6 +21,7 @@
 #define ZT_ARENA_ARENA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/compiler.h"
@@ -62,7 +63,7 @@ struct arena_params {
 	 * 8 MiB are lost to the page map. 0: 1 TiB, or what the machine gives, at least 1 GiB.
 	 */
 	uint64_t reserve;
-	uint64_t limit; /* most bytes of memory to hold, all told; 0: no limit */
+	uint64_t limit; /* most bytes to hold: pages, heap, what is set aside; 0: no limit */
 	/*
 	 * Bytes of memory that are kept ready ahead of need; 0: memory comes when pages are
 	 * populated. See stock.c. Wants @reserve, at most 64 GiB.
@@ -75,6 +76,9 @@ struct arena_params {
 struct arena_stat {
 	uint64_t resident; /* bytes populated now, superblock and page map included */
 	uint64_t resident_max; /* the most that ever was */
+	uint64_t heap; /* bytes by arena_heap_alloc(), and of tables that grow with the range */
+	uint64_t aside; /* bytes by arena_set_aside() */
+	uint64_t used; /* the sum of resident, heap and aside: what the limit bounds */
 	uint64_t limit; /* bytes, 0: none */
 	uint64_t spare; /* of these, kept for who may use it; see arena_set_spare() */
 	uint64_t run_bytes; /* bytes of address range that runs cover */
@@ -220,6 +224,27 @@ int arena_populate(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_C
  */
 void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages);
 
+/**
+ * arena_heap_alloc() - zeroed heap memory that grows with the content, charged against the limit
+ * Large pieces are pages of their own, so that freeing them gives them back.
+ *
+ * Context: any thread; takes no lock.
+ * Return:  0; -ENOSPC over the limit; -ENOMEM.
+ */
+int arena_heap_alloc(struct arena *arena, size_t size, void **out_ptr) ZT_MUST_CHECK;
+
+/** arena_heap_free() - of the same @size; NULL is allowed */
+void arena_heap_free(struct arena *arena, void *ptr, size_t size);
+
+/**
+ * arena_set_aside() - count bytes that are held elsewhere: streams, buffers, tables of fixed size
+ * Return: 0; -ENOSPC when the limit leaves no room for them, and nothing is counted then.
+ */
+int arena_set_aside(struct arena *arena, uint64_t bytes) ZT_MUST_CHECK;
+
+/** arena_unset_aside() - they are gone */
+void arena_unset_aside(struct arena *arena, uint64_t bytes);
+
 /** arena_pages() - pages of the range, populated or not: every ref lies in one of them */
 uint64_t arena_pages(const struct arena *arena);
 
@@ -235,6 +260,9 @@ void arena_set_spare(struct arena *arena, uint64_t bytes);
 
 /** arena_use_spare() - whether the calling thread may; at first it may not. For all arenas. */
 void arena_use_spare(bool may);
+
+/** arena_may_use_spare() - what the calling thread said last */
+bool arena_may_use_spare(void);
 
 /** arena_get_stat() - counters at this moment, without a lock */
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);

@@ -34,6 +34,16 @@ static_assert(BUDDY_CHUNK_PAGES * sizeof(uint32_t) == ZT_PAGE_SIZE,
 static_assert(ARENA_RUN_MAX_PAGES == BUDDY_CHUNK_PAGES, "the longest run is a whole chunk");
 static_assert(ARENA_RUN_ORDERS == BUDDY_MAX_ORDER + 1, "each order has a count");
 
+/*
+ * What a chunk in use costs beside its page of the page map: its entry in the buddy allocator, and a
+ * byte a page that the block map keeps (ages). Counted as heap, for as long as the arena lives.
+ */
+#define CHUNK_HEAP 2048u
+static_assert(sizeof(struct buddy_chunk) + BUDDY_CHUNK_PAGES <= CHUNK_HEAP, "both fit");
+
+/* arena_charge() - room for @bytes under the limit, or -ENOSPC */
+int arena_charge(struct arena *arena, uint64_t bytes) ZT_MUST_CHECK;
+void arena_uncharge(struct arena *arena, uint64_t bytes);
 /* What is backed at a time: 64 KiB, so that one word describes a chunk. */
 #define STOCK_GRANULE_ORDER 4u
 #define STOCK_GRANULE_PAGES (1u << STOCK_GRANULE_ORDER)
@@ -72,6 +82,8 @@ struct arena {
 	/* Bytes. Counters alone: they order nothing. */
 	atomic_uint_fast64_t resident; /* >= what the memfd holds; equal when idle */
 	atomic_uint_fast64_t resident_max;
+	atomic_uint_fast64_t heap, aside;
+	atomic_uint_fast64_t used; /* >= resident + heap + aside; what the limit is held against */
 	atomic_uint_fast64_t limit;
 	atomic_uint_fast64_t spare; /* of the limit */
 	atomic_uint_fast64_t run_bytes;

@@ -45,6 +45,9 @@
 #define RETRY_NS (10 * 1000000L)
 /* Chunks of the largest range: 64 GiB. */
 #define MAX_CHUNKS 16384u
+/* 170 bytes a MiB are what zspages take at most. */
+#define STOCK_HEAP_MIN   (16 * KIB)
+#define STOCK_HEAP_SHARE 4096u
 
 static void deadline_after(struct timespec *out_time, long ns)
 {
@@ -128,7 +131,14 @@ static int add_chunk(struct arena *arena)
 	if (idx == arena->buddy.nr_chunks)
 		return -ENOSPC;
 	mutex_unlock(&arena->lock);
-	error = arena_back(arena, page_to_ref(1 + (uint64_t)idx), 1);
+	error = arena_charge(arena, CHUNK_HEAP);
+	if (!error) {
+		error = arena_back(arena, page_to_ref(1 + (uint64_t)idx), 1);
+		if (error)
+			arena_uncharge(arena, CHUNK_HEAP);
+		else
+			atomic_fetch_add_explicit(&arena->heap, CHUNK_HEAP, memory_order_relaxed);
+	}
 	mutex_lock(&arena->lock);
 	if (error)
 		return error;
@@ -136,6 +146,20 @@ static int add_chunk(struct arena *arena)
 	atomic_store_explicit(&arena->map_end, (idx + 1) * BUDDY_CHUNK_PAGES, memory_order_release);
 	buddy_grow_taken(&arena->buddy);
 	return 0;
+}
+
+/*
+ * What is ready counts as used. So much of the limit stays for the heap that zspages need, or pages
+ * that are ready could not be put to use.
+ */
+static bool leaves_heap(const struct arena *arena)
+{
+	uint64_t limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
+	uint64_t used = atomic_load_explicit(&arena->used, memory_order_relaxed);
+
+	return limit == 0 || used + STOCK_GRANULE_PAGES * ZT_PAGE_SIZE + STOCK_HEAP_MIN +
+					     limit / STOCK_HEAP_SHARE <=
+				     limit;
 }
 
 /* Back the lowest granule that is not; 0 or -ENOSPC, -ENOMEM. */
@@ -156,7 +180,9 @@ static int grow_step(struct arena *arena)
 	bit = (unsigned)__builtin_ctzll(~stock->backed[chunk]);
 	page = chunk * BUDDY_CHUNK_PAGES + bit * STOCK_GRANULE_PAGES;
 	mutex_unlock(&arena->lock);
-	error = arena_back(arena, granule_ref(arena, page), STOCK_GRANULE_PAGES);
+	error = leaves_heap(arena)
+			? arena_back(arena, granule_ref(arena, page), STOCK_GRANULE_PAGES)
+			: -ENOSPC;
 	mutex_lock(&arena->lock);
 	if (error)
 		return error;

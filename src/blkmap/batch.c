@@ -149,7 +149,7 @@ static bool inflight_add(struct blkmap *map, uint64_t bytes)
 		atomic_fetch_add_explicit(&map->inflight, bytes, memory_order_relaxed) + bytes;
 	uint64_t max = atomic_load_explicit(&map->inflight_max, memory_order_relaxed);
 
-	if (now > BLKMAP_INFLIGHT_LIMIT) {
+	if (now > map->inflight_limit) {
 		atomic_fetch_sub_explicit(&map->inflight, bytes, memory_order_relaxed);
 		atomic_fetch_add_explicit(&map->fallback_inflight, 1, memory_order_relaxed);
 		return false;
@@ -379,7 +379,7 @@ static bool room_is_short(const struct blkmap *map, size_t len)
 		    map->max_pages)
 		return true;
 	arena_get_stat(map->arena, &arena);
-	return arena.limit && arena.resident + bytes > arena.limit;
+	return arena.limit && arena.used + bytes > arena.limit;
 }
 
 /* Slots of the whole clusters, as many as can be had. */

@@ -54,6 +54,30 @@ static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
+/*
+ * What is held for as long as the map lives: @tables, and with the accelerator the bytes in flight,
+ * which it has once as they were and once as they become.
+ */
+static int set_aside(struct blkmap *map, bool accel, uint64_t tables, char error_text[256])
+{
+	struct arena_stat arena;
+	int error;
+
+	arena_get_stat(map->arena, &arena);
+	map->inflight_limit = BLKMAP_INFLIGHT_LIMIT;
+	if (arena.limit)
+		map->inflight_limit =
+			min_u64(max_u64(arena.limit / BLKMAP_INFLIGHT_SHARE, BLKMAP_INFLIGHT_MIN),
+				BLKMAP_INFLIGHT_LIMIT);
+	map->set_aside = tables + (accel ? 2 * map->inflight_limit : 0);
+	error = arena_set_aside(map->arena, map->set_aside);
+	if (error)
+		snprintf(error_text, 256,
+			 "the memory limit is too small: tables and streams take %llu KiB",
+			 (unsigned long long)(map->set_aside / KIB));
+	return error;
+}
+
 static int threads_start(struct blkmap *map, char error_text[256])
 {
 	int error = maintain_start(map);
@@ -81,6 +105,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		.dict_size = params->dict_size,
 	};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	const uint64_t before = zt_thread_allocated();
 	int error = -ENOMEM;
 
 	snprintf(error_text, 256, "no memory");
@@ -105,15 +130,19 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		error = slots_init(map);
 	if (error)
 		goto err_shares;
-	error = zcomp_create(&config, error_text, &map->comp);
+	error = heat_init(map);
 	if (error)
 		goto err_slots;
+	error = set_aside(map, config.accel, zt_thread_allocated() - before, error_text);
+	if (error)
+		goto err_heat;
+	error = comp_create(map, &config, error_text, &map->comp);
+	if (error)
+		goto err_aside;
 	error = codecs_init(map, params);
 	if (error)
 		goto err_comp;
-	error = heat_init(map);
-	if (!error)
-		error = recomp_init(map, params, error_text);
+	error = recomp_init(map, params, error_text);
 	if (error)
 		goto err_codecs;
 	if (params->background) {
@@ -127,10 +156,13 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 err_recomp:
 	recomp_exit(map);
 err_codecs:
-	heat_exit(map);
 	codecs_exit(map);
 err_comp:
-	zcomp_destroy(map->comp);
+	comp_destroy(map, map->comp);
+err_aside:
+	arena_unset_aside(map->arena, map->set_aside);
+err_heat:
+	heat_exit(map);
 err_slots:
 	slots_exit(map);
 err_shares:
@@ -146,9 +178,10 @@ void blkmap_destroy(struct blkmap *map)
 		return;
 	blkmap_stop(map);
 	recomp_exit(map);
-	heat_exit(map);
 	codecs_exit(map);
-	zcomp_destroy(map->comp);
+	comp_destroy(map, map->comp);
+	arena_unset_aside(map->arena, map->set_aside);
+	heat_exit(map);
 	slots_exit(map);
 	shares_exit(map);
 	thread_vars_exit(map);
@@ -188,7 +221,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 	out_stat->async_writes = counter(&map->async_writes);
 	out_stat->inflight_now = counter(&map->inflight);
 	out_stat->inflight_max = counter(&map->inflight_max);
-	out_stat->inflight_limit = BLKMAP_INFLIGHT_LIMIT;
+	out_stat->inflight_limit = map->inflight_limit;
 	out_stat->fallback_inflight = counter(&map->fallback_inflight);
 	zs_pool_get_stat(map->data, &out_stat->data);
 	zcomp_get_stat(map->comp, &out_stat->zcomp);

@@ -22,6 +22,9 @@
  * of 500 MB/s work on that for 30 ms; more would only be memory that holds bytes twice.
  */
 #define BLKMAP_INFLIGHT_LIMIT (16 * MIB)
+/* With a limit on memory a 256th of that at most, but so much that some clusters can be. */
+#define BLKMAP_INFLIGHT_SHARE 256u
+#define BLKMAP_INFLIGHT_MIN   (256 * KIB)
 
 #define BLKMAP_MAX_PAGES (1u << BLKMAP_MAX_ORDER)
 
@@ -140,6 +143,8 @@ struct blkmap {
 	atomic_uint active_writes; /* blkmap_write_async() calls now running */
 	atomic_uint_fast64_t async_writes, fallback_inflight;
 	atomic_uint_fast64_t inflight, inflight_max; /* bytes with the accelerator */
+	uint64_t inflight_limit; /* immutable */
+	uint64_t set_aside; /* of the arena's limit, for as long as the map lives; immutable */
 	atomic_uint batch_window; /* clusters of one write with the engines at a time */
 	unsigned batch_window_min; /* immutable */
 
@@ -262,6 +267,14 @@ void codecs_exit(struct blkmap *map);
  */
 int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t level,
 		 const void *dict, size_t dict_size, char error_text[256]) ZT_MUST_CHECK;
+
+/*
+ * comp_create() - zcomp_create(), with what it takes counted against the limit on memory
+ * comp_destroy() - the contrary; NULL is allowed
+ */
+int comp_create(struct blkmap *map, const struct zcomp_config *config, char error_text[256],
+		struct zcomp **out_comp) ZT_MUST_CHECK;
+void comp_destroy(struct blkmap *map, struct zcomp *comp);
 
 /* codec_destroy() - when no slot has the number any more, and nobody publishes one */
 void codec_destroy(struct blkmap *map, unsigned codec);
@@ -528,6 +541,12 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
  * Return: maps looked at.
  */
 uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
+
+/*
+ * For those who had what the arena spares: what they freed goes back at once, before writers put it
+ * to use, until nothing spared is in use.
+ */
+void spare_give_back(struct blkmap *map);
 
 /* Give cached memory back and compact. A stream may be held. Return: bytes. */
 uint64_t blkmap_make_room(struct blkmap *map);

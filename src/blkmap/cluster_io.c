@@ -154,6 +154,15 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 {
 	int error = encoded_place(map, enc, out_word);
 
+	/*
+	 * Who has what is spared is one of the threads that find room, and must not wait for
+	 * himself.
+	 */
+	if (arena_may_use_spare()) {
+		if (error == -ENOSPC && zs_trim(map->data, 0) > 0)
+			error = encoded_place(map, enc, out_word);
+		return error;
+	}
 	/* The first room that is found may not be enough, or others may have been quicker. */
 	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
 		uint64_t room = tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map);

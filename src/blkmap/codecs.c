@@ -7,6 +7,7 @@
  * may wait for one.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "blkmap/blkmap_i.h"
 #include "util/alloc.h"
@@ -28,7 +29,7 @@ int codecs_init(struct blkmap *map, const struct blkmap_params *params)
 void codecs_exit(struct blkmap *map)
 {
 	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++)
-		zcomp_destroy(map->codecs[codec]);
+		comp_destroy(map, map->codecs[codec]);
 	zt_unmap(map->ages, map->nr_ages);
 }
 
@@ -56,6 +57,33 @@ const char *blkmap_codec_name(struct blkmap *map, unsigned codec)
 	}
 }
 
+int comp_create(struct blkmap *map, const struct zcomp_config *config, char error_text[256],
+		struct zcomp **out_comp)
+{
+	struct zcomp *comp;
+	int error = zcomp_create(config, error_text, &comp);
+
+	if (error)
+		return error;
+	error = arena_set_aside(map->arena, zcomp_memory(comp));
+	if (error) {
+		snprintf(error_text, 256, "mem_limit=: no room for the streams of %s, %llu KiB",
+			 zcomp_name(comp), (unsigned long long)(zcomp_memory(comp) / KIB));
+		zcomp_destroy(comp);
+		return error;
+	}
+	*out_comp = comp;
+	return 0;
+}
+
+void comp_destroy(struct blkmap *map, struct zcomp *comp)
+{
+	if (!comp)
+		return;
+	arena_unset_aside(map->arena, zcomp_memory(comp));
+	zcomp_destroy(comp);
+}
+
 int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t level,
 		 const void *dict, size_t dict_size, char error_text[256])
 {
@@ -68,7 +96,7 @@ int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t l
 		.decode_only = true,
 	};
 	struct zcomp *comp;
-	int error = zcomp_create(&config, error_text, &comp);
+	int error = comp_create(map, &config, error_text, &comp);
 
 	if (!error)
 		__atomic_store_n(&map->codecs[codec], comp, __ATOMIC_RELEASE);
@@ -77,7 +105,7 @@ int codec_create(struct blkmap *map, unsigned codec, const char *name, int32_t l
 
 void codec_destroy(struct blkmap *map, unsigned codec)
 {
-	zcomp_destroy(__atomic_exchange_n(&map->codecs[codec], NULL, __ATOMIC_ACQ_REL));
+	comp_destroy(map, __atomic_exchange_n(&map->codecs[codec], NULL, __ATOMIC_ACQ_REL));
 }
 
 int codec_decompress(struct blkmap *map, unsigned codec, struct zcomp_strm *strm, const void *src,

@@ -122,23 +122,24 @@ static unsigned bits_allowed(const struct blkmap *map)
 }
 
 /* Into a table of another size. False: no memory for it. */
-static bool resize(struct dedup *dedup, unsigned bits)
+static bool resize(struct blkmap *map, unsigned bits)
 {
-	uint64_t *entries = zt_alloc_aligned(64, table_bytes(bits)), *old = dedup->entries;
-	uint64_t nr_old = old ? table_entries(dedup->bits) : 0;
+	struct dedup *dedup = map->dedup;
+	uint64_t *old = dedup->entries;
+	uint64_t nr_old = old ? table_entries(dedup->bits) : 0, old_bytes = nr_old * sizeof(*old);
+	void *space;
 
-	if (!entries)
+	if (arena_heap_alloc(map->arena, table_bytes(bits), &space))
 		return false;
-	memset(entries, 0, table_bytes(bits));
 	mutex_lock(&dedup->lock);
-	dedup->entries = entries;
+	dedup->entries = space;
 	dedup->bits = bits;
 	dedup->used = 0;
 	for (uint64_t i = 0; i < nr_old; i++)
 		if (old[i])
 			entry_put(dedup, old[i]);
 	mutex_unlock(&dedup->lock);
-	zt_free(old);
+	arena_heap_free(map->arena, old, old_bytes);
 	atomic_store_explicit(&dedup->index_bytes, table_bytes(bits), memory_order_relaxed);
 	return true;
 }
@@ -183,7 +184,7 @@ void dedup_reserve(struct blkmap *map)
 	if (!dedup)
 		return;
 	if (!dedup->entries) {
-		(void)resize(dedup, DEDUP_MIN_BITS); /* nothing is found until there is memory */
+		(void)resize(map, DEDUP_MIN_BITS); /* nothing is found until there is memory */
 		return;
 	}
 	/* One that may not grow is looked through now and then, not each time. */
@@ -192,7 +193,7 @@ void dedup_reserve(struct blkmap *map)
 	dedup->noted = 0;
 	sweep(map);
 	if (is_full(dedup) && dedup->bits < bits_allowed(map))
-		(void)resize(dedup, dedup->bits + 1); /* else older entries give way */
+		(void)resize(map, dedup->bits + 1); /* else older entries give way */
 }
 
 void dedup_trim(struct blkmap *map)
@@ -207,7 +208,7 @@ void dedup_trim(struct blkmap *map)
 	if (bits + 1 >= dedup->bits)
 		return;
 	sweep(map);
-	(void)resize(dedup, bits); /* it stays larger, then */
+	(void)resize(map, bits); /* it stays larger, then */
 }
 
 /* ---- noting ---- */
@@ -411,7 +412,7 @@ void dedup_exit(struct blkmap *map)
 	if (!dedup)
 		return;
 	mutex_exit(&dedup->lock);
-	zt_free(dedup->entries);
+	arena_heap_free(map->arena, dedup->entries, table_bytes(dedup->bits));
 	zt_free(dedup);
 	map->dedup = NULL;
 }

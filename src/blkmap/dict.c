@@ -26,7 +26,6 @@
 
 /* It may cost a 32nd of what it is made for. */
 #define DICT_SHARE 32u
-#define DICT_MAX   (64 * KIB)
 
 /* Samples: bytes and pieces. */
 #define SAMPLE_BYTES (2 * MIB)
@@ -174,6 +173,9 @@ struct training {
 
 #define TRAINING_SIZE (SAMPLE_BYTES + SAMPLE_NR * sizeof(size_t) + DICT_MAX)
 
+/* What the trainer takes for itself: 3.0 MiB with as many bytes of samples, in 130 to 16,384 pieces. */
+#define TRAINER_SIZE (4 * MIB)
+
 static void take_samples(struct recompressor *rc, struct survey *survey, struct training *training)
 {
 	struct recomp_item item;
@@ -208,14 +210,20 @@ static void train(struct recompressor *rc, void *arg)
 
 static int dict_make(struct recompressor *rc, struct survey *survey, unsigned codec)
 {
-	char *space = zt_map(TRAINING_SIZE);
+	char *space;
 	struct training training = {
 		.dict_cap = (size_t)min_u64(survey->bytes / DICT_SHARE, DICT_MAX),
 	};
 	int error;
 
-	if (!space)
+	error = arena_set_aside(rc->map->arena, TRAINING_SIZE + TRAINER_SIZE);
+	if (error)
+		return error;
+	space = zt_map(TRAINING_SIZE);
+	if (!space) {
+		arena_unset_aside(rc->map->arena, TRAINING_SIZE + TRAINER_SIZE);
 		return -ENOMEM;
+	}
 	training.samples = space;
 	training.sizes = (size_t *)(space + SAMPLE_BYTES);
 	training.dict = space + SAMPLE_BYTES + SAMPLE_NR * sizeof(size_t);
@@ -228,6 +236,7 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	zt_unmap(space, TRAINING_SIZE);
 	/* The trainer takes a few MiB from the heap, in pieces. */
 	zt_heap_trim();
+	arena_unset_aside(rc->map->arena, TRAINING_SIZE + TRAINER_SIZE);
 	return error;
 }
 

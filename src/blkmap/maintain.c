@@ -27,6 +27,15 @@ uint64_t blkmap_now(void)
 	return (uint64_t)now.tv_sec;
 }
 
+void spare_give_back(struct blkmap *map)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(map->arena, &arena);
+	if (arena.spare && arena.used > arena.limit - arena.spare)
+		(void)zs_trim(map->data, 0); /* nothing cached is as good */
+}
+
 /* Ends a use of the map's setting, which is not to go while it is compressed by. */
 static void fold_one(struct blkmap *map, const struct live_map *live)
 {
@@ -34,10 +43,16 @@ static void fold_one(struct blkmap *map, const struct live_map *live)
 	struct cluster_op op = { .fold = true };
 	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 
-	/* No room or no memory: the map works on as it is, and is looked at again. */
+	/*
+	 * No room or no memory: the map works on as it is, and is looked at again. It frees more
+	 * than it takes.
+	 */
+	arena_use_spare(true);
 	if (cluster_merge(map, &file, slot_at(map, live->place), strm, &op) == 0)
 		atomic_fetch_add_explicit(&map->folds, 1, memory_order_relaxed);
+	arena_use_spare(false);
 	zcomp_stream_put(map->comp, strm);
+	spare_give_back(map);
 	blkmap_setting_put(map, live->setting);
 }
 
@@ -70,7 +85,7 @@ bool blkmap_limit_is_near(const struct blkmap *map, unsigned share, uint64_t max
 	struct arena_stat arena;
 
 	arena_get_stat(map->arena, &arena);
-	return arena.limit && arena.resident + min_u64(arena.limit / share, max) > arena.limit;
+	return arena.limit && arena.used + min_u64(arena.limit / share, max) > arena.limit;
 }
 
 static uint64_t compact_if_worth(struct blkmap *map)

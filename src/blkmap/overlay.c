@@ -5,10 +5,11 @@
  *     slot: MAP ---> cluster map: base    ---> the cluster's object, untouched
  *                                 pages[] ---> page objects, where something was written since
  *
- * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. When most pages are covered,
- * the rest become objects of their own too, and the base, mostly dead weight by then, goes away:
- * the cluster is spread. So is one that is read in small pieces again and again (heat.c). Maps are
- * folded into one object when they have been left alone for a while (maintain.c).
+ * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. When half of the pages are
+ * covered, the rest become objects of their own too, and the base, half dead weight by then, goes
+ * away: the cluster is spread. So is one that is read in small pieces again and again (heat.c). Maps
+ * are folded into one object when they have been left alone for a while (maintain.c), or when a file
+ * grows over them (cluster_write.c).
  */
 #include "blkmap/blkmap_i.h"
 
@@ -110,7 +111,7 @@ static void overlay_drop(struct blkmap *map, struct overlay *ov, unsigned order)
 	slot_release(map, ov->base, order);
 	if (ov->cmap)
 		zs_free(map->meta, ov->cmap);
-	zt_free(ov->live);
+	arena_heap_free(map->arena, ov->live, sizeof(*ov->live));
 }
 
 /* Compress and place one page. */
@@ -132,11 +133,13 @@ static int overlay_alloc_map(struct blkmap *map, unsigned order, struct overlay 
 {
 	uint32_t size = (uint32_t)(sizeof(struct cluster_map) + (sizeof(uint64_t) << order));
 	int error = zs_malloc(map->meta, size, &ov->cmap);
+	void *space;
 
-	if (error)
-		return error;
-	ov->live = zt_zalloc(sizeof(*ov->live));
-	return ov->live ? 0 : -ENOMEM;
+	if (!error)
+		error = arena_heap_alloc(map->arena, sizeof(*ov->live), &space);
+	if (!error)
+		ov->live = space;
+	return error;
 }
 
 /* Under the shared slot lock, then without: fill @ov. On error nothing is kept. */

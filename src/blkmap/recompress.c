@@ -158,6 +158,7 @@ static uint32_t useful_size(const struct blkmap *map, const struct recomp_item *
 	return (uint32_t)min_u64(most, item->len);
 }
 
+/* What it takes was set aside when the recompressor was made. */
 static int make_compressor(struct recompressor *rc, unsigned codec)
 {
 	struct zcomp **comp = codec == SLOT_CODEC_IDLE ? &rc->plain : &rc->with_dict;
@@ -275,21 +276,9 @@ static int place(struct recompressor *rc, const struct encoded *enc, uint64_t *o
 	int error;
 
 	arena_use_spare(true);
-	error = encoded_place(rc->map, enc, out_word);
-	if (error == -ENOSPC && zs_trim(rc->map->data, 0) > 0)
-		error = encoded_place(rc->map, enc, out_word);
+	error = encoded_place_hard(rc->map, enc, out_word);
 	arena_use_spare(false);
 	return error;
-}
-
-/* What was freed goes back at once, before writers put it to use, until nothing spared is in use. */
-static void give_back(struct recompressor *rc)
-{
-	struct arena_stat arena;
-
-	arena_get_stat(rc->map->arena, &arena);
-	if (arena.spare && arena.resident > arena.limit - arena.spare)
-		(void)zs_trim(rc->map->data, 0); /* nothing cached is as good */
 }
 
 static void count(atomic_uint_fast64_t *counter, uint64_t n)
@@ -416,7 +405,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	outcome = item_commit(rc, item, &object, word, wanted);
 	if (wanted != OUTCOME_KEPT)
 		slot_release(map, outcome == OUTCOME_LATE ? word : item->word, 0);
-	give_back(rc);
+	spare_give_back(map);
 	item_count(rc, outcome, saved);
 	return outcome == OUTCOME_BETTER || outcome == OUTCOME_JOINED;
 }
@@ -456,6 +445,56 @@ void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool com
 
 /* ---- life cycle ---- */
 
+/* What the compressor of a pass takes; with @dict: one with a dictionary of the largest size. */
+static int measure_compressor(const struct recompressor *rc, bool dict, char error_text[256],
+			      uint64_t *out_bytes)
+{
+	struct zcomp_config config = {
+		.name = rc->name,
+		.level = rc->level,
+		.unit = dict ? RECOMP_SMALL : ZCOMP_MAX_UNIT,
+		.nr_streams = 1,
+		.dict = dict ? rc->in : NULL, /* any bytes are one */
+		.dict_size = dict ? DICT_MAX : 0,
+	};
+	struct zcomp *comp;
+	int error = zcomp_create(&config, error_text, &comp);
+
+	if (error)
+		return error;
+	*out_bytes = zcomp_memory(comp);
+	zcomp_destroy(comp);
+	return 0;
+}
+
+/*
+ * A pass must not fail for want of memory when memory is short: what its compressors take is counted
+ * from the beginning. Where that would be much of the limit there are no dictionaries.
+ */
+static int set_aside(struct recompressor *rc, char error_text[256])
+{
+	uint64_t plain, with_dict = 0;
+	struct arena_stat arena;
+	int error = measure_compressor(rc, false, error_text, &plain);
+
+	if (!error && rc->takes_dict)
+		error = measure_compressor(rc, true, error_text, &with_dict);
+	if (error)
+		return error;
+	rc->set_aside = 2 * (uint64_t)RECOMP_BYTES + sizeof(*rc) + plain;
+	arena_get_stat(rc->map->arena, &arena);
+	if (arena.limit && (rc->set_aside + with_dict) * DICT_LIMIT_SHARE > arena.limit)
+		rc->takes_dict = false;
+	else
+		rc->set_aside += with_dict;
+	error = arena_set_aside(rc->map->arena, rc->set_aside);
+	if (error)
+		snprintf(error_text, 256,
+			 "the memory limit is too small: recompress= takes %llu KiB of it",
+			 (unsigned long long)(rc->set_aside / KIB));
+	return error;
+}
+
 int recomp_init(struct blkmap *map, const struct blkmap_params *params, char error_text[256])
 {
 	struct recompressor *rc;
@@ -477,10 +516,16 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 		return -ENOMEM;
 	}
 	rc->out = rc->in + RECOMP_BYTES;
+	rc->map = map;
 	snprintf(rc->name, sizeof(rc->name), "%s", params->recompress);
 	rc->level = params->recompress_level;
 	rc->takes_dict = dict_is_taken(params->recompress);
-	rc->map = map;
+	error = set_aside(rc, error_text);
+	if (error) {
+		zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
+		zt_free(rc);
+		return error;
+	}
 	arena_get_stat(map->arena, &arena);
 	if (arena.limit >= RECOMP_SPARE_SHARE * RECOMP_SPARE)
 		arena_set_spare(map->arena, RECOMP_SPARE);
@@ -504,6 +549,7 @@ void recomp_exit(struct blkmap *map)
 	dedup_exit(map);
 	dicts_exit(map);
 	arena_set_spare(map->arena, 0);
+	arena_unset_aside(map->arena, rc->set_aside);
 	mutex_exit(&rc->pass_lock);
 	zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
 	zt_free(rc);

@@ -56,6 +56,10 @@ struct recomp_pass {
 
 /* Objects up to so many bytes of content are small: a dictionary helps most of them. */
 #define RECOMP_SMALL (16 * 1024u)
+/* The largest dictionary. */
+#define DICT_MAX (64 * KIB)
+/* Compressors with and without one take so large a share of a limit on memory at most. */
+#define DICT_LIMIT_SHARE 16u
 
 enum recomp_state { RECOMP_IDLE, RECOMP_WORK, RECOMP_DONE, RECOMP_END };
 
@@ -70,6 +74,7 @@ struct recompressor {
 	/* Guarded by pass_lock; while state is RECOMP_WORK the worker's alone. */
 	struct recomp_batch batch;
 	char *in, *out; /* RECOMP_BYTES each, one mapping */
+	uint64_t set_aside; /* of the arena's limit; immutable */
 	/* Compressors, for the length of a pass; NULL until they are needed. */
 	struct zcomp *plain, *with_dict;
 	bool run_here; /* jobs are for the calling thread */

@@ -102,7 +102,7 @@ static int setting_make(struct blkmap *map, unsigned setting, const char *name, 
 	};
 	struct blkmap_setting *entry = entry_of(map, setting);
 	struct zcomp *comp;
-	int error = zcomp_create(&config, error_text, &comp);
+	int error = comp_create(map, &config, error_text, &comp);
 
 	if (error)
 		return error;

@@ -265,7 +265,7 @@ void live_map_remove(struct blkmap *map, struct slot_lock *lock, uint64_t place)
 
 	if (live)
 		blkmap_setting_put(map, live->setting);
-	zt_free(live);
+	arena_heap_free(map->arena, live, sizeof(*live));
 }
 
 /*

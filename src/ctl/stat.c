@@ -46,7 +46,10 @@ static const struct field fields[] = {
 	U64(pages_compacted, "pages"),
 	U64(huge_pages, "pages"),
 	U64(huge_pages_since, "pages"),
+	U64(arena_used, "bytes"),
 	U64(heap_used, "bytes"),
+	U64(mem_counted, "bytes"),
+	U64(mem_set_aside, "bytes"),
 	U64(size_limit, "bytes"),
 	U64(inodes_used, NULL),
 	U64(inodes_limit, NULL),
@@ -122,7 +125,7 @@ static const struct field fields[] = {
 /* User bytes over all memory held for them; 0 while nothing is held. */
 static double ratio(const struct ztmpfs_stat *stat)
 {
-	const double held = (double)stat->mem_used_total + (double)stat->heap_used;
+	const double held = (double)stat->mem_used_total;
 
 	return held > 0 ? (double)stat->orig_data_size / held : 0;
 }

@@ -27,7 +27,7 @@ static const char *level_name(const struct ztmpfs_stat *stat)
 /* Of mem_limit, without the reserve. */
 static uint64_t mem_used(const struct ztmpfs_stat *stat)
 {
-	return stat->mem_used_total - min_u64(stat->swap_ready, stat->mem_used_total);
+	return stat->mem_counted - min_u64(stat->swap_ready, stat->mem_counted);
 }
 
 /* ---- status ---- */

@@ -119,15 +119,22 @@ static int mount_quietly(struct session *s, struct options_error *error)
 /* Of a mount that carries swap: all of them are locked in memory. */
 #define NR_SPARE_SWAP 8u
 
-static int make_transport(struct session *s)
+static uint64_t plan_transport(const struct options *options, struct transport_params *out_params,
+			       unsigned *out_io_max)
 {
-	const struct transport_params params = {
-		.nr_threads = s->options->max_threads,
-		.nr_spare = s->options->swap ? NR_SPARE_SWAP : NR_SPARE,
-		.clone_fd = s->options->clone_fd,
-		.uring = s->options->uring,
+	*out_params = (struct transport_params){
+		.nr_threads = options->max_threads,
+		.nr_spare = options->swap ? NR_SPARE_SWAP : NR_SPARE,
+		.clone_fd = options->clone_fd,
+		.uring = options->uring,
 	};
-	int error = transport_create(&s->front, &params, &s->transport);
+	*out_io_max = options->swap ? ZTFUSE_SWAP_IO_MAX : ZTFUSE_IO_MAX;
+	return transport_plan(options->super.mem_limit, out_params, out_io_max);
+}
+
+static int make_transport(struct session *s, const struct transport_params *params)
+{
+	int error = transport_create(&s->front, params, &s->transport);
 
 	return error ? error : transport_attach(s->transport, s->se, -1);
 }
@@ -135,9 +142,12 @@ static int make_transport(struct session *s)
 static int create_super(struct session *s, struct options_error *error)
 {
 	struct super_params params = s->options->super;
+	struct transport_params transport;
 	char text[256] = "";
+	unsigned io_max;
 	int res = 0;
 
+	params.mem_beside = plan_transport(s->options, &transport, &io_max);
 	if (s->options->dict_path)
 		res = dict_load(s->options->dict_path, error, &s->dict, &params.dict_size);
 	if (res)
@@ -167,6 +177,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		   struct session **out_session)
 {
 	struct ztfuse_session_params params = { .debug = options->debug };
+	struct transport_params transport;
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
 	int error = -ENOMEM;
@@ -183,6 +194,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
 	s->front.xattr = options->xattr;
+	(void)plan_transport(options, &transport, &s->front.io_max); /* its bytes are counted */
 	if (options->swap)
 		error = ztfuse_prepare_swap(&s->front, options->max_threads);
 	if (!error)
@@ -196,7 +208,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		ERR_PRINTF(out_error, "libfuse refuses the mount options");
 		goto err_front;
 	}
-	error = make_transport(s);
+	error = make_transport(s, &transport);
 	if (error)
 		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
 	else

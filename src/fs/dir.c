@@ -180,7 +180,7 @@ static int index_create(const struct dir *dir, struct dirindex **out_index)
 	struct tree tree = dir_tree(dir);
 	struct dirindex *index;
 	const uint64_t *slot;
-	int err = dirindex_create(dir->ino, dir_nr_entries(dir), &index);
+	int err = dirindex_create(dir->sb->arena, dir->ino, dir_nr_entries(dir), &index);
 
 	if (err)
 		return err;

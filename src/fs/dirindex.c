@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "fs/inode_i.h"
-#include "util/alloc.h"
 
 #define DIRINDEX_MIN_SLOTS  256u
 #define DIRINDEX_MIN_LEAVES 8u
@@ -33,6 +32,7 @@ struct dirindex_block {
 
 struct dirindex {
 	struct dirindex *next; /* on the same inode lock */
+	struct arena *arena; /* whose limit bounds it */
 	ino_nr ino;
 	uint64_t nr_names;
 	uint64_t nr_slots; /* a power of two */
@@ -82,21 +82,42 @@ void dirindex_drop_all(struct super *sb)
 			dirindex_drop(sb, sb->locks[i].indexes->ino);
 }
 
-int dirindex_create(ino_nr ino, uint64_t nr_names, struct dirindex **out_index)
+/* The bytes of the arrays. */
+static size_t slots_size(uint64_t nr_slots)
 {
-	struct dirindex *index = zt_zalloc(sizeof(*index));
+	return nr_slots * sizeof(struct dirindex_slot);
+}
 
-	if (index == NULL)
-		return -ENOMEM;
+static size_t gaps_size(uint32_t nr_leaves)
+{
+	return 2 * (size_t)nr_leaves * sizeof(uint16_t);
+}
+
+static size_t blocks_size(uint32_t nr_leaves)
+{
+	return nr_leaves * sizeof(struct dirindex_block);
+}
+
+int dirindex_create(struct arena *arena, ino_nr ino, uint64_t nr_names, struct dirindex **out_index)
+{
+	struct dirindex *index;
+	void *space;
+	int err = arena_heap_alloc(arena, sizeof(*index), &space);
+
+	if (err)
+		return err;
+	index = space;
+	index->arena = arena;
 	index->ino = ino;
 	index->nr_slots = DIRINDEX_MIN_SLOTS;
 	while (index->nr_slots / 4 * 3 < nr_names)
 		index->nr_slots *= 2;
-	index->slots = zt_zalloc(index->nr_slots * sizeof(*index->slots));
-	if (index->slots == NULL) {
-		zt_free(index);
-		return -ENOMEM;
+	err = arena_heap_alloc(arena, slots_size(index->nr_slots), &space);
+	if (err) {
+		arena_heap_free(arena, index, sizeof(*index));
+		return err;
 	}
+	index->slots = space;
 	*out_index = index;
 	return 0;
 }
@@ -105,10 +126,10 @@ void dirindex_destroy(struct dirindex *index)
 {
 	if (index == NULL)
 		return;
-	zt_free(index->slots);
-	zt_free(index->gaps);
-	zt_free(index->blocks);
-	zt_free(index);
+	arena_heap_free(index->arena, index->slots, slots_size(index->nr_slots));
+	arena_heap_free(index->arena, index->gaps, gaps_size(index->nr_leaves));
+	arena_heap_free(index->arena, index->blocks, blocks_size(index->nr_leaves));
+	arena_heap_free(index->arena, index, sizeof(*index));
 }
 
 /* Names ------------------------------------------------------------------ */
@@ -129,14 +150,17 @@ static void slots_add(struct dirindex_slot *slots, uint64_t mask, struct dirinde
 
 static int slots_resize(struct dirindex *index, uint64_t nr_slots)
 {
-	struct dirindex_slot *slots = zt_zalloc(nr_slots * sizeof(*slots));
+	struct dirindex_slot *slots;
+	void *space;
+	int err = arena_heap_alloc(index->arena, slots_size(nr_slots), &space);
 
-	if (slots == NULL)
-		return -ENOMEM;
+	if (err)
+		return err;
+	slots = space;
 	for (uint64_t i = 0; i < index->nr_slots; i++)
 		if (index->slots[i].pos != 0)
 			slots_add(slots, nr_slots - 1, index->slots[i]);
-	zt_free(index->slots);
+	arena_heap_free(index->arena, index->slots, slots_size(index->nr_slots));
 	index->slots = slots;
 	index->nr_slots = nr_slots;
 	return 0;
@@ -217,7 +241,9 @@ int dirindex_reserve_blocks(struct dirindex *index, uint32_t nr_blocks)
 {
 	uint32_t nr_leaves = DIRINDEX_MIN_LEAVES, old = index->nr_leaves;
 	struct dirindex_block *blocks;
+	void *gaps_space, *blocks_space;
 	uint16_t *gaps;
+	int err;
 
 	if (nr_blocks <= old)
 		return 0;
@@ -225,13 +251,16 @@ int dirindex_reserve_blocks(struct dirindex *index, uint32_t nr_blocks)
 		return -ENOSPC;
 	while (nr_leaves < nr_blocks)
 		nr_leaves *= 2;
-	gaps = zt_zalloc(2 * (size_t)nr_leaves * sizeof(*gaps));
-	blocks = zt_zalloc(nr_leaves * sizeof(*blocks));
-	if (gaps == NULL || blocks == NULL) {
-		zt_free(gaps);
-		zt_free(blocks);
-		return -ENOMEM;
+	err = arena_heap_alloc(index->arena, gaps_size(nr_leaves), &gaps_space);
+	if (err)
+		return err;
+	err = arena_heap_alloc(index->arena, blocks_size(nr_leaves), &blocks_space);
+	if (err) {
+		arena_heap_free(index->arena, gaps_space, gaps_size(nr_leaves));
+		return err;
 	}
+	gaps = gaps_space;
+	blocks = blocks_space;
 
 	for (uint32_t i = 0; i < nr_leaves; i++) {
 		gaps[nr_leaves + i] = i < old ? index->gaps[old + i] : DIRBLOCK_UNITS;
@@ -242,8 +271,8 @@ int dirindex_reserve_blocks(struct dirindex *index, uint32_t nr_blocks)
 	}
 	for (uint32_t node = nr_leaves - 1; node > 0; node--)
 		gaps_sum_up(gaps, node);
-	zt_free(index->gaps);
-	zt_free(index->blocks);
+	arena_heap_free(index->arena, index->gaps, gaps_size(old));
+	arena_heap_free(index->arena, index->blocks, blocks_size(old));
 	index->gaps = gaps;
 	index->blocks = blocks;
 	index->nr_leaves = nr_leaves;

@@ -26,8 +26,12 @@ struct dirindex;
 /** dirindex_get() - the index of directory @ino, NULL when there is none */
 struct dirindex *dirindex_get(struct super *sb, ino_nr ino);
 
-/** dirindex_create() - an empty index for @nr_names names, not yet dirindex_get()'s */
-int dirindex_create(ino_nr ino, uint64_t nr_names, struct dirindex **out_index) ZT_MUST_CHECK;
+/**
+ * dirindex_create() - an empty index for @nr_names names, not yet dirindex_get()'s
+ * @arena: whose limit bounds it. Return: 0, -ENOSPC, -ENOMEM.
+ */
+int dirindex_create(struct arena *arena, ino_nr ino, uint64_t nr_names,
+		    struct dirindex **out_index) ZT_MUST_CHECK;
 
 /** dirindex_destroy() - for one that was never attached; NULL is allowed */
 void dirindex_destroy(struct dirindex *index);
@@ -43,7 +47,7 @@ void dirindex_drop_all(struct super *sb);
 
 /**
  * dirindex_reserve() - make sure that dirindex_add() has room for one name more. Return: 0,
- * -ENOMEM.
+ * -ENOSPC, -ENOMEM.
  */
 int dirindex_reserve(struct dirindex *index) ZT_MUST_CHECK;
 

@@ -174,7 +174,7 @@ int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino
 	err = zs_malloc(sb->inodes, sizeof(struct inode_rec), &ref);
 	if (err)
 		goto err_count;
-	err = inodeset_reserve(&sb->live, ref);
+	err = inodeset_reserve(&sb->live, sb->arena, ref);
 	if (err)
 		goto err_record;
 	rec = zs_data(sb->arena, ref);

@@ -9,8 +9,6 @@
 
 #include <errno.h>
 
-#include "util/alloc.h"
-
 #define LEVELS     3u
 #define LEAF_BITS  (1u << INODESET_LEAF_SHIFT)
 #define LEAF_WORDS (LEAF_BITS / 64)
@@ -43,32 +41,38 @@ static inline uint64_t bit_of(ref_t ref)
 	return UINT64_C(1) << (ref & 63);
 }
 
-static int node_get(void **place, size_t size, void **out_node)
+static int node_get(struct arena *arena, void **place, size_t size, void **out_node)
 {
 	void *node = __atomic_load_n(place, __ATOMIC_ACQUIRE), *mine;
 
 	if (node == NULL) {
-		mine = zt_zalloc(size);
-		if (mine == NULL)
-			return -ENOMEM;
+		int err = arena_heap_alloc(arena, size, &mine);
+
+		if (err)
+			return err;
 		if (__atomic_compare_exchange_n(place, &node, mine, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE))
 			node = mine;
 		else
-			zt_free(mine);
+			arena_heap_free(arena, mine, size);
 	}
 	*out_node = node;
 	return 0;
 }
 
-int inodeset_reserve(struct inodeset *set, ref_t ref)
+/* Of a node at @level; level 0 is a leaf's parent. */
+static size_t child_size(unsigned level)
+{
+	return level > 0 ? sizeof(struct inodeset) : LEAF_WORDS * sizeof(uint64_t);
+}
+
+int inodeset_reserve(struct inodeset *set, struct arena *arena, ref_t ref)
 {
 	void **nodes = set->nodes;
 
 	for (unsigned level = LEVELS; level-- > 0;) {
-		size_t size = level > 0 ? sizeof(struct inodeset) : LEAF_WORDS * sizeof(uint64_t);
 		void *next;
-		int err = node_get(&nodes[node_index(ref, level)], size, &next);
+		int err = node_get(arena, &nodes[node_index(ref, level)], child_size(level), &next);
 
 		if (err)
 			return err;
@@ -97,16 +101,16 @@ bool inodeset_has(const struct inodeset *set, uint64_t ref)
 	return word != NULL && (__atomic_load_n(word, __ATOMIC_ACQUIRE) & bit_of(ref));
 }
 
-static void nodes_free(void **nodes, unsigned level)
+static void nodes_free(struct arena *arena, void **nodes, unsigned level)
 {
 	for (unsigned i = 0; i < INODESET_NODE_SIZE; i++) {
 		if (nodes[i] != NULL && level > 0)
-			nodes_free(nodes[i], level - 1);
-		zt_free(nodes[i]);
+			nodes_free(arena, nodes[i], level - 1);
+		arena_heap_free(arena, nodes[i], child_size(level));
 	}
 }
 
-void inodeset_exit(struct inodeset *set)
+void inodeset_exit(struct inodeset *set, struct arena *arena)
 {
-	nodes_free(set->nodes, LEVELS - 1);
+	nodes_free(arena, set->nodes, LEVELS - 1);
 }

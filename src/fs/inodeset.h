@@ -32,12 +32,14 @@ struct inodeset {
 };
 
 /** inodeset_exit() - free its nodes; all zeros is an empty set that owns none */
-void inodeset_exit(struct inodeset *set);
+void inodeset_exit(struct inodeset *set, struct arena *arena);
 
 /**
- * inodeset_reserve() - make room for a number, so that adding it cannot fail. Return: 0, -ENOMEM.
+ * inodeset_reserve() - make room for a number, so that adding it cannot fail
+ * @arena: whose limit bounds the nodes; always the same
+ * Return: 0, -ENOSPC, -ENOMEM.
  */
-int inodeset_reserve(struct inodeset *set, ref_t ref) ZT_MUST_CHECK;
+int inodeset_reserve(struct inodeset *set, struct arena *arena, ref_t ref) ZT_MUST_CHECK;
 
 /**
  * inodeset_add() - @ref is live from now on, and all that was stored before is seen by who finds it

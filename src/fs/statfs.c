@@ -9,6 +9,7 @@
 
 #include "fs/inode_i.h"
 #include "fs/namei.h"
+#include "util/alloc.h"
 
 /*
  * Of the memory that is left, what data that do not compress could fill: an object costs its
@@ -55,7 +56,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 		.f_frsize = ZT_PAGE_SIZE,
 		.f_namemax = FS_NAME_MAX,
 		.f_blocks = map.max_pages ? map.max_pages : memory / ZT_PAGE_SIZE,
-		.f_bfree = pages_for(left(memory, arena.resident) + arena.stock_ready),
+		.f_bfree = pages_for(left(memory, arena.used) + arena.stock_ready),
 		.f_files = sb->max_inodes,
 		.f_ffree = left(sb->max_inodes, files),
 	};
@@ -66,7 +67,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 		out->f_bfree = arena.limit ? min_u64(by_size, out->f_bfree) : by_size;
 	}
 	if (sb->max_inodes && arena.limit) {
-		out->f_ffree = min_u64(out->f_ffree, left(memory, arena.resident) / FILE_BYTES);
+		out->f_ffree = min_u64(out->f_ffree, left(memory, arena.used) / FILE_BYTES);
 		out->f_files = files + out->f_ffree;
 	}
 	out->f_bavail = out->f_bfree;
@@ -75,7 +76,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 
 static uint64_t mem_level(const struct arena_stat *arena)
 {
-	uint64_t used = arena->resident - min_u64(arena->stock_ready, arena->resident);
+	uint64_t used = arena->used - min_u64(arena->stock_ready, arena->used);
 
 	if (!arena->limit)
 		return ZTMPFS_MEM_OK;
@@ -148,15 +149,19 @@ static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct 
 	struct zs_pool_stat meta, inodes;
 	struct arena_stat arena;
 	struct mallinfo2 heap = mallinfo2();
+	const uint64_t private = zt_private_bytes();
 
 	zs_pool_get_stat(sb->meta, &meta);
 	zs_pool_get_stat(sb->inodes, &inodes);
 	arena_get_stat(sb->arena, &arena);
 	out->orig_data_size = map->nr_pages << ZT_PAGE_SHIFT;
 	out->compr_data_size = map->data.object_bytes;
-	out->mem_used_total = arena.resident;
+	out->arena_used = arena.resident;
+	out->mem_used_total = arena.resident + private;
 	out->mem_limit = arena.limit;
-	out->mem_used_max = arena.resident_max;
+	out->mem_used_max = max_u64(arena.resident, arena.resident_max) + private;
+	out->mem_counted = arena.used;
+	out->mem_set_aside = arena.aside;
 	out->same_pages = map->same_pages;
 	out->pages_compacted =
 		map->data.pages_compacted + meta.pages_compacted + inodes.pages_compacted;

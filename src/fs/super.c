@@ -58,6 +58,20 @@ static int create_pools(struct super *sb, char error_text[256])
 	return err;
 }
 
+/* What is there from the beginning to the end. */
+static int set_aside(struct super *sb, uint64_t bytes, char error_text[256])
+{
+	int err = arena_set_aside(sb->arena, bytes);
+
+	if (err)
+		snprintf(error_text, 256,
+			 "the memory limit is too small: requests take %llu KiB of it",
+			 (unsigned long long)(bytes / KIB));
+	else
+		sb->set_aside = bytes;
+	return err;
+}
+
 static int create_map(struct super *sb, const struct super_params *params, char error_text[256])
 {
 	struct blkmap_params map = {
@@ -119,8 +133,11 @@ static void super_free(struct super *sb)
 	blkmap_destroy(sb->map);
 	zs_pool_destroy(sb->inodes);
 	zs_pool_destroy(sb->meta);
+	if (sb->arena != NULL) {
+		inodeset_exit(&sb->live, sb->arena);
+		arena_unset_aside(sb->arena, sb->set_aside);
+	}
 	arena_destroy(sb->arena);
-	inodeset_exit(&sb->live);
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
 	mutex_exit(&sb->rename_lock);
@@ -131,6 +148,7 @@ static void super_free(struct super *sb)
 
 int super_create(const struct super_params *params, char error_text[256], struct super **out_sb)
 {
+	const uint64_t before = zt_thread_allocated();
 	struct super *sb;
 	int err;
 
@@ -158,6 +176,9 @@ int super_create(const struct super_params *params, char error_text[256], struct
 		err = create_arena(sb, params, error_text);
 	if (!err)
 		err = create_pools(sb, error_text);
+	if (!err)
+		err = set_aside(sb, zt_thread_allocated() - before + params->mem_beside,
+				error_text);
 	if (!err)
 		err = create_map(sb, params, error_text);
 	if (!err)

@@ -21,6 +21,7 @@ struct super_params {
 	uint64_t nr_inodes; /* 0: no limit */
 	bool acl; /* POSIX ACLs */
 	uint64_t mem_limit; /* bytes of memory, 0: none */
+	uint64_t mem_beside; /* bytes that the caller holds for requests; they count too */
 	/*
 	 * Bytes of memory kept ready and locked (arena.h: stock), for a mount that carries swap; wants
 	 * a mem_limit. 0: none.

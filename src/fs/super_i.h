@@ -64,6 +64,7 @@ struct super {
 	struct blkmap *map;
 	struct super_record *rec;
 	struct inodeset live; /* numbers of all inodes; the root's is FS_ROOT_INO, not its ref */
+	uint64_t set_aside; /* bytes of mem_limit= for requests and for tables of fixed size */
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
 	/*

@@ -159,7 +159,8 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 
 	super_set_tick(front->sb, NULL, NULL);
 	buffers_exit(&front->buffers);
-	front->io_max = ZTFUSE_SWAP_IO_MAX;
+	if (front->io_max > ZTFUSE_SWAP_IO_MAX)
+		front->io_max = ZTFUSE_SWAP_IO_MAX;
 	front->keeps_buffers = true;
 	buffers_init(&front->buffers, front->io_max);
 	while (nr < min_u64(nr_threads, ARRAY_SIZE(bufs)) &&

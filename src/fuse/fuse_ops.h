@@ -20,6 +20,8 @@
 
 /* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
 #define ZTFUSE_IO_MAX (1024u * 1024u)
+/* The least that it may be set to: a default cluster, so that it comes in one piece. */
+#define ZTFUSE_IO_MIN (64u * 1024u)
 
 enum ztfuse_cache {
 	ZTFUSE_CACHE_WRITEBACK, /* the kernel keeps pages and writes them later */

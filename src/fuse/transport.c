@@ -379,6 +379,29 @@ static unsigned nr_ring_requests(const struct transport *t)
 	return uring_nr_rings(t->params.nr_threads);
 }
 
+/* What a thread touches of its stack, and libfuse's record of its request. */
+#define THREAD_BYTES (32 * KIB)
+
+uint64_t transport_plan(uint64_t mem_limit, struct transport_params *inout_params,
+			unsigned *inout_io_max)
+{
+	const bool uring = inout_params->uring != TRANSPORT_URING_OFF && uring_possible() == 0;
+	/* A thread may have a large WRITE in its request's buffer, and answer a READ from another. */
+	const uint64_t nr =
+		inout_params->nr_threads + (uring ? uring_nr_rings(inout_params->nr_threads) : 0);
+	unsigned io_max = *inout_io_max;
+
+	if (mem_limit) {
+		while (io_max > ZTFUSE_IO_MIN && nr * 2 * io_max > mem_limit / 32)
+			io_max /= 2;
+		inout_params->nr_spare =
+			(unsigned)min_u64(inout_params->nr_spare, mem_limit / 256 / io_max);
+	}
+	*inout_io_max = io_max;
+	return nr * (2 * (uint64_t)io_max + ZT_PAGE_SIZE + THREAD_BYTES) +
+	       inout_params->nr_spare * (uint64_t)io_max;
+}
+
 static void cond_init(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;

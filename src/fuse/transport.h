@@ -38,6 +38,18 @@ struct transport_params {
 };
 
 /**
+ * transport_plan() - how large requests may be under a limit on memory, and how many held at once
+ * Their buffers take a 32nd of the limit at most, and those of held ones a 256th, unless that is less
+ * than ZTFUSE_IO_MIN bytes for each thread and none held.
+ * @mem_limit: bytes, 0: none
+ * @inout_params: nr_threads and uring are looked at, nr_spare is lowered
+ * @inout_io_max: bytes, for ztfuse.io_max: lowered
+ * Return: bytes that all this takes at most, the threads' stacks included.
+ */
+uint64_t transport_plan(uint64_t mem_limit, struct transport_params *inout_params,
+			unsigned *inout_io_max);
+
+/**
  * transport_create() - make it, with all requests and buffers it will ever need
  * @front: its session's userdata; ends after the transport
  * Return: 0 or -ENOMEM.

@@ -5,14 +5,18 @@
 #include "util/alloc.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* 0: no failure is asked for. Relaxed: it orders nothing, it only counts. */
 static atomic_long fault_countdown;
 /* The countdown stops at 1: from there on everything fails. */
 static atomic_bool fault_stays;
+
+static _Thread_local uint64_t thread_allocated;
 
 static void fault_start(long n, bool stays)
 {
@@ -46,10 +50,31 @@ bool zt_fault_hit(void)
 	return atomic_fetch_sub_explicit(&fault_countdown, 1, memory_order_relaxed) == 1;
 }
 
+uint64_t zt_thread_allocated(void)
+{
+	return thread_allocated;
+}
+
+uint64_t zt_private_bytes(void)
+{
+	unsigned long size, resident, shared;
+	FILE *file = fopen("/proc/self/statm", "re");
+	int nr;
+
+	if (!file)
+		return 0;
+	nr = fscanf(file, "%lu %lu %lu", &size, &resident, &shared);
+	(void)fclose(file); /* only read */
+	if (nr != 3 || shared > resident)
+		return 0;
+	return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 void *zt_zalloc(size_t size)
 {
 	if (zt_fault_hit())
 		return NULL;
+	thread_allocated += size;
 	return calloc(1, size);
 }
 
@@ -59,6 +84,7 @@ void *zt_alloc_aligned(size_t align, size_t size)
 
 	if (zt_fault_hit() || posix_memalign(&ptr, align, size) != 0)
 		return NULL;
+	thread_allocated += size;
 	return ptr;
 }
 
@@ -73,6 +99,7 @@ void *zt_map(size_t size)
 		   -1, 0);
 	if (ptr == MAP_FAILED)
 		return NULL;
+	thread_allocated += size;
 	/* a hint; kernels without huge pages refuse it */
 	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
 	return ptr;

@@ -3,13 +3,14 @@
  * alloc.h - the heap, with a seam for tests that make allocations fail.
  *
  * Every layer allocates through these, so that "the n-th allocation fails" can be tried for every n
- * over whole operations (tests/fs). The counters also tell `stat` what the daemon's heap holds.
+ * over whole operations (tests/fs).
  */
 #ifndef ZT_UTIL_ALLOC_H
 #define ZT_UTIL_ALLOC_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util/compiler.h"
 
@@ -42,6 +43,18 @@ void zt_unmap(void *ptr, size_t size);
 
 /** zt_free() - give memory back; NULL is allowed */
 void zt_free(void *ptr);
+
+/**
+ * zt_thread_allocated() - bytes that this thread has ever asked for by the functions above
+ * The difference of two calls is what was allocated between them, and not yet what was touched.
+ */
+uint64_t zt_thread_allocated(void);
+
+/**
+ * zt_private_bytes() - memory of this process that nobody shares: heap, buffers, stacks; as the
+ * kernel counts it, a system call. 0: it does not say.
+ */
+uint64_t zt_private_bytes(void);
 
 /**
  * zt_fault_set() - make an allocation fail

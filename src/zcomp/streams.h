@@ -68,6 +68,7 @@ struct zcomp {
 	bool private_stream; /* the last of them is in nobody's search */
 	char *buffers; /* of all of them, one mapping */
 	size_t buffers_size;
+	uint64_t memory; /* see zcomp_memory() */
 	atomic_bool warned_bad_stream;
 };
 

@@ -16,6 +16,7 @@
 
 #include "util/alloc.h"
 #include "util/log.h"
+#include "util/sizes.h"
 #include "zcomp/module.h"
 #include "zcomp/registry.h"
 #include "zcomp/streams.h"
@@ -155,6 +156,7 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 {
 	struct zcomp_caps caps = { .zstrm_mgmt = false };
 	struct zcomp *comp;
+	uint64_t before;
 	int error;
 
 	error = zcomp_check_ops(ops, error_text);
@@ -168,11 +170,16 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 	comp->algorithm = ops;
 	comp->ops = wants_accel(ops, config) ? zcomp_accel_ops() : ops;
 	fill_params(comp, config);
+	before = zt_thread_allocated();
 	error = comp->ops->setup_params(&comp->params, &caps);
 	if (error) {
 		setup_error(comp, error, error_text);
 		goto err_comp;
 	}
+	/* Most of what a device sets up are its streams' buffers. */
+	comp->memory = min_u64(zt_thread_allocated() - before,
+			       comp->ops == comp->algorithm ? UINT64_MAX : MIB);
+	before = zt_thread_allocated();
 	decide_managed(comp, &caps);
 	comp->private_stream = config->private_stream;
 	error = streams_init(comp, (config->nr_streams ? config->nr_streams : default_streams()) +
@@ -181,6 +188,10 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 		setup_error(comp, error, error_text);
 		goto err_params;
 	}
+	/* One unit in and one out, while what a stream has room for is twice the latter. */
+	comp->memory += zt_thread_allocated() - before - comp->buffers_size;
+	if (!config->decode_only)
+		comp->memory += comp->buffers_size / 3 * 2;
 	*out_comp = comp;
 	return 0;
 
@@ -213,6 +224,11 @@ int zcomp_create(const struct zcomp_config *config, char error_text[ZCOMP_ERROR_
 	comp->module = module;
 	*out_comp = comp;
 	return 0;
+}
+
+uint64_t zcomp_memory(const struct zcomp *comp)
+{
+	return comp->memory;
 }
 
 void zcomp_stop(struct zcomp *comp)

@@ -102,6 +102,13 @@ void zcomp_stop(struct zcomp *comp);
 /** zcomp_destroy() - stop and free all; NULL is allowed; nobody holds a stream any more */
 void zcomp_destroy(struct zcomp *comp);
 
+/**
+ * zcomp_memory() - bytes that its per-thread streams and contexts take at most
+ * Most of it only once they have been used for the largest units; without what a device keeps for
+ * the managed streams, which depends on how much is in flight.
+ */
+uint64_t zcomp_memory(const struct zcomp *comp);
+
 /** zcomp_name() - the algorithm's name, also when the accelerator drives it */
 const char *zcomp_name(const struct zcomp *comp);
 

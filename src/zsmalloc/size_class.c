@@ -6,7 +6,6 @@
  */
 #include "zsmalloc/size_class.h"
 
-#include "util/alloc.h"
 #include "util/lock.h"
 #include "zsmalloc/bitmap.h"
 #include "zsmalloc/zspage.h"
@@ -157,6 +156,7 @@ void size_class_exit(struct size_class *class)
 {
 	ZT_ASSERT(class->nr_zspages == 0);
 	if (class->buckets != &class->bucket0)
-		zt_free(class->buckets);
+		arena_heap_free(class->pool->arena, class->buckets,
+				(class->bucket_mask + 1) * sizeof(struct zspage *));
 	mutex_exit(&class->lock);
 }

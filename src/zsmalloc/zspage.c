@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "util/alloc.h"
 #include "util/lock.h"
 
 /* zspage_pick() looks at so many free slots for one that costs no memory. */
@@ -86,10 +85,12 @@ static void hash_grow(struct size_class *class)
 {
 	uint32_t old_nr = class->bucket_mask + 1, nr = old_nr * 4;
 	struct zspage **old = class->buckets;
-	struct zspage **buckets = zt_zalloc(nr * sizeof(struct zspage *));
+	struct zspage **buckets;
+	void *table;
 
-	if (!buckets)
+	if (arena_heap_alloc(class->pool->arena, nr * sizeof(struct zspage *), &table))
 		return;
+	buckets = table;
 	class->buckets = buckets;
 	class->bucket_mask = nr - 1;
 	for (uint32_t i = 0; i < old_nr; i++) {
@@ -101,22 +102,24 @@ static void hash_grow(struct size_class *class)
 		}
 	}
 	if (old != &class->bucket0)
-		zt_free(old);
+		arena_heap_free(class->pool->arena, old, old_nr * sizeof(struct zspage *));
 }
 
 int zspage_create(struct size_class *class, struct zspage **out_zspage)
 {
 	struct zs_pool *pool = class->pool;
-	struct zspage *zspage = zt_zalloc(zspage_struct_size(&class->geo));
+	struct zspage *zspage;
+	void *space;
 	ref_t ref;
-	int error;
+	int error = arena_heap_alloc(pool->arena, zspage_struct_size(&class->geo), &space);
 
-	if (!zspage)
-		return -ENOMEM;
+	if (error)
+		return error;
+	zspage = space;
 	error = arena_run_alloc(pool->arena, class->geo.nr_pages, ARENA_RUN_ZSPAGE,
 				pool->params.id << ZS_USER_CLASS_BITS | class->idx, &ref);
 	if (error) {
-		zt_free(zspage);
+		arena_heap_free(pool->arena, space, zspage_struct_size(&class->geo));
 		return error;
 	}
 	zspage->page = (uint32_t)(ref / ARENA_PAGE_REFS);
@@ -137,7 +140,7 @@ bool zspage_reap(struct size_class *class, struct zspage *zspage)
 	hash_remove(class, zspage);
 	class->nr_zspages--;
 	arena_run_free(class->pool->arena, zspage_ref(zspage));
-	zt_free(zspage);
+	arena_heap_free(class->pool->arena, zspage, zspage_struct_size(&class->geo));
 	return true;
 }
 

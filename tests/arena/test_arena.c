@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_arena.c - memory of the arena: what is populated is counted, what is punched comes back. */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +32,15 @@ static uint64_t resident(void)
 	arena_get_stat(arena, &stat);
 	ck_assert_uint_eq(stat.resident, arena_memfd_bytes(arena));
 	return stat.resident;
+}
+
+static uint64_t used(void)
+{
+	struct arena_stat stat;
+
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_eq(stat.used, stat.resident + stat.heap + stat.aside);
+	return stat.used;
 }
 
 static ref_t run_alloc(uint32_t nr_pages)
@@ -164,7 +174,7 @@ START_TEST(test_limit_refuses_growth_and_nothing_else)
 	ref_t run = run_alloc(64);
 	uint64_t before = resident();
 
-	arena_set_limit(arena, before + 10 * ZT_PAGE_SIZE);
+	arena_set_limit(arena, used() + 10 * ZT_PAGE_SIZE);
 	ck_assert_int_eq(arena_populate(arena, run, 11), -ENOSPC);
 	ck_assert_uint_eq(resident(), before);
 	ck_assert_int_eq(arena_populate(arena, run, 10), 0);
@@ -189,12 +199,13 @@ START_TEST(test_what_is_spared_is_for_those_who_may_use_it)
 {
 	ref_t run = run_alloc(64);
 	uint64_t before = resident();
+	const uint64_t limit = used() + 10 * ZT_PAGE_SIZE;
 	struct arena_stat stat;
 
-	arena_set_limit(arena, before + 10 * ZT_PAGE_SIZE);
+	arena_set_limit(arena, limit);
 	arena_set_spare(arena, 4 * ZT_PAGE_SIZE);
 	arena_get_stat(arena, &stat);
-	ck_assert_uint_eq(stat.limit, before + 10 * ZT_PAGE_SIZE);
+	ck_assert_uint_eq(stat.limit, limit);
 	ck_assert_uint_eq(stat.spare, 4 * ZT_PAGE_SIZE);
 	ck_assert_int_eq(arena_populate(arena, run, 7), -ENOSPC);
 	ck_assert_int_eq(arena_populate(arena, run, 6), 0);
@@ -234,9 +245,63 @@ START_TEST(test_limit_forbids_a_page_of_the_page_map_too)
 
 	arena_set_limit(arena, ZT_PAGE_SIZE);
 	ck_assert_int_eq(arena_run_alloc(arena, 1, ARENA_RUN_ZSPAGE, 0, &ref), -ENOSPC);
+	/* And what the heap keeps of a chunk. */
 	arena_set_limit(arena, 2 * ZT_PAGE_SIZE);
+	ck_assert_int_eq(arena_run_alloc(arena, 1, ARENA_RUN_ZSPAGE, 0, &ref), -ENOSPC);
+	arena_set_limit(arena, 3 * ZT_PAGE_SIZE);
 	ck_assert_int_eq(arena_run_alloc(arena, 1, ARENA_RUN_ZSPAGE, 0, &ref), 0);
 	arena_run_free(arena, ref);
+}
+END_TEST
+
+START_TEST(test_heap_and_what_is_set_aside_count_against_the_limit)
+{
+	static const size_t sizes[] = { 1, 24, 25, 100, 65535, 65536, 1000000 };
+	const uint64_t before = used();
+	void *ptrs[ARRAY_SIZE(sizes)], *none;
+	ref_t run = run_alloc(4);
+	struct arena_stat stat;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		ck_assert_int_eq(arena_heap_alloc(arena, sizes[i], &ptrs[i]), 0);
+		for (size_t b = 0; b < sizes[i]; b++)
+			ck_assert_int_eq(((char *)ptrs[i])[b], 0);
+		if (sizes[i] < 65536)
+			ck_assert_uint_ge(malloc_usable_size(ptrs[i]), sizes[i]);
+		sum += sizes[i] < 65536 ? malloc_usable_size(ptrs[i]) + sizeof(size_t)
+					: (sizes[i] + 4095) / 4096 * 4096;
+	}
+	arena_get_stat(arena, &stat);
+#ifndef ZT_SANITIZERS /* they have another heap */
+	ck_assert_uint_eq(stat.heap - 2048, sum); /* and the chunk that the run is in */
+#endif
+	ck_assert_uint_gt(sum, 1000000 + 65536 + 65535);
+	arena_set_limit(arena, used() + 100 * ZT_PAGE_SIZE);
+	ck_assert_int_eq(arena_set_aside(arena, 99 * ZT_PAGE_SIZE), 0);
+	ck_assert_int_eq(arena_heap_alloc(arena, 4088, &none), 0);
+	arena_heap_free(arena, none, 4088);
+	ck_assert_int_eq(arena_heap_alloc(arena, 4089, &none), -ENOSPC);
+	ck_assert_int_eq(arena_set_aside(arena, ZT_PAGE_SIZE + 1), -ENOSPC);
+	ck_assert_int_eq(arena_populate(arena, run, 2), -ENOSPC);
+	ck_assert_int_eq(arena_populate(arena, run, 1), 0);
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_eq(stat.used, stat.limit);
+	ck_assert_uint_eq(stat.aside, 99 * ZT_PAGE_SIZE);
+	ck_assert_int_eq(arena_heap_alloc(arena, 1, &none), -ENOSPC);
+	arena_unset_aside(arena, 99 * ZT_PAGE_SIZE);
+	for (long n = 0; n < 2; n++) {
+		zt_fault_set(1);
+		ck_assert_int_eq(arena_heap_alloc(arena, n ? 65536 : 8, &none), -ENOMEM);
+	}
+	zt_fault_set(0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		arena_heap_free(arena, ptrs[i], sizes[i]);
+	arena_heap_free(arena, NULL, 5);
+	arena_punch(arena, run, 1);
+	arena_run_free(arena, run);
+	/* A chunk's page of the page map, and its share of the heap, stay. */
+	ck_assert_uint_eq(used(), before + ZT_PAGE_SIZE + 2048);
 }
 END_TEST
 
@@ -384,6 +449,7 @@ int main(void)
 	tcase_add_test(tc, test_what_is_spared_is_for_those_who_may_use_it);
 	tcase_add_test(tc, test_limit_too_small_for_the_superblock_is_refused);
 	tcase_add_test(tc, test_limit_forbids_a_page_of_the_page_map_too);
+	tcase_add_test(tc, test_heap_and_what_is_set_aside_count_against_the_limit);
 	tcase_add_test(tc, test_populate_fails_with_enomem_when_told_to);
 	tcase_add_test(tc, test_populate_that_fails_midway_leaves_nothing_behind);
 	tcase_add_test(tc, test_create_survives_the_failure_of_every_allocation);

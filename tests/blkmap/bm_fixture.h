@@ -30,7 +30,7 @@ struct bm_config {
 	const char *compress;
 	enum blkmap_accel accel;
 	struct zcomp_accel_params accel_params; /* engines 0: two */
-	uint64_t limit; /* of memory */
+	uint64_t limit; /* of memory, beside what is set aside for streams and tables */
 	uint64_t max_pages;
 	const char *recompress;
 	int32_t recompress_level; /* 0: default */
@@ -41,7 +41,9 @@ struct bm_config {
 
 static inline void bm_start(struct bm *bm, const struct bm_config *config)
 {
-	struct arena_params arena_params = { .reserve = GIB, .limit = config->limit };
+	struct arena_params arena_params = { .reserve = GIB,
+					     .limit =
+						     config->limit ? config->limit + 64 * MIB : 0 };
 	struct zs_pool_params pool_params = { .name = "meta", .id = 2 };
 	struct blkmap_params params = {
 		.compress = config->compress ? config->compress : "lz4",
@@ -67,6 +69,12 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	params.arena = bm->arena;
 	params.meta = bm->meta;
 	ck_assert_msg(blkmap_create(&params, text, &bm->map) == 0, "%s", text);
+	if (config->limit) {
+		struct arena_stat stat;
+
+		arena_get_stat(bm->arena, &stat);
+		arena_set_limit(bm->arena, config->limit + stat.aside);
+	}
 	ck_assert_int_eq(zs_malloc(bm->meta, sizeof(struct bm_file), &bm->record), 0);
 	record = zs_data(bm->arena, bm->record);
 	memset(record, 0, sizeof(*record));

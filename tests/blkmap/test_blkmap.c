@@ -276,18 +276,18 @@ START_TEST(test_what_is_decoded_is_forgotten_when_its_slot_changes)
 }
 END_TEST
 
-static void expect_cluster(void)
-{
-	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
-	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
-}
-
 static uint64_t nr_objects(void)
 {
 	struct blkmap_stat stat;
 
 	blkmap_get_stat(bm.map, &stat);
 	return stat.data.objects;
+}
+
+static void expect_cluster(void)
+{
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
+	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
 }
 
 START_TEST(test_a_cluster_written_page_by_page_is_spread_and_not_compressed_again)
@@ -297,13 +297,13 @@ START_TEST(test_a_cluster_written_page_by_page_is_spread_and_not_compressed_agai
 	bm_start(&bm, &(struct bm_config){ .order = 4 });
 	fill_version(model, 1);
 	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
-	for (unsigned p = 0; p < 12; p++) {
+	for (unsigned p = 0; p < 8; p++) {
 		ck_assert_uint_eq(nr_objects(), 1 + p);
 		model[p * ZT_PAGE_SIZE + 9]++;
 		ck_assert_int_eq(
 			bm_write(&bm, p * ZT_PAGE_SIZE, model + p * ZT_PAGE_SIZE, ZT_PAGE_SIZE), 0);
 	}
-	/* Three quarters: the other four have objects of their own now, and the base is gone. */
+	/* Half: the other eight have objects of their own now, and the base is gone. */
 	ck_assert_uint_eq(nr_objects(), 16);
 	bm_check(&bm);
 	blkmap_get_stat(bm.map, &before);
@@ -481,6 +481,73 @@ START_TEST(test_memory_limit_refuses_and_rewriting_in_place_succeeds)
 }
 END_TEST
 
+static void overwrite_page(unsigned page, uint64_t *seed)
+{
+	char *at = model + page * 4096;
+
+	for (size_t i = 0; i < 4096; i++)
+		at[i] = (char)(zt_random(seed) % 16);
+	ck_assert_int_eq(bm_write(&bm, page * 4096, at, 4096), 0);
+}
+
+/*
+ * Pages here and there: when half of a cluster is overwritten, the rest becomes pages too. A page of
+ * zeros, one of one value and a short last one among it.
+ */
+START_TEST(test_much_overwritten_here_and_there_leaves_no_base)
+{
+	static const unsigned pages[] = { 9, 2, 13, 4, 11, 0, 6, 14 };
+	const uint32_t size = 65536 - 1000;
+	uint64_t seed = zt_seed();
+	unsigned i = 0;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	for (size_t b = 0; b < size; b++)
+		model[b] = (char)(zt_random(&seed) % 16);
+	memset(model + 3 * 4096, 0, 4096);
+	memset(model + 5 * 4096, 'x', 4096);
+	memset(model + size, 0, 1000);
+	ck_assert_int_eq(bm_write(&bm, 0, model, size), 0);
+	for (; i < ARRAY_SIZE(pages) - 1; i++)
+		overwrite_page(pages[i], &seed);
+	ck_assert_uint_eq(nr_objects(), 1 + 7);
+	/* Whatever fails, all stays as it is. */
+	for (long n = 1; n < 100; n++) {
+		int error;
+
+		memset(buf, 'n', 4096);
+		buf[1] = (char)n;
+		zt_fault_set(n);
+		error = bm_write(&bm, pages[i] * 4096, buf, 4096);
+		if (zt_fault_pending() || !error) {
+			zt_fault_set(0);
+			ck_assert_int_eq(error, 0);
+			break;
+		}
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, size), 0);
+		ck_assert_int_eq(memcmp(buf, model, size), 0);
+		ck_assert_uint_eq(nr_objects(), 1 + 7);
+		bm_check(&bm);
+	}
+	overwrite_page(pages[i], &seed);
+	/* But for the two that need none, each page has its own. */
+	ck_assert_uint_eq(nr_objects(), 14);
+	bm_check(&bm);
+	for (unsigned round = 0; round < 40; round++) {
+		overwrite_page(pages[round % ARRAY_SIZE(pages)], &seed);
+		ck_assert_uint_eq(nr_objects(), 14);
+	}
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
+	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+	blkmap_trim(bm.map);
+	ck_assert_uint_eq(nr_objects(), 1);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 65536), 0);
+	ck_assert_int_eq(memcmp(buf, model, 65536), 0);
+	bm_check(&bm);
+	bm_stop(&bm);
+}
+END_TEST
+
 START_TEST(test_nth_failure_leaves_old_content)
 {
 	uint64_t seed = 11;
@@ -549,6 +616,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_a_cluster_read_again_and_again_in_small_pieces_is_spread, 0,
 			    2);
 	tcase_add_test(tc, test_repeated_values_live_in_the_slot);
+	tcase_add_test(tc, test_much_overwritten_here_and_there_leaves_no_base);
 	tcase_add_test(tc, test_incompressible_data_is_stored_raw);
 	tcase_add_test(tc, test_size_limit_refuses_new_pages_and_nothing_else);
 	tcase_add_test(tc, test_memory_limit_refuses_and_rewriting_in_place_succeeds);

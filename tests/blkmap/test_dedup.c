@@ -419,6 +419,27 @@ START_TEST(test_without_memory_recompression_goes_on_alone)
 }
 END_TEST
 
+START_TEST(test_index_counts_against_the_limit)
+{
+	struct arena_stat before, after;
+
+	start_default();
+	arena_get_stat(bm.arena, &before);
+	arena_set_limit(bm.arena, before.used + ZT_PAGE_SIZE);
+	dedup_reserve(bm.map);
+	ck_assert_uint_eq(get_stat().dedup_index, 0);
+	arena_set_limit(bm.arena, before.used + 2 * ZT_PAGE_SIZE);
+	dedup_reserve(bm.map);
+	ck_assert_uint_eq(get_stat().dedup_index, ZT_PAGE_SIZE);
+	arena_get_stat(bm.arena, &after);
+	/* The table, and malloc()'s word before it. */
+	ck_assert_uint_eq(after.heap, before.heap + ZT_PAGE_SIZE + 16);
+	ck_assert_uint_eq(after.used, before.used + ZT_PAGE_SIZE + 16);
+	arena_set_limit(bm.arena, 0);
+	stop();
+}
+END_TEST
+
 START_TEST(test_at_the_limit_joining_makes_room)
 {
 	size_t done;
@@ -607,6 +628,7 @@ int main(void)
 	tcase_add_test(tc, test_entries_of_what_is_gone_do_no_harm);
 	tcase_add_test(tc, test_nth_failure_leaves_all_readable);
 	tcase_add_test(tc, test_without_memory_recompression_goes_on_alone);
+	tcase_add_test(tc, test_index_counts_against_the_limit);
 	tcase_add_test(tc, test_at_the_limit_joining_makes_room);
 	tcase_add_loop_test(tc, test_random_operations_match_their_models, 0, ARRAY_SIZE(configs));
 	tcase_add_loop_test(tc, test_files_that_are_written_and_cut_meanwhile_lose_nothing, 0,

@@ -530,7 +530,7 @@ START_TEST(test_near_the_limit_everything_is_recompressed_at_once)
 	fill_text(13, content, SIZE);
 	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE), 0);
 	arena_get_stat(bm.arena, &stat);
-	arena_set_limit(bm.arena, stat.resident + 4096);
+	arena_set_limit(bm.arena, stat.used + 4096);
 	for (int tries = 600; get_stat().recompress_pressures == 0 && tries > 0; tries--)
 		wait_100ms();
 	blkmap_stop(bm.map);

@@ -636,7 +636,7 @@ START_TEST(test_status_tells_people_and_programs)
 	ck_assert_ptr_nonnull(strstr(run_out, "\"active\": false"));
 	ck_assert_int_eq(RUN("swap", "on", "--size", "512m", "--priority", "3", mnt), 0);
 	box.used_kib = 100 * 1024;
-	box.stat.mem_used_total = 90 * MIB;
+	box.stat.mem_counted = 90 * MIB;
 	box.stat.swap_ready = 60 * MIB;
 	box.stat.swap_waits = 4;
 	box.stat.mem_level = ZTMPFS_MEM_WARNING;

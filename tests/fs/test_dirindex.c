@@ -7,6 +7,24 @@
 
 #include <errno.h>
 
+static struct arena *arena;
+
+static void setup(void)
+{
+	const struct arena_params params = { .backing = ARENA_MEMFD };
+
+	ck_assert_int_eq(arena_create(&params, &arena), 0);
+}
+
+static void teardown(void)
+{
+	struct arena_stat stat;
+
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_eq(stat.heap, 0); /* nothing is left behind */
+	arena_destroy(arena);
+}
+
 /* A mount of which only the table that indexes hang on is used. */
 static struct super *table_init(void)
 {
@@ -36,8 +54,8 @@ START_TEST(test_index_is_found_by_its_directory_only)
 	/* two directories on one lock */
 	while (inode_lock_of(sb, same) != inode_lock_of(sb, 7))
 		same++;
-	ck_assert_int_eq(dirindex_create(7, 0, &a), 0);
-	ck_assert_int_eq(dirindex_create(same, 0, &b), 0);
+	ck_assert_int_eq(dirindex_create(arena, 7, 0, &a), 0);
+	ck_assert_int_eq(dirindex_create(arena, same, 0, &b), 0);
 	ck_assert_ptr_null(dirindex_get(sb, 7));
 	dirindex_attach(sb, a);
 	dirindex_attach(sb, b);
@@ -62,7 +80,7 @@ START_TEST(test_positions_are_kept_through_collisions_growth_and_shrinking)
 	struct dirindex *index;
 	uint64_t nr = 0;
 
-	ck_assert_int_eq(dirindex_create(1, 0, &index), 0);
+	ck_assert_int_eq(dirindex_create(arena, 1, 0, &index), 0);
 	for (unsigned round = 0; round < 60000; round++) {
 		/* waves: mostly adding, then mostly removing */
 		unsigned i = (unsigned)(zt_random(&state) % NR);
@@ -95,7 +113,7 @@ START_TEST(test_first_block_with_room_is_found)
 	struct dirindex *index;
 	uint32_t block;
 
-	ck_assert_int_eq(dirindex_create(1, 0, &index), 0);
+	ck_assert_int_eq(dirindex_create(arena, 1, 0, &index), 0);
 	ck_assert_int_eq(dirindex_find_block(index, 2, &block), 0);
 	ck_assert_uint_eq(block, 0);
 	for (uint32_t i = 0; i < 1000; i++) {
@@ -124,7 +142,7 @@ START_TEST(test_blocks_are_limited)
 {
 	struct dirindex *index;
 
-	ck_assert_int_eq(dirindex_create(1, 0, &index), 0);
+	ck_assert_int_eq(dirindex_create(arena, 1, 0, &index), 0);
 	ck_assert_int_eq(dirindex_reserve_blocks(index, DIRINDEX_MAX_BLOCKS + 1), -ENOSPC);
 	dirindex_destroy(index);
 }
@@ -137,10 +155,10 @@ START_TEST(test_want_of_heap_changes_nothing)
 
 	for (long n = 1; n <= 2; n++) {
 		zt_fault_set(n);
-		ck_assert_int_eq(dirindex_create(1, 0, &index), -ENOMEM);
+		ck_assert_int_eq(dirindex_create(arena, 1, 0, &index), -ENOMEM);
 	}
 	zt_fault_set(0);
-	ck_assert_int_eq(dirindex_create(1, 0, &index), 0);
+	ck_assert_int_eq(dirindex_create(arena, 1, 0, &index), 0);
 	for (uint32_t i = 0; i < 192; i++) {
 		ck_assert_int_eq(dirindex_reserve(index), 0);
 		dirindex_add(index, i, i);
@@ -160,6 +178,39 @@ START_TEST(test_want_of_heap_changes_nothing)
 }
 END_TEST
 
+START_TEST(test_memory_limit_bounds_tables_and_changes_nothing)
+{
+	struct dirindex *index = NULL;
+	struct arena_stat stat;
+	uint32_t nr = 0, block;
+	int err;
+
+	arena_set_limit(arena, 8192);
+	ck_assert_int_eq(dirindex_create(arena, 1, 1000, &index), -ENOSPC);
+	arena_set_limit(arena, MIB);
+	ck_assert_int_eq(dirindex_create(arena, 1, 0, &index), 0);
+	while ((err = dirindex_reserve(index)) == 0) {
+		dirindex_add(index, nr, nr);
+		nr++;
+	}
+	ck_assert_int_eq(err, -ENOSPC);
+	/* 512 KiB of table are full, and a larger one would come beside it. */
+	ck_assert_uint_eq(nr, 49152);
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_le(stat.used, MIB);
+	ck_assert_uint_ge(stat.heap, nr * 8);
+	for (uint32_t i = 0; i < nr; i++)
+		ck_assert(index_has(index, i, i));
+	arena_set_limit(arena, stat.used);
+	ck_assert_int_eq(dirindex_find_block(index, 2, &block), -ENOSPC);
+	dirindex_remove(index, 0, 0);
+	ck_assert_int_eq(dirindex_reserve(index), 0);
+	arena_set_limit(arena, 0);
+	ck_assert_int_eq(dirindex_find_block(index, 2, &block), 0);
+	dirindex_destroy(index);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("dirindex");
@@ -170,6 +221,8 @@ int main(void)
 	tcase_add_test(tc, test_first_block_with_room_is_found);
 	tcase_add_test(tc, test_blocks_are_limited);
 	tcase_add_test(tc, test_want_of_heap_changes_nothing);
+	tcase_add_test(tc, test_memory_limit_bounds_tables_and_changes_nothing);
+	tcase_add_checked_fixture(tc, setup, teardown);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

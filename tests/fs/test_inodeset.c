@@ -6,17 +6,22 @@
 
 #include <errno.h>
 
+static struct arena *arena;
+
 static struct inodeset *set_init(void)
 {
+	const struct arena_params params = { .backing = ARENA_MEMFD };
 	struct inodeset *set = zt_zalloc(sizeof(*set));
 
 	ck_assert_ptr_nonnull(set);
+	ck_assert_int_eq(arena_create(&params, &arena), 0);
 	return set;
 }
 
 static void set_exit(struct inodeset *set)
 {
-	inodeset_exit(set);
+	inodeset_exit(set, arena);
+	arena_destroy(arena);
 	zt_free(set);
 }
 
@@ -32,7 +37,7 @@ START_TEST(test_any_number_may_be_asked_for)
 
 	for (size_t i = 0; i < ARRAY_SIZE(wild); i++)
 		ck_assert(!inodeset_has(set, wild[i]));
-	ck_assert_int_eq(inodeset_reserve(set, 0xdeadbeef), 0);
+	ck_assert_int_eq(inodeset_reserve(set, arena, 0xdeadbeef), 0);
 	inodeset_add(set, 0xdeadbeef);
 	for (unsigned i = 0; i < 100000; i++) {
 		uint64_t number = zt_random(&state) >> (i % 64);
@@ -53,7 +58,7 @@ START_TEST(test_numbers_are_kept_apart_up_to_the_last)
 	struct inodeset *set = set_init();
 
 	for (size_t i = 0; i < ARRAY_SIZE(refs); i++) {
-		ck_assert_int_eq(inodeset_reserve(set, refs[i]), 0);
+		ck_assert_int_eq(inodeset_reserve(set, arena, refs[i]), 0);
 		ck_assert(!inodeset_has(set, refs[i]));
 		inodeset_add(set, refs[i]);
 		for (size_t j = 0; j < ARRAY_SIZE(refs); j++)
@@ -74,11 +79,11 @@ START_TEST(test_want_of_heap_fails_cleanly_at_every_level)
 
 	for (long n = 1; n <= 3; n++) {
 		zt_fault_set(n);
-		ck_assert_int_eq(inodeset_reserve(set, (ref_t)n << 29), -ENOMEM);
+		ck_assert_int_eq(inodeset_reserve(set, arena, (ref_t)n << 29), -ENOMEM);
 		ck_assert(!inodeset_has(set, (ref_t)n << 29));
 	}
 	zt_fault_set(0);
-	ck_assert_int_eq(inodeset_reserve(set, (ref_t)3 << 29), 0);
+	ck_assert_int_eq(inodeset_reserve(set, arena, (ref_t)3 << 29), 0);
 	set_exit(set);
 }
 END_TEST

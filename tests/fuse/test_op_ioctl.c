@@ -188,7 +188,7 @@ START_TEST(test_pools_are_told_class_by_class_in_several_answers)
 	super_get_stat(sb, &sums);
 	ck_assert_uint_eq(bytes, sums.compr_data_size);
 	ck_assert_uint_eq(inodes, sums.inodes_used);
-	ck_assert_uint_eq(stat.resident, sums.mem_used_total);
+	ck_assert_uint_eq(stat.resident, sums.arena_used);
 	/* Besides the pools: the superblock, and pages of the page map. */
 	ck_assert_uint_lt(pages * 4096, stat.resident);
 	ck_assert_uint_ge(pages * 4096 + 4096 + stat.range / 1024, stat.resident);

@@ -8,6 +8,7 @@
     meter       wall time, steal time, CPU seconds of everybody involved
     rounds      in turn, repeated; what steal time spoilt is done again
     streams, randomio, mapped, metadata, build, size    the sections: what is measured
+    memory      what contrib/bench/memory-bars measures
     clients     small programs that sections run
     results     medians, spreads, paired ratios
     bars        what ztmpfs is to reach, beside what was measured

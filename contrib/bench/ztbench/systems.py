@@ -139,8 +139,7 @@ class Ztmpfs(System):
         return json.loads(call(os.path.join(self.build, "ztmpfsctl"), "stat", "--json", self.mnt))
 
     def held(self):
-        stat = self.stat()
-        return stat["mem_used_total"] + stat["heap_used"]
+        return self.stat()["mem_used_total"]
 
     def lock_waits(self):
         stat = self.stat()

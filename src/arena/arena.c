@@ -301,8 +301,7 @@ void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)
 	out_stat->stock = arena->stock.target << ZT_PAGE_SHIFT;
 	out_stat->stock_ready = atomic_load_explicit(&arena->stock.ready, memory_order_relaxed)
 				<< ZT_PAGE_SHIFT;
-	out_stat->stock_waits =
-		atomic_load_explicit(&arena->stock.waits, memory_order_relaxed);
+	out_stat->stock_waits = atomic_load_explicit(&arena->stock.waits, memory_order_relaxed);
 	out_stat->stock_timeouts =
 		atomic_load_explicit(&arena->stock.timeouts, memory_order_relaxed);
 }

@@ -140,7 +140,7 @@ bool arena_is_stocked(const struct arena *arena);
  * @bytes: more than 512 KiB or half of the stock counts as that
  *
  * Without a stock it does nothing.
- * Context: any thread; takes arena.lock only when it waits, a second at most.
+ * Context: any thread; takes arena.lock only when it waits, three seconds at most.
  */
 void arena_stock_wait(struct arena *arena, uint64_t bytes);
 
@@ -172,7 +172,7 @@ bool arena_stock_is_short(const struct arena *arena);
  * arena's back: the user must not.
  *
  * Context: any thread; takes arena.lock; may populate a page of the page map. From an empty stock:
- *          waits for it, a second at most.
+ *          waits for it, three seconds at most.
  * Return:  0, -ENOSPC (range used up, or the limit forbids a page of the page map; stock used up),
  *          -ENOMEM.
  */

@@ -17,7 +17,7 @@
  *
  * The grower runs before other threads (SCHED_FIFO), which also lets it take half of what the
  * kernel keeps from others. It takes memory in small steps, and faults it in without arena.lock: who
- * finds the stock low waits for it, a second at most, and fails then.
+ * finds the stock low waits for it, three seconds at most, and fails then.
  *
  * Locks: arena.lock; nothing is called under it. Weakness: a run cannot lie where granules were
  * given back until they are backed again, so runs longer than a granule may have to wait although
@@ -40,7 +40,7 @@
 /* So much is not given back: 256 KiB. */
 #define KEEP_PAGES 64u
 /* A run waits so long for memory. */
-#define WAIT_NS (1000 * 1000000L)
+#define WAIT_NS (3000 * 1000000L)
 /* The grower tries again so long after the kernel had nothing. */
 #define RETRY_NS (10 * 1000000L)
 /* Chunks of the largest range: 64 GiB. */
@@ -385,7 +385,7 @@ static int wait_filled(struct arena *arena)
 	struct timespec until;
 	int error = 0;
 
-	deadline_after(&until, 10 * WAIT_NS);
+	deadline_after(&until, 3 * WAIT_NS);
 	mutex_lock(&arena->lock);
 	while (ready_pages(stock) < stock->target && !stock->full && error != ETIMEDOUT)
 		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);

@@ -141,11 +141,23 @@ static int take_down(const char *mount, const struct swap_state *state,
 
 /* ---- off ---- */
 
+/* Of what is swapped out, the part that memory has, too; with other swap in use, its share of it. */
+static uint64_t cached_share(const struct swap_found *found)
+{
+	const uint64_t used = swap_meminfo("SwapTotal") - swap_meminfo("SwapFree");
+	const uint64_t cached = swap_meminfo("SwapCached");
+
+	if (found->used >= used)
+		return min_u64(cached, found->used);
+	return cached / KIB * (found->used / KIB) / (used / KIB) * KIB;
+}
+
 /* Whether memory and other swap take what is swapped out. */
 static int check_room(const struct swap_found *found)
 {
 	const uint64_t own_free = found->size - min_u64(found->used, found->size);
 	const uint64_t swap_free = swap_meminfo("SwapFree");
+	const uint64_t needed = found->used - cached_share(found);
 	/* What it frees in the daemon comes too late to be counted on. */
 	const uint64_t room =
 		swap_meminfo("MemAvailable") + swap_free - min_u64(own_free, swap_free);
@@ -156,10 +168,10 @@ static int check_room(const struct swap_found *found)
 		return swap_refuse("the daemon has ended, and %" PRIu64
 				   " MiB that were swapped out are lost: restart the machine",
 				   found->used / MIB);
-	if (found->used > room)
+	if (needed > room)
 		return swap_refuse("%" PRIu64 " MiB are swapped out, there is room for %" PRIu64
 				   " MiB: end something first",
-				   found->used / MIB, room / MIB);
+				   needed / MIB, room / MIB);
 	return 0;
 }
 

@@ -3,10 +3,10 @@
  * uring.c - requests and replies through rings shared with the kernel. See uring.h.
  *
  * A ring belongs to its thread: only that one submits and reaps, and the kernel copies a request
- * into an entry only while the thread is inside io_uring_enter(2) (IORING_SETUP_DEFER_TASKRUN). So
- * an entry that is not in the completion queue may be looked at, and its memory given back, without
- * a lock. A reply that comes from another thread is put on the ring's list, and the ring is woken
- * by its eventfd.
+ * into an entry, and an answer out of it, only while the thread is inside io_uring_enter(2)
+ * (IORING_SETUP_DEFER_TASKRUN). So when nothing waits in either queue, the memory of entries that
+ * are not held may be given back without a lock. A reply that comes from another thread is put on
+ * the ring's list, and the ring is woken by its eventfd.
  *
  * Weakness: with the reply the entry, and so the request's bytes, go back to the kernel. An engine that
  * still reads them then (it missed its deadline, and its work is thrown away) sees them change.
@@ -259,12 +259,17 @@ static void ring_complete(struct ring *ring, const struct io_uring_cqe *cqe)
 	}
 }
 
-/* What the thread itself may do: nothing is copied before its next system call. */
+/*
+ * What the thread itself may do: nothing is copied but in its own system calls. An answer lies in
+ * its entry's memory until its command is with the kernel, so those go first. With each the kernel
+ * may have put the next request into the entry, and then that is in the completion queue.
+ */
 static void ring_trim(struct ring *ring)
 {
 	if (!atomic_exchange_explicit(&ring->trim, false, memory_order_relaxed))
 		return;
-	if (io_uring_cq_ready(&ring->io) > 0)
+	(void)io_uring_submit(&ring->io); /* its errors come again with the next one */
+	if (io_uring_sq_ready(&ring->io) > 0 || io_uring_cq_ready(&ring->io) > 0)
 		return;
 	for (struct ztfuse_held *req = ring->entries; req; req = req->next_entry)
 		if (!req->held && request_is_large(req))

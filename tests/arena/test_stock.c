@@ -264,6 +264,7 @@ int main(void)
 	tcase_add_test(tc, test_it_is_filled_only_with_what_there_is_room_for);
 	tcase_add_test(tc, test_who_waits_gets_what_is_urgent);
 	tcase_add_test(tc, test_it_gives_back_step_by_step_and_keeps_a_rest);
+	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	return zt_check_main(s);
 }

@@ -26,7 +26,7 @@ static struct {
 	char options[512]; /* of the mount */
 	char log[512]; /* calls that changed something, in their order */
 	int nr_calls, fail_at, fail_with; /* the fail_at-th call fails, counted from 1 */
-	uint64_t available_mib, swap_free_mib;
+	uint64_t available_mib, swap_free_mib, cached_mib, other_used_mib;
 } box;
 
 static char root[PATH_MAX], mnt[PATH_MAX];
@@ -76,8 +76,11 @@ static const char *swap_file(void)
 static void show(void)
 {
 	put("/proc/meminfo",
-	    "MemTotal: %d kB\nMemFree: 5 kB\nMemAvailable: %d kB\nSwapFree: %d kB\n", 1024 * 1024,
-	    (int)box.available_mib * 1024, (int)box.swap_free_mib * 1024);
+	    "MemTotal: %d kB\nMemFree: 5 kB\nMemAvailable: %d kB\nSwapCached: %d kB\n"
+	    "SwapTotal: %d kB\nSwapFree: %d kB\n",
+	    1024 * 1024, (int)box.available_mib * 1024, (int)box.cached_mib * 1024,
+	    (int)(box.swap_free_mib + box.other_used_mib) * 1024 + (int)box.used_kib,
+	    (int)box.swap_free_mib * 1024);
 	put("/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 999 1 -2\n");
 	if (box.active)
 		put("/proc/swaps",
@@ -513,6 +516,27 @@ START_TEST(test_off_refuses_while_it_would_not_fit)
 }
 END_TEST
 
+START_TEST(test_what_memory_has_too_needs_no_room)
+{
+	ck_assert_int_eq(RUN("swap", "on", "--size", "512m", mnt), 0);
+	box.used_kib = 300 * 1024;
+	box.swap_free_mib = box.size_kib / 1024 - 300 + 1;
+	box.available_mib = 99;
+	box.cached_mib = 200;
+	show();
+	REFUSED("100 MiB are swapped out, there is room for 99 MiB", "off");
+	/* Two thirds of it are of other swap. */
+	box.other_used_mib = 600;
+	show();
+	REFUSED("233 MiB are swapped out, there is room for 99 MiB", "off");
+	box.other_used_mib = 0;
+	box.available_mib = 100;
+	show();
+	ck_assert_int_eq(RUN("swap", "off"), 0);
+	check_gone();
+}
+END_TEST
+
 START_TEST(test_an_off_that_fails_can_be_repeated)
 {
 	static const char *const words[] = { NULL, "swapoff: ", "loop7: ", "/swapmnt: " };
@@ -704,6 +728,7 @@ int main(void)
 	tcase_add_test(tc, test_a_folder_that_is_there_stays_and_links_are_followed);
 	tcase_add_test(tc, test_what_does_not_fit_the_machine_is_refused);
 	tcase_add_test(tc, test_off_refuses_while_it_would_not_fit);
+	tcase_add_test(tc, test_what_memory_has_too_needs_no_room);
 	tcase_add_test(tc, test_an_off_that_fails_can_be_repeated);
 	tcase_add_test(tc, test_an_undoing_that_fails_is_left_to_off);
 	tcase_add_test(tc, test_only_one_at_a_time);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +21,8 @@
 #define NR_SPARE   6u
 #define NR_WRITERS 8u
 #define FILE_INO   2u
+#define LARGE      (128u * 1024) /* much more than stays with a trimmed buffer */
+static_assert(NR_WRITERS * LARGE <= ZTFUSE_IO_MAX, "each has its own part");
 
 static struct transport *transport;
 static struct fuse_session *se;
@@ -32,13 +36,16 @@ static struct late {
 	struct ztfuse_held *held;
 	fuse_req_t req;
 	size_t size;
-	bool is_read;
+	const char *bytes; /* of a read */
 } late[64];
 static unsigned nr_late, nr_held, nr_direct;
 static bool no_more;
 static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t late_cond = PTHREAD_COND_INITIALIZER;
 static char content[ZTFUSE_IO_MAX];
+static atomic_bool trims_in_read, trimming;
+/* Asserted when nothing is mounted any more: a process that ends while it serves itself hangs. */
+static atomic_uint nr_wrong;
 
 static struct stat file_attr(fuse_ino_t ino)
 {
@@ -52,15 +59,15 @@ static struct stat file_attr(fuse_ino_t ino)
 
 static void answer(const struct late *l)
 {
-	if (l->is_read)
-		(void)fuse_reply_buf(l->req, content, l->size);
+	if (l->bytes)
+		(void)fuse_reply_buf(l->req, l->bytes, l->size);
 	else
 		(void)fuse_reply_write(l->req, l->size);
 }
 
-static void hold_or_answer(fuse_req_t req, size_t size, bool is_read)
+static void hold_or_answer(fuse_req_t req, size_t size, const char *bytes)
 {
-	struct late l = { ztfuse_hold(req), req, size, is_read };
+	struct late l = { ztfuse_hold(req), req, size, bytes };
 
 	pthread_mutex_lock(&late_lock);
 	if (l.held) {
@@ -137,16 +144,22 @@ static void t_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size
 	(void)ino;
 	(void)fi;
 	memcpy(content + off, buf, size);
-	hold_or_answer(req, size, false);
+	hold_or_answer(req, size, NULL);
 }
 
 static void t_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		   struct fuse_file_info *fi)
 {
 	(void)ino;
-	(void)off;
 	(void)fi;
-	hold_or_answer(req, size, true);
+	if (!atomic_load(&trims_in_read)) {
+		hold_or_answer(req, size, content + off);
+		return;
+	}
+	/* As seen by the second trim, the ring has been idle: it serves this since before the first. */
+	transport_trim(transport);
+	transport_trim(transport);
+	(void)fuse_reply_buf(req, content + off, size);
 }
 
 static const struct fuse_lowlevel_ops t_ops = {
@@ -275,6 +288,98 @@ START_TEST(test_held_requests_of_rings_are_answered_by_another_thread)
 }
 END_TEST
 
+/* Of the buffers' pages each is known: a lost one would be zero. */
+static void fill_content(void)
+{
+	for (size_t i = 0; i < sizeof(content); i++)
+		content[i] = (char)(1 + i % 251);
+}
+
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+/*
+ * The ring is told to give memory back while it serves: the answer lies in that memory until it is
+ * sent. That is every second time, since a ring that has just been trimmed has none to give.
+ */
+START_TEST(test_answers_survive_a_trim)
+{
+	static char got[LARGE]; /* so little is one request, wherever it begins */
+	int fd;
+
+	start(0);
+	stay_on_this_cpu(); /* so it is always the same ring */
+	fill_content();
+	atomic_store(&trims_in_read, true);
+	fd = open_file();
+	for (unsigned i = 0; i < 20; i++) {
+		memset(got, 0, sizeof(got));
+		if (pread(fd, got, sizeof(got), 0) != sizeof(got) ||
+		    memcmp(got, content, sizeof(got)) != 0)
+			atomic_fetch_add(&nr_wrong, 1);
+	}
+	close(fd);
+	stop();
+	ck_assert_uint_eq(atomic_load(&nr_wrong), 0);
+}
+END_TEST
+
+static void *trimmer_main(void *arg)
+{
+	(void)arg;
+	while (atomic_load(&trimming)) {
+		transport_trim(transport);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void *large_writer_main(void *arg)
+{
+	const size_t at = (size_t)(uintptr_t)arg * LARGE;
+	static char bufs[NR_WRITERS][LARGE], gots[NR_WRITERS][LARGE];
+	char *buf = bufs[at / LARGE], *got = gots[at / LARGE];
+	const int fd = open_file();
+
+	for (unsigned i = 0; i < 100; i++) {
+		memset(buf, (int)(1 + i), LARGE);
+		if (pwrite(fd, buf, LARGE, (off_t)at) != LARGE ||
+		    memcmp(content + at, buf, LARGE) != 0)
+			atomic_fetch_add(&nr_wrong, 1);
+		if (pread(fd, got, LARGE, (off_t)at) != LARGE || memcmp(got, buf, LARGE) != 0)
+			atomic_fetch_add(&nr_wrong, 1);
+	}
+	close(fd);
+	return NULL;
+}
+
+/* Nor do requests that have just come lose their bytes, in whatever order all this happens. */
+START_TEST(test_requests_survive_trims)
+{
+	pthread_t writers[NR_WRITERS], trimmer;
+
+	start(0);
+	atomic_store(&trimming, true);
+	ck_assert_int_eq(pthread_create(&trimmer, NULL, trimmer_main, NULL), 0);
+	for (unsigned i = 0; i < NR_WRITERS; i++)
+		ck_assert_int_eq(
+			pthread_create(&writers[i], NULL, large_writer_main, (void *)(uintptr_t)i),
+			0);
+	for (unsigned i = 0; i < NR_WRITERS; i++)
+		ck_assert_int_eq(pthread_join(writers[i], NULL), 0);
+	atomic_store(&trimming, false);
+	ck_assert_int_eq(pthread_join(trimmer, NULL), 0);
+	stop();
+	ck_assert_uint_eq(atomic_load(&nr_wrong), 0);
+}
+END_TEST
+
 /* Each failure leads back to the channel, with one sentence; the mount works all the same. */
 START_TEST(test_failure_while_rings_are_made_leads_back_to_the_channel)
 {
@@ -338,6 +443,8 @@ int main(void)
 		tc = tcase_create("mounted");
 		tcase_set_timeout(tc, 60);
 		tcase_add_test(tc, test_held_requests_of_rings_are_answered_by_another_thread);
+		tcase_add_test(tc, test_answers_survive_a_trim);
+		tcase_add_test(tc, test_requests_survive_trims);
 		/* 1 and 2: memory for them; then each thread with its ring */
 		tcase_add_loop_test(tc, test_failure_while_rings_are_made_leads_back_to_the_channel,
 				    1, 7);

@@ -8,7 +8,7 @@
  *
  * user.ztmpfs.stat is made up when a regular file is asked for it: words "key=value" that say what
  * ztmpfsctl du does. It is in no list, so that nothing copies it, and it can be neither set nor
- * removed: -EOPNOTSUPP, as ceph has it for its own, which copying tools take for "not here".
+ * removed: -EOPNOTSUPP, which copying tools take for "not here".
  *
  * An ACL is taken and given in the form that the kernel uses for attributes. Its entries for owner,
  * mask and others are the mode's bits, always: setting an ACL changes the mode, and a change of

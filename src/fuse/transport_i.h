@@ -63,6 +63,7 @@ struct transport {
 	unsigned nr_on_duty; /* that read, or will soon; guarded by lock */
 	_Atomic unsigned nr_wanted; /* on duty; changed under lock, a relaxed load is a hint */
 	unsigned most_wanted; /* on duty at most; constant */
+	_Atomic unsigned nr_long; /* long requests since the last short one; relaxed: a hint */
 	struct worker *parked; /* without duty, last come first; guarded by lock */
 	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
 	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */

@@ -55,6 +55,8 @@
 #define BUSY_MOST_NS 20000u
 /* Waited so often while others have the duty, too: one fewer is enough. */
 #define NR_WAITS 16u
+/* So many long requests without a short one between them are a stream. */
+#define NR_LONG 3u
 
 enum worker_state {
 	WORKER_AWAY, /* serves a request, or is not there; has no duty */
@@ -202,6 +204,20 @@ static bool duty_adapt(struct worker *w, uint64_t asked_at_ns)
 	return true;
 }
 
+/*
+ * A long request is to be served. When several come one after the other, who takes the next one
+ * shall wait in read(2) already, and not be called each time.
+ */
+static void duty_stream(struct worker *w)
+{
+	struct transport *t = w->transport;
+
+	w->nr_waits = 0;
+	if (atomic_fetch_add_explicit(&t->nr_long, 1, memory_order_relaxed) + 1 >= NR_LONG &&
+	    atomic_load_explicit(&t->nr_wanted, memory_order_relaxed) < t->most_wanted)
+		change_wanted(t, 1);
+}
+
 /* The watch --------------------------------------------------------------- */
 
 /* With transport.lock held. Return: whether anything was or is served. */
@@ -306,8 +322,14 @@ static void worker_serve(struct worker *w, size_t len, uint64_t asked_at_ns)
 	atomic_store(&w->state, WORKER_SERVING);
 	if (atomic_load(&t->watch_sleeps))
 		watch_wake(t);
-	if (!duty_adapt(w, asked_at_ns) || takes_long(w->req, len))
+	if (takes_long(w->req, len)) {
+		duty_stream(w);
 		duty_leave(w);
+	} else {
+		atomic_store_explicit(&t->nr_long, 0, memory_order_relaxed);
+		if (!duty_adapt(w, asked_at_ns))
+			duty_leave(w);
+	}
 	request_serve(t, w->req, request_buf(w->req), len);
 	atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
 }

@@ -525,6 +525,40 @@ START_TEST(test_as_many_threads_read_as_requests_need)
 }
 END_TEST
 
+static void ask_long(uint64_t unique)
+{
+	const struct fuse_fallocate_in in = { .length = 1 };
+
+	ck_assert_int_eq(sem_post(&gate), 0);
+	send_message(FUSE_FALLOCATE, unique, &in, sizeof(in), NULL, 0);
+	ck_assert_uint_eq(receive_answer(), unique);
+}
+
+/* A stream of long requests has its next reader waiting; single ones among short ones don't. */
+START_TEST(test_a_stream_has_two_readers)
+{
+	unsigned nr_two = 0;
+	uint64_t unique = 2;
+
+	if (get_nprocs() < 2)
+		return;
+	start(NR_THREADS);
+	for (unsigned i = 0; i < 20; i++) {
+		ask_long(unique++);
+		ask_shortly(unique++);
+		nr_two += atomic_load(&transport->nr_wanted) > 1;
+	}
+	/* Some, when the machine is so busy that short ones seemed to come without a pause. */
+	ck_assert_uint_lt(nr_two, 10);
+	for (unsigned i = 0; i < 4; i++)
+		ask_long(unique++);
+	ck_assert_uint_eq(atomic_load(&transport->nr_wanted), 2);
+	while (atomic_load(&transport->nr_wanted) > 1)
+		ask_shortly(unique++);
+	stop(0);
+}
+END_TEST
+
 /* Long and short ones in any order, held ones among them. */
 START_TEST(test_duty_changes_hands_many_times)
 {
@@ -641,6 +675,7 @@ int main(void)
 	tcase_add_test(tc, test_who_waits_by_surprise_is_replaced);
 	tcase_add_test(tc, test_surprise_after_a_quiet_time_is_noticed);
 	tcase_add_test(tc, test_as_many_threads_read_as_requests_need);
+	tcase_add_test(tc, test_a_stream_has_two_readers);
 	tcase_add_test(tc, test_duty_changes_hands_many_times);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("missing");

@@ -59,7 +59,8 @@ static size_t block_len(uint64_t size, uint64_t off)
 /* Return: 0 acknowledged, 1 no space. */
 static int write_file(const char *path, int flags, uint64_t nr, uint64_t size, uint64_t version)
 {
-	static uint64_t buf[BLOCK / 8];
+	/* Else the kernel cuts a block in two, and the second part lies over the first: see ARCHITECTURE. */
+	static uint64_t buf[BLOCK / 8] __attribute__((aligned(4096)));
 	int fd = open(path, O_WRONLY | flags, 0600);
 	int error = 0;
 

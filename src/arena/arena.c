@@ -136,6 +136,20 @@ int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages)
 	return error;
 }
 
+int arena_back_chunk(struct arena *arena, uint32_t idx)
+{
+	int error = arena_charge(arena, CHUNK_HEAP);
+
+	if (error)
+		return error;
+	error = arena_back(arena, page_to_ref(1 + (uint64_t)idx), 1);
+	if (error)
+		arena_uncharge(arena, CHUNK_HEAP);
+	else
+		atomic_fetch_add_explicit(&arena->heap, CHUNK_HEAP, memory_order_relaxed);
+	return error;
+}
+
 void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	punch(arena, page, nr_pages);

@@ -94,6 +94,8 @@ struct arena {
 
 /* arena.c, for stock.c: charge and populate, punch and uncharge, whatever the stock. */
 int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK;
+/* The same for the page of the page map that chunk @idx needs, with what else a chunk costs. */
+int arena_back_chunk(struct arena *arena, uint32_t idx) ZT_MUST_CHECK;
 void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages);
 
 /* stock.c: the stock is full when stock_init() returns. */

@@ -9,6 +9,7 @@
 
 #include "arena/arena.h"
 #include "arena/arena_i.h"
+#include "util/alloc.h"
 #include "util/lock.h"
 
 /* Put one more chunk in use: its page of the page map first. Caller holds arena.lock. */
@@ -19,15 +20,9 @@ static int chunk_add_locked(struct arena *arena)
 
 	if (idx == arena->buddy.nr_chunks)
 		return -ENOSPC;
-	error = arena_charge(arena, CHUNK_HEAP);
+	error = zt_fault_hit() ? -ENOMEM : arena_back_chunk(arena, idx);
 	if (error)
 		return error;
-	error = arena_populate(arena, page_to_ref(1 + (uint64_t)idx), 1);
-	if (error) {
-		arena_uncharge(arena, CHUNK_HEAP);
-		return error;
-	}
-	atomic_fetch_add_explicit(&arena->heap, CHUNK_HEAP, memory_order_relaxed);
 	/* Pairs with map_end_load(): who sees the new end may read the new entries. */
 	atomic_store_explicit(&arena->map_end, (idx + 1) * BUDDY_CHUNK_PAGES, memory_order_release);
 	buddy_grow(&arena->buddy);

@@ -31,6 +31,7 @@
 #include "arena/arena.h"
 #include "arena/arena_i.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/lock.h"
 
 /* More than that above the target goes back: an eighth of it, and 256 KiB. */
@@ -40,24 +41,18 @@
 /* So much is not given back: 256 KiB. */
 #define KEEP_PAGES 64u
 /* A run waits so long for memory. */
-#define WAIT_NS (3000 * 1000000L)
+#define WAIT_NS (3 * ZT_NS_PER_S)
 /* The grower tries again so long after the kernel had nothing. */
-#define RETRY_NS (10 * 1000000L)
+#define RETRY_NS (ZT_NS_PER_S / 100)
 /* Chunks of the largest range: 64 GiB. */
 #define MAX_CHUNKS 16384u
 /* 170 bytes a MiB are what zspages take at most. */
 #define STOCK_HEAP_MIN   (16 * KIB)
 #define STOCK_HEAP_SHARE 4096u
 
-static void deadline_after(struct timespec *out_time, long ns)
+static struct timespec deadline_after(uint64_t ns)
 {
-	clock_gettime(CLOCK_MONOTONIC, out_time);
-	out_time->tv_nsec += ns % 1000000000L;
-	out_time->tv_sec += ns / 1000000000L;
-	if (out_time->tv_nsec >= 1000000000L) {
-		out_time->tv_nsec -= 1000000000L;
-		out_time->tv_sec++;
-	}
+	return zt_timespec(zt_now_ns() + ns);
 }
 
 static uint64_t ready_pages(const struct stock *stock)
@@ -131,14 +126,7 @@ static int add_chunk(struct arena *arena)
 	if (idx == arena->buddy.nr_chunks)
 		return -ENOSPC;
 	mutex_unlock(&arena->lock);
-	error = arena_charge(arena, CHUNK_HEAP);
-	if (!error) {
-		error = arena_back(arena, page_to_ref(1 + (uint64_t)idx), 1);
-		if (error)
-			arena_uncharge(arena, CHUNK_HEAP);
-		else
-			atomic_fetch_add_explicit(&arena->heap, CHUNK_HEAP, memory_order_relaxed);
-	}
+	error = arena_back_chunk(arena, idx);
 	mutex_lock(&arena->lock);
 	if (error)
 		return error;
@@ -236,7 +224,7 @@ static void *grower_thread(void *arg)
 		if (stock->stop || stock->paused)
 			continue;
 		if (error == -ENOMEM) {
-			deadline_after(&until, RETRY_NS);
+			until = deadline_after(RETRY_NS);
 			(void)pthread_cond_timedwait(&stock->wanted, &arena->lock, &until);
 		} else if (error) {
 			/* Nobody waits for what will not come. */
@@ -298,7 +286,7 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 		}
 		if (!waited) {
 			waited = true;
-			deadline_after(&until, WAIT_NS);
+			until = deadline_after(WAIT_NS);
 			atomic_fetch_add_explicit(&stock->waits, 1, memory_order_relaxed);
 		}
 		if (ready_pages(stock) >= nr_pages)
@@ -340,7 +328,7 @@ void arena_stock_wait(struct arena *arena, uint64_t bytes)
 
 	if (likely(ready_pages(stock) >= pages))
 		return;
-	deadline_after(&until, WAIT_NS);
+	until = deadline_after(WAIT_NS);
 	atomic_fetch_add_explicit(&stock->waits, 1, memory_order_relaxed);
 	mutex_lock(&arena->lock);
 	while (ready_pages(stock) < pages && !stock->full && error != ETIMEDOUT)
@@ -411,7 +399,7 @@ static int wait_filled(struct arena *arena)
 	struct timespec until;
 	int error = 0;
 
-	deadline_after(&until, 3 * WAIT_NS);
+	until = deadline_after(3 * WAIT_NS);
 	mutex_lock(&arena->lock);
 	while (ready_pages(stock) < stock->target && !stock->full && error != ETIMEDOUT)
 		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);

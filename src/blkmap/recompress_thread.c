@@ -24,9 +24,9 @@
 #include "blkmap/dedup.h"
 #include "blkmap/recompress.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 
-#define NS_PER_SEC UINT64_C(1000000000)
-#define NS_PER_MS  UINT64_C(1000000)
+#define NS_PER_MS UINT64_C(1000000)
 
 /* Requests are counted over so long; more than so many, and recompression waits. */
 #define WINDOW_NS       (100 * NS_PER_MS)
@@ -41,26 +41,17 @@
 #define SHORT_MAX   (64 * MIB)
 
 /* How long a write waits for room, at most: a pass that finds nothing ends much sooner. */
-#define RELIEVE_NS (10 * NS_PER_SEC)
+#define RELIEVE_NS (10 * ZT_NS_PER_S)
 /* Saved so much, it is worth another try: two clusters that do not compress. */
 #define RELIEVE_BYTES (256 * KIB)
 
 /* Stalls of 150 ms in 2 s: the shortest window that needs no privilege. */
 #define PSI_TRIGGER "some 150000 2000000"
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 /* Until @until_ns, or stop (or, with @kick, somebody wants a pass now). False: stop. */
 static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
 {
-	struct timespec until = { .tv_sec = (time_t)(until_ns / NS_PER_SEC),
-				  .tv_nsec = (long)(until_ns % NS_PER_SEC) };
+	const struct timespec until = zt_timespec(until_ns);
 	bool go_on;
 
 	mutex_lock(&rc->lock);
@@ -80,7 +71,7 @@ static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
 static bool requests_are_many(struct recompressor *rc)
 {
 	struct blkmap *map = rc->map;
-	uint64_t now = now_ns();
+	uint64_t now = zt_now_ns();
 	uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
 	uint64_t windows = max_u64(1, (now - rc->window_ns) / WINDOW_NS);
 	bool many = requests - rc->window_requests > windows * WINDOW_REQUESTS;
@@ -106,10 +97,10 @@ static bool pace(struct recompressor *rc, const struct recomp_pass *pass)
 			atomic_fetch_add_explicit(&rc->pauses, 1, memory_order_relaxed);
 		counted = true;
 		rc->debt_ns = 0;
-		go_on = wait_until(rc, now_ns() + WINDOW_NS, false);
+		go_on = wait_until(rc, zt_now_ns() + WINDOW_NS, false);
 	}
 	if (go_on && rc->debt_ns >= DEBT_MAX_NS) {
-		go_on = wait_until(rc, now_ns() + rc->debt_ns, false);
+		go_on = wait_until(rc, zt_now_ns() + rc->debt_ns, false);
 		rc->debt_ns = 0;
 	}
 	return go_on;
@@ -120,7 +111,7 @@ static uint64_t thread_cpu_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * ZT_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg), void *arg)
@@ -242,26 +233,26 @@ static bool is_kicked(struct recompressor *rc)
 /* How often to look: several times in the idle time, so that little lies longer than it says. */
 static uint64_t pass_interval_ns(const struct recompressor *rc)
 {
-	return max_u64(NS_PER_SEC, (uint64_t)rc->idle * rc->tick_seconds * NS_PER_SEC / 8);
+	return max_u64(ZT_NS_PER_S, (uint64_t)rc->idle * rc->tick_seconds * ZT_NS_PER_S / 8);
 }
 
 static void *recomp_thread(void *arg)
 {
 	struct recompressor *rc = arg;
 	struct blkmap *map = rc->map;
-	uint64_t started = now_ns(), last_pass = started, seen_requests = 0;
+	uint64_t started = zt_now_ns(), last_pass = started, seen_requests = 0;
 	bool leftovers = false;
 
 	rc->window_ns = started;
 
-	while (wait_until(rc, now_ns() + NS_PER_SEC, true)) {
-		uint64_t now = now_ns();
+	while (wait_until(rc, zt_now_ns() + ZT_NS_PER_S, true)) {
+		uint64_t now = zt_now_ns();
 		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
 		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
 		bool hard = psi_fired(rc->psi) || blkmap_limit_is_near(map, SHORT_SHARE, SHORT_MAX);
 
 		atomic_store_explicit(&map->age_now,
-				      (unsigned)((now - started) / NS_PER_SEC / rc->tick_seconds),
+				      (unsigned)((now - started) / ZT_NS_PER_S / rc->tick_seconds),
 				      memory_order_relaxed);
 		mutex_lock(&rc->pass_lock);
 		dedup_trim(map);
@@ -269,7 +260,7 @@ static void *recomp_thread(void *arg)
 		if (hard && (pass.forced || leftovers || requests != seen_requests)) {
 			if (!run_hard_pass(rc))
 				break;
-			last_pass = now_ns();
+			last_pass = zt_now_ns();
 			seen_requests = requests;
 			leftovers = false;
 			continue;
@@ -283,7 +274,7 @@ static void *recomp_thread(void *arg)
 			continue;
 		if (!run_pass(rc, &pass))
 			break;
-		last_pass = now_ns();
+		last_pass = zt_now_ns();
 		seen_requests = requests;
 		leftovers = pass.nr_young > 0;
 	}
@@ -418,9 +409,8 @@ uint64_t blkmap_recompress_kick(struct blkmap *map)
 uint64_t recomp_relieve(struct blkmap *map)
 {
 	struct recompressor *rc = map->recomp;
-	uint64_t until_ns = now_ns() + RELIEVE_NS, saved, before, passes;
-	struct timespec until = { .tv_sec = (time_t)(until_ns / NS_PER_SEC),
-				  .tv_nsec = (long)(until_ns % NS_PER_SEC) };
+	const struct timespec until = zt_timespec(zt_now_ns() + RELIEVE_NS);
+	uint64_t saved, before, passes;
 
 	if (!rc || !rc->has_threads)
 		return 0;

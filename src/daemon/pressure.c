@@ -15,9 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
+#include "util/sizes.h"
+
 /* Between looks: while there is memory, and while there is little. */
-#define INTERVAL_NS       20000000L
-#define INTERVAL_SHORT_NS 2000000L
+#define INTERVAL_NS       20000000u
+#define INTERVAL_SHORT_NS 2000000u
 /* So many looks without a request while there is little, and it is stuck. */
 #define STUCK_LOOKS 5u
 /* The kernel's side gets on with that. */
@@ -108,19 +111,11 @@ static bool look(const struct pressure *pressure, struct pressure_memory *out_me
 	return pressure_parse(text, out_memory);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* A look may take long where there are many CPUs: never more than a third of the time. */
-static void rest(const struct pressure_memory *memory, int64_t look_ns)
+static void rest(const struct pressure_memory *memory, uint64_t look_ns)
 {
-	int64_t ns = larger(memory->above_low < 0 ? INTERVAL_SHORT_NS : INTERVAL_NS, 2 * look_ns);
-	const struct timespec interval = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	const struct timespec interval = zt_timespec(
+		max_u64(memory->above_low < 0 ? INTERVAL_SHORT_NS : INTERVAL_NS, 2 * look_ns));
 
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL);
 }
@@ -131,7 +126,7 @@ static void *pressure_thread(void *arg)
 	struct pressure_memory memory = { 0 };
 	uint64_t requests, seen = 0;
 	unsigned quiet = 0;
-	int64_t started;
+	uint64_t started;
 
 	while (!atomic_load_explicit(&pressure->stop, memory_order_relaxed)) {
 		requests = super_requests(pressure->sb);
@@ -141,13 +136,13 @@ static void *pressure_thread(void *arg)
 		else if (quiet < STUCK_LOOKS)
 			quiet++;
 		seen = requests;
-		started = now_ns();
+		started = zt_now_ns();
 		if (look(pressure, &memory)) {
 			struct arena_room room = pressure_room(&memory, quiet >= STUCK_LOOKS);
 
 			super_swap_room(pressure->sb, &room);
 		}
-		rest(&memory, now_ns() - started);
+		rest(&memory, zt_now_ns() - started);
 	}
 	return NULL;
 }

@@ -28,6 +28,7 @@
 
 #include "fuse/transport_i.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -93,14 +94,6 @@ struct worker {
 };
 
 static _Thread_local struct worker *current_worker;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Duty -------------------------------------------------------------------- */
 
@@ -182,7 +175,7 @@ static void change_wanted(struct transport *t, int by)
 static bool duty_adapt(struct worker *w, uint64_t asked_at_ns)
 {
 	struct transport *t = w->transport;
-	const uint64_t now = now_ns();
+	const uint64_t now = zt_now_ns();
 	const uint64_t before = w->read_at_ns;
 	const unsigned nr_wanted = atomic_load_explicit(&t->nr_wanted, memory_order_relaxed);
 
@@ -242,16 +235,10 @@ static bool watch_look(struct transport *t)
 	return active;
 }
 
-static void wait_for(struct transport *t, long ns)
+static void wait_for(struct transport *t, uint64_t ns)
 {
-	struct timespec until;
+	const struct timespec until = zt_timespec(zt_now_ns() + ns);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ns;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
 	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
 }
 
@@ -345,7 +332,7 @@ static bool worker_step(struct worker *w, int *out_error)
 	ssize_t len = 0;
 
 	if (!atomic_load(&t->stop)) {
-		const uint64_t asked_at_ns = now_ns();
+		const uint64_t asked_at_ns = zt_now_ns();
 
 		len = request_receive(t, w->req, w->fd);
 		if (len > 0) {

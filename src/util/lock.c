@@ -7,7 +7,8 @@
 #include "util/lock.h"
 
 #include <stdatomic.h>
-#include <time.h>
+
+#include "util/clock.h"
 
 /*
  * Added to only by who has waited anyway, read by stat. Relaxed: each number is right by itself, and
@@ -41,10 +42,7 @@ struct zt_lock_waits zt_lock_waits(enum zt_lock_kind kind)
 
 uint64_t zt_lock_wait_begin(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return zt_now_ns();
 }
 
 void zt_lock_wait_end(enum zt_lock_kind kind, uint64_t begin)

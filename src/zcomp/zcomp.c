@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/sizes.h"
 #include "zcomp/module.h"
@@ -304,14 +305,6 @@ static void count_managed(struct zcomp *comp, const struct zcomp_req *req, int e
 		zcomp_count(comp, fallback_reason(error), 1);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void count_latency(struct zcomp *comp, uint64_t ns)
 {
 	unsigned bucket = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
@@ -409,7 +402,7 @@ static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *re
 	(void)arg;
 	count_managed(comp, req, error);
 	if (!error || error == -ENOSPC)
-		count_latency(comp, now_ns() - pending.submitted_ns);
+		count_latency(comp, zt_now_ns() - pending.submitted_ns);
 	if (!error)
 		pending.caller_req->dst_len = req->dst_len;
 	pending.done(pending.arg, strm, pending.caller_req, error);
@@ -428,7 +421,7 @@ int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *
 	strm->pending.caller_req = req;
 	strm->pending.done = done;
 	strm->pending.arg = arg;
-	strm->pending.submitted_ns = now_ns();
+	strm->pending.submitted_ns = zt_now_ns();
 	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, req);
 	if (error)
 		zcomp_count(comp, fallback_reason(error), 1);

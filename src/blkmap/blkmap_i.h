@@ -221,6 +221,9 @@ void slots_exit(struct blkmap *map);
 
 struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word);
 
+/* cluster_map_pages() - the pages that stand over the base, as a mask */
+uint32_t cluster_map_pages(const struct cluster_map *cmap, unsigned order);
+
 /* Pages that a word says are present. Slot lock held. */
 uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order);
 

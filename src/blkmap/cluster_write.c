@@ -138,10 +138,11 @@ static enum plan plan_write(struct blkmap *map, const struct blkmap_file *file, 
 {
 	uint32_t touched = pages_touched(op), over = touched;
 	uint32_t present = slot_present(map, word, file->order) | touched;
+	uint32_t extent = slot_extent(map, word, file->order);
 	unsigned nr_present = (unsigned)__builtin_popcount(present), nr_over;
 	bool is_spread = false;
 
-	if (op->from == 0 && op->to >= slot_extent(map, word, file->order))
+	if (op->from == 0 && op->to >= extent)
 		return PLAN_REPLACE;
 	if (file->order == 0 || (unsigned)__builtin_popcount(touched) * 2 >= nr_present)
 		return PLAN_MERGE;
@@ -149,12 +150,10 @@ static enum plan plan_write(struct blkmap *map, const struct blkmap_file *file, 
 		const struct cluster_map *cmap = cluster_map_at(map, word);
 
 		is_spread = !word_get(&cmap->base);
-		for (unsigned p = 0; p < 1u << file->order; p++)
-			if (word_get(&cmap->pages[p]))
-				over |= 1u << p;
+		over |= cluster_map_pages(cmap, file->order);
 	}
 	nr_over = (unsigned)__builtin_popcount(over);
-	if (op->to > slot_extent(map, word, file->order))
+	if (op->to > extent)
 		return nr_over * 4 >= nr_present * 3 ? PLAN_MERGE : PLAN_OVERLAY;
 	if (!is_spread && nr_over * 2 >= nr_present)
 		return PLAN_SPREAD;

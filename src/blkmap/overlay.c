@@ -85,9 +85,8 @@ static int load_base(struct blkmap *map, const struct slot_lock *lock, struct zc
 		base = word_get(&cmap->base);
 	}
 	ov->spread = slot_present(map, base, order);
-	for (unsigned p = 0; cmap && p < 1u << order; p++)
-		if (word_get(&cmap->pages[p]))
-			ov->spread &= ~(1u << p);
+	if (cmap)
+		ov->spread &= ~cluster_map_pages(cmap, order);
 	ov->base_extent = slot_extent(map, base, order);
 	return ov->spread
 		       ? cluster_load(map, lock, strm, base, 0, ov->base_extent, strm->local_copy)

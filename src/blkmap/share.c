@@ -103,7 +103,7 @@ int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word)
 	for (;;) {
 		uint64_t word;
 
-		write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
+		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		word = word_get(slot);
 		if (slot_kind(word) == SLOT_SHARED) {
 			share_again(map, word);
@@ -220,7 +220,7 @@ static bool tail_fits(struct blkmap *map, uint64_t *slot, unsigned order, uint32
 	if (!slot || len == cluster_size(order))
 		return true;
 	lock = slot_lock(map, slot);
-	read_lock_counted(&lock->lock, ZT_LOCK_SHARE);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	present = slot_present(map, word_get(slot), order);
 	rw_unlock(&lock->lock);
 	return !(present & ~pages_mask(len));
@@ -245,7 +245,7 @@ static int share_cluster(struct blkmap *map, const struct blkmap_file *from, uin
 		error = tree_slot_alloc(map->arena, map->meta, &to->tree, to_idx, &dst);
 	if (!error) {
 		lock = slot_lock(map, dst);
-		write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
+		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		error = slot_publish(map, to, dst, word, &old);
 		rw_unlock(&lock->lock);
 	}

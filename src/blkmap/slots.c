@@ -44,10 +44,19 @@ static uint32_t shared_present(struct blkmap *map, uint64_t word)
 	return mask;
 }
 
+uint32_t cluster_map_pages(const struct cluster_map *cmap, unsigned order)
+{
+	uint32_t mask = 0;
+
+	for (unsigned p = 0; p < 1u << order; p++)
+		if (word_get(&cmap->pages[p]))
+			mask |= 1u << p;
+	return mask;
+}
+
 uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order)
 {
 	const struct cluster_map *cmap;
-	uint32_t mask;
 
 	switch (slot_kind(word)) {
 	case SLOT_HOLE:
@@ -62,11 +71,8 @@ uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order)
 		return shared_present(map, word);
 	case SLOT_MAP:
 		cmap = cluster_map_at(map, word);
-		mask = slot_present(map, word_get(&cmap->base), order);
-		for (unsigned p = 0; p < 1u << order; p++)
-			if (word_get(&cmap->pages[p]))
-				mask |= 1u << p;
-		return mask;
+		return slot_present(map, word_get(&cmap->base), order) |
+		       cluster_map_pages(cmap, order);
 	}
 	return 0;
 }

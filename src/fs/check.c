@@ -132,7 +132,7 @@ static int check_links(const struct super *sb, const struct seen *seen, const st
 		if (names == 0 && (rec->nr_pages > 0 || rec->tree_word != 0))
 			return ino_bad(seen->ino, "was removed and has entries");
 	}
-	if (!blkmap_setting_is_known(sb->map, rec->flags >> INODE_SETTING_SHIFT))
+	if (!blkmap_setting_is_known(sb->map, inode_setting(rec)))
 		return ino_bad(seen->ino, "its compression setting is not the mount's");
 	if (rec->nlink != links)
 		return ino_bad(seen->ino, "its link count is wrong");
@@ -175,8 +175,8 @@ static int check_content(struct checker *check, ino_nr ino, struct inode_rec *re
 	if (bad != NULL)
 		return ino_bad(ino, bad);
 	check->space += INODE_SPACE;
-	if (rec->flags >> INODE_SETTING_SHIFT >= BLKMAP_SETTING_FIRST)
-		check->settings[(rec->flags >> INODE_SETTING_SHIFT) - BLKMAP_SETTING_FIRST]++;
+	if (inode_setting(rec) >= BLKMAP_SETTING_FIRST)
+		check->settings[inode_setting(rec) - BLKMAP_SETTING_FIRST]++;
 	if (S_ISLNK(rec->mode)) {
 		check->meta_objects++;
 		if (!zs_is_live(sb->meta, rec->tree_word) ||

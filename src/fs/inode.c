@@ -148,7 +148,7 @@ static void inode_fill(struct super *sb, const struct inode_init *init, struct i
 	rec->cluster_order = (uint8_t)init->cluster_order;
 	if (init->dir != NULL)
 		rec_store(&rec->flags, init->dir->flags & INODE_INHERITED);
-	blkmap_setting_get(sb->map, rec->flags >> INODE_SETTING_SHIFT);
+	blkmap_setting_get(sb->map, inode_setting(rec));
 }
 
 /* What a new inode needs besides its record. */
@@ -189,7 +189,7 @@ int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino
 
 err_xattr:
 	xattr_free(sb, rec);
-	blkmap_setting_put(sb->map, rec->flags >> INODE_SETTING_SHIFT);
+	blkmap_setting_put(sb->map, inode_setting(rec));
 err_record:
 	zs_free(sb->inodes, ref);
 err_count:
@@ -224,7 +224,7 @@ void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
 		break;
 	}
 	xattr_free(sb, rec);
-	blkmap_setting_put(sb->map, rec->flags >> INODE_SETTING_SHIFT);
+	blkmap_setting_put(sb->map, inode_setting(rec));
 	inodeset_remove(&sb->live, ino);
 	zs_free(sb->inodes, ino);
 	inode_uncount(sb);

@@ -135,6 +135,12 @@ static inline bool inode_is_immutable(const struct inode_rec *rec)
 	return rec_load(&rec->flags) & INODE_IMMUTABLE;
 }
 
+/* How its content is compressed: a setting of blkmap's. */
+static inline unsigned inode_setting(const struct inode_rec *rec)
+{
+	return rec_load(&rec->flags) >> INODE_SETTING_SHIFT;
+}
+
 /** inode_file() - what blkmap wants to know of a regular file */
 static inline struct blkmap_file inode_file(struct inode_rec *rec)
 {
@@ -142,7 +148,7 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 		.tree = { .word = &rec->tree_word, .shape = &rec->tree_shape },
 		.nr_pages = &rec->nr_pages,
 		.order = rec_load(&rec->cluster_order),
-		.setting = rec_load(&rec->flags) >> INODE_SETTING_SHIFT,
+		.setting = inode_setting(rec),
 	};
 }
 

@@ -39,8 +39,7 @@ int fs_get_settings(struct super *sb, ino_nr ino, struct ztmpfs_file_attr *out_a
 			.which = ZTMPFS_ATTR_CLUSTER | ZTMPFS_ATTR_COMPRESS,
 			.cluster_size = (uint64_t)ZT_PAGE_SIZE << rec->cluster_order,
 		};
-		blkmap_setting_tell(sb->map, rec_load(&rec->flags) >> INODE_SETTING_SHIFT, &name,
-				    &out_attr->level);
+		blkmap_setting_tell(sb->map, inode_setting(rec), &name, &out_attr->level);
 		snprintf(out_attr->compress, sizeof(out_attr->compress), "%s", name);
 	}
 	inode_unlock(sb, ino);
@@ -110,11 +109,11 @@ static int set_order(struct super *sb, struct inode_rec *rec, unsigned order)
 /* Return: the one before. Lock held exclusive. */
 static unsigned exchange_setting(struct inode_rec *rec, unsigned setting)
 {
-	uint16_t flags = rec->flags;
+	unsigned old = inode_setting(rec);
 
 	rec_store(&rec->flags,
-		  (uint16_t)((flags & ~INODE_SETTING_MASK) | setting << INODE_SETTING_SHIFT));
-	return flags >> INODE_SETTING_SHIFT;
+		  (uint16_t)((rec->flags & ~INODE_SETTING_MASK) | setting << INODE_SETTING_SHIFT));
+	return old;
 }
 
 int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,

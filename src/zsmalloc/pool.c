@@ -314,27 +314,6 @@ uint32_t zs_room_below(const struct zs_pool *pool, uint32_t size)
 	return pool->rooms[class->idx - 1] - ZS_HDR_SIZE;
 }
 
-bool zs_is_live(const struct zs_pool *pool, ref_t ref)
-{
-	uint64_t page;
-	uint32_t offset, slot;
-	struct size_class *class = zs_find(pool, ref, &page, &offset);
-	struct zspage *zspage;
-	bool live = false;
-
-	if (!class || offset % class->geo.room != 0)
-		return false;
-	slot = offset / class->geo.room;
-	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
-	zspage = zspage_find(class, page);
-	/* A slot whose memory is only on its way is in use but no object yet: it has no header. */
-	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
-	    bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot)))
-		live = hdr_load(pool->arena, ref) & HDR_LIVE;
-	mutex_unlock(&class->lock);
-	return live;
-}
-
 void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 {
 	struct zs_pool_stat stat = { 0 };

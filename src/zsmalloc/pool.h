@@ -231,7 +231,7 @@ bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, vo
  * zs_visit() - visit the object at @ref, if there is one; any value of @ref is allowed
  * Context: as zs_scan(). Return: what the visit said; false when there is none.
  */
-bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg);
+bool zs_visit(const struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg);
 
 /**
  * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map

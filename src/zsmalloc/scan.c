@@ -67,7 +67,7 @@ bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, vo
 	return false;
 }
 
-bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
+bool zs_visit(const struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
 {
 	uint64_t page, hdr;
 	uint32_t offset, slot;
@@ -80,7 +80,7 @@ bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
 	slot = offset / class->geo.room;
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	zspage = zspage_find(class, page);
-	/* A slot whose memory is only on its way has no header yet. */
+	/* A slot whose memory is only on its way is in use but no object yet: it has no header. */
 	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
 	    bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot))) {
 		hdr = hdr_load(pool->arena, ref);
@@ -88,4 +88,18 @@ bool zs_visit(struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
 	}
 	mutex_unlock(&class->lock);
 	return stopped;
+}
+
+static bool visit_any(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+{
+	(void)arg;
+	(void)ref;
+	(void)len;
+	(void)owner;
+	return true;
+}
+
+bool zs_is_live(const struct zs_pool *pool, ref_t ref)
+{
+	return zs_visit(pool, ref, visit_any, NULL);
 }

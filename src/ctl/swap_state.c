@@ -169,17 +169,10 @@ static long setting_get(size_t idx)
 static int setting_write(size_t idx, long value)
 {
 	char path[PATH_MAX], text[32];
-	int error = 0, fd, len;
 
 	setting_path(path, idx);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	len = snprintf(text, sizeof(text), "%ld\n", value);
-	if (write(fd, text, (size_t)len) < 0)
-		error = -errno;
-	close(fd);
-	return error;
+	(void)snprintf(text, sizeof(text), "%ld\n", value);
+	return swap_write(path, text);
 }
 
 void swap_settings_get(struct swap_state *inout_state)

@@ -52,6 +52,19 @@ bool swap_read_line(const char *path, char *line, size_t room)
 	return got;
 }
 
+int swap_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int error = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
 /* ---- looking ---- */
 
 static void find_device(const char *file, char out_device[SWAP_DEVICE_MAX])
@@ -186,16 +199,9 @@ static int set_depth(const char *device, const char *depth)
 {
 	const char *name = strrchr(device, '/') + 1;
 	char path[64];
-	int fd, error = 0;
 
 	(void)snprintf(path, sizeof(path), "/sys/block/%s/queue/nr_requests", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, depth, strlen(depth)) < 0)
-		error = -errno;
-	close(fd);
-	return error;
+	return swap_write(path, depth);
 }
 
 static int reset_depth(const char *device)

@@ -30,8 +30,6 @@
 #define SWAP_MEM_LIMIT_MAX (24 * GIB)
 #define SWAP_ACCEL_DEPTH   8u
 
-#define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
-
 void options_env_get(struct options_env *out_env)
 {
 	struct sysinfo info;

@@ -34,6 +34,9 @@ struct options_error {
 	char text[1024];
 };
 
+/* Put a sentence there; what does not fit is cut. */
+#define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
+
 /* The flags of mount(2) that can be asked for both ways. */
 enum mount_flag {
 	MOUNT_RO,

@@ -28,8 +28,6 @@
 #include "util/lock.h"
 #include "util/log.h"
 
-#define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
-
 struct session {
 	const struct options *options;
 	void *dict; /* dict=, or NULL */
@@ -139,15 +137,14 @@ static int make_transport(struct session *s, const struct transport_params *para
 	return error ? error : transport_attach(s->transport, s->se, -1);
 }
 
-static int create_super(struct session *s, struct options_error *error)
+/* @mem_beside: bytes that requests take. */
+static int create_super(struct session *s, uint64_t mem_beside, struct options_error *error)
 {
 	struct super_params params = s->options->super;
-	struct transport_params transport;
 	char text[256] = "";
-	unsigned io_max;
 	int res = 0;
 
-	params.mem_beside = plan_transport(s->options, &transport, &io_max);
+	params.mem_beside = mem_beside;
 	if (s->options->dict_path)
 		res = dict_load(s->options->dict_path, error, &s->dict, &params.dict_size);
 	if (res)
@@ -180,6 +177,8 @@ int session_create(const struct options *options, struct options_error *out_erro
 	struct transport_params transport;
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
+	uint64_t mem_beside;
+	unsigned io_max;
 	int error = -ENOMEM;
 
 	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
@@ -187,14 +186,15 @@ int session_create(const struct options *options, struct options_error *out_erro
 		return error;
 	s->options = options;
 	block_signals();
+	mem_beside = plan_transport(options, &transport, &io_max);
 	error = options->swap ? swapmode_enter(options, out_error) : 0;
 	if (!error)
-		error = create_super(s, out_error);
+		error = create_super(s, mem_beside, out_error);
 	if (error)
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
 	s->front.xattr = options->xattr;
-	(void)plan_transport(options, &transport, &s->front.io_max); /* its bytes are counted */
+	s->front.io_max = io_max;
 	if (options->swap)
 		error = ztfuse_prepare_swap(&s->front, options->max_threads);
 	if (!error)

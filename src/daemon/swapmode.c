@@ -22,8 +22,6 @@
 #define PR_SET_IO_FLUSHER 57
 #endif
 
-#define ERR_PRINTF(error, ...) (void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__)
-
 /* No handler needs more; all of it is locked. */
 #define STACK_SIZE ((size_t)256 * KIB)
 /*

@@ -391,6 +391,15 @@ static int parse_io_uring(PARSE_ARGS)
 	return 0;
 }
 
+static int parse_cpu_latency(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	if (strcmp(value, "auto") != 0 && strcmp(value, "off") != 0)
+		return -EINVAL;
+	options->cpu_latency = value[0] == 'a';
+	return 0;
+}
+
 static int parse_allow_other(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -492,6 +501,9 @@ static const struct option_desc table[] = {
 	{ "io_uring", "WHEN", "on, off, auto", "auto",
 	  "Exchange requests with the kernel through rings, where it offers them", parse_io_uring,
 	  0, 0 },
+	{ "cpu_latency", "WHEN", "auto, off", "auto",
+	  "Keep idle CPUs awake while small requests come one upon another, where root may",
+	  parse_cpu_latency, 0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",
 	  parse_allow_other, 0, 1 },
 	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other,

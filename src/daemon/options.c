@@ -53,6 +53,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 	*options = (struct options){
 		.cache = ZTFUSE_CACHE_WRITEBACK,
 		.uring = TRANSPORT_URING_AUTO,
+		.cpu_latency = true,
 		.xattr = true,
 		.max_threads = (unsigned)max_u64(4, (uint64_t)env->nr_cpus * 2),
 		.allow_other = env->root,

@@ -72,6 +72,7 @@ struct options {
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;
+	bool cpu_latency; /* ask for fast wake-ups while it pays; latency.h */
 	bool dedup_said; /* by an option; else super.dedup follows from allow_other */
 	enum transport_uring uring;
 	unsigned max_threads;

@@ -21,6 +21,7 @@
 
 #include "daemon/bdi.h"
 #include "daemon/dict.h"
+#include "daemon/latency.h"
 #include "daemon/pressure.h"
 #include "daemon/swapmode.h"
 #include "fuse/transport.h"
@@ -34,6 +35,7 @@ struct session {
 	struct super *sb;
 	struct ztfuse front;
 	struct fuse_session *se;
+	struct transport_params transport_params; /* its descriptor is the session's */
 	struct transport *transport;
 	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
 	atomic_bool ended;
@@ -130,10 +132,13 @@ static uint64_t plan_transport(const struct options *options, struct transport_p
 	return transport_plan(options->super.mem_limit, out_params, out_io_max);
 }
 
-static int make_transport(struct session *s, const struct transport_params *params)
+static int make_transport(struct session *s)
 {
-	int error = transport_create(&s->front, params, &s->transport);
+	int error;
 
+	if (s->options->cpu_latency)
+		latency_open(&s->transport_params);
+	error = transport_create(&s->front, &s->transport_params, &s->transport);
 	return error ? error : transport_attach(s->transport, s->se, -1);
 }
 
@@ -174,7 +179,6 @@ int session_create(const struct options *options, struct options_error *out_erro
 		   struct session **out_session)
 {
 	struct ztfuse_session_params params = { .debug = options->debug };
-	struct transport_params transport;
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
 	uint64_t mem_beside;
@@ -186,7 +190,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		return error;
 	s->options = options;
 	block_signals();
-	mem_beside = plan_transport(options, &transport, &io_max);
+	mem_beside = plan_transport(options, &s->transport_params, &io_max);
 	error = options->swap ? swapmode_enter(options, out_error) : 0;
 	if (!error)
 		error = create_super(s, mem_beside, out_error);
@@ -208,7 +212,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		ERR_PRINTF(out_error, "libfuse refuses the mount options");
 		goto err_front;
 	}
-	error = make_transport(s, &transport);
+	error = make_transport(s);
 	if (error)
 		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
 	else
@@ -297,6 +301,7 @@ void session_destroy(struct session *s)
 		fuse_session_unmount(s->se);
 	fuse_session_destroy(s->se);
 	transport_destroy(s->transport);
+	latency_close(&s->transport_params);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 	zt_free(s->dict);

@@ -19,8 +19,10 @@
 
 #include "fuse/transport_i.h"
 #include "fuse/uring.h"
+#include "fuse/watch.h"
 #include "fuse/worker.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -246,6 +248,13 @@ int transport_serve_init(struct transport *t)
 
 /* Life -------------------------------------------------------------------- */
 
+void transport_wait(struct transport *t, uint64_t ns)
+{
+	const struct timespec until = zt_timespec(zt_now_ns() + ns);
+
+	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
+}
+
 void transport_ended(struct transport *t, int error)
 {
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
@@ -306,7 +315,7 @@ int transport_run(struct transport *t)
 	int error = start_serving(t);
 
 	if (!error) {
-		workers_watch(t);
+		watch_until_end(t);
 		mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 		error = t->error;
 		mutex_unlock(&t->lock);
@@ -428,6 +437,8 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 	t->terms.wanted = FUSE_HANDLE_KILLPRIV_V2;
 	if (front->cache == ZTFUSE_CACHE_NEVER)
 		t->terms.wanted |= PROTO_DIRECT_IO_ALLOW_MMAP;
+	t->wakeup.fd = params->latency_asked ? params->latency_fd : -1;
+	t->wakeup.latency_us = params->latency_us;
 	mutex_init(&t->lock);
 	cond_init(&t->ended_cond);
 	if (params->uring != TRANSPORT_URING_OFF)

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "fuse/fuse_ops.h"
@@ -32,6 +33,13 @@ struct transport_params {
 	unsigned nr_spare; /* how many requests may be held at once (request.h) */
 	bool clone_fd; /* a channel of its own for each thread */
 	enum transport_uring uring; /* rings instead of the channel (uring.h) */
+	/*
+	 * While small requests come one upon another: what a CPU's wake-up may take, written to a
+	 * descriptor of /dev/cpu_dma_latency, which stays the caller's (wakeup.h).
+	 */
+	bool latency_asked; /* else the rest means nothing */
+	int latency_fd;
+	int32_t latency_us;
 	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
 	ssize_t (*read)(int fd, void *buf, size_t size, void *userdata);
 	ssize_t (*writev)(int fd, struct iovec *iov, int count, void *userdata);

@@ -13,6 +13,7 @@
 #include "fuse/request.h"
 #include "fuse/shim.h"
 #include "fuse/transport.h"
+#include "fuse/wakeup.h"
 #include "util/sizes.h"
 
 /*
@@ -67,6 +68,7 @@ struct transport {
 	struct worker *parked; /* without duty, last come first; guarded by lock */
 	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
 	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */
+	struct wakeup wakeup; /* the watch's own while it runs */
 	struct uring *uring; /* NULL: none; changed under lock */
 	struct uring *stopped_uring; /* for late replies until the end */
 	int uring_error; /* why rings cannot be had here, or 0 */
@@ -97,6 +99,9 @@ void request_trim(struct ztfuse_held *req);
 /** transport_spare_get() - a spare request or NULL; takes transport.lock */
 struct ztfuse_held *transport_spare_get(struct transport *t);
 void transport_spare_put(struct ztfuse_held *req);
+
+/** transport_wait() - for ended_cond, so long at most; with transport.lock held */
+void transport_wait(struct transport *t, uint64_t ns);
 
 /** transport_ended() - no more requests come; @error is kept when it is the first */
 void transport_ended(struct transport *t, int error);

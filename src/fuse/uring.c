@@ -32,6 +32,7 @@
 
 #include "fuse/transport_i.h"
 #include "fuse/uring_msg.h"
+#include "fuse/watch.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -163,6 +164,7 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 
 	req->commit_id = req->headers->ent.commit_id;
 	req->answered = false;
+	watch_note(t);
 	if (len > 0) {
 		request_touched(req, req->headers->ent.payload_sz);
 		request_serve(t, req, msg, (size_t)len);
@@ -523,6 +525,15 @@ void uring_destroy(struct uring *uring)
 	(void)pthread_cond_destroy(&uring->cond);
 	mutex_exit(&uring->lock);
 	zt_free(uring);
+}
+
+unsigned uring_served(const struct uring *uring)
+{
+	unsigned nr_served = 0;
+
+	for (unsigned i = 0; i < uring->nr_rings; i++)
+		nr_served += atomic_load_explicit(&uring->rings[i].served, memory_order_relaxed);
+	return nr_served;
 }
 
 void uring_trim(struct uring *uring)

@@ -47,6 +47,9 @@ void uring_destroy(struct uring *uring);
 /** uring_trim() - have idle rings give back memory. With transport.lock held. */
 void uring_trim(struct uring *uring);
 
+/** uring_served() - how many requests so far, modulo 2^32. With transport.lock held. */
+unsigned uring_served(const struct uring *uring);
+
 /** uring_reply() - send the reply of a ring's request; any thread. As writev(2), but never waits. */
 ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count);
 
@@ -85,6 +88,12 @@ static inline void uring_destroy(struct uring *uring)
 static inline void uring_trim(struct uring *uring)
 {
 	(void)uring;
+}
+
+static inline unsigned uring_served(const struct uring *uring)
+{
+	(void)uring;
+	return 0;
 }
 
 static inline ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)

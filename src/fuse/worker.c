@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "fuse/transport_i.h"
+#include "fuse/watch.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/lock.h"
@@ -41,10 +42,6 @@
  */
 #define LONG_WRITE (64u * 1024)
 #define LONG_READ  (128u * 1024)
-
-/* How often the threads on duty are looked at, and after how many quiet times no more. */
-#define WATCH_NS    5000000L
-#define WATCH_QUIET 10u
 
 /* A read(2) that took less found a request waiting. */
 #define NO_WAIT_NS 3000u
@@ -211,72 +208,34 @@ static void duty_stream(struct worker *w)
 		change_wanted(t, 1);
 }
 
-/* The watch --------------------------------------------------------------- */
+/* Looked after ------------------------------------------------------------ */
 
-/* With transport.lock held. Return: whether anything was or is served. */
-static bool watch_look(struct transport *t)
+unsigned workers_look(struct transport *t)
 {
-	bool active = false;
+	unsigned nr_served = 0;
 
 	for (unsigned i = 0; i < t->nr_workers; i++) {
 		struct worker *w = &t->workers[i];
 		const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
-		const bool serving = atomic_load(&w->state) == WORKER_SERVING;
 
-		active |= serving || served != w->served_watched;
 		/* By now it may serve another request, which then is counted as long by mistake. */
-		if (serving && served == w->served_watched && duty_end(w)) {
+		if (served == w->served_watched && duty_end(w)) {
 			t->nr_on_duty--;
 			t->nr_surprises++;
 		}
 		w->served_watched = served;
+		nr_served += served;
 	}
 	call_parked(t);
-	return active;
+	return nr_served;
 }
 
-static void wait_for(struct transport *t, uint64_t ns)
-{
-	const struct timespec until = zt_timespec(zt_now_ns() + ns);
-
-	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
-}
-
-static bool anybody_serves(const struct transport *t)
+bool workers_serve(const struct transport *t)
 {
 	for (unsigned i = 0; i < t->nr_workers; i++)
 		if (atomic_load(&t->workers[i].state) == WORKER_SERVING)
 			return true;
 	return false;
-}
-
-void workers_watch(struct transport *t)
-{
-	unsigned nr_quiet = 0;
-
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	while (!t->ended && t->nr_workers == 1) /* nobody could be called */
-		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
-	while (!t->ended) {
-		nr_quiet = watch_look(t) ? 0 : nr_quiet + 1;
-		if (nr_quiet < WATCH_QUIET) {
-			wait_for(t, WATCH_NS);
-			continue;
-		}
-		atomic_store(&t->watch_sleeps, true);
-		if (!anybody_serves(t))
-			zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
-		atomic_store(&t->watch_sleeps, false);
-		nr_quiet = 0;
-	}
-	mutex_unlock(&t->lock);
-}
-
-static void watch_wake(struct transport *t)
-{
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
-	mutex_unlock(&t->lock);
 }
 
 /* Serving ----------------------------------------------------------------- */
@@ -307,8 +266,7 @@ static void worker_serve(struct worker *w, size_t len, uint64_t asked_at_ns)
 	struct transport *t = w->transport;
 
 	atomic_store(&w->state, WORKER_SERVING);
-	if (atomic_load(&t->watch_sleeps))
-		watch_wake(t);
+	watch_note(t);
 	if (takes_long(w->req, len)) {
 		duty_stream(w);
 		duty_leave(w);
@@ -493,7 +451,7 @@ static void worker_join(struct worker *w)
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!w->done) {
 		worker_wake(w);
-		wait_for(t, WAKE_AGAIN_NS);
+		transport_wait(t, WAKE_AGAIN_NS);
 	}
 	mutex_unlock(&t->lock);
 	zt_lock_check(pthread_join(w->thread, NULL));

@@ -42,8 +42,14 @@ struct ztfuse_held *worker_first_request(const struct transport *t);
  */
 int workers_start(struct transport *t, unsigned wanted) ZT_MUST_CHECK;
 
-/** workers_watch() - until transport.ended; meanwhile nobody keeps the duty for long */
-void workers_watch(struct transport *t);
+/**
+ * workers_look() - take the duty from who serves the same request as at the last look
+ * With transport.lock held. Return: how many requests were served so far, modulo 2^32.
+ */
+unsigned workers_look(struct transport *t);
+
+/** workers_serve() - whether anybody with the duty serves a request now. With transport.lock held. */
+bool workers_serve(const struct transport *t);
 
 /** workers_join() - after transport.stop: wake all, wait for them */
 void workers_join(struct transport *t);

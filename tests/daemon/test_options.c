@@ -62,6 +62,7 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert(o.super.background);
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
 	ck_assert_uint_eq(o.max_threads, 12);
+	ck_assert(o.cpu_latency);
 	ck_assert(!o.clone_fd && !o.allow_other && !o.foreground && !o.debug);
 	ck_assert_str_eq(o.fsname, "ztmpfs");
 	ck_assert_str_eq(o.subtype, "ztmpfs");
@@ -375,6 +376,12 @@ START_TEST(test_cache_and_threads_are_taken)
 	ck_assert(o.clone_fd);
 	ck_assert_int_eq(o.uring, TRANSPORT_URING_AUTO);
 	options_free(&o);
+	good("cpu_latency=off", &o);
+	ck_assert(!o.cpu_latency);
+	options_free(&o);
+	good("cpu_latency=auto", &o);
+	ck_assert(o.cpu_latency);
+	options_free(&o);
 	good("io_uring=on", &o);
 	ck_assert_int_eq(o.uring, TRANSPORT_URING_ON);
 	options_free(&o);
@@ -570,6 +577,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "max_threads=1001", "1 to 1000" },
 		{ "max_threads=x", "1 to 1000" },
 		{ "io_uring=maybe", "on, off, auto" },
+		{ "cpu_latency=0", "auto, off" },
+		{ "cpu_latency=", "auto, off" },
 		{ "max_threads=", "1 to 1000" },
 		{ "fsname=", "not empty" },
 		{ "ro=1", "without a value" },

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -212,6 +213,7 @@ static void *server_main(void *arg)
 }
 
 static bool clone_fd;
+static int latency_fd = -1;
 
 static int make_transport(unsigned nr_threads)
 {
@@ -219,6 +221,9 @@ static int make_transport(unsigned nr_threads)
 		.nr_threads = nr_threads,
 		.nr_spare = NR_SPARE,
 		.clone_fd = clone_fd,
+		.latency_asked = latency_fd >= 0,
+		.latency_fd = latency_fd,
+		.latency_us = 7,
 	};
 
 	return transport_create(&front, &params, &transport);
@@ -433,6 +438,51 @@ START_TEST(test_short_requests_are_served_by_one_thread)
 	 */
 	ck_assert_uint_lt(nr_short_threads, NR_THREADS);
 	stop(0);
+}
+END_TEST
+
+/* Read what was asked of the kernel; waits for it. */
+static int32_t asked_latency(int fd)
+{
+	int32_t us = 0;
+
+	ck_assert_int_eq(read(fd, &us, sizeof(us)), sizeof(us));
+	return us;
+}
+
+/* A pipe stands for /dev/cpu_dma_latency. */
+static void ask_for_latency(unsigned nr_threads)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	latency_fd = fds[1];
+	start(nr_threads);
+	for (unsigned round = 0; round < 2; round++) {
+		struct pollfd ready = { .fd = fds[0], .events = POLLIN };
+
+		for (unsigned i = 0; i < 1000000 && poll(&ready, 1, 0) == 0; i++)
+			ask_shortly(i + 2);
+		ck_assert_int_eq(asked_latency(fds[0]), 7);
+		if (round == 0)
+			ck_assert_int_eq(asked_latency(fds[0]), -1);
+	}
+	stop(0);
+	ck_assert_int_eq(asked_latency(fds[0]), -1);
+	close(fds[0]);
+	close(fds[1]);
+	latency_fd = -1;
+}
+
+START_TEST(test_latency_is_asked_for_while_many_short_requests_come)
+{
+	ask_for_latency(NR_THREADS);
+}
+END_TEST
+
+START_TEST(test_latency_is_asked_for_with_one_thread)
+{
+	ask_for_latency(1);
 }
 END_TEST
 
@@ -670,6 +720,8 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("duty");
 	tcase_add_test(tc, test_short_requests_are_served_by_one_thread);
+	tcase_add_test(tc, test_latency_is_asked_for_while_many_short_requests_come);
+	tcase_add_test(tc, test_latency_is_asked_for_with_one_thread);
 	tcase_add_test(tc, test_long_requests_leave_a_reader);
 	tcase_add_test(tc, test_who_may_wait_leaves_a_reader);
 	tcase_add_test(tc, test_who_waits_by_surprise_is_replaced);

@@ -108,7 +108,8 @@ struct ztmpfs_stat {
 	uint64_t dedup_joined; /* objects that were given up for another's */
 	uint64_t dedup_saved; /* bytes of room that they had had */
 	uint64_t dedup_index; /* bytes of heap for finding them */
-	uint64_t reserved[13];
+	uint64_t reads_split; /* large reads that several threads unpacked */
+	uint64_t reserved[12];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

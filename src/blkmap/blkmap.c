@@ -22,6 +22,7 @@ static void thread_vars_init(struct blkmap *map)
 	mutex_init(&map->tick_lock);
 	mutex_init(&map->batch_lock);
 	mutex_init(&map->settings_lock);
+	readers_init(&map->readers);
 	zt_lock_check(pthread_cond_init(&map->batch_cond, NULL));
 	zt_lock_check(pthread_condattr_init(&attr));
 	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
@@ -33,6 +34,7 @@ static void thread_vars_exit(struct blkmap *map)
 {
 	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
 	zt_lock_check(pthread_cond_destroy(&map->batch_cond));
+	readers_exit(&map->readers);
 	mutex_exit(&map->settings_lock);
 	mutex_exit(&map->batch_lock);
 	mutex_exit(&map->tick_lock);
@@ -214,6 +216,7 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 		.huge_pages_skipped = counter(&map->huge_pages_skipped),
 		.folds = counter(&map->folds),
 		.shared_pages = counter(&map->shared_pages),
+		.reads_split = counter(&map->reads_split),
 		.overwrites_in_place = counter(&map->overwrites_in_place),
 	};
 	recomp_get_stat(map, out_stat);

@@ -99,6 +99,7 @@ struct blkmap_stat {
 	uint64_t max_pages;
 	uint64_t same_pages, huge_pages, huge_pages_since; /* zram's meanings, in pages */
 	uint64_t huge_pages_skipped; /* of the last, pages that were not even tried */
+	uint64_t reads_split; /* reads that several threads unpacked */
 	uint64_t folds; /* cluster maps folded into one object */
 	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
 	/* at the limit, new bytes were put into the old object's room */

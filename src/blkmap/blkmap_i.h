@@ -89,6 +89,21 @@ struct share_lock {
 	pthread_rwlock_t lock;
 } __attribute__((aligned(64)));
 
+/* One reader and three others: a request of 1 MiB is no more than 8 of the largest clusters. */
+#define READERS_MAX 3u
+
+struct split_read;
+
+/* Threads "zt-read/N" that help with large reads: read_split.c. Joined by blkmap_stop(). */
+struct readers {
+	pthread_mutex_t lock; /* guards the rest */
+	pthread_cond_t called;
+	struct split_read *queue; /* reads that want helpers */
+	pthread_t threads[READERS_MAX];
+	unsigned nr_threads;
+	bool started, stop;
+};
+
 /* Files of which is remembered that they do not compress; a power of two. */
 #define HUGE_PROOFS 1024u
 
@@ -141,6 +156,8 @@ struct blkmap {
 	atomic_uint_fast64_t requests __attribute__((aligned(64)));
 	atomic_uint_fast64_t shared_pages;
 	atomic_uint active_writes; /* blkmap_write_async() calls now running */
+	atomic_uint large_reads; /* read_large() calls now running */
+	atomic_uint_fast64_t reads_split; /* reads that were given helpers */
 	atomic_uint_fast64_t async_writes, fallback_inflight;
 	atomic_uint_fast64_t inflight, inflight_max; /* bytes with the accelerator */
 	uint64_t inflight_limit; /* immutable */
@@ -152,6 +169,8 @@ struct blkmap {
 	pthread_mutex_t batch_lock;
 	pthread_cond_t batch_cond;
 	uint64_t nr_batches; /* guarded by batch_lock */
+
+	struct readers readers;
 
 	uint8_t *heat; /* which clusters small requests come back to; see heat.c */
 
@@ -370,6 +389,24 @@ void share_release(struct blkmap *map, uint64_t word);
 /* The halves of relocate_begin() and relocate_end() for OWNER_SHARE. */
 bool share_relocate_begin(struct blkmap *map, uint64_t place, ref_t old_ref);
 void share_relocate_end(struct blkmap *map, uint64_t place, ref_t new_ref);
+
+/* ---- rdwr.c: byte ranges ---- */
+
+/* Bytes [off, off + len) with @strm; file held. 0 or -errno. */
+int read_range(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
+	       uint64_t off, void *buf, size_t len) ZT_MUST_CHECK;
+
+/* ---- read_split.c: large reads by several threads ---- */
+
+void readers_init(struct readers *readers);
+void readers_stop(struct readers *readers); /* for good; reads go on without helpers */
+void readers_exit(struct readers *readers);
+
+bool read_is_large(size_t len);
+
+/* read_large() - as read_range(), side by side where CPUs are free; takes streams by itself */
+int read_large(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
+	       size_t len) ZT_MUST_CHECK;
 
 /* ---- cluster_io.c: between bytes and objects ---- */
 

@@ -203,6 +203,7 @@ void blkmap_stop(struct blkmap *map)
 {
 	recomp_stop(map);
 	blkmap_drain(map);
+	readers_stop(&map->readers);
 	if (!map->has_thread)
 		return;
 	mutex_lock(&map->thread_lock);

@@ -54,15 +54,13 @@ static int read_cluster(struct blkmap *map, const struct blkmap_file *file, uint
 	return error;
 }
 
-int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
-		size_t len)
+int read_range(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
+	       uint64_t off, void *buf, size_t len)
 {
-	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 	uint32_t size = cluster_size(file->order);
 	char *dst = buf;
 	int error = 0;
 
-	atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
 	while (len > 0 && !error) {
 		uint32_t from = off % size, to = (uint32_t)min_u64(size, from + len);
 		uint64_t *slot = tree_slot(map->arena, &file->tree, off / size);
@@ -75,6 +73,20 @@ int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 		off += to - from;
 		len -= to - from;
 	}
+	return error;
+}
+
+int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
+		size_t len)
+{
+	struct zcomp_strm *strm;
+	int error;
+
+	atomic_fetch_add_explicit(&map->requests, 1, memory_order_relaxed);
+	if (read_is_large(len))
+		return read_large(map, file, off, buf, len);
+	strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+	error = read_range(map, file, strm, off, buf, len);
 	zcomp_stream_put(map->comp, strm);
 	return error;
 }

@@ -57,6 +57,7 @@ static const struct field fields[] = {
 	TEXT(compress),
 	U64(cluster_size, "bytes"),
 	U64(folds, "clusters"),
+	U64(reads_split, "reads"),
 	U64(overwrites_in_place, "times"),
 	U64(huge_pages_skipped, "pages"),
 	U64(shared_pages, "pages"),

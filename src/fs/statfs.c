@@ -267,6 +267,7 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	out_stat->dict_objects = map.dict_objects;
 	out_stat->folds = map.folds;
 	out_stat->overwrites_in_place = map.overwrites_in_place;
+	out_stat->reads_split = map.reads_split;
 	out_stat->shared_pages = map.shared_pages;
 	out_stat->dedup_joined = map.dedup_joined;
 	out_stat->dedup_saved = map.dedup_saved;

@@ -66,20 +66,31 @@ static bool strm_fits(const struct zcomp *comp, const struct zcomp_strm *strm)
 	       strm->local_copy && strm->local_copy_size >= comp->params.unit;
 }
 
-static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
+struct zcomp_strm *zcomp_stream_try(struct zcomp *comp)
 {
 	uint32_t nr = comp->nr_streams - comp->private_stream;
 	uint32_t first = thread_number() % nr;
-	struct thread_strm *thread;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		thread = &comp->threads[(first + i) % nr];
-		if (mutex_trylock(&thread->lock))
-			goto found;
+		struct thread_strm *thread = &comp->threads[(first + i) % nr];
+
+		if (mutex_trylock(&thread->lock)) {
+			ZT_ASSERT(strm_fits(comp, &thread->strm));
+			return &thread->strm;
+		}
 	}
-	thread = &comp->threads[first];
+	return NULL;
+}
+
+static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
+{
+	struct zcomp_strm *strm = zcomp_stream_try(comp);
+	struct thread_strm *thread;
+
+	if (strm)
+		return strm;
+	thread = &comp->threads[thread_number() % (comp->nr_streams - comp->private_stream)];
 	mutex_lock_counted(&thread->lock, ZT_LOCK_STREAM);
-found:
 	ZT_ASSERT(strm_fits(comp, &thread->strm));
 	return &thread->strm;
 }

@@ -121,6 +121,9 @@ const struct zcomp_params *zcomp_get_params(const struct zcomp *comp);
  */
 struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref);
 
+/** zcomp_stream_try() - a per-thread stream without waiting, or NULL: all are in use */
+struct zcomp_strm *zcomp_stream_try(struct zcomp *comp);
+
 /**
  * zcomp_stream_get_private() - the stream that config.private_stream asked for
  * For one thread that may hold it for long, as at idle priority: nobody else ever waits for it.

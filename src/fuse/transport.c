@@ -437,6 +437,7 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 	t->terms.wanted = FUSE_HANDLE_KILLPRIV_V2;
 	if (front->cache == ZTFUSE_CACHE_NEVER)
 		t->terms.wanted |= PROTO_DIRECT_IO_ALLOW_MMAP;
+	t->spin_fd = -1;
 	t->wakeup.fd = params->latency_asked ? params->latency_fd : -1;
 	t->wakeup.latency_us = params->latency_us;
 	mutex_init(&t->lock);
@@ -486,6 +487,9 @@ void transport_destroy(struct transport *t)
 	if (t->reqs)
 		for (unsigned i = 0; i < t->nr_reqs; i++)
 			zt_unmap(t->reqs[i].map, BUFFER_SIZE(t->front));
+	/* Late replies to what came by it have been sent. */
+	if (t->spin_fd >= 0)
+		close(t->spin_fd);
 	t->front->transport = NULL;
 	zt_free(t->reqs);
 	workers_destroy(t);

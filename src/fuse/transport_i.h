@@ -68,6 +68,7 @@ struct transport {
 	struct worker *parked; /* without duty, last come first; guarded by lock */
 	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
 	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */
+	int spin_fd; /* the channel, read without waiting; -1: not to be had */
 	struct wakeup wakeup; /* the watch's own while it runs */
 	struct uring *uring; /* NULL: none; changed under lock */
 	struct uring *stopped_uring; /* for late replies until the end */

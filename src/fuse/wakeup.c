@@ -22,11 +22,11 @@
 
 static void ask(struct wakeup *w, int32_t latency_us)
 {
-	w->held = latency_us != LATENCY_ANY;
+	atomic_store_explicit(&w->held, latency_us != LATENCY_ANY, memory_order_relaxed);
 	w->nr_slow = 0;
 	if (write(w->fd, &latency_us, sizeof(latency_us)) == (ssize_t)sizeof(latency_us))
 		return;
-	w->held = false;
+	atomic_store_explicit(&w->held, false, memory_order_relaxed);
 	zt_log(ZT_LOG_WARN, "cpu_latency: cannot be asked for any more");
 	w->fd = -1;
 }

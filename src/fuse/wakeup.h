@@ -14,13 +14,14 @@
 #ifndef ZT_FUSE_WAKEUP_H
 #define ZT_FUSE_WAKEUP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct wakeup {
 	int fd; /* where the number of us is written; -1: nowhere. Belongs to who made the transport */
 	int32_t latency_us; /* what is asked for */
-	bool held;
+	atomic_bool held; /* changed by the watch; relaxed: others take it as a hint */
 	unsigned nr_slow; /* looks in a row that would not have begun it */
 	uint64_t looked_at_ns;
 };

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fuse/spin.h"
 #include "fuse/transport_i.h"
 #include "fuse/watch.h"
 #include "util/alloc.h"
@@ -87,6 +88,7 @@ struct worker {
 	/* Its own: */
 	uint64_t read_at_ns; /* when it last came back from read(2) */
 	uint64_t busy_ns; /* since when it has not waited */
+	struct spin spin;
 	unsigned nr_waits; /* one after the other, with others on duty */
 };
 
@@ -292,8 +294,11 @@ static bool worker_step(struct worker *w, int *out_error)
 	if (!atomic_load(&t->stop)) {
 		const uint64_t asked_at_ns = zt_now_ns();
 
-		len = request_receive(t, w->req, w->fd);
+		len = spin_receive(&w->spin, t, w->req);
+		if (len == 0)
+			len = request_receive(t, w->req, w->fd);
 		if (len > 0) {
+			spin_learn(&w->spin, zt_now_ns() - asked_at_ns);
 			worker_serve(w, (size_t)len, asked_at_ns);
 			if (!atomic_compare_exchange_strong(&w->state, &expected, WORKER_READING))
 				duty_take(w);
@@ -342,7 +347,7 @@ bool worker_hold(struct transport *t)
 
 /* Threads ----------------------------------------------------------------- */
 
-static int clone_channel(int master)
+int channel_clone(int master)
 {
 	uint32_t number = (uint32_t)master;
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -360,7 +365,7 @@ static int clone_channel(int master)
 /* A worker without a channel of its own shares the session's. */
 static void worker_open(struct worker *w, int master)
 {
-	int fd = w->transport->params.clone_fd ? clone_channel(master) : master;
+	int fd = w->transport->params.clone_fd ? channel_clone(master) : master;
 
 	if (fd < 0)
 		zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
@@ -415,6 +420,7 @@ int workers_start(struct transport *t, unsigned wanted)
 	int error = 0;
 
 	prepare_signal();
+	t->spin_fd = t->wakeup.fd >= 0 ? spin_open(fuse_session_fd(t->se)) : -1;
 	while (nr < wanted && !error) {
 		error = worker_start(&t->workers[nr], nr);
 		if (!error)

@@ -35,6 +35,9 @@ void worker_give_request(struct transport *t, unsigned nr, struct ztfuse_held *r
 /** worker_first_request() - what worker 0 reads into; before it runs */
 struct ztfuse_held *worker_first_request(const struct transport *t);
 
+/** channel_clone() - another descriptor for the channel @master. Return: it, or -errno. */
+int channel_clone(int master) ZT_MUST_CHECK;
+
 /**
  * workers_start() - have @wanted of them run
  * Fewer are a warning, none is an error.

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * spin.c - who reads the channel looks for requests for a moment, before it sleeps. See spin.h.
+ */
+#include "fuse/spin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "fuse/transport_i.h"
+#include "fuse/worker.h"
+#include "util/clock.h"
+#include "util/sizes.h"
+
+/* What sleeping and waking cost two threads: who has waited so long in vain sleeps. */
+#define SPIN_NS 15000u
+/* Between two looks, so that the client finds the kernel's lock free. */
+#define SPIN_PAUSES 16u
+
+/* A request that came late costs as much as two that came soon have gained. */
+#define CREDIT_MAX  16u
+#define CREDIT_SOON 1u
+#define CREDIT_LATE 2u
+
+static inline void pause_briefly(void)
+{
+	for (unsigned i = 0; i < SPIN_PAUSES; i++)
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#else
+		atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
+
+int spin_open(int master)
+{
+	int fd = channel_clone(master);
+
+	if (fd < 0)
+		return -1;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+ssize_t spin_receive(const struct spin *spin, struct transport *t, struct ztfuse_held *req)
+{
+	const uint64_t began_ns = zt_now_ns();
+
+	/* Of several readers one would keep the other from sleeping, who is not needed. */
+	if (t->spin_fd < 0 || spin->credit == 0 ||
+	    !atomic_load_explicit(&t->wakeup.held, memory_order_relaxed) ||
+	    atomic_load_explicit(&t->nr_wanted, memory_order_relaxed) > 1)
+		return 0;
+	do {
+		const ssize_t len = request_receive(t, req, t->spin_fd);
+
+		if (len > 0)
+			return len;
+		if (len != -EAGAIN && len != -ENOENT)
+			return 0; /* who reads with waiting hears it, too */
+		pause_briefly();
+	} while (zt_now_ns() - began_ns < SPIN_NS);
+	return 0;
+}
+
+void spin_learn(struct spin *spin, uint64_t waited_ns)
+{
+	if (waited_ns < SPIN_NS)
+		spin->credit = (unsigned)min_u64(spin->credit + CREDIT_SOON, CREDIT_MAX);
+	else
+		spin->credit -= (unsigned)min_u64(spin->credit, CREDIT_LATE);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * spin.h - who reads the channel asks for a request again and again for a moment, before it sleeps.
+ *
+ * To sleep and to be woken costs the daemon and its client some microseconds each, even where the
+ * CPU does not halt. While fast wake-ups are asked for (wakeup.h) an idle CPU is kept awake anyway, so
+ * the reader may as well look for itself; but only where the next request mostly comes soon, since
+ * the CPU may be wanted by others.
+ *
+ * Locks: none.
+ */
+#ifndef ZT_FUSE_SPIN_H
+#define ZT_FUSE_SPIN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct transport;
+struct ztfuse_held;
+
+/* One thread's; zeroed at first. */
+struct spin {
+	unsigned credit; /* rises when a request comes soon, falls when one does not */
+};
+
+/** spin_open() - a channel that is read without waiting; -1: there is none, and nobody spins */
+int spin_open(int master);
+
+/**
+ * spin_receive() - a request that comes within microseconds
+ * Return: its length; 0: none, or it would not pay.
+ */
+ssize_t spin_receive(const struct spin *spin, struct transport *t, struct ztfuse_held *req);
+
+/** spin_learn() - a request was waited for so long, in whatever way */
+void spin_learn(struct spin *spin, uint64_t waited_ns);
+
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* test_spin.c - when who reads the channel looks for requests by itself, and for how long. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fuse/spin.h"
+#include "fuse/transport_i.h"
+#include "tests/lib/zt_check.h"
+#include "util/clock.h"
+
+#define SPIN_FD 1234
+#define SOON_NS 5000u
+#define LATE_NS 50000u
+
+static struct ztfuse front;
+static struct transport t;
+static struct ztfuse_held req;
+static struct spin spin;
+static char buffer[2 * ZT_PAGE_SIZE];
+
+/* What the channel says: @nr_empty times nothing, then a request, or an error. */
+static unsigned nr_reads, nr_empty;
+static int then_errno;
+
+static ssize_t scripted_read(int fd, void *buf, size_t size, void *userdata)
+{
+	(void)size;
+	(void)userdata;
+	ck_assert_int_eq(fd, SPIN_FD);
+	if (nr_reads++ < nr_empty) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (then_errno) {
+		errno = then_errno;
+		return -1;
+	}
+	memset(buf, 7, 100);
+	return 100;
+}
+
+static void setup(void)
+{
+	memset(&t, 0, sizeof(t));
+	memset(&req, 0, sizeof(req));
+	t.front = &front;
+	t.params.read = scripted_read;
+	t.spin_fd = SPIN_FD;
+	t.wakeup.held = true;
+	t.nr_wanted = 1;
+	req.transport = &t;
+	req.map = buffer;
+	spin = (struct spin){ 0 };
+	spin_learn(&spin, SOON_NS);
+	nr_reads = nr_empty = 0;
+	then_errno = 0;
+}
+
+START_TEST(test_a_request_that_is_there_is_taken)
+{
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 100);
+	ck_assert_int_eq(req.fd, SPIN_FD);
+	ck_assert_uint_eq(nr_reads, 1);
+}
+END_TEST
+
+START_TEST(test_one_that_comes_soon_is_waited_for)
+{
+	nr_empty = 3;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 100);
+	ck_assert_uint_eq(nr_reads, 4);
+}
+END_TEST
+
+START_TEST(test_it_ends_when_none_comes)
+{
+	const uint64_t began = zt_now_ns();
+
+	nr_empty = UINT32_MAX;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_uint_gt(nr_reads, 0);
+	ck_assert_uint_gt(zt_now_ns() - began, SOON_NS);
+}
+END_TEST
+
+START_TEST(test_the_end_of_the_channel_is_left_to_who_waits)
+{
+	nr_empty = 1;
+	then_errno = ENODEV;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_uint_eq(nr_reads, 2);
+}
+END_TEST
+
+START_TEST(test_a_request_that_was_withdrawn_is_passed_over)
+{
+	nr_empty = 0;
+	then_errno = ENOENT;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_uint_gt(nr_reads, 1);
+}
+END_TEST
+
+START_TEST(test_nobody_looks_where_it_does_not_pay)
+{
+	t.wakeup.held = false;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	t.wakeup.held = true;
+	t.nr_wanted = 2;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	t.nr_wanted = 1;
+	t.spin_fd = -1;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	t.spin_fd = SPIN_FD;
+	spin_learn(&spin, LATE_NS);
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_uint_eq(nr_reads, 0);
+	spin_learn(&spin, SOON_NS);
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 100);
+}
+END_TEST
+
+/* Two of three soon is enough, one of three is not. */
+START_TEST(test_it_pays_while_most_requests_come_soon)
+{
+	for (unsigned i = 0; i < 300; i++)
+		spin_learn(&spin, i % 4 == 3 ? LATE_NS : SOON_NS);
+	ck_assert_uint_gt(spin.credit, 8);
+	for (unsigned i = 0; i < 300; i++)
+		spin_learn(&spin, i % 3 == 0 ? SOON_NS : LATE_NS);
+	ck_assert_uint_eq(spin.credit, 0);
+	for (unsigned i = 0; i < 300; i++)
+		spin_learn(&spin, SOON_NS);
+	/* What was gained over a long time is soon lost. */
+	for (unsigned i = 0; i < 8; i++)
+		spin_learn(&spin, LATE_NS);
+	ck_assert_uint_eq(spin.credit, 0);
+}
+END_TEST
+
+START_TEST(test_a_channel_that_cannot_be_cloned_is_done_without)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(spin_open(fds[0]), -1);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("spin");
+	TCase *tc = tcase_create("spin");
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, test_a_request_that_is_there_is_taken);
+	tcase_add_test(tc, test_one_that_comes_soon_is_waited_for);
+	tcase_add_test(tc, test_it_ends_when_none_comes);
+	tcase_add_test(tc, test_the_end_of_the_channel_is_left_to_who_waits);
+	tcase_add_test(tc, test_a_request_that_was_withdrawn_is_passed_over);
+	tcase_add_test(tc, test_nobody_looks_where_it_does_not_pay);
+	tcase_add_test(tc, test_it_pays_while_most_requests_come_soon);
+	tcase_add_test(tc, test_a_channel_that_cannot_be_cloned_is_done_without);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

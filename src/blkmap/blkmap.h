@@ -290,7 +290,9 @@ uint64_t blkmap_trim(struct blkmap *map);
 uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
 
 /**
- * blkmap_recompress_kick() - have the background thread recompress everything now, however young
+ * blkmap_recompress_kick() - have the background thread recompress everything now, however young;
+ * cluster maps are folded before, in the caller's thread
+ * Context: any thread that holds no stream.
  * Return: the value that stat.recompress_passes will exceed when it is done; 0: recompression is
  *         off.
  */

@@ -453,6 +453,27 @@ START_TEST(test_background_recompresses_by_itself_and_when_kicked)
 }
 END_TEST
 
+/* Who asks for it gets all of it, cluster maps included, however young. */
+START_TEST(test_a_kick_folds_what_was_overwritten)
+{
+	uint64_t ticket;
+
+	with_background(3600);
+	fill_text(8, content, CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
+	ck_assert_int_eq(bm_write(&bm, 4096, content, 4096), 0);
+	memcpy(content + 4096, content, 4096);
+	ck_assert_uint_eq(slot_kind(word_get(tree_slot(bm.arena, &bm.file.tree, 0))), SLOT_MAP);
+	ticket = blkmap_recompress_kick(bm.map);
+	for (int tries = 600; get_stat().recompress_passes <= ticket && tries > 0; tries--)
+		wait_100ms();
+	ck_assert_uint_eq(get_stat().recompressed, 1);
+	blkmap_stop(bm.map);
+	check_content(CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
 START_TEST(test_background_waits_while_requests_are_many)
 {
 	struct timespec begin, now, last;
@@ -601,6 +622,7 @@ int main(void)
 	tcase_add_test(tc, test_no_memory_for_a_dictionary_is_no_error);
 	tcase_add_test(tc, test_an_algorithm_without_dictionaries_makes_none);
 	tcase_add_test(tc, test_background_recompresses_by_itself_and_when_kicked);
+	tcase_add_test(tc, test_a_kick_folds_what_was_overwritten);
 	tcase_add_test(tc, test_background_waits_while_requests_are_many);
 	tcase_add_test(tc, test_a_write_that_finds_no_room_gets_it_by_recompression);
 	tcase_add_test(tc, test_near_the_limit_everything_is_recompressed_at_once);

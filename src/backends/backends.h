@@ -30,11 +30,13 @@ extern const struct zcomp_ops backend_accel;
 /**
  * backend_train_dict() - make a dictionary out of samples
  * @samples: one behind the other; @sizes are theirs, in bytes
+ * @segment: bytes of a piece of the dictionary; 0: try several
  * @error_name: out on error: what the trainer calls it
  * Return: 0 (then @out_size bytes are at @dict, at most @capacity), -ENODATA too few samples,
  *         -ENOMEM, -EINVAL.
  */
 int backend_train_dict(void *dict, size_t capacity, const void *samples, const size_t *sizes,
-		       unsigned nr_samples, char error_name[BACKEND_TRAIN_ERROR], size_t *out_size);
+		       unsigned nr_samples, unsigned segment, char error_name[BACKEND_TRAIN_ERROR],
+		       size_t *out_size);
 
 #endif

@@ -12,27 +12,31 @@
 #include "backends/backends.h"
 
 /*
- * The parameters of ZDICT_trainFromBuffer(), but for tables of 2^17 words instead of 2^20: a mount
+ * The parameters of ZDICT_trainFromBuffer(), but for tables of 2^18 words instead of 2^20: a mount
  * that trains by itself may hold less than the 16 MiB that those take, and a few MiB of samples need
  * no more.
  */
 #define TRAIN_D     8
-#define TRAIN_F     17
+#define TRAIN_F     18
 #define TRAIN_STEPS 4
 
 int backend_train_dict(void *dict, size_t capacity, const void *samples, const size_t *sizes,
-		       unsigned nr_samples, char error_name[BACKEND_TRAIN_ERROR], size_t *out_size)
+		       unsigned nr_samples, unsigned segment, char error_name[BACKEND_TRAIN_ERROR],
+		       size_t *out_size)
 {
 	ZDICT_fastCover_params_t params;
 	size_t res;
 
 	memset(&params, 0, sizeof(params));
+	params.k = segment;
 	params.d = TRAIN_D;
 	params.f = TRAIN_F;
 	params.steps = TRAIN_STEPS;
 	params.accel = 1;
-	res = ZDICT_optimizeTrainFromBuffer_fastCover(dict, capacity, samples, sizes, nr_samples,
-						      &params);
+	res = segment ? ZDICT_trainFromBuffer_fastCover(dict, capacity, samples, sizes, nr_samples,
+							params)
+		      : ZDICT_optimizeTrainFromBuffer_fastCover(dict, capacity, samples, sizes,
+								nr_samples, &params);
 	if (!ZDICT_isError(res)) {
 		*out_size = res;
 		return 0;

@@ -25,6 +25,8 @@
 /* Up to here the library takes the smallest of its tables of parameters. */
 #define SMALL_INPUT 16384
 
+#define ROW_HASH_LOG 17u
+
 /* Our frames: no content size, checksum or dictionary id; one byte for the window follows. */
 #define FRAME_DESCRIPTOR  0
 #define FRAME_HEADER_SIZE 2
@@ -58,6 +60,10 @@ static size_t round_up_line(size_t size)
  * that is level 1 and below, these look for matches that are too long for pages: then those for
  * small inputs are taken, with a window that reaches back to the dictionary. Headers of C in 4 KiB,
  * level 1, 64 KiB of dictionary: ratio 3.81 instead of 3.65, and 3.30 without a dictionary.
+ *
+ * The strategies in the middle look matches up in rows of a hash table, and leave chains alone. The
+ * library's tables, four times as large, find next to nothing more in so few bytes (64 KiB, level 8,
+ * 110 KiB of dictionary: ratio 2.954 and 2.952), and are copied for each unit.
  */
 static ZSTD_compressionParameters dict_cparams(const struct zcomp_params *params)
 {
@@ -68,6 +74,12 @@ static ZSTD_compressionParameters dict_cparams(const struct zcomp_params *params
 	if (cparams.strategy == ZSTD_fast) {
 		cparams = ZSTD_getCParams(params->level, SMALL_INPUT, 0);
 		cparams.windowLog = window_log;
+	}
+	if (cparams.strategy >= ZSTD_greedy && cparams.strategy <= ZSTD_lazy2) {
+		if (cparams.hashLog > ROW_HASH_LOG)
+			cparams.hashLog = ROW_HASH_LOG;
+		if (cparams.chainLog > ROW_HASH_LOG - 1)
+			cparams.chainLog = ROW_HASH_LOG - 1;
 	}
 	return cparams;
 }

@@ -109,7 +109,7 @@ struct blkmap_stat {
 	uint64_t recompress_passes; /* times that all objects were looked at */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
 	uint64_t recompress_pressures; /* passes because memory was short */
-	uint64_t dicts, dict_bytes; /* dictionaries made from small files, and their bytes */
+	uint64_t dicts, dict_bytes; /* dictionaries that it made, and their bytes */
 	uint64_t dict_objects; /* objects that are stored with one */
 	/* deduplication: objects given up for another's, bytes of room they had had */
 	uint64_t dedup_joined, dedup_saved;
@@ -291,7 +291,9 @@ uint64_t blkmap_trim(struct blkmap *map);
 uint64_t blkmap_recompress(struct blkmap *map, unsigned idle);
 
 /**
- * blkmap_recompress_kick() - have the background thread recompress everything now, however young
+ * blkmap_recompress_kick() - have the background thread recompress everything now, however young;
+ * cluster maps are folded before, in the caller's thread
+ * Context: any thread that holds no stream.
  * Return: the value that stat.recompress_passes will exceed when it is done; 0: recompression is
  *         off.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * dict.c - dictionaries that a mount makes by itself from its own small files.
+ * dict.c - dictionaries that a mount makes by itself from its own files: one for small objects, one
+ * for large ones.
  *
  * Each has a codec number of its own and stands in the metadata pool, pinned; the record (see
  * blkmap.h) says where. It lives until no slot has its number any more: only recompression gives
@@ -17,15 +18,23 @@
 #include "zcomp/dict.h"
 #include "zcomp/registry.h"
 
-/* Small files are worth a dictionary from so many bytes on, and from so many of them. */
-#define POPULATION_BYTES (1 * MIB)
-#define POPULATION_NR    256u
+/* When objects of a kind are worth a dictionary, and what is taken of them for it. */
+static const struct {
+	uint64_t bytes; /* of objects, at least */
+	uint64_t nr;
+	uint32_t share; /* it may cost as much of what it is made for */
+	uint32_t piece; /* bytes of a sample, at most */
+} rules[] = {
+	[RECOMP_SMALL] = { .bytes = MIB, .nr = 256, .share = 32, .piece = RECOMP_SMALL_MAX },
+	/*
+	 * It saves about 1 % of the content. Many short samples see more than few long ones:
+	 * 512 of 4 KiB make as good a one as 128 of 64 KiB.
+	 */
+	[RECOMP_LARGE] = { .bytes = 16 * MIB, .nr = 256, .share = 256, .piece = 4096 },
+};
 
 /* A new one is made when so many times the bytes that the last was made from have come. */
 #define RENEW_FACTOR 4u
-
-/* It may cost a 32nd of what it is made for. */
-#define DICT_SHARE 32u
 
 /* Samples: bytes and pieces. */
 #define SAMPLE_BYTES (2 * MIB)
@@ -56,10 +65,10 @@ static void free_unused(struct recompressor *rc)
 		if (map->record->dicts[codec - SLOT_CODEC_DICT].ref == 0 ||
 		    nr_objects(map, codec) > 0)
 			continue;
-		if (codec == rc->dict) {
-			rc->dict = 0;
-			rc->dict_next = 0;
-		}
+		for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++)
+			if (codec == rc->dicts[kind].codec)
+				rc->dicts[kind] =
+					(struct recomp_dict){ .max = rc->dicts[kind].max };
 		dict_free(map, codec);
 	}
 }
@@ -92,7 +101,8 @@ static unsigned free_number(const struct blkmap *map)
 }
 
 /* Keep a dictionary in the arena, under a number of its own, and compress with it from now on. */
-static int dict_publish(struct recompressor *rc, unsigned codec, const void *dict, size_t size)
+static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned codec,
+			const void *dict, size_t size)
 {
 	struct blkmap *map = rc->map;
 	char error_text[ZCOMP_ERROR_TEXT];
@@ -110,16 +120,20 @@ static int dict_publish(struct recompressor *rc, unsigned codec, const void *dic
 	}
 	__atomic_store_n(&map->record->dicts[codec - SLOT_CODEC_DICT].size, size, __ATOMIC_RELAXED);
 	word_set(&map->record->dicts[codec - SLOT_CODEC_DICT].ref, ref);
-	rc->dict = codec;
-	rc->refresh = true;
+	rc->dicts[kind].codec = codec;
+	rc->dicts[kind].refresh = DICT_REFRESHES;
 	return 0;
 }
 
-bool dict_is_taken(const char *name)
+size_t dict_max(const char *name, enum recomp_kind kind)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(name);
+	size_t max = ops ? ops->dict_max : 0;
 
-	return ops && ops->dict_max >= DICT_MAX;
+	/* One that is as short as the codec's window is out of reach behind the first bytes. */
+	if (kind == RECOMP_LARGE && max < DICT_MAX)
+		return 0;
+	return (size_t)min_u64(max, DICT_MAX);
 }
 
 /* ---- samples ---- */
@@ -127,33 +141,40 @@ bool dict_is_taken(const char *name)
 struct survey {
 	const struct blkmap *map;
 	unsigned idle; /* ticks without use; younger ones are not counted */
-	uint64_t bytes, nr; /* of small objects */
-	uint64_t stride, passed; /* sampling: one sample for so many bytes; bytes since the last */
+	struct population {
+		uint64_t bytes, nr;
+	} of[RECOMP_NR_KINDS];
+	/* Sampling: of which kind, one sample for so many bytes; bytes since the last. */
+	enum recomp_kind kind;
+	uint64_t stride, passed;
 };
 
-static bool word_is_small(uint64_t word)
+/* What did not compress at all may be small text; if it is large it only dilutes the samples. */
+static bool word_may_teach(uint64_t word)
 {
-	return slot_length(word) <= RECOMP_SMALL && slot_codec(word) != SLOT_CODEC_RAW_KEPT;
+	return recomp_kind(word) == RECOMP_SMALL ? slot_codec(word) != SLOT_CODEC_RAW_KEPT
+						 : !slot_is_raw(word);
 }
 
 /* recomp_wanted_fn: only counts. */
 static bool survey_counts(void *arg, uint64_t word)
 {
 	struct survey *survey = arg;
+	struct population *population = &survey->of[recomp_kind(word)];
 
-	if (word_is_small(word) && age_of(survey->map, slot_ref(word)) >= survey->idle) {
-		survey->bytes += slot_length(word);
-		survey->nr++;
+	if (word_may_teach(word) && age_of(survey->map, slot_ref(word)) >= survey->idle) {
+		population->bytes += slot_length(word);
+		population->nr++;
 	}
 	return false;
 }
 
-/* recomp_wanted_fn: small objects spread evenly over all there are. */
+/* recomp_wanted_fn: objects of a kind, spread evenly over all there are. */
 static bool survey_samples(void *arg, uint64_t word)
 {
 	struct survey *survey = arg;
 
-	if (!word_is_small(word))
+	if (recomp_kind(word) != survey->kind || !word_may_teach(word))
 		return false;
 	if (survey->passed + slot_length(word) >= survey->stride)
 		return true;
@@ -173,26 +194,37 @@ struct training {
 
 #define TRAINING_SIZE (SAMPLE_BYTES + SAMPLE_NR * sizeof(size_t) + DICT_MAX)
 
-/* What the trainer takes for itself: 3.0 MiB with as many bytes of samples, in 130 to 16,384 pieces. */
+/* What the trainer takes for itself: 2.9 to 3.1 MiB with as many bytes of samples, in 128 to 16,384 pieces. */
 #define TRAINER_SIZE (4 * MIB)
+
+/* A piece of an object, whose slot is locked, wherever in it. */
+static void take_sample(struct recompressor *rc, const struct recomp_item *item, uint32_t most,
+			struct training *training)
+{
+	uint32_t len = (uint32_t)min_u64(item->len, most);
+	uint32_t from = (uint32_t)(item->place * UINT32_C(0x9e3779b1)) % (item->len - len + 1);
+
+	if (len > SAMPLE_BYTES - training->used || recomp_load(rc, item, rc->in))
+		return;
+	memcpy(training->samples + training->used, rc->in + from, len);
+	training->sizes[training->nr++] = len;
+	training->used += len;
+}
 
 static void take_samples(struct recompressor *rc, struct survey *survey, struct training *training)
 {
+	const struct population *population = &survey->of[survey->kind];
+	uint64_t most = min_u64(rules[survey->kind].piece, population->bytes / population->nr);
 	struct recomp_item item;
 	uint64_t cursor = 0;
 
+	survey->stride = population->bytes * most / SAMPLE_BYTES;
+	survey->passed = 0;
 	while (training->nr < SAMPLE_NR &&
 	       recomp_find(rc, &cursor, survey_samples, survey, &item)) {
-		int error = -ENOSPC;
-
 		survey->passed = 0;
-		if (item.len <= SAMPLE_BYTES - training->used)
-			error = recomp_load(rc, &item, training->samples + training->used);
+		take_sample(rc, &item, rules[survey->kind].piece, training);
 		recomp_unlock(rc, &item);
-		if (error)
-			continue;
-		training->sizes[training->nr++] = item.len;
-		training->used += item.len;
 	}
 }
 
@@ -203,16 +235,18 @@ static void train(struct recompressor *rc, void *arg)
 	char error_text[ZCOMP_ERROR_TEXT];
 
 	(void)rc;
-	training->error =
-		zcomp_dict_train(training->samples, training->sizes, training->nr, training->dict,
-				 training->dict_cap, error_text, &training->dict_size);
+	training->error = zcomp_dict_train(training->samples, training->sizes, training->nr,
+					   training->dict, training->dict_cap, ZCOMP_DICT_SEGMENT,
+					   error_text, &training->dict_size);
 }
 
 static int dict_make(struct recompressor *rc, struct survey *survey, unsigned codec)
 {
 	char *space;
 	struct training training = {
-		.dict_cap = (size_t)min_u64(survey->bytes / DICT_SHARE, DICT_MAX),
+		.dict_cap =
+			(size_t)min_u64(survey->of[survey->kind].bytes / rules[survey->kind].share,
+					rc->dicts[survey->kind].max),
 	};
 	int error;
 
@@ -227,12 +261,11 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	training.samples = space;
 	training.sizes = (size_t *)(space + SAMPLE_BYTES);
 	training.dict = space + SAMPLE_BYTES + SAMPLE_NR * sizeof(size_t);
-	survey->stride = survey->bytes / SAMPLE_BYTES * (survey->bytes / survey->nr);
 	take_samples(rc, survey, &training);
 	recomp_run(rc, train, &training);
 	error = training.error;
 	if (!error)
-		error = dict_publish(rc, codec, training.dict, training.dict_size);
+		error = dict_publish(rc, survey->kind, codec, training.dict, training.dict_size);
 	zt_unmap(space, TRAINING_SIZE);
 	/* The trainer takes a few MiB from the heap, in pieces. */
 	zt_heap_trim();
@@ -240,26 +273,42 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	return error;
 }
 
+/* Whether there is none that still fits what it was made from. */
+static bool dict_is_due(const struct recomp_dict *dict)
+{
+	return dict->max > 0 && (dict->codec == 0 || dict->done >= RENEW_FACTOR * dict->population);
+}
+
+static void dict_renew(struct recompressor *rc, struct survey *survey)
+{
+	const struct population *population = &survey->of[survey->kind];
+	struct recomp_dict *dict = &rc->dicts[survey->kind];
+	unsigned codec = free_number(rc->map);
+
+	if (codec == 0 || population->nr < rules[survey->kind].nr ||
+	    population->bytes < max_u64(rules[survey->kind].bytes, dict->next))
+		return;
+	dict->population = population->bytes;
+	dict->done = 0;
+	/* What cannot be made from these is not tried again with the same. */
+	dict->next = RENEW_FACTOR * population->bytes;
+	if (dict_make(rc, survey, codec))
+		dict->refresh = 0;
+}
+
 void dict_prepare(struct recompressor *rc, unsigned idle)
 {
 	struct survey survey = { .map = rc->map, .idle = idle };
 	struct recomp_item item;
 	uint64_t cursor = 0;
-	unsigned codec;
 
 	free_unused(rc);
-	if (!rc->takes_dict)
-		return;
-	codec = free_number(rc->map);
-	if (!codec || (rc->dict && rc->dict_done < RENEW_FACTOR * rc->dict_population))
+	if (!dict_is_due(&rc->dicts[RECOMP_SMALL]) && !dict_is_due(&rc->dicts[RECOMP_LARGE]))
 		return;
 	(void)recomp_find(rc, &cursor, survey_counts, &survey, &item); /* it wants none */
-	if (survey.nr < POPULATION_NR || survey.bytes < max_u64(POPULATION_BYTES, rc->dict_next))
-		return;
-	rc->dict_population = survey.bytes;
-	rc->dict_done = 0;
-	/* What cannot be made from these is not tried again with the same. */
-	rc->dict_next = RENEW_FACTOR * survey.bytes;
-	if (dict_make(rc, &survey, codec))
-		rc->refresh = false;
+	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {
+		survey.kind = kind;
+		if (dict_is_due(&rc->dicts[kind]))
+			dict_renew(rc, &survey);
+	}
 }

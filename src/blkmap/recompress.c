@@ -102,14 +102,14 @@ struct gather {
 /* The codec that may make a word's object smaller; 0: none, or it was tried. */
 static unsigned target_codec(const struct recompressor *rc, uint64_t word)
 {
+	const struct recomp_dict *dict = &rc->dicts[recomp_kind(word)];
 	unsigned codec = slot_codec(word);
-	bool small = rc->dict && slot_length(word) <= RECOMP_SMALL;
 
 	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW)
-		return small ? rc->dict : SLOT_CODEC_IDLE;
-	if (rc->refresh && small && codec != rc->dict &&
+		return dict->codec ? dict->codec : SLOT_CODEC_IDLE;
+	if (dict->refresh > 0 && codec != dict->codec &&
 	    (codec == SLOT_CODEC_MAIN_KEPT || codec == SLOT_CODEC_IDLE || codec >= SLOT_CODEC_DICT))
-		return rc->dict;
+		return dict->codec;
 	return 0;
 }
 
@@ -158,24 +158,37 @@ static uint32_t useful_size(const struct blkmap *map, const struct recomp_item *
 	return (uint32_t)min_u64(most, item->len);
 }
 
-/* What it takes was set aside when the recompressor was made. */
-static int make_compressor(struct recompressor *rc, unsigned codec)
+static struct zcomp **item_comp(struct recompressor *rc, const struct recomp_item *item)
 {
-	struct zcomp **comp = codec == SLOT_CODEC_IDLE ? &rc->plain : &rc->with_dict;
+	return item->codec == SLOT_CODEC_IDLE ? &rc->plain
+					      : &rc->dicts[recomp_kind(item->word)].comp;
+}
+
+static uint32_t kind_unit(enum recomp_kind kind)
+{
+	return kind == RECOMP_SMALL ? RECOMP_SMALL_MAX : ZCOMP_MAX_UNIT;
+}
+
+/* What it takes was set aside when the recompressor was made. */
+static int make_compressor(struct recompressor *rc, const struct recomp_item *item)
+{
+	struct zcomp **comp = item_comp(rc, item);
 	struct zcomp_config config = {
 		.name = rc->name,
 		.level = rc->level,
-		.unit = codec == SLOT_CODEC_IDLE ? ZCOMP_MAX_UNIT : RECOMP_SMALL,
+		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = 1,
 	};
 	char error_text[ZCOMP_ERROR_TEXT];
 
 	if (*comp)
 		return 0;
-	if (codec != SLOT_CODEC_IDLE) {
-		config.dict = zs_data(rc->map->arena,
-				      rc->map->record->dicts[codec - SLOT_CODEC_DICT].ref);
-		config.dict_size = rc->map->record->dicts[codec - SLOT_CODEC_DICT].size;
+	if (item->codec != SLOT_CODEC_IDLE) {
+		unsigned i = item->codec - SLOT_CODEC_DICT;
+
+		config.unit = kind_unit(recomp_kind(item->word));
+		config.dict = zs_data(rc->map->arena, rc->map->record->dicts[i].ref);
+		config.dict_size = rc->map->record->dicts[i].size;
 	}
 	return zcomp_create(&config, error_text, comp);
 }
@@ -232,7 +245,7 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 		recomp_unlock(rc, item);
 		if (error)
 			continue; /* damaged: whoever reads it will hear of it */
-		if (make_compressor(rc, item->codec)) {
+		if (make_compressor(rc, item)) {
 			pass->nr_young++;
 			return false;
 		}
@@ -250,7 +263,7 @@ static void compress_batch(struct recompressor *rc, void *arg)
 
 	for (unsigned i = 0; i < batch->nr; i++) {
 		struct recomp_item *item = &batch->items[i];
-		struct zcomp *comp = item->codec == SLOT_CODEC_IDLE ? rc->plain : rc->with_dict;
+		struct zcomp *comp = *item_comp(rc, item);
 		struct zcomp_strm *strm;
 
 		if (item->cap == 0)
@@ -426,9 +439,11 @@ bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
 	if (batch->nr > 0)
 		recomp_run(rc, compress_batch, batch);
 	for (unsigned i = 0; i < batch->nr; i++) {
-		pass->nr_done += item_publish(rc, &batch->items[i]);
-		if (batch->items[i].codec == rc->dict)
-			rc->dict_done += batch->items[i].len;
+		const struct recomp_item *item = &batch->items[i];
+
+		pass->nr_done += item_publish(rc, item);
+		if (item->codec != SLOT_CODEC_IDLE)
+			rc->dicts[recomp_kind(item->word)].done += item->len;
 	}
 	return more;
 }
@@ -436,26 +451,31 @@ bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete)
 {
 	zcomp_destroy(rc->plain);
-	zcomp_destroy(rc->with_dict);
-	rc->plain = rc->with_dict = NULL;
+	rc->plain = NULL;
+	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {
+		struct recomp_dict *dict = &rc->dicts[kind];
+
+		zcomp_destroy(dict->comp);
+		dict->comp = NULL;
+		if (complete && dict->refresh > 0)
+			dict->refresh = pass->nr_young == 0 ? 0 : dict->refresh - 1;
+	}
 	zt_map_drop(rc->in, 2 * (size_t)RECOMP_BYTES);
-	if (complete && pass->nr_young == 0)
-		rc->refresh = false;
 }
 
 /* ---- life cycle ---- */
 
-/* What the compressor of a pass takes; with @dict: one with a dictionary of the largest size. */
-static int measure_compressor(const struct recompressor *rc, bool dict, char error_text[256],
-			      uint64_t *out_bytes)
+/* What a compressor of a pass takes; @dict_size: bytes of a dictionary, or 0. */
+static int measure_compressor(const struct recompressor *rc, uint32_t unit, size_t dict_size,
+			      char error_text[256], uint64_t *out_bytes)
 {
 	struct zcomp_config config = {
 		.name = rc->name,
 		.level = rc->level,
-		.unit = dict ? RECOMP_SMALL : ZCOMP_MAX_UNIT,
+		.unit = unit,
 		.nr_streams = 1,
-		.dict = dict ? rc->in : NULL, /* any bytes are one */
-		.dict_size = dict ? DICT_MAX : 0,
+		.dict = dict_size > 0 ? rc->in : NULL, /* any bytes are one */
+		.dict_size = dict_size,
 	};
 	struct zcomp *comp;
 	int error = zcomp_create(&config, error_text, &comp);
@@ -473,20 +493,27 @@ static int measure_compressor(const struct recompressor *rc, bool dict, char err
  */
 static int set_aside(struct recompressor *rc, char error_text[256])
 {
-	uint64_t plain, with_dict = 0;
+	uint64_t size;
 	struct arena_stat arena;
-	int error = measure_compressor(rc, false, error_text, &plain);
+	int error = measure_compressor(rc, ZCOMP_MAX_UNIT, 0, error_text, &size);
 
-	if (!error && rc->takes_dict)
-		error = measure_compressor(rc, true, error_text, &with_dict);
 	if (error)
 		return error;
-	rc->set_aside = 2 * (uint64_t)RECOMP_BYTES + sizeof(*rc) + plain;
 	arena_get_stat(rc->map->arena, &arena);
-	if (arena.limit && (rc->set_aside + with_dict) * DICT_LIMIT_SHARE > arena.limit)
-		rc->takes_dict = false;
-	else
-		rc->set_aside += with_dict;
+	rc->set_aside = 2 * (uint64_t)RECOMP_BYTES + sizeof(*rc) + size;
+	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {
+		size_t max = dict_max(rc->name, kind);
+
+		if (max == 0)
+			continue;
+		error = measure_compressor(rc, kind_unit(kind), max, error_text, &size);
+		if (error)
+			return error;
+		if (arena.limit && (rc->set_aside + size) * DICT_LIMIT_SHARE > arena.limit)
+			continue;
+		rc->dicts[kind].max = max;
+		rc->set_aside += size;
+	}
 	error = arena_set_aside(rc->map->arena, rc->set_aside);
 	if (error)
 		snprintf(error_text, 256,
@@ -519,7 +546,6 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->map = map;
 	snprintf(rc->name, sizeof(rc->name), "%s", params->recompress);
 	rc->level = params->recompress_level;
-	rc->takes_dict = dict_is_taken(params->recompress);
 	error = set_aside(rc, error_text);
 	if (error) {
 		zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);

@@ -54,12 +54,30 @@ struct recomp_pass {
 	bool forced; /* without regard to requests */
 };
 
-/* Objects up to so many bytes of content are small: a dictionary helps most of them. */
-#define RECOMP_SMALL (16 * 1024u)
-/* The largest dictionary. */
-#define DICT_MAX (64 * KIB)
+/*
+ * Objects are compressed with dictionaries of their kind. Small are those up to so many bytes of
+ * content: what they repeat stands in others, rarely in themselves.
+ */
+enum recomp_kind { RECOMP_SMALL, RECOMP_LARGE, RECOMP_NR_KINDS };
+#define RECOMP_SMALL_MAX (16 * 1024u)
+/* The largest dictionary: the largest object there is. */
+#define DICT_MAX (128 * KIB)
+static_assert(DICT_MAX <= RECOMP_BYTES, "any bytes of the input are a dictionary");
+/* So many passes try again with a new dictionary what was done without it, if some was in use. */
+#define DICT_REFRESHES 4u
 /* Compressors with and without one take so large a share of a limit on memory at most. */
 #define DICT_LIMIT_SHARE 16u
+
+/* The dictionaries of a kind; guarded by pass_lock. */
+struct recomp_dict {
+	size_t max; /* bytes of one; 0: none are made; immutable */
+	unsigned codec; /* number of the one in use; 0: none */
+	unsigned refresh; /* passes that try again what was done without it; it is new */
+	uint64_t population; /* bytes of objects when it was made */
+	uint64_t done; /* bytes compressed with it since */
+	uint64_t next; /* bytes of objects that make a first one worth trying */
+	struct zcomp *comp; /* compresses with it; NULL: not needed yet in this pass */
+};
 
 enum recomp_state { RECOMP_IDLE, RECOMP_WORK, RECOMP_DONE, RECOMP_END };
 
@@ -67,7 +85,6 @@ struct recompressor {
 	struct blkmap *map;
 	char name[32]; /* the algorithm */
 	int32_t level;
-	bool takes_dict; /* a dictionary of DICT_MAX bytes */
 	unsigned idle; /* ticks without use, by the option */
 	uint32_t tick_seconds;
 	pthread_mutex_t pass_lock;
@@ -75,17 +92,10 @@ struct recompressor {
 	struct recomp_batch batch;
 	char *in, *out; /* RECOMP_BYTES each, one mapping */
 	uint64_t set_aside; /* of the arena's limit; immutable */
-	/* Compressors, for the length of a pass; NULL until they are needed. */
-	struct zcomp *plain, *with_dict;
+	struct zcomp *plain; /* a compressor, for the length of a pass; NULL until it is needed */
+	struct recomp_dict dicts[RECOMP_NR_KINDS];
 	bool run_here; /* jobs are for the calling thread */
 	uint64_t job_cpu_ns; /* what the worker's last job took */
-
-	/* Dictionaries; guarded by pass_lock. */
-	unsigned dict; /* codec number of the one in use; 0: none */
-	bool refresh; /* it is new: try again what was done without it */
-	uint64_t dict_population; /* bytes of small objects when it was made */
-	uint64_t dict_done; /* bytes compressed with it since */
-	uint64_t dict_next; /* bytes of small objects that make a first one worth trying */
 
 	bool has_threads;
 	int psi; /* readable for POLLPRI when memory is short in the machine; -1: none */
@@ -107,6 +117,11 @@ struct recompressor {
 
 	atomic_uint_fast64_t done, kept, saved, passes, pauses, pressures;
 };
+
+static inline enum recomp_kind recomp_kind(uint64_t word)
+{
+	return slot_length(word) <= RECOMP_SMALL_MAX ? RECOMP_SMALL : RECOMP_LARGE;
+}
 
 /* recompress.c; pass_lock held */
 
@@ -140,10 +155,10 @@ int recomp_start(struct blkmap *map, int psi) ZT_MUST_CHECK;
 
 /* dict.c; pass_lock held */
 
-/* Free dictionaries that no slot uses, and make one when small files are many. */
+/* Free dictionaries that no slot uses, and make one when objects of a kind are many. */
 void dict_prepare(struct recompressor *rc, unsigned idle);
-/* Whether an algorithm takes them. */
-bool dict_is_taken(const char *name);
+/* Bytes of a dictionary of a kind for an algorithm, at most; 0: it is of no use. */
+size_t dict_max(const char *name, enum recomp_kind kind);
 void dict_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 void dicts_exit(struct blkmap *map);
 

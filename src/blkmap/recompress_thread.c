@@ -397,6 +397,8 @@ uint64_t blkmap_recompress_kick(struct blkmap *map)
 
 	if (!rc || !rc->has_threads)
 		return 0;
+	/* Bases of cluster maps are left alone by a pass. */
+	blkmap_fold_idle(map, 0);
 	mutex_lock(&rc->lock);
 	/* Behind a pass that is on its way comes the one that sees everything. */
 	passes = atomic_load_explicit(&rc->passes, memory_order_relaxed) + rc->in_pass;

@@ -78,7 +78,7 @@ static int train(const struct train *options, const struct samples *samples)
 		return failed("--limit", "too many samples");
 	}
 	error = zcomp_dict_train(samples->data, samples->sizes, (unsigned)samples->nr, dict,
-				 options->size, text, &size);
+				 options->size, 0, text, &size);
 	if (error) {
 		zt_free(dict);
 		return failed("", text);

@@ -10,7 +10,8 @@
 #include "backends/backends.h"
 
 int zcomp_dict_train(const void *samples, const size_t *sizes, unsigned nr_samples, void *dict,
-		     size_t capacity, char error_text[ZCOMP_ERROR_TEXT], size_t *out_size)
+		     size_t capacity, unsigned segment, char error_text[ZCOMP_ERROR_TEXT],
+		     size_t *out_size)
 {
 	char name[BACKEND_TRAIN_ERROR];
 	int error;
@@ -21,7 +22,8 @@ int zcomp_dict_train(const void *samples, const size_t *sizes, unsigned nr_sampl
 			 ZCOMP_DICT_MAX);
 		return -EINVAL;
 	}
-	error = backend_train_dict(dict, capacity, samples, sizes, nr_samples, name, out_size);
+	error = backend_train_dict(dict, capacity, samples, sizes, nr_samples, segment, name,
+				   out_size);
 	if (error)
 		snprintf(error_text, ZCOMP_ERROR_TEXT,
 			 "no dictionary out of %u samples: %s; more and larger files may help",

@@ -366,7 +366,7 @@ START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
 	start(0);
 	write_small(0, 1500, "pear");
 	blkmap_recompress(bm.map, 0);
-	first = bm.map->recomp->dict;
+	first = bm.map->recomp->dicts[RECOMP_SMALL].codec;
 	ck_assert_uint_eq(first, SLOT_CODEC_DICT);
 	/* More than four times as much comes: a new one is made, and the old objects move to it. */
 	for (unsigned i = 1; i <= 4; i++) {
@@ -374,7 +374,7 @@ START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
 		blkmap_recompress(bm.map, 0);
 	}
 	blkmap_recompress(bm.map, 0);
-	ck_assert_uint_eq(bm.map->recomp->dict, first + 1);
+	ck_assert_uint_eq(bm.map->recomp->dicts[RECOMP_SMALL].codec, first + 1);
 	check_small(0, 1500, "pear");
 	check_small(1500, 6000, "a strawberry");
 	bm_check(&bm);
@@ -409,6 +409,100 @@ START_TEST(test_an_algorithm_without_dictionaries_makes_none)
 	blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(get_stat().dicts, 0);
 	check_small(0, 1500, "pear");
+	bm_stop(&bm);
+}
+END_TEST
+
+/* Clusters of phrases in random order: each repeats what stands in others, and little of its own. */
+static void fill_phrases(uint64_t seed, char *dst, size_t len)
+{
+	enum { PHRASES = 600, LENGTH = 128 };
+	static char phrases[PHRASES][LENGTH];
+
+	if (phrases[0][0] == 0)
+		fill_noise(7, phrases[0], sizeof(phrases));
+	for (size_t i = 0; i < len; i += LENGTH) {
+		/* A third is noise. */
+		if (zt_random(&seed) % 3 == 0)
+			fill_noise(zt_random(&seed), dst + i, LENGTH);
+		else
+			memcpy(dst + i, phrases[zt_random(&seed) % PHRASES], LENGTH);
+	}
+}
+
+#define LARGE_CLUSTERS 272u /* 17 MiB */
+
+static void write_large(size_t first, size_t nr)
+{
+	for (size_t i = first; i < first + nr; i++) {
+		fill_phrases(i, content, CLUSTER);
+		ck_assert_int_eq(bm_write(&bm, i * CLUSTER, content, CLUSTER), 0);
+	}
+}
+
+static void check_large(size_t first, size_t nr)
+{
+	for (size_t i = first; i < first + nr; i++) {
+		fill_phrases(i, content, CLUSTER);
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, i * CLUSTER, buf, CLUSTER), 0);
+		ck_assert_int_eq(memcmp(buf, content, CLUSTER), 0);
+	}
+}
+
+START_TEST(test_large_clusters_get_a_dictionary_of_their_own)
+{
+	struct blkmap_stat plain, after;
+
+	start(4);
+	write_large(0, LARGE_CLUSTERS / 2);
+	blkmap_recompress(bm.map, 0);
+	plain = get_stat();
+	ck_assert_uint_eq(plain.dicts, 0); /* too few */
+	write_large(LARGE_CLUSTERS / 2, LARGE_CLUSTERS / 2);
+	blkmap_recompress(bm.map, 0);
+	after = get_stat();
+	ck_assert_uint_eq(after.dicts, 1);
+	ck_assert_uint_ge(after.dict_bytes, 32768);
+	ck_assert_uint_le(after.dict_bytes, DICT_MAX);
+	/* Those of the first pass move to it. */
+	ck_assert_uint_eq(after.dict_objects, LARGE_CLUSTERS);
+	ck_assert_uint_lt(after.data.object_bytes, 2 * plain.data.object_bytes * 9 / 10);
+	ck_assert_uint_eq(bm.map->recomp->dicts[RECOMP_SMALL].codec, 0);
+	check_large(0, LARGE_CLUSTERS);
+	/* In parts, and when they have become small. */
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 3 * CLUSTER + 50001, buf, 3000), 0);
+	fill_phrases(3, content, CLUSTER);
+	ck_assert_int_eq(memcmp(buf, content + 50001, 3000), 0);
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 3 * CLUSTER + 5000), 0);
+	blkmap_recompress(bm.map, 0);
+	check_large(0, 3);
+	bm_check(&bm);
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dicts, 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* Where something is always in use, what a new dictionary did not help is not tried for ever. */
+START_TEST(test_a_new_dictionary_is_tried_a_few_times_at_most)
+{
+	struct recomp_dict *dict;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4, .recompress = "zstd" });
+	write_large(0, LARGE_CLUSTERS);
+	/* Everything but what is written now has lain idle. */
+	atomic_store(&bm.map->age_now, 100);
+	write_large(LARGE_CLUSTERS, 1);
+	dict = &bm.map->recomp->dicts[RECOMP_LARGE];
+	for (unsigned i = 0; i < DICT_REFRESHES; i++) {
+		blkmap_recompress(bm.map, 50);
+		ck_assert_uint_eq(get_stat().dicts, 1);
+		ck_assert_uint_eq(dict->refresh, DICT_REFRESHES - 1 - i);
+	}
+	blkmap_recompress(bm.map, 50);
+	ck_assert_uint_eq(dict->refresh, 0);
+	check_large(0, LARGE_CLUSTERS + 1);
 	bm_stop(&bm);
 }
 END_TEST
@@ -449,6 +543,27 @@ START_TEST(test_background_recompresses_by_itself_and_when_kicked)
 	blkmap_stop(bm.map);
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, buf, 2 * CLUSTER), 0);
 	ck_assert_int_eq(memcmp(buf, content, 2 * CLUSTER), 0);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* Who asks for it gets all of it, cluster maps included, however young. */
+START_TEST(test_a_kick_folds_what_was_overwritten)
+{
+	uint64_t ticket;
+
+	with_background(3600);
+	fill_text(8, content, CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
+	ck_assert_int_eq(bm_write(&bm, 4096, content, 4096), 0);
+	memcpy(content + 4096, content, 4096);
+	ck_assert_uint_eq(slot_kind(word_get(tree_slot(bm.arena, &bm.file.tree, 0))), SLOT_MAP);
+	ticket = blkmap_recompress_kick(bm.map);
+	for (int tries = 600; get_stat().recompress_passes <= ticket && tries > 0; tries--)
+		wait_100ms();
+	ck_assert_uint_eq(get_stat().recompressed, 1);
+	blkmap_stop(bm.map);
+	check_content(CLUSTER);
 	bm_stop(&bm);
 }
 END_TEST
@@ -598,9 +713,12 @@ int main(void)
 	tcase_add_test(tc, test_no_memory_for_the_new_object_leaves_the_old_one);
 	tcase_add_test(tc, test_small_files_get_a_dictionary_of_their_own);
 	tcase_add_test(tc, test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed);
+	tcase_add_test(tc, test_large_clusters_get_a_dictionary_of_their_own);
+	tcase_add_test(tc, test_a_new_dictionary_is_tried_a_few_times_at_most);
 	tcase_add_test(tc, test_no_memory_for_a_dictionary_is_no_error);
 	tcase_add_test(tc, test_an_algorithm_without_dictionaries_makes_none);
 	tcase_add_test(tc, test_background_recompresses_by_itself_and_when_kicked);
+	tcase_add_test(tc, test_a_kick_folds_what_was_overwritten);
 	tcase_add_test(tc, test_background_waits_while_requests_are_many);
 	tcase_add_test(tc, test_a_write_that_finds_no_room_gets_it_by_recompression);
 	tcase_add_test(tc, test_near_the_limit_everything_is_recompressed_at_once);

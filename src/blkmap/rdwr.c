@@ -108,6 +108,7 @@ static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint6
 		       const char *src, struct zcomp_strm *strm)
 {
 	uint32_t size = cluster_size(file->order);
+	struct cluster_op op = { .to = size, .src = src };
 	struct encoded enc;
 	uint64_t *slot;
 	int error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / size, &slot);
@@ -115,7 +116,8 @@ static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint6
 	if (error)
 		return error;
 	encode(map, file, strm, src, size, size, pages_mask(size), &enc);
-	return cluster_commit(map, file, slot, &enc, NULL, false);
+	error = cluster_commit(map, file, slot, &enc, NULL, false);
+	return error == -ENOSPC ? cluster_overwrite(map, file, slot, strm, &op) : error;
 }
 
 /* Cluster by cluster, in this thread. */

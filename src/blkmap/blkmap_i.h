@@ -380,8 +380,12 @@ int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word) ZT_MUST_C
  */
 uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref);
 
-/* A slot that is the only name left owns its object again. Slot lock held exclusive. */
-void share_end(struct blkmap *map, uint64_t *slot);
+/*
+ * share_end() - what is the only name left owns its object again
+ * @lock: the slot's, held exclusive
+ * @place, @index: a slot, or the base of its cluster map; as what it owns an object
+ */
+void share_end(struct blkmap *map, struct slot_lock *lock, uint64_t *place, unsigned index);
 
 /* Drop one name; the last one frees the object. No slot lock held. */
 void share_release(struct blkmap *map, uint64_t word);
@@ -447,12 +451,9 @@ int encoded_place(struct blkmap *map, const struct encoded *enc, uint64_t *out_w
 int encoded_place_hard(struct blkmap *map, const struct encoded *enc,
 		       uint64_t *out_word) ZT_MUST_CHECK;
 
-/*
- * encoded_overwrite() - at the limit: put it into the room of the object that *slot has now
- * Slot lock held exclusive. True: the slot's new word is set and counted.
- */
-bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		       const struct encoded *enc);
+/* Bytes of the object that it needs, and how they get there. */
+uint32_t encoded_size(const struct encoded *enc);
+void encoded_copy(struct blkmap *map, const struct encoded *enc, ref_t ref);
 
 /*
  * cluster_load() - bytes [from, to) of a cluster
@@ -471,6 +472,9 @@ static inline char *strm_scratch(const struct zcomp_strm *strm)
 {
 	return (char *)strm->buffer + ZCOMP_MAX_UNIT;
 }
+
+/* The same for other use: what was decoded is forgotten. */
+char *strm_take_scratch(struct zcomp_strm *strm);
 
 /* ---- huge.c: files that do not compress ---- */
 
@@ -539,6 +543,25 @@ int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t
 int cluster_spread(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		   struct zcomp_strm *strm) ZT_MUST_CHECK;
 
+/* ---- overwrite.c: at the limit, new bytes into the rooms of old objects ---- */
+
+/*
+ * encoded_overwrite() - put what a whole cluster becomes into the room of the object that its slot
+ * has, or the base of its cluster map, which ends then
+ * Slot lock held exclusive. True: the slot's new word is set and counted.
+ */
+bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		       const struct encoded *enc);
+
+/*
+ * cluster_overwrite() - write bytes into a cluster without more memory: each page into the room of
+ * its own object, where it fits, the others into that of the object below
+ * For those who found no room otherwise. @op only writes bytes. Stream held, no slot lock.
+ * Return: 0; -ENOSPC it does not fit, and nothing has changed; -EIO.
+ */
+int cluster_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		      struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
+
 /* ---- heat.c: which clusters small requests come back to ---- */
 
 #define HEAT_MAX    16u /* at this a cluster that is read in small pieces is spread */
@@ -559,6 +582,13 @@ void heat_clear(struct blkmap *map, uint64_t place);
 void heat_cool(struct blkmap *map);
 
 /* ---- rdwr.c ---- */
+
+/*
+ * cluster_slot() - the slot of cluster @idx, made if there is none; looks for room when it must
+ * Streams may be held, no slot lock. 0, -ENOSPC, -ENOMEM.
+ */
+int cluster_slot(struct blkmap *map, const struct blkmap_file *file, uint64_t idx,
+		 uint64_t **out_slot) ZT_MUST_CHECK;
 
 /* A part of one cluster; stream held. */
 int cluster_write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,

@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* How often a write looks for room before it fails. */
-#define MAKE_ROOM_TRIES 4u
-
 /* ---- bytes to objects ---- */
 
 /*
@@ -117,12 +114,12 @@ void encode(struct blkmap *map, const struct blkmap_file *file, struct zcomp_str
 	huge_note(map, file, fits);
 }
 
-static uint32_t encoded_size(const struct encoded *enc)
+uint32_t encoded_size(const struct encoded *enc)
 {
 	return enc->len + (enc->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0);
 }
 
-static void encoded_copy(struct blkmap *map, const struct encoded *enc, ref_t ref)
+void encoded_copy(struct blkmap *map, const struct encoded *enc, ref_t ref)
 {
 	char *dst = zs_data(map->arena, ref);
 
@@ -163,43 +160,9 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 			error = encoded_place(map, enc, out_word);
 		return error;
 	}
-	/* The first room that is found may not be enough, or others may have been quicker. */
-	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
-		uint64_t room = tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map);
-
-		if (room == 0)
-			break;
+	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
 		error = encoded_place(map, enc, out_word);
-	}
 	return error;
-}
-
-bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		       const struct encoded *enc)
-{
-	uint64_t old;
-	bool resized;
-	int delta;
-
-	share_end(map, slot);
-	old = word_get(slot);
-	if (slot_kind(enc->word) != SLOT_OBJ || slot_kind(old) != SLOT_OBJ ||
-	    encoded_size(enc) > zs_room(map->data, zs_size(map->arena, slot_ref(old))))
-		return false;
-	delta = __builtin_popcount(enc->mask) -
-		__builtin_popcount(slot_present(map, old, file->order));
-	if (pages_charge(map, file, delta))
-		return false;
-	resized = zs_resize(map->data, slot_ref(old), encoded_size(enc));
-	ZT_ASSERT(resized); /* its room was measured above */
-	(void)resized;
-	slot_count(map, old, file->order, -1);
-	encoded_copy(map, enc, slot_ref(old));
-	word_set(slot, slot_with_ref(enc->word, slot_ref(old)));
-	slot_count(map, word_get(slot), file->order, 1);
-	slot_lock(map, slot)->seq++;
-	atomic_fetch_add_explicit(&map->overwrites_in_place, 1, memory_order_relaxed);
-	return true;
 }
 
 /* ---- objects to bytes ---- */
@@ -256,6 +219,14 @@ static int load_scratch(struct blkmap *map, const struct slot_lock *lock, struct
 	loaded->len = (uint32_t)out_len;
 	loaded->effort += !same && out_len > want ? HEAT_DECODE : HEAT_READ;
 	return 0;
+}
+
+char *strm_take_scratch(struct zcomp_strm *strm)
+{
+	struct loaded *loaded = zcomp_stream_room(strm);
+
+	loaded->lock = NULL;
+	return strm_scratch(strm);
 }
 
 uint64_t strm_effort(struct zcomp_strm *strm)

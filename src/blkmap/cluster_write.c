@@ -182,6 +182,8 @@ int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 
 			encode(map, file, strm, op->src, op->to, full, pages_mask(op->to), &enc);
 			error = cluster_commit(map, file, slot, &enc, whole ? NULL : &seq, false);
+			if (error == -ENOSPC)
+				return cluster_overwrite(map, file, slot, strm, op);
 		} else {
 			error = cluster_overlay(map, file, slot, strm, op, plan == PLAN_SPREAD);
 			heat_add(map, slot_place(map, slot), HEAT_WRITE);
@@ -195,5 +197,6 @@ int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 		if (error != -EAGAIN)
 			return error;
 	}
-	return cluster_merge(map, file, slot, strm, op);
+	error = cluster_merge(map, file, slot, strm, op);
+	return error == -ENOSPC ? cluster_overwrite(map, file, slot, strm, op) : error;
 }

@@ -89,7 +89,7 @@ static int rec_alloc(struct blkmap *map, ref_t *out_ref)
 {
 	int error = zs_malloc(map->meta, sizeof(struct share_rec), out_ref);
 
-	if (error == -ENOSPC && blkmap_make_room(map) > 0)
+	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
 		error = zs_malloc(map->meta, sizeof(struct share_rec), out_ref);
 	return error;
 }
@@ -126,9 +126,9 @@ int share_take(struct blkmap *map, uint64_t *slot, uint64_t *out_word)
 	return error;
 }
 
-void share_end(struct blkmap *map, uint64_t *slot)
+void share_end(struct blkmap *map, struct slot_lock *slot_lock, uint64_t *place, unsigned index)
 {
-	uint64_t word = word_get(slot), obj;
+	uint64_t word = word_get(place), obj;
 	struct share_rec *rec;
 	struct share_lock *lock;
 
@@ -143,11 +143,11 @@ void share_end(struct blkmap *map, uint64_t *slot)
 		return;
 	}
 	obj = slot_resolve(word, word_get(&rec->word));
-	slot_set_owner(map, obj, slot, OWNER_SLOT);
+	slot_set_owner(map, obj, place, index);
 	word_set(&rec->word, 0);
 	rw_unlock(&lock->lock);
-	word_set(slot, obj);
-	slot_lock(map, slot)->seq++;
+	word_set(place, obj);
+	slot_lock->seq++;
 	count_shared(map, word, -1);
 	zs_free(map->meta, slot_ref(word));
 }
@@ -242,7 +242,7 @@ static int share_cluster(struct blkmap *map, const struct blkmap_file *from, uin
 	if (error || (!word && !dst))
 		return error;
 	if (!dst)
-		error = tree_slot_alloc(map->arena, map->meta, &to->tree, to_idx, &dst);
+		error = cluster_slot(map, to, to_idx, &dst);
 	if (!error) {
 		lock = slot_lock(map, dst);
 		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);

@@ -5,9 +5,9 @@
  *
  * How compaction and writers agree (pool.h has the other half): an object's header names the word
  * that holds its ref. Compaction holds the object's class->lock, so that the object is not freed
- * meanwhile; it tries the slot's lock, and only under it trusts what header and word say. Two rules
- * make that safe: an object owned by a cluster map is never given to another owner, only freed, and
- * a cluster map is freed after all objects that it owns. Shared objects: share.c.
+ * meanwhile; it tries the slot's lock, and only under it trusts what header and word say. That is
+ * safe because a cluster map is freed after all objects that it owns have been freed, or found
+ * another owner and settled (zs_settle()). Shared objects: share.c.
  */
 #include "blkmap/blkmap_i.h"
 

@@ -275,6 +275,15 @@ void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner)
 	hdr_store(arena, ref, hdr_with_owner(hdr_load(arena, ref), owner));
 }
 
+void zs_settle(const struct zs_pool *pool, ref_t ref)
+{
+	struct zspage *zspage;
+	uint32_t slot;
+	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
+
+	mutex_unlock(&class->lock);
+}
+
 bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size)
 {
 	struct zspage *zspage;
@@ -302,6 +311,17 @@ uint32_t zs_room(const struct zs_pool *pool, uint32_t size)
 		return 0;
 	if (pool->params.fixed_size != 0)
 		return size;
+	return (uint32_t)min_u64(class->geo.room - ZS_HDR_SIZE, ZS_MAX_SIZE);
+}
+
+uint32_t zs_room_of(const struct zs_pool *pool, ref_t ref)
+{
+	uint64_t page = 0;
+	uint32_t offset = 0;
+	const struct size_class *class = zs_find(pool, ref, &page, &offset);
+
+	if (pool->params.fixed_size != 0)
+		return pool->params.fixed_size;
 	return (uint32_t)min_u64(class->geo.room - ZS_HDR_SIZE, ZS_MAX_SIZE);
 }
 

@@ -158,10 +158,18 @@ struct zs_owner zs_get_owner(const struct arena *arena, ref_t ref);
  * zs_set_owner() - say which word holds the ref of an object, or moves with it
  *
  * The caller holds its own lock that relocate_begin() would try for this owner, and stores the ref
- * in the owner word before it releases it. The word's memory stays until the object is freed, since
- * relocate_begin() may read it as long as the header names it.
+ * in the owner word before it releases it. The word's memory stays until the object is freed or has
+ * found another owner and settled, since relocate_begin() may read it as long as the header names
+ * it.
  */
 void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner);
+
+/**
+ * zs_settle() - after zs_set_owner(): wait until nobody acts upon the owner that an object had
+ * before, so that the old owner word's memory may go
+ * Context: takes class->lock for a moment; the caller's lock of zs_set_owner() may be held.
+ */
+void zs_settle(const struct zs_pool *pool, ref_t ref);
 
 /**
  * zs_resize() - shorten or lengthen an object within the room it has
@@ -172,6 +180,9 @@ bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size);
 
 /** zs_room() - most bytes an object of @size could grow to by zs_resize() */
 uint32_t zs_room(const struct zs_pool *pool, uint32_t size);
+
+/** zs_room_of() - the same of a live object, which may be shorter than when it was made. Lock-free. */
+uint32_t zs_room_of(const struct zs_pool *pool, ref_t ref);
 
 /** zs_room_below() - most bytes of an object that takes less room than one of @size; maybe 0 */
 uint32_t zs_room_below(const struct zs_pool *pool, uint32_t size);

@@ -9,6 +9,9 @@
  *   fill rewrite DIR FIRST COUNT SIZE write other bytes over them, in place; every call must
  *                                     succeed. They are checked.
  *
+ * A sixth argument says how many bytes behind the beginning of a page the buffer begins. Then the
+ * kernel cuts direct writes of a block in two, and the second part lies over the first: ARCHITECTURE.
+ *
  * Any error but ENOSPC ends it with 1 and one line.
  */
 #include <errno.h>
@@ -22,6 +25,8 @@
 #include <unistd.h>
 
 #define BLOCK 65536u
+
+static size_t shift; /* of the buffer for writing, in bytes */
 
 static uint64_t next(uint64_t *state)
 {
@@ -59,8 +64,8 @@ static size_t block_len(uint64_t size, uint64_t off)
 /* Return: 0 acknowledged, 1 no space. */
 static int write_file(const char *path, int flags, uint64_t nr, uint64_t size, uint64_t version)
 {
-	/* Else the kernel cuts a block in two, and the second part lies over the first: see ARCHITECTURE. */
-	static uint64_t buf[BLOCK / 8] __attribute__((aligned(4096)));
+	static char space[4096 + BLOCK] __attribute__((aligned(4096)));
+	char *buf = space + shift;
 	int fd = open(path, O_WRONLY | flags, 0600);
 	int error = 0;
 
@@ -69,9 +74,9 @@ static int write_file(const char *path, int flags, uint64_t nr, uint64_t size, u
 	for (uint64_t off = 0; off < size && !error; off += BLOCK) {
 		size_t len = block_len(size, off), done = 0;
 
-		fill_block(buf, nr, off / BLOCK, version);
+		fill_block((uint64_t *)buf, nr, off / BLOCK, version);
 		while (done < len && !error) {
-			ssize_t n = pwrite(fd, (char *)buf + done, len - done, (off_t)(off + done));
+			ssize_t n = pwrite(fd, buf + done, len - done, (off_t)(off + done));
 
 			if (n < 0)
 				error = errno;
@@ -115,8 +120,10 @@ int main(int argc, char **argv)
 	uint64_t first, count, size, nr;
 	char path[4096];
 
-	if (argc != 6) {
-		fputs("usage: fill write|check|rewrite DIR FIRST COUNT SIZE\n", stderr);
+	if (argc == 7)
+		shift = strtoull(argv[6], NULL, 0);
+	if (argc < 6 || argc > 7 || shift >= 4096 || shift % 8) {
+		fputs("usage: fill write|check|rewrite DIR FIRST COUNT SIZE [SHIFT]\n", stderr);
 		return 2;
 	}
 	first = strtoull(argv[3], NULL, 0);

@@ -259,6 +259,8 @@ START_TEST(test_resize_works_within_the_room_and_keeps_the_owner)
 	ck_assert(zs_resize(pool, ref, 1));
 	zs_pool_get_stat(pool, &stat);
 	ck_assert_uint_eq(stat.object_bytes, 1);
+	ck_assert_uint_eq(zs_room_of(pool, ref), 1000);
+	zs_settle(pool, ref);
 	check_all();
 	ck_assert(zs_resize(pool, ref, 1000));
 	ck_assert_uint_eq(zs_size(arena, ref), 1000);

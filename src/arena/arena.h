@@ -148,6 +148,9 @@ bool arena_is_stocked(const struct arena *arena);
  */
 void arena_stock_wait(struct arena *arena, uint64_t bytes);
 
+/** arena_stock_lacks() - whether arena_stock_wait() would wait now. Lock-free, a hint. */
+bool arena_stock_lacks(const struct arena *arena, uint64_t bytes);
+
 /** What the machine has to give for the stock, in pages. At first: as much as is wanted. */
 struct arena_room {
 	uint64_t more; /* to take while the stock is not full */

@@ -61,6 +61,7 @@ struct stock {
 	atomic_uint waiting; /* threads that wait for it; written under the lock */
 	struct arena_room room; /* what is left of it */
 	bool full; /* the limit or the range is used up */
+	bool dry; /* somebody waited in vain, and nothing has come since */
 	bool stop;
 	bool paused, idle; /* the walker wants the grower to rest; it does */
 	unsigned want_order; /* somebody waits for a block of this order */

@@ -179,6 +179,7 @@ static int grow_step(struct arena *arena)
 	ready_add(stock, STOCK_GRANULE_PAGES);
 	stock->want_order = 0;
 	stock->full = false;
+	stock->dry = false;
 	zt_lock_check(pthread_cond_broadcast(&stock->more));
 	return 0;
 }
@@ -269,6 +270,7 @@ static int wait_more(struct arena *arena, const struct timespec *until)
 	zt_lock_check(pthread_cond_signal(&stock->wanted));
 	error = pthread_cond_timedwait(&stock->more, &arena->lock, until);
 	atomic_fetch_sub_explicit(&stock->waiting, 1, memory_order_relaxed);
+	stock->dry |= error == ETIMEDOUT;
 	return error;
 }
 
@@ -277,10 +279,13 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 	struct stock *stock = &arena->stock;
 	struct timespec until;
 	bool waited = false;
-	int error = 0;
 
 	while (!take_block(arena, nr_pages, out_page)) {
-		if (stock->full || error == ETIMEDOUT) {
+		/*
+		 * Who takes a run may hold what others want, and most have waited before. One after
+		 * the other, for each run, would be minutes.
+		 */
+		if (stock->full || stock->dry) {
 			atomic_fetch_add_explicit(&stock->timeouts, 1, memory_order_relaxed);
 			return -ENOSPC;
 		}
@@ -291,7 +296,7 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 		}
 		if (ready_pages(stock) >= nr_pages)
 			stock->want_order = buddy_order(nr_pages);
-		error = wait_more(arena, &until);
+		(void)wait_more(arena, &until); /* it says so by stock->dry */
 	}
 	if (ready_pages(stock) < stock->target)
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
@@ -313,16 +318,27 @@ void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages)
 		page += 1u << order;
 	}
 	ready_add(stock, nr_pages);
+	stock->dry = false;
 	zt_lock_check(pthread_cond_broadcast(&stock->more));
 	if (stock->full || may_give_back(stock))
 		zt_lock_check(pthread_cond_signal(&stock->wanted));
 }
 
+/* Pages that are waited for in favour of @bytes. */
+static uint64_t pages_for(const struct stock *stock, uint64_t bytes)
+{
+	return min_u64(div_round_up_u64(bytes, ZT_PAGE_SIZE), pages_floor(stock) / 2);
+}
+
+bool arena_stock_lacks(const struct arena *arena, uint64_t bytes)
+{
+	return ready_pages(&arena->stock) < pages_for(&arena->stock, bytes);
+}
+
 void arena_stock_wait(struct arena *arena, uint64_t bytes)
 {
 	struct stock *stock = &arena->stock;
-	uint64_t most = pages_floor(stock) / 2;
-	uint64_t pages = min_u64(div_round_up_u64(bytes, ZT_PAGE_SIZE), most);
+	uint64_t pages = pages_for(stock, bytes);
 	struct timespec until;
 	int error = 0;
 

@@ -29,6 +29,7 @@
 #define SWAP_RESERVE_MAX   (64 * MIB)
 #define SWAP_MEM_LIMIT_MAX (24 * GIB)
 #define SWAP_ACCEL_DEPTH   8u
+#define SWAP_STREAMS_MORE  2u /* for what goes on behind the requests */
 
 void options_env_get(struct options_env *out_env)
 {
@@ -279,6 +280,16 @@ static int settle_swap(struct options *options, const struct options_env *env,
 			(unsigned long long)super->swap_reserve / 1024);
 		return -EINVAL;
 	}
+	if (options->max_threads < 2) {
+		ERR_PRINTF(error, "option swap: max_threads must be at least 2: while all others "
+				  "wait for memory, one brings pages back");
+		return -EINVAL;
+	}
+	/* A stream for each of them, since who stores may wait for memory with one in hand. */
+	super->nr_streams = options->max_threads + SWAP_STREAMS_MORE;
+	/* Its threads are one for each CPU, and cannot stand in for each other. */
+	if (options->uring == TRANSPORT_URING_AUTO)
+		options->uring = TRANSPORT_URING_OFF;
 	/* Every page comes and goes for itself, and must not be kept twice. */
 	super->cluster_order = 0;
 	/* Its thread was seen to wait for memory while the machine had none. */

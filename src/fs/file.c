@@ -194,6 +194,11 @@ static enum zstrm_pref write_pref(unsigned flags)
 	return flags & FS_WRITE_DELAYED ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT;
 }
 
+bool fs_write_may_wait(const struct super *sb, size_t len)
+{
+	return arena_stock_lacks(sb->arena, len + WRITE_MORE);
+}
+
 int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 	     const void *buf, size_t len, unsigned flags, size_t *out_len)
 {

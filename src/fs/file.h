@@ -48,6 +48,9 @@ struct fs_write_end {
 void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end);
 
+/** fs_write_may_wait() - whether a write of @len bytes would have to wait for memory now; a hint */
+bool fs_write_may_wait(const struct super *sb, size_t len);
+
 /** fs_write_may_defer() - whether a write of @len bytes might end in another thread at all */
 bool fs_write_may_defer(struct super *sb, size_t len);
 

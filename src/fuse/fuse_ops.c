@@ -146,6 +146,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->kills_setid = false;
 	front->transport = NULL;
 	seeker_init(&front->seeker);
+	writers_init(&front->writers);
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);
@@ -175,6 +176,7 @@ void ztfuse_exit(struct ztfuse *front)
 {
 	super_set_tick(front->sb, NULL, NULL);
 	seeker_exit(&front->seeker);
+	writers_exit(&front->writers);
 	buffers_exit(&front->buffers);
 }
 

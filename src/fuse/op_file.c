@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * op_file.c - requests about the content of regular files. The data path enters here.
+ * op_file.c - requests about the content of regular files, but for WRITE (op_write.c).
  *
  * Locks: none here. A file has no state of its own per open: OPEN is answered with ENOSYS, which
  * the kernel takes for "always yes" and never asks again; CREATE likewise, so that a new file costs
@@ -20,7 +20,6 @@
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
-#include "util/alloc.h"
 #include "util/sizes.h"
 
 /* Bytes of one COPY_FILE_RANGE. */
@@ -124,102 +123,6 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		(void)fuse_reply_buf(req, buf, done);
 	if (!own)
 		buffers_put(buffers, buf);
-}
-
-/* Whether this write takes set-ID bits away that are there, which the kernel then must hear. */
-static bool takes_setid(fuse_req_t req, fuse_ino_t ino)
-{
-	struct stat attr;
-
-	return ztfuse_req_kill_suidgid(req) && fs_getattr(req_super(req), ino, &attr) == 0 &&
-	       (attr.st_mode & (S_ISUID | S_ISGID));
-}
-
-/*
- * For a delayed write the kernel looks at the error alone: a short count would lose the rest in
- * silence.
- */
-static void write_reply(fuse_req_t req, int error, size_t done, size_t size, unsigned flags)
-{
-	if (!error && done < size && flags & FS_WRITE_DELAYED)
-		error = -ENOSPC;
-	reply_write(req, error, done);
-}
-
-/* A write whose reply another thread may send. */
-struct deferred {
-	fuse_req_t req;
-	struct ztfuse_held *held;
-	size_t size;
-	unsigned flags;
-};
-
-static void deferred_done(void *arg, int error, size_t done)
-{
-	struct deferred *deferred = arg;
-
-	write_reply(deferred->req, error, done, deferred->size, deferred->flags);
-}
-
-/* After deferred_done(): nobody reads the request's bytes any more. */
-static void deferred_release(void *arg)
-{
-	struct deferred *deferred = arg;
-
-	ztfuse_release(deferred->held);
-	zt_free(deferred);
-}
-
-/*
- * False: nothing has happened. Only a request that is held may be answered after its handler: the
- * number by which its reply finds the kernel is the next request's as soon as its thread reads on.
- */
-static bool write_async(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-			unsigned flags)
-{
-	const struct fs_cred cred = req_cred(req);
-	struct fs_write_end end = { .done = deferred_done, .release = deferred_release };
-	struct deferred *deferred = zt_zalloc(sizeof(*deferred));
-
-	if (!deferred)
-		return false;
-	*deferred = (struct deferred){
-		.req = req,
-		.held = ztfuse_hold(req),
-		.size = size,
-		.flags = flags,
-	};
-	if (!deferred->held) {
-		zt_free(deferred);
-		return false;
-	}
-	end.arg = deferred;
-	fs_write_async(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &end);
-	return true;
-}
-
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-	      struct fuse_file_info *fi)
-{
-	const struct fs_cred cred = req_cred(req);
-	const unsigned flags = fi->writepage ? FS_WRITE_DELAYED : 0;
-	bool mode_changes;
-	size_t done;
-	int error;
-
-	/* No kernel sends these; libfuse's buffer ends there. */
-	if (size > req_front(req)->io_max || off < 0) {
-		reply_error(req, -EINVAL);
-		return;
-	}
-	mode_changes = takes_setid(req, ino);
-	if (!mode_changes && fs_write_may_defer(req_super(req), size) &&
-	    write_async(req, ino, buf, size, off, flags))
-		return;
-	error = fs_write(req_super(req), &cred, ino, (uint64_t)off, buf, size, flags, &done);
-	if (mode_changes)
-		notify_attr(req, ino);
-	write_reply(req, error, done, size, flags);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,

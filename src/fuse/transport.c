@@ -288,6 +288,8 @@ static int start_serving(struct transport *t)
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->uring = uring;
 	mutex_unlock(&t->lock);
+	if (t->front->keeps_buffers && !uring)
+		t->front->writers.most = (unsigned)max_u64(t->params.nr_threads - 1, 1);
 	error = workers_start(t, uring ? 1 : t->params.nr_threads);
 	if (!error)
 		atomic_store(&t->front->seeker.nr_may_wait, (int)t->nr_workers - 1);

@@ -423,6 +423,8 @@ START_TEST(test_swap_implies_what_it_needs_wherever_it_stands)
 		/* A half and a 16th of 1000 MiB; the reserve is rounded by nobody. */
 		ck_assert_uint_eq(o.super.mem_limit, 500 * MIB);
 		ck_assert_uint_eq(o.super.swap_reserve, 1000 * MIB / 16);
+		ck_assert_uint_gt(o.super.nr_streams, o.max_threads);
+		ck_assert_int_eq(o.uring, TRANSPORT_URING_OFF);
 		options_free(&o);
 	}
 	/* What is asked for all the same is done. */
@@ -467,6 +469,9 @@ START_TEST(test_swap_reserve_is_a_size_that_fits_twice)
 	    "option swap: mem_limit must be from twice swap_reserve (102400 KiB) to 24g");
 	bad("mem_limit=25g,swap,swap_reserve=8m",
 	    "option swap: mem_limit must be from twice swap_reserve (8192 KiB) to 24g");
+	bad("max_threads=1,swap,swap_reserve=8m",
+	    "option swap: max_threads must be at least 2: while all others wait for memory, one "
+	    "brings pages back");
 	bad("swap=on", "option swap=on: allowed is swap without a value");
 	bad("swap_reserve", "option swap_reserve: needs a value: swap_reserve=SIZE");
 	bad("swap_reserve=1023k",

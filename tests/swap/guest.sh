@@ -8,6 +8,7 @@
 #                          meanwhile), and leaves the console in $TMP/NAME.log
 #
 # ZT_GUEST=FOLDER takes the kernel from an unpacked package instead of /boot. ZT_GUEST_LIMIT: seconds for one run.
+# ZT_GUEST_QEMU: further arguments of qemu, as "-monitor unix:FILE,server,nowait", to pause the guest and its clock.
 
 need_guest()
 {
@@ -35,9 +36,10 @@ guest()
   ram=$2
   shift 2
   # An emulated CPU pays for each change of page tables, and nobody attacks it.
+  # shellcheck disable=SC2086 # words
   timeout -k 5 "${ZT_GUEST_LIMIT:-900}" qemu-system-x86_64 -M pc,accel="$ACCEL" -smp 2 -m "$ram" -nodefaults \
     -display none -serial file:"$log" -no-reboot -kernel "$KERNEL" -initrd "$TMP/initramfs" \
-    -append "console=ttyS0 panic=1 quiet mitigations=off $*" </dev/null >"$log.qemu" 2>&1
+    -append "console=ttyS0 panic=1 quiet mitigations=off $*" ${ZT_GUEST_QEMU:-} </dev/null >"$log.qemu" 2>&1
   code=$?
   RESULT=$(sed -n 's/^zt-result: \([A-Z]*\).*/\1/p' "$log" | head -n 1)
   if [ -z "$RESULT" ]; then

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * op_write.c - WRITE: at once, in another thread, or when its turn comes. The data path enters here.
+ *
+ *     op_write --+-- a thread may write (always, but with -o swap) --+-- fs_write, reply
+ *                |                                                   `-- fs_write_async: the reply
+ *                |                                                       comes from an engine's thread
+ *                `-- all that may do so: in line ..... taken by the next one that has written
+ *
+ * Locks: writers.lock guards who writes and the line; innermost, nothing is called under it.
+ * Weakness: no more requests can stand in line than can be held. The next one takes the last
+ * thread; `ztmpfsctl swap` has the loop device send no more than that.
+ */
+#include "fuse/op_write.h"
+
+#include <errno.h>
+
+#include "fs/file.h"
+#include "fuse/ops.h"
+#include "fuse/reply.h"
+#include "fuse/request.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+#include "util/sizes.h"
+
+/* One WRITE, as it came. */
+struct write {
+	fuse_req_t req;
+	struct fs_cred cred;
+	ino_nr ino;
+	uint64_t off;
+	const char *buf;
+	size_t size;
+	unsigned flags;
+	bool mode_changes; /* it takes set-ID bits away, which the kernel then must hear */
+};
+
+/* One that is answered after its handler: in line, or by who completes it. */
+struct later_write {
+	struct write write;
+	struct ztfuse_held *held;
+	struct later_write *next; /* in line */
+};
+
+/* Writing ----------------------------------------------------------------- */
+
+static bool takes_setid(fuse_req_t req, fuse_ino_t ino)
+{
+	struct stat attr;
+
+	return ztfuse_req_kill_suidgid(req) && fs_getattr(req_super(req), ino, &attr) == 0 &&
+	       (attr.st_mode & (S_ISUID | S_ISGID));
+}
+
+/*
+ * For a delayed write the kernel looks at the error alone: a short count would lose the rest in
+ * silence.
+ */
+static void write_reply(const struct write *write, int error, size_t done)
+{
+	if (!error && done < write->size && write->flags & FS_WRITE_DELAYED)
+		error = -ENOSPC;
+	reply_write(write->req, error, done);
+}
+
+static void write_now(const struct write *write)
+{
+	size_t done;
+	const int error = fs_write(req_super(write->req), &write->cred, write->ino, write->off,
+				   write->buf, write->size, write->flags, &done);
+
+	if (write->mode_changes)
+		notify_attr(write->req, write->ino);
+	write_reply(write, error, done);
+}
+
+/* Return: NULL when nothing has happened. */
+static struct later_write *write_hold(const struct write *write)
+{
+	struct later_write *later = zt_zalloc(sizeof(*later));
+
+	if (!later)
+		return NULL;
+	later->write = *write;
+	later->held = ztfuse_hold(write->req);
+	if (!later->held) {
+		zt_free(later);
+		return NULL;
+	}
+	return later;
+}
+
+/* After the reply: nobody reads the request's bytes any more. */
+static void later_release(void *arg)
+{
+	struct later_write *later = arg;
+
+	ztfuse_release(later->held);
+	zt_free(later);
+}
+
+static void later_done(void *arg, int error, size_t done)
+{
+	const struct later_write *later = arg;
+
+	write_reply(&later->write, error, done);
+}
+
+/*
+ * False: nothing has happened. Only a request that is held may be answered after its handler: the
+ * number by which its reply finds the kernel is the next request's as soon as its thread reads on.
+ */
+static bool write_async(const struct write *write)
+{
+	struct fs_write_end end = { .done = later_done, .release = later_release };
+	struct super *sb = req_super(write->req);
+
+	if (write->mode_changes || !fs_write_may_defer(sb, write->size))
+		return false;
+	end.arg = write_hold(write);
+	if (!end.arg)
+		return false;
+	fs_write_async(sb, &write->cred, write->ino, write->off, write->buf, write->size,
+		       write->flags, &end);
+	return true;
+}
+
+/* Turns ------------------------------------------------------------------- */
+
+/* @later: to stand in line, unless there is no need; NULL: do not. Return: whether to write now. */
+static bool turn_begin(struct ztfuse_writers *writers, struct later_write *later)
+{
+	bool now;
+
+	mutex_lock(&writers->lock);
+	now = writers->nr < writers->most;
+	if (now) {
+		writers->nr++;
+	} else if (later) {
+		*writers->last = later;
+		writers->last = &later->next;
+	}
+	mutex_unlock(&writers->lock);
+	return now;
+}
+
+/* Return: who is next, and has the turn; NULL: nobody. */
+static struct later_write *turn_end(struct ztfuse_writers *writers)
+{
+	struct later_write *next;
+
+	mutex_lock(&writers->lock);
+	next = writers->first;
+	if (next) {
+		writers->first = next->next;
+		if (!next->next)
+			writers->last = &writers->first;
+	} else {
+		writers->nr--;
+	}
+	mutex_unlock(&writers->lock);
+	return next;
+}
+
+static void turns_serve(struct ztfuse_writers *writers, struct later_write *later)
+{
+	for (; later; later = turn_end(writers)) {
+		write_now(&later->write);
+		later_release(later);
+	}
+}
+
+static void write_in_turn(struct ztfuse_writers *writers, const struct write *write)
+{
+	struct later_write *later = NULL;
+
+	if (!turn_begin(writers, NULL)) {
+		later = write_hold(write);
+		if (!later) {
+			write_now(write);
+			return;
+		}
+		if (!turn_begin(writers, later))
+			return;
+	}
+	if (!later) {
+		if (!write_async(write))
+			write_now(write);
+		later = turn_end(writers);
+	}
+	turns_serve(writers, later);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	      struct fuse_file_info *fi)
+{
+	struct ztfuse_writers *writers = &req_front(req)->writers;
+	struct write write = {
+		.req = req,
+		.ino = ino,
+		.off = (uint64_t)off,
+		.buf = buf,
+		.size = size,
+		.flags = fi->writepage ? FS_WRITE_DELAYED : 0,
+	};
+
+	/* No kernel sends these; libfuse's buffer ends there. */
+	if (size > req_front(req)->io_max || off < 0) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	write.cred = req_cred(req);
+	write.mode_changes = takes_setid(req, ino);
+	if (fs_write_may_wait(req_super(req), size))
+		ztfuse_req_may_wait(req);
+	if (writers->most)
+		write_in_turn(writers, &write);
+	else if (!write_async(&write))
+		write_now(&write);
+}
+
+void writers_init(struct ztfuse_writers *writers)
+{
+	*writers = (struct ztfuse_writers){ .last = &writers->first };
+	mutex_init(&writers->lock);
+}
+
+void writers_exit(struct ztfuse_writers *writers)
+{
+	mutex_exit(&writers->lock);
+}

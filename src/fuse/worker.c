@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -45,6 +46,8 @@
 /* How often the threads on duty are looked at, and after how many quiet times no more. */
 #define WATCH_NS    5000000L
 #define WATCH_QUIET 10u
+/* So often buffers that were not needed meanwhile are given back: every 20 ms. */
+#define WATCH_TRIM 4u
 
 /* A read(2) that took less found a request waiting. */
 #define NO_WAIT_NS 3000u
@@ -68,8 +71,8 @@ enum worker_state {
 
 struct worker {
 	struct transport *transport;
-	struct ztfuse_held
-		*req; /* what it reads into next; changed by itself, under transport.lock */
+	/* What it reads into next; NULL while parked. Changed under transport.lock. */
+	struct ztfuse_held *req;
 	int fd;
 	pthread_t thread;
 	bool done; /* it serves no more, guarded by transport.lock */
@@ -105,6 +108,8 @@ static void call_parked(struct transport *t)
 	if (t->nr_on_duty >= t->nr_wanted || !w)
 		return;
 	t->parked = w->next_parked;
+	t->nr_parked--;
+	w->req = spare_pop(t); /* there is one for each who is parked */
 	t->nr_on_duty++;
 	atomic_store(&w->state, WORKER_READING);
 	zt_lock_check(sem_post(&w->duty));
@@ -138,9 +143,13 @@ static void duty_take(struct worker *w)
 
 	w->read_at_ns = 0;
 	w->nr_waits = 0;
+	spare_cool(t, w->req); /* most often it is not wanted at once */
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	wait = t->nr_on_duty >= t->nr_wanted && !atomic_load(&t->stop);
 	if (wait) {
+		spare_push(t, w->req);
+		w->req = NULL;
+		t->nr_parked++;
 		w->next_parked = t->parked;
 		t->parked = w;
 		atomic_store(&w->state, WORKER_PARKED);
@@ -250,19 +259,53 @@ static bool anybody_serves(const struct transport *t)
 	return false;
 }
 
+/* With transport.lock held. */
+static void worker_wake(struct worker *w)
+{
+	const enum worker_state state = atomic_load(&w->state);
+
+	if (w->done)
+		return;
+	if (state == WORKER_READING)
+		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
+	else if (state == WORKER_PARKED)
+		(void)sem_post(&w->duty); /* too often by now: then it has been woken */
+}
+
+static void trim_reader(struct worker *w)
+{
+	if (w->req && request_is_large(w->req) && atomic_load(&w->state) == WORKER_READING) {
+		atomic_store_explicit(&w->trim, true, memory_order_relaxed);
+		worker_wake(w);
+	}
+}
+
+/* Nothing has been served for a while: nothing large is kept. With transport.lock held. */
+static void trim_quiet(struct transport *t)
+{
+	spare_trim(t);
+	spare_trim(t); /* those that were needed before the first */
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		trim_reader(&t->workers[i]);
+}
+
 void workers_watch(struct transport *t)
 {
-	unsigned nr_quiet = 0;
+	unsigned nr_quiet = 0, nr_looks = 0;
 
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!t->ended && t->nr_workers == 1) /* nobody could be called */
 		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
 	while (!t->ended) {
 		nr_quiet = watch_look(t) ? 0 : nr_quiet + 1;
+		if (++nr_looks % WATCH_TRIM == 0 && !t->front->keeps_buffers)
+			spare_trim(t);
 		if (nr_quiet < WATCH_QUIET) {
 			wait_for(t, WATCH_NS);
 			continue;
 		}
+		if (!t->front->keeps_buffers)
+			trim_quiet(t);
 		atomic_store(&t->watch_sleeps, true);
 		if (!anybody_serves(t))
 			zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
@@ -473,19 +516,6 @@ int workers_start(struct transport *t, unsigned wanted)
 	return 0;
 }
 
-/* With transport.lock held. */
-static void worker_wake(struct worker *w)
-{
-	const enum worker_state state = atomic_load(&w->state);
-
-	if (w->done)
-		return;
-	if (state == WORKER_READING)
-		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
-	else if (state == WORKER_PARKED)
-		(void)sem_post(&w->duty); /* too often by now: then it has been woken */
-}
-
 static void worker_join(struct worker *w)
 {
 	struct transport *t = w->transport;
@@ -514,26 +544,16 @@ void workers_join(struct transport *t)
 
 /* Life -------------------------------------------------------------------- */
 
-static void trim_worker(struct worker *w)
-{
-	const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
-	const bool idle = served == w->served_before;
-
-	w->served_before = served;
-	if (!idle || !request_is_large(w->req))
-		return;
-	if (atomic_load(&w->state) == WORKER_PARKED) {
-		request_trim(w->req); /* it is called only under the lock */
-	} else {
-		atomic_store_explicit(&w->trim, true, memory_order_relaxed);
-		worker_wake(w);
-	}
-}
-
 void workers_trim(struct transport *t)
 {
-	for (unsigned i = 0; i < t->nr_workers; i++)
-		trim_worker(&t->workers[i]);
+	for (unsigned i = 0; i < t->nr_workers; i++) {
+		struct worker *w = &t->workers[i];
+		const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
+
+		if (served == w->served_before)
+			trim_reader(w);
+		w->served_before = served;
+	}
 }
 
 int workers_create(struct transport *t)
@@ -549,6 +569,7 @@ int workers_create(struct transport *t)
 	}
 	t->most_wanted = (unsigned)min_u64(nr, (uint64_t)get_nprocs());
 	t->nr_wanted = 1;
+	t->most_warm = t->front->keeps_buffers ? UINT_MAX : (t->most_wanted + 1) / 2;
 	return 0;
 }
 

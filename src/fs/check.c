@@ -92,7 +92,7 @@ static bool check_entry(void *arg, const struct dir_entry *entry, const char *na
 		check->parent->subdirs++;
 		if (seen->names > 1)
 			check->err = ino_bad(entry->ino, "is a directory with two names");
-		else if (rec->aux != check->parent->ino)
+		else if (rec->parent != check->parent->ino)
 			check->err = ino_bad(entry->ino, "does not know its parent");
 		else
 			check->todo[check->nr_todo++] = entry->ino;

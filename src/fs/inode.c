@@ -143,11 +143,16 @@ static void inode_fill(struct super *sb, const struct inode_init *init, struct i
 	rec_store(&rec->uid, init->uid);
 	rec_store(&rec->gid, init->gid);
 	rec_store(&rec->nlink, is_dir ? 2 : !init->no_name);
-	rec_store(&rec->aux, is_dir ? init->parent : (uint64_t)init->rdev);
+	if (is_dir)
+		rec_store(&rec->parent, init->parent);
+	else if (S_ISCHR(init->mode) || S_ISBLK(init->mode))
+		rec_store(&rec->rdev, (uint64_t)init->rdev);
 	rec->generation = __atomic_fetch_add(&sb->rec->generation, 1, __ATOMIC_RELAXED);
 	rec->cluster_order = (uint8_t)init->cluster_order;
 	if (init->dir != NULL)
 		rec_store(&rec->flags, init->dir->flags & INODE_INHERITED);
+	if (init->linkable)
+		rec_store(&rec->flags, rec->flags | INODE_LINKABLE);
 	blkmap_setting_get(sb->map, inode_setting(rec));
 }
 
@@ -280,7 +285,7 @@ void inode_fill_attr(ino_nr ino, const struct inode_rec *rec, struct stat *out_a
 		.st_nlink = rec_load(&rec->nlink),
 		.st_uid = rec_load(&rec->uid),
 		.st_gid = rec_load(&rec->gid),
-		.st_size = (off_t)rec_load(&rec->size),
+		.st_size = (off_t)inode_size(rec),
 		.st_blksize = ZT_PAGE_SIZE,
 		.st_atim = fs_time_decode(rec_load(&rec->times[FS_ATIME])),
 		.st_mtim = fs_time_decode(rec_load(&rec->times[FS_MTIME])),
@@ -291,7 +296,7 @@ void inode_fill_attr(ino_nr ino, const struct inode_rec *rec, struct stat *out_a
 	else if (S_ISDIR(mode))
 		out_attr->st_size = (off_t)((count + 2) * DIR_ENTRY_STAT_SIZE);
 	else if (S_ISCHR(mode) || S_ISBLK(mode))
-		out_attr->st_rdev = (dev_t)rec_load(&rec->aux);
+		out_attr->st_rdev = (dev_t)rec_load(&rec->rdev);
 }
 
 void inode_fill_entry(ino_nr ino, const struct inode_rec *rec, struct fs_entry *out)

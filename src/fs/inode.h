@@ -64,24 +64,27 @@ enum { FS_ATIME, FS_MTIME, FS_CTIME, FS_BTIME, FS_NR_TIMES };
 #define INODE_HAS_CAPABILITY  (1u << 5) /* it has security.capability */
 #define INODE_HAS_ACL         (1u << 6) /* it has an access ACL */
 #define INODE_HAS_DEFAULT_ACL (1u << 7) /* it has a default ACL */
-/* Bits 8 to 15: the file's compression setting, see fs/settings.h; inherited. */
+/* Bits 8 to 14: the file's compression setting, see fs/settings.h; inherited. */
 #define INODE_SETTING_SHIFT   8u
-#define INODE_SETTING_MASK    (0xffu << INODE_SETTING_SHIFT)
+#define INODE_SETTING_MASK    (0x7fu << INODE_SETTING_SHIFT)
+#define INODE_LINKABLE        (1u << 15) /* made without a name, and may be given its first one */
 #define INODE_CHATTR          (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP | INODE_NOATIME)
 #define INODE_INHERITED       (INODE_NODUMP | INODE_NOATIME | INODE_SETTING_MASK)
 
-/* inode_rec.aux of a regular file: made without a name, and may be given its first one */
-#define INODE_AUX_LINKABLE UINT64_C(1)
-
-/* Canonical. 104 bytes; with the pool's header exactly the class of 112. */
+/*
+ * Canonical. 88 bytes; with the pool's header exactly the class of 96. Nothing owns an inode, so the
+ * header's word for an owner is the ref of its attributes: see inode_xattr().
+ */
 struct inode_rec {
-	uint64_t size; /* bytes; symlink: length of the target. Atomic for regular files */
+	union {
+		uint64_t size; /* file, symlink: bytes. Atomic for regular files */
+		uint64_t parent; /* directory: number of the one above */
+		uint64_t rdev; /* device */
+	};
 	uint64_t tree_word; /* file: slots; directory: blocks; symlink: ref of the target */
 	uint64_t nr_pages; /* file: pages that hold data (atomic); directory: number of entries */
 	fs_time times[FS_NR_TIMES]; /* each one atomic */
 	uint64_t nlookup; /* kernel's references; atomic */
-	uint64_t xattr; /* ref of the first block of attributes, 0: none; atomic */
-	uint64_t aux; /* directory: number of the parent; device: rdev; file: INODE_AUX_... */
 	uint32_t uid, gid;
 	uint32_t nlink;
 	uint32_t generation;
@@ -90,7 +93,7 @@ struct inode_rec {
 	uint8_t cluster_order; /* regular file: its clusters; directory: what new files inherit */
 	uint16_t flags; /* INODE_...; atomic */
 };
-static_assert(sizeof(struct inode_rec) == 104, "an inode record fills the 112-byte class");
+static_assert(sizeof(struct inode_rec) == 88, "an inode record fills the 96-byte class");
 
 /* What LOOKUP and its like answer. */
 struct fs_entry {

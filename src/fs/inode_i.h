@@ -135,10 +135,29 @@ static inline bool inode_is_immutable(const struct inode_rec *rec)
 	return rec_load(&rec->flags) & INODE_IMMUTABLE;
 }
 
+static inline uint64_t inode_size(const struct inode_rec *rec)
+{
+	const mode_t mode = rec_load(&rec->mode);
+
+	return S_ISREG(mode) || S_ISLNK(mode) ? rec_load(&rec->size) : 0;
+}
+
+/* The header's owner in the inodes' pool, in which nothing moves: ref of the first block, 0: none. */
+static inline ref_t inode_xattr(const struct super *sb, const struct inode_rec *rec)
+{
+	return zs_get_owner(sb->arena, zs_ref_of(sb->arena, rec)).word;
+}
+
+/* The inode's lock is held exclusive, or nobody knows it yet. */
+static inline void inode_set_xattr(struct super *sb, struct inode_rec *rec, ref_t block)
+{
+	zs_set_owner(sb->arena, zs_ref_of(sb->arena, rec), (struct zs_owner){ .word = block });
+}
+
 /* How its content is compressed: a setting of blkmap's. */
 static inline unsigned inode_setting(const struct inode_rec *rec)
 {
-	return rec_load(&rec->flags) >> INODE_SETTING_SHIFT;
+	return (rec_load(&rec->flags) & INODE_SETTING_MASK) >> INODE_SETTING_SHIFT;
 }
 
 /** inode_file() - what blkmap wants to know of a regular file */
@@ -186,8 +205,9 @@ struct inode_init {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	dev_t rdev; /* device nodes; regular files: INODE_AUX_... */
+	dev_t rdev; /* device nodes */
 	bool no_name; /* regular files: with a link count of 0 */
+	bool linkable; /* of these: may be given a name */
 	ino_nr parent; /* directories */
 	unsigned cluster_order;
 	const struct inode_rec *dir; /* the directory it is made in, or NULL: inherited from */

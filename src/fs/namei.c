@@ -91,7 +91,7 @@ static int lookup_dots(struct super *sb, ino_nr ino, const char *name, struct fs
 		if (rec->nlink == 0)
 			return -ENOENT;
 		/* It has a link as long as it has this child. */
-		ino = rec_load(&rec->aux);
+		ino = rec_load(&rec->parent);
 		rec = inode_get(sb, ino);
 	}
 	inode_add_lookup(rec);
@@ -260,7 +260,7 @@ int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode
 		.uid = cred->uid,
 		.gid = cred->gid,
 		.no_name = true,
-		.rdev = linkable ? INODE_AUX_LINKABLE : 0,
+		.linkable = linkable,
 	};
 	struct super_retry retry = super_retry_begin();
 	int err;
@@ -301,7 +301,7 @@ int fs_symlink(struct super *sb, const struct fs_cred *cred, ino_nr parent, cons
 
 static bool may_get_first_name(const struct inode_rec *rec)
 {
-	return inode_is_reg(rec) && rec_load(&rec->aux) == INODE_AUX_LINKABLE;
+	return inode_is_reg(rec) && (rec_load(&rec->flags) & INODE_LINKABLE);
 }
 
 static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct fs_name *name,
@@ -333,7 +333,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	if (err)
 		return err;
 	if (may_get_first_name(rec))
-		rec_store(&rec->aux, 0);
+		rec_store(&rec->flags, rec->flags & (uint16_t)~INODE_LINKABLE);
 	rec_store(&rec->nlink, rec->nlink + 1);
 	inode_touch(rec, INODE_CTIME);
 	inode_touch(dir.rec, INODE_MTIME | INODE_CTIME);

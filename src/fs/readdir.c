@@ -25,7 +25,7 @@ static bool emit_dots(const struct listing *list, const struct dir *dir, uint64_
 {
 	static const char dots[] = "..";
 	bool is_parent = cookie == COOKIE_DOTDOT;
-	ino_nr ino = is_parent ? rec_load(&dir->rec->aux) : dir->ino;
+	ino_nr ino = is_parent ? rec_load(&dir->rec->parent) : dir->ino;
 
 	return list->emit(list->arg, dots, is_parent ? 2 : 1, ino, S_IFDIR, cookie + 1, NULL);
 }

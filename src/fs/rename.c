@@ -25,7 +25,7 @@ struct rename {
 static bool is_above(struct super *sb, ino_nr above, ino_nr ino)
 {
 	while (ino != above && ino != FS_ROOT_INO)
-		ino = rec_load(&inode_get(sb, ino)->aux);
+		ino = rec_load(&inode_get(sb, ino)->parent);
 	return ino == above;
 }
 
@@ -104,7 +104,7 @@ static void add_links(struct inode_rec *rec, int change)
 static void set_parent(const struct namei_place *place, ino_nr parent)
 {
 	if (inode_is_dir(place->rec))
-		rec_store(&place->rec->aux, parent);
+		rec_store(&place->rec->parent, parent);
 }
 
 static void rename_touch(const struct rename *rn)

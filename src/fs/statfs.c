@@ -27,7 +27,7 @@ static uint64_t left(uint64_t total, uint64_t used)
 }
 
 /*
- * Files that @bytes of memory hold: a record of 112 bytes and a name of 255 with its entry, the
+ * Files that @bytes of memory hold: a record of 96 bytes and a name of 255 with its entry, the
  * share of their pages that is lost, and now and then a larger index.
  */
 #define FILE_BYTES 512u
@@ -135,7 +135,7 @@ int fs_file_stat(struct super *sb, ino_nr ino, struct ztmpfs_file_stat *out_stat
 	if (rec == NULL)
 		err = -ESTALE;
 	else
-		out_stat->size = rec_load(&rec->size);
+		out_stat->size = inode_size(rec);
 	if (!err && (inode_is_reg(rec) || inode_is_dir(rec)))
 		out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE << rec->cluster_order;
 	if (!err && inode_is_reg(rec))

@@ -206,7 +206,7 @@ void xattr_free(struct super *sb, struct inode_rec *rec)
 	struct xattr_view view;
 	uint64_t space = 0;
 
-	if (rec->xattr == 0)
+	if (inode_xattr(sb, rec) == 0)
 		return;
 	while (xattr_next(sb, rec, &pos, &view))
 		space += xattr_space(view.name, view.name_len, view.size);
@@ -303,7 +303,7 @@ int fs_getxattr(struct super *sb, ino_nr ino, const char *name, void *buf, size_
 	if (kind == NAME_STAT)
 		return get_stat(sb, ino, rec, buf, size, out_len);
 	/* The kernel asks for capabilities and ACLs that most inodes do not have. */
-	if (rec_load(&rec->xattr) == 0)
+	if (inode_xattr(sb, rec) == 0)
 		return -ENODATA;
 	inode_lock_shared(sb, ino);
 	err = get_locked(sb, ino, kind, name, buf, size, out_len);

@@ -55,10 +55,25 @@ static uint32_t *head_at(struct super *sb, ref_t ref, uint32_t off)
 
 /* Where an attribute is, and by what its block is named. */
 struct place {
-	uint64_t *link; /* the word that names the block */
+	ref_t prev; /* the block before, 0: it is the inode's first */
 	ref_t block; /* 0: there is none */
 	uint32_t off;
 };
+
+/* The block behind @prev, 0 at the end. */
+static ref_t next_of(struct super *sb, const struct inode_rec *rec, ref_t prev)
+{
+	return prev ? block_at(sb, prev)->next : inode_xattr(sb, rec);
+}
+
+/* Publishes it. */
+static void set_next(struct super *sb, struct inode_rec *rec, ref_t prev, ref_t next)
+{
+	if (prev)
+		__atomic_store_n(&block_at(sb, prev)->next, next, __ATOMIC_RELEASE);
+	else
+		inode_set_xattr(sb, rec, next);
+}
 
 static bool head_is(const uint32_t *head, const char *name, size_t len)
 {
@@ -66,24 +81,23 @@ static bool head_is(const uint32_t *head, const char *name, size_t len)
 	       memcmp(head + 1, name, len) == 0;
 }
 
-static bool find(struct super *sb, struct inode_rec *rec, const char *name, struct place *out)
+static bool find(struct super *sb, const struct inode_rec *rec, const char *name, struct place *out)
 {
 	size_t len = strlen(name);
-	uint64_t *link = &rec->xattr;
+	ref_t prev = 0, block;
 
-	while (*link != 0) {
-		uint32_t end = zs_size(sb->arena, *link);
+	for (; (block = next_of(sb, rec, prev)) != 0; prev = block) {
+		uint32_t end = zs_size(sb->arena, block);
 
 		for (uint32_t off = sizeof(struct block); off < end;) {
-			const uint32_t *head = head_at(sb, *link, off);
+			const uint32_t *head = head_at(sb, block, off);
 
 			if (head_is(head, name, len)) {
-				*out = (struct place){ .link = link, .block = *link, .off = off };
+				*out = (struct place){ .prev = prev, .block = block, .off = off };
 				return true;
 			}
 			off += head_bytes(*head);
 		}
-		link = &block_at(sb, *link)->next;
 	}
 	return false;
 }
@@ -101,8 +115,7 @@ bool xattr_find(struct super *sb, const struct inode_rec *rec, const char *name,
 {
 	struct place place;
 
-	/* find() gives a word that may be changed; nothing is changed here. */
-	if (!find(sb, (struct inode_rec *)(uintptr_t)rec, name, &place))
+	if (!find(sb, rec, name, &place))
 		return false;
 	view_fill(head_at(sb, place.block, place.off), out_view);
 	return true;
@@ -114,7 +127,7 @@ bool xattr_next(struct super *sb, const struct inode_rec *rec, struct xattr_pos 
 	struct xattr_pos pos = *inout_pos;
 
 	if (pos.off == 0) {
-		pos.block = rec->xattr;
+		pos.block = inode_xattr(sb, rec);
 		pos.off = sizeof(struct block);
 	}
 	while (pos.block != 0) {
@@ -188,27 +201,27 @@ static void add_at(struct super *sb, ref_t block, uint32_t off, const struct add
 }
 
 /* A block that has room for one more, or none. */
-static void find_room(struct super *sb, struct inode_rec *rec, uint32_t need, struct place *out)
+static void find_room(struct super *sb, const struct inode_rec *rec, uint32_t need,
+		      struct place *out)
 {
-	uint64_t *link = &rec->xattr;
+	ref_t prev = 0, block;
 
-	*out = (struct place){ .link = link };
-	while (*link != 0) {
-		if (sizeof(struct block) + living_bytes(sb, *link, 0) + need <= BLOCK_FULL) {
-			*out = (struct place){ .link = link, .block = *link };
+	*out = (struct place){ 0 };
+	for (; (block = next_of(sb, rec, prev)) != 0; prev = block) {
+		if (sizeof(struct block) + living_bytes(sb, block, 0) + need <= BLOCK_FULL) {
+			*out = (struct place){ .prev = prev, .block = block };
 			return;
 		}
-		link = &block_at(sb, *link)->next;
 	}
 }
 
 /* What comes in the place of @place's block: one block, or two when one would be too full. */
-static int make_blocks(struct super *sb, const struct place *place, const struct addition *add,
-		       ref_t *out_first)
+static int make_blocks(struct super *sb, const struct inode_rec *rec, const struct place *place,
+		       const struct addition *add, ref_t *out_first)
 {
 	uint32_t living = place->block ? living_bytes(sb, place->block, place->off) : 0;
 	bool together = living == 0 || sizeof(struct block) + living + add->bytes <= BLOCK_FULL;
-	uint64_t next = place->block ? block_at(sb, place->block)->next : *place->link;
+	ref_t next = next_of(sb, rec, place->block ? place->block : place->prev);
 	ref_t first, second = 0;
 	int err = zs_malloc(sb->meta,
 			    (uint32_t)sizeof(struct block) + add->bytes + (together ? living : 0),
@@ -260,10 +273,10 @@ int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const v
 
 	if (!find(sb, rec, name, &place))
 		find_room(sb, rec, add.bytes, &place);
-	err = make_blocks(sb, &place, &add, &first);
+	err = make_blocks(sb, rec, &place, &add, &first);
 	if (err)
 		return err;
-	__atomic_store_n(place.link, first, __ATOMIC_RELEASE);
+	set_next(sb, rec, place.prev, first);
 	if (place.block != 0)
 		zs_free(sb->meta, place.block);
 	rec_store(&rec->flags, rec->flags | (uint16_t)hint_of(name));
@@ -282,16 +295,16 @@ void xattr_drop(struct super *sb, struct inode_rec *rec, const char *name)
 	rec_store(&rec->flags, rec->flags & (uint16_t)~hint_of(name));
 	if (living_bytes(sb, place.block, 0) > 0)
 		return;
-	__atomic_store_n(place.link, block_at(sb, place.block)->next, __ATOMIC_RELEASE);
+	set_next(sb, rec, place.prev, block_at(sb, place.block)->next);
 	zs_free(sb->meta, place.block);
 }
 
 void xattr_drop_all(struct super *sb, struct inode_rec *rec)
 {
-	while (rec->xattr != 0) {
-		ref_t block = rec->xattr;
+	ref_t block;
 
-		rec_store(&rec->xattr, block_at(sb, block)->next);
+	while ((block = inode_xattr(sb, rec)) != 0) {
+		inode_set_xattr(sb, rec, block_at(sb, block)->next);
 		zs_free(sb->meta, block);
 	}
 }
@@ -335,7 +348,7 @@ const char *xattr_check(struct super *sb, const struct inode_rec *rec, uint64_t 
 	struct xattr_pos pos = { 0, 0 };
 	struct xattr_view view;
 
-	for (ref_t block = rec->xattr; block != 0; block = block_at(sb, block)->next) {
+	for (ref_t block = inode_xattr(sb, rec); block != 0; block = block_at(sb, block)->next) {
 		const char *bad;
 
 		if (!zs_is_live(sb->meta, block))

@@ -5,8 +5,8 @@
  * What libfuse takes for a request's number is the place of our own request in the table: so a
  * reply, from whatever thread, finds its channel and the kernel's number without a search.
  *
- * Locks: transport.lock guards the list of spare requests, the end, and what worker.c says;
- * innermost. Requests themselves have one owner at a time and need no lock.
+ * Locks: transport.lock guards the end, and what worker.c and spare.c say; innermost. Requests
+ * themselves have one owner at a time and need no lock.
  */
 #include "fuse/transport.h"
 
@@ -14,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "fuse/transport_i.h"
@@ -25,9 +24,6 @@
 #include "util/clock.h"
 #include "util/lock.h"
 #include "util/log.h"
-
-/* What stays with a request when its buffer is trimmed: names, attributes, small writes. */
-#define BUFFER_KEEP ((size_t)64 * KIB)
 
 /* The request whose handler runs in this thread; NULL: none of ours. */
 static _Thread_local struct ztfuse_held *current;
@@ -64,31 +60,6 @@ bool ztfuse_req_is_statx(fuse_req_t req)
 {
 	(void)req;
 	return current && current->shim.opcode == PROTO_STATX;
-}
-
-struct ztfuse_held *transport_spare_get(struct transport *t)
-{
-	struct ztfuse_held *req;
-
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	req = t->spare;
-	if (req) {
-		t->spare = req->next;
-		req->held = false;
-	}
-	mutex_unlock(&t->lock);
-	return req;
-}
-
-void transport_spare_put(struct ztfuse_held *req)
-{
-	struct transport *t = req->transport;
-
-	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	req->cold = false;
-	req->next = t->spare;
-	t->spare = req;
-	mutex_unlock(&t->lock);
 }
 
 struct ztfuse_held *ztfuse_hold(fuse_req_t req)
@@ -179,25 +150,6 @@ static ssize_t hook_read(int fd, void *buf, size_t size, void *userdata)
 }
 
 /* Receiving --------------------------------------------------------------- */
-
-void request_touched(struct ztfuse_held *req, size_t len)
-{
-	if (len > atomic_load_explicit(&req->touched, memory_order_relaxed))
-		atomic_store_explicit(&req->touched, len, memory_order_relaxed);
-}
-
-bool request_is_large(struct ztfuse_held *req)
-{
-	return atomic_load_explicit(&req->touched, memory_order_relaxed) > BUFFER_KEEP;
-}
-
-void request_trim(struct ztfuse_held *req)
-{
-	/* Fails for a wrong range only. */
-	(void)madvise(req->map + BUFFER_KEEP, BUFFER_SIZE(req->transport->front) - BUFFER_KEEP,
-		      MADV_DONTNEED);
-	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
-}
 
 ssize_t request_receive(struct transport *t, struct ztfuse_held *req, int fd)
 {
@@ -342,11 +294,7 @@ void transport_trim(struct transport *t)
 	workers_trim(t);
 	if (t->uring)
 		uring_trim(t->uring);
-	for (struct ztfuse_held *req = t->spare; req; req = req->next) {
-		if (req->cold && request_is_large(req))
-			request_trim(req);
-		req->cold = true;
-	}
+	spare_trim(t);
 	mutex_unlock(&t->lock);
 }
 
@@ -362,12 +310,10 @@ static int make_requests(struct transport *t)
 		req->map = zt_map(BUFFER_SIZE(t->front));
 		if (!req->map)
 			return -ENOMEM;
-		if (i < t->params.nr_threads) {
+		if (i < t->params.nr_threads)
 			worker_give_request(t, i, req);
-		} else {
-			req->next = t->spare;
-			t->spare = req;
-		}
+		else
+			spare_push(t, req); /* nobody else sees it yet */
 	}
 	return 0;
 }

@@ -40,7 +40,6 @@ struct ztfuse_held {
 	char *map; /* BUFFER_SIZE() bytes */
 	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
 	struct ztfuse_held *next; /* while spare, or answered and not yet handed to the kernel */
-	bool cold; /* while spare: since the last trim */
 	int fd; /* where it came from and its reply goes, unless by a ring */
 	bool held; /* by somebody else; its reply comes from another thread */
 	/* Rings only, all the ring's own: */
@@ -65,7 +64,8 @@ struct transport {
 	_Atomic unsigned nr_wanted; /* on duty; changed under lock, a relaxed load is a hint */
 	unsigned most_wanted; /* on duty at most; constant */
 	_Atomic unsigned nr_long; /* long requests since the last short one; relaxed: a hint */
-	struct worker *parked; /* without duty, last come first; guarded by lock */
+	struct worker *parked; /* without duty or request, last come first; guarded by lock */
+	unsigned nr_parked; /* guarded by lock */
 	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
 	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */
 	int spin_fd; /* the channel, read without waiting; -1: not to be had */
@@ -78,7 +78,13 @@ struct transport {
 	pthread_cond_t ended_cond; /* by CLOCK_MONOTONIC */
 	bool ended; /* guarded by lock */
 	int error; /* why; guarded by lock */
-	struct ztfuse_held *spare; /* guarded by lock */
+	/* Spare.c's, guarded by lock: */
+	struct ztfuse_held *warm; /* spare, with memory to give back; last come first */
+	struct ztfuse_held *cold; /* spare, without */
+	unsigned nr_spare; /* both; as many as are parked at least */
+	_Atomic unsigned nr_warm; /* changed under lock, a relaxed load is a hint */
+	unsigned nr_unused; /* fewest that were warm since the last trim */
+	unsigned most_warm; /* beside which no large buffer is kept warm; constant */
 };
 
 /** request_receive() - one request into @req. Return: its length, 0 at the end, -errno */
@@ -97,7 +103,20 @@ bool request_is_large(struct ztfuse_held *req);
 /** request_trim() - give back most of the buffer's memory; by the owner, or while spare */
 void request_trim(struct ztfuse_held *req);
 
-/** transport_spare_get() - a spare request or NULL; takes transport.lock */
+/** spare_cool() - trim a large buffer that is about to be put, when enough are warm; takes no lock */
+void spare_cool(struct transport *t, struct ztfuse_held *req);
+
+/** spare_push(), spare_pop() - put or take one, of which there is one; with transport.lock held */
+void spare_push(struct transport *t, struct ztfuse_held *req);
+struct ztfuse_held *spare_pop(struct transport *t);
+
+/** spare_trim() - give back as many as have been warm ever since the last call; with the lock held */
+void spare_trim(struct transport *t);
+
+/**
+ * transport_spare_get() - a spare request; takes transport.lock
+ * Return: NULL when there is none beside those that parked workers will want.
+ */
 struct ztfuse_held *transport_spare_get(struct transport *t);
 void transport_spare_put(struct ztfuse_held *req);
 

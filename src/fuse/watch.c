@@ -15,6 +15,8 @@
 /* How often the others are looked at, and after how many quiet times no more. */
 #define WATCH_NS    5000000L
 #define WATCH_QUIET 10u
+/* So often buffers that were not needed meanwhile are given back: every 20 ms. */
+#define WATCH_TRIM 4u
 
 void watch_wake(struct transport *t)
 {
@@ -29,6 +31,14 @@ static unsigned look(struct transport *t)
 	return workers_look(t) + (t->uring ? uring_served(t->uring) : 0);
 }
 
+/* Nothing has been served for a while: nothing large is kept. With transport.lock held. */
+static void trim_quiet(struct transport *t)
+{
+	spare_trim(t);
+	spare_trim(t); /* those that were needed before the first */
+	workers_trim_readers(t);
+}
+
 /* Until somebody serves, or the end; with transport.lock held. */
 static void sleep_until_served(struct transport *t)
 {
@@ -40,7 +50,8 @@ static void sleep_until_served(struct transport *t)
 
 void watch_until_end(struct transport *t)
 {
-	unsigned nr_before = 0, nr_quiet = 0;
+	const bool trims = !t->front->keeps_buffers;
+	unsigned nr_before = 0, nr_quiet = 0, nr_looks = 0;
 
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	/* Nobody could be called, and nothing asked for. */
@@ -52,6 +63,10 @@ void watch_until_end(struct transport *t)
 
 		nr_before = nr_served;
 		nr_quiet = nr_new || workers_serve(t) ? 0 : nr_quiet + 1;
+		if (trims && ++nr_looks % WATCH_TRIM == 0)
+			spare_trim(t);
+		if (trims && nr_quiet >= WATCH_QUIET)
+			trim_quiet(t);
 		mutex_unlock(&t->lock);
 		wakeup_look(&t->wakeup, zt_now_ns(), nr_new);
 		mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);

@@ -3,7 +3,8 @@
  * watch.h - the thread that waits for the transport's end, and looks after the others meanwhile.
  *
  * Every few milliseconds it takes the duty from workers that are stuck in a request (worker.h), and
- * says how fast idle CPUs shall wake up (wakeup.h). When nothing is served it sleeps, until somebody
+ * says how fast idle CPUs shall wake up (wakeup.h), and gives back the memory of buffers that are not
+ * needed (spare.c). When nothing is served it sleeps, until somebody
  * serves again.
  *
  * Locks: transport.lock.

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -66,8 +67,8 @@ enum worker_state {
 
 struct worker {
 	struct transport *transport;
-	struct ztfuse_held
-		*req; /* what it reads into next; changed by itself, under transport.lock */
+	/* What it reads into next; NULL while parked. Changed under transport.lock. */
+	struct ztfuse_held *req;
 	int fd;
 	pthread_t thread;
 	bool done; /* it serves no more, guarded by transport.lock */
@@ -104,6 +105,8 @@ static void call_parked(struct transport *t)
 	if (t->nr_on_duty >= t->nr_wanted || !w)
 		return;
 	t->parked = w->next_parked;
+	t->nr_parked--;
+	w->req = spare_pop(t); /* there is one for each who is parked */
 	t->nr_on_duty++;
 	atomic_store(&w->state, WORKER_READING);
 	zt_lock_check(sem_post(&w->duty));
@@ -137,9 +140,13 @@ static void duty_take(struct worker *w)
 
 	w->read_at_ns = 0;
 	w->nr_waits = 0;
+	spare_cool(t, w->req); /* most often it is not wanted at once */
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	wait = t->nr_on_duty >= t->nr_wanted && !atomic_load(&t->stop);
 	if (wait) {
+		spare_push(t, w->req);
+		w->req = NULL;
+		t->nr_parked++;
 		w->next_parked = t->parked;
 		t->parked = w;
 		atomic_store(&w->state, WORKER_PARKED);
@@ -238,6 +245,33 @@ bool workers_serve(const struct transport *t)
 		if (atomic_load(&t->workers[i].state) == WORKER_SERVING)
 			return true;
 	return false;
+}
+
+/* With transport.lock held. */
+static void worker_wake(struct worker *w)
+{
+	const enum worker_state state = atomic_load(&w->state);
+
+	if (w->done)
+		return;
+	if (state == WORKER_READING)
+		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
+	else if (state == WORKER_PARKED)
+		(void)sem_post(&w->duty); /* too often by now: then it has been woken */
+}
+
+static void trim_reader(struct worker *w)
+{
+	if (w->req && request_is_large(w->req) && atomic_load(&w->state) == WORKER_READING) {
+		atomic_store_explicit(&w->trim, true, memory_order_relaxed);
+		worker_wake(w);
+	}
+}
+
+void workers_trim_readers(struct transport *t)
+{
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		trim_reader(&t->workers[i]);
 }
 
 /* Serving ----------------------------------------------------------------- */
@@ -437,19 +471,6 @@ int workers_start(struct transport *t, unsigned wanted)
 	return 0;
 }
 
-/* With transport.lock held. */
-static void worker_wake(struct worker *w)
-{
-	const enum worker_state state = atomic_load(&w->state);
-
-	if (w->done)
-		return;
-	if (state == WORKER_READING)
-		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
-	else if (state == WORKER_PARKED)
-		(void)sem_post(&w->duty); /* too often by now: then it has been woken */
-}
-
 static void worker_join(struct worker *w)
 {
 	struct transport *t = w->transport;
@@ -478,26 +499,16 @@ void workers_join(struct transport *t)
 
 /* Life -------------------------------------------------------------------- */
 
-static void trim_worker(struct worker *w)
-{
-	const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
-	const bool idle = served == w->served_before;
-
-	w->served_before = served;
-	if (!idle || !request_is_large(w->req))
-		return;
-	if (atomic_load(&w->state) == WORKER_PARKED) {
-		request_trim(w->req); /* it is called only under the lock */
-	} else {
-		atomic_store_explicit(&w->trim, true, memory_order_relaxed);
-		worker_wake(w);
-	}
-}
-
 void workers_trim(struct transport *t)
 {
-	for (unsigned i = 0; i < t->nr_workers; i++)
-		trim_worker(&t->workers[i]);
+	for (unsigned i = 0; i < t->nr_workers; i++) {
+		struct worker *w = &t->workers[i];
+		const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
+
+		if (served == w->served_before)
+			trim_reader(w);
+		w->served_before = served;
+	}
 }
 
 int workers_create(struct transport *t)
@@ -513,6 +524,7 @@ int workers_create(struct transport *t)
 	}
 	t->most_wanted = (unsigned)min_u64(nr, (uint64_t)get_nprocs());
 	t->nr_wanted = 1;
+	t->most_warm = t->front->keeps_buffers ? UINT_MAX : (t->most_wanted + 1) / 2;
 	return 0;
 }
 

@@ -57,6 +57,9 @@ bool workers_serve(const struct transport *t);
 /** workers_join() - after transport.stop: wake all, wait for them */
 void workers_join(struct transport *t);
 
+/** workers_trim_readers() - have those who wait for a request give back. With transport.lock held. */
+void workers_trim_readers(struct transport *t);
+
 /** workers_trim() - have idle ones give back memory. With transport.lock held. */
 void workers_trim(struct transport *t);
 

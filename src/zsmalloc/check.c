@@ -189,6 +189,8 @@ int zs_check(struct zs_pool *pool)
 			error = check_run(pool, &run, tallies);
 	}
 	for (uint32_t i = 0; i < pool->nr_classes && !error; i++) {
+		if (!size_class_is_ready(&pool->classes[i]))
+			continue;
 		mutex_lock(&pool->classes[i].lock);
 		error = check_class(&pool->classes[i], &tallies[i]);
 		mutex_unlock(&pool->classes[i].lock);

@@ -92,7 +92,8 @@ uint64_t zs_trim(struct zs_pool *pool, uint64_t keep)
 
 	/* Largest objects first: most bytes to a call. */
 	for (uint32_t i = pool->nr_classes; i-- > 0;)
-		nr += class_trim(&pool->classes[i], keep_pages);
+		if (size_class_is_ready(&pool->classes[i]))
+			nr += class_trim(&pool->classes[i], keep_pages);
 	return nr << ZT_PAGE_SHIFT;
 }
 
@@ -263,7 +264,8 @@ uint64_t zs_compact(struct zs_pool *pool, uint64_t max_bytes)
 		return 0;
 	mutex_lock_counted(&pool->compact_lock, ZT_LOCK_COMPACT);
 	for (uint32_t i = 0; i < pool->nr_classes && c.bytes_left > 0; i++)
-		class_compact(&c, &pool->classes[i]);
+		if (size_class_is_ready(&pool->classes[i]))
+			class_compact(&c, &pool->classes[i]);
 	mutex_unlock(&pool->compact_lock);
 	atomic_fetch_add_explicit(&pool->pages_compacted, c.punched, memory_order_relaxed);
 	return c.punched > c.populated ? (c.punched - c.populated) << ZT_PAGE_SHIFT : 0;

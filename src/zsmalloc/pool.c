@@ -25,6 +25,11 @@
 
 static_assert(ZS_MAX_SIZE + ZS_HDR_SIZE <= ZSPAGE_MAX_PAGES * ZT_PAGE_SIZE, "one object at least");
 
+static size_t classes_size(const struct zs_pool *pool)
+{
+	return pool->nr_classes * sizeof(*pool->classes);
+}
+
 int zs_pool_create(struct arena *arena, const struct zs_pool_params *params,
 		   struct zs_pool **out_pool)
 {
@@ -43,7 +48,7 @@ int zs_pool_create(struct arena *arena, const struct zs_pool_params *params,
 	pool->rooms = zt_zalloc(pool->nr_classes * sizeof(*pool->rooms));
 	if (!pool->rooms)
 		goto err_pool;
-	pool->classes = zt_zalloc(pool->nr_classes * sizeof(*pool->classes));
+	pool->classes = zt_map(classes_size(pool));
 	if (!pool->classes)
 		goto err_rooms;
 	if (fixed)
@@ -52,8 +57,7 @@ int zs_pool_create(struct arena *arena, const struct zs_pool_params *params,
 	else
 		(void)zs_rooms_fill(pool->rooms); /* as many as it counted */
 	ZT_ASSERT(pool->nr_classes <= 1u << ZS_USER_CLASS_BITS);
-	for (uint32_t i = 0; i < pool->nr_classes; i++)
-		size_class_init(&pool->classes[i], pool, i, pool->rooms[i]);
+	mutex_init(&pool->ready_lock);
 	mutex_init(&pool->compact_lock);
 	mutex_init(&pool->wait_lock);
 	zt_lock_check(pthread_cond_init(&pool->wait_cond, NULL));
@@ -93,22 +97,38 @@ void zs_pool_destroy(struct zs_pool *pool)
 	if (!pool)
 		return;
 	for (uint32_t i = 0; i < pool->nr_classes; i++)
-		class_destroy(&pool->classes[i]);
+		if (size_class_is_ready(&pool->classes[i]))
+			class_destroy(&pool->classes[i]);
 	zt_lock_check(pthread_cond_destroy(&pool->wait_cond));
 	mutex_exit(&pool->wait_lock);
 	mutex_exit(&pool->compact_lock);
-	zt_free(pool->classes);
+	mutex_exit(&pool->ready_lock);
+	zt_unmap(pool->classes, classes_size(pool));
 	zt_free(pool->rooms);
 	zt_free(pool);
 }
 
-static struct size_class *class_of_size(const struct zs_pool *pool, uint32_t size)
+/* Index of the class for objects of @size bytes; -EINVAL when there is none. */
+static int class_idx_of(const struct zs_pool *pool, uint32_t size, uint32_t *out_idx)
 {
-	if (pool->params.fixed_size != 0)
-		return size == pool->params.fixed_size ? &pool->classes[0] : NULL;
-	if (size == 0 || size > ZS_MAX_SIZE)
-		return NULL;
-	return &pool->classes[zs_rooms_find(pool->rooms, pool->nr_classes, size + ZS_HDR_SIZE)];
+	if (pool->params.fixed_size != 0 ? size != pool->params.fixed_size
+					 : size == 0 || size > ZS_MAX_SIZE)
+		return -EINVAL;
+	*out_idx = zs_rooms_find(pool->rooms, pool->nr_classes, size + ZS_HDR_SIZE);
+	return 0;
+}
+
+static struct size_class *class_make_ready(struct zs_pool *pool, uint32_t idx)
+{
+	struct size_class *class = &pool->classes[idx];
+
+	if (likely(size_class_is_ready(class)))
+		return class;
+	mutex_lock(&pool->ready_lock);
+	if (!size_class_is_ready(class))
+		size_class_init(class, pool, idx, pool->rooms[idx]);
+	mutex_unlock(&pool->ready_lock);
+	return class;
 }
 
 struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_page,
@@ -121,7 +141,8 @@ struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_
 	    run.user >> ZS_USER_CLASS_BITS != pool->params.id)
 		return NULL;
 	class_idx = run.user & ((1u << ZS_USER_CLASS_BITS) - 1);
-	if (class_idx >= pool->nr_classes)
+	/* A run that was only just made may be seen before its class: it holds nothing yet. */
+	if (class_idx >= pool->nr_classes || !size_class_is_ready(&pool->classes[class_idx]))
 		return NULL;
 	*out_page = run.ref / ARENA_PAGE_REFS;
 	*out_offset = (uint32_t)(ref - run.ref) << ARENA_REF_SHIFT;
@@ -223,11 +244,13 @@ static int class_alloc(struct size_class *class, uint32_t size, bool resident_on
 
 int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref)
 {
-	struct size_class *class = class_of_size(pool, size);
-	int error;
+	struct size_class *class;
+	uint32_t idx;
+	int error = class_idx_of(pool, size, &idx);
 
-	if (!class)
-		return -EINVAL;
+	if (error)
+		return error;
+	class = class_make_ready(pool, idx);
 	error = class_alloc(class, size, false, out_ref);
 	if (error && zs_trim(pool, 0) > 0)
 		error = class_alloc(class, size, false, out_ref);
@@ -305,13 +328,13 @@ bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size)
 
 uint32_t zs_room(const struct zs_pool *pool, uint32_t size)
 {
-	const struct size_class *class = class_of_size(pool, size);
+	uint32_t idx;
 
-	if (!class)
+	if (class_idx_of(pool, size, &idx) != 0)
 		return 0;
 	if (pool->params.fixed_size != 0)
 		return size;
-	return (uint32_t)min_u64(class->geo.room - ZS_HDR_SIZE, ZS_MAX_SIZE);
+	return (uint32_t)min_u64(pool->rooms[idx] - ZS_HDR_SIZE, ZS_MAX_SIZE);
 }
 
 uint32_t zs_room_of(const struct zs_pool *pool, ref_t ref)
@@ -327,11 +350,11 @@ uint32_t zs_room_of(const struct zs_pool *pool, ref_t ref)
 
 uint32_t zs_room_below(const struct zs_pool *pool, uint32_t size)
 {
-	const struct size_class *class = class_of_size(pool, size);
+	uint32_t idx;
 
-	if (!class || class->idx == 0)
+	if (class_idx_of(pool, size, &idx) != 0 || idx == 0)
 		return 0;
-	return pool->rooms[class->idx - 1] - ZS_HDR_SIZE;
+	return pool->rooms[idx - 1] - ZS_HDR_SIZE;
 }
 
 void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
@@ -341,6 +364,8 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 	for (uint32_t i = 0; i < pool->nr_classes; i++) {
 		struct size_class *class = &pool->classes[i];
 
+		if (!size_class_is_ready(class))
+			continue;
 		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 		stat.objects += class->objects;
 		stat.object_bytes += class->object_bytes;
@@ -377,13 +402,15 @@ void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class
 {
 	struct size_class *class = &pool->classes[class_idx];
 
+	*out_stat = (struct zs_class_stat){ .room = pool->rooms[class_idx] };
+	if (!size_class_is_ready(class))
+		return;
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	for (unsigned group = 0; group < ZS_NR_GROUPS; group++)
 		out_stat->groups[group] = class->group_zspages[group];
 	out_stat->object_bytes = class->object_bytes;
 	out_stat->cached_pages = class->cached;
 	out_stat->freeable_pages = freeable_pages(class);
-	out_stat->room = class->geo.room;
 	out_stat->pages_per_zspage = class->geo.nr_pages;
 	out_stat->objs_per_zspage = class->geo.nr_objs;
 	out_stat->objects = class->objects;

@@ -148,6 +148,12 @@ static inline void *zs_data(const struct arena *arena, ref_t ref)
 	return (char *)arena_ptr(arena, ref) + ZS_HDR_SIZE;
 }
 
+/** zs_ref_of() - the contrary */
+static inline ref_t zs_ref_of(const struct arena *arena, const void *data)
+{
+	return arena_ref(arena, (const char *)data - ZS_HDR_SIZE);
+}
+
 /** zs_size() - the length of a live object as given to zs_malloc(). Lock-free. */
 uint32_t zs_size(const struct arena *arena, ref_t ref);
 

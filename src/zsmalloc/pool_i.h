@@ -2,7 +2,8 @@
 /*
  * pool_i.h - a pool's inside, and the header word of objects, for the files of this folder.
  *
- * Lock order: compact_lock -> class->lock (one at a time) -> wait_lock, arena.lock.
+ * Lock order: compact_lock -> class->lock (one at a time) -> wait_lock, arena.lock. ready_lock is
+ * taken with none of them held.
  */
 #ifndef ZT_ZSMALLOC_POOL_I_H
 #define ZT_ZSMALLOC_POOL_I_H
@@ -28,7 +29,8 @@ struct zs_pool {
 	struct zs_pool_params params;
 	uint32_t nr_classes;
 	uint32_t *rooms; /* of the classes, ascending */
-	struct size_class *classes;
+	struct size_class *classes; /* not all are ready */
+	pthread_mutex_t ready_lock; /* held by who makes one ready; innermost */
 	/* Sum of the classes' cached. A hint for zs_free() when read without their locks. */
 	atomic_long cached;
 	atomic_uint_fast64_t pages_compacted;

@@ -150,6 +150,7 @@ void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t id
 		class->run_order++;
 	class->buckets = &class->bucket0;
 	mutex_init(&class->lock);
+	atomic_store_explicit(&class->ready, true, memory_order_release);
 }
 
 void size_class_exit(struct size_class *class)

@@ -10,6 +10,7 @@
 #define ZT_ZSMALLOC_SIZE_CLASS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,7 +31,10 @@ struct zs_geometry {
 	uint16_t nr_objs;
 };
 
-/* One class of one pool, owned by it. All below lock is guarded by it. */
+/*
+ * One class of one pool, owned by it. All below lock is guarded by it. All zero until it is first
+ * wanted, so that the memory of those that never are is not touched.
+ */
 struct size_class {
 	struct zs_pool *pool;
 	struct zs_geometry geo;
@@ -38,6 +42,7 @@ struct size_class {
 	uint8_t live_words; /* words of a zspage's bitmap of slots, */
 	uint8_t page_words; /* and of one of pages */
 	uint8_t run_order; /* zspages start at multiples of 2^run_order pages */
+	atomic_bool ready; /* stored with release when all above is there */
 	pthread_mutex_t lock;
 	struct zspage *groups[ZS_NR_GROUPS];
 	struct zspage **buckets; /* hash by page: bucket_mask + 1 chains; &bucket0 at first */
@@ -70,6 +75,12 @@ void zs_geometry_init(struct zs_geometry *geo, uint32_t room);
 void zs_geometry_init_stocked(struct zs_geometry *geo, uint32_t room);
 
 void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t idx, uint32_t room);
+
+/** size_class_is_ready() - whether it was ever wanted; if not, it holds nothing */
+static inline bool size_class_is_ready(const struct size_class *class)
+{
+	return atomic_load_explicit(&class->ready, memory_order_acquire);
+}
 
 /** size_class_exit() - when no zspage is left */
 void size_class_exit(struct size_class *class);

@@ -55,7 +55,7 @@ END_TEST
 
 START_TEST(test_parents_and_counts_are_compared)
 {
-	check_word_matters(&inode_get(sb, sub)->aux, FS_ROOT_INO);
+	check_word_matters(&inode_get(sb, sub)->parent, FS_ROOT_INO);
 	check_word_matters(&inode_get(sb, dir)->nr_pages, 4);
 	check_word_matters(&inode_get(sb, target)->size, 5);
 	check_word_matters(&inode_get(sb, target)->tree_word, 12345);

@@ -21,6 +21,7 @@
 #include "fuse/transport_i.h"
 #include "tests/fuse/fixture.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/lock.h"
 #include "util/log.h"
 
@@ -427,6 +428,62 @@ static void ask_shortly(uint64_t unique)
 	ck_assert_uint_eq(receive_answer(), unique);
 }
 
+/* Of all requests' buffers. */
+static unsigned nr_large_buffers(void)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < transport->nr_reqs; i++)
+		nr += resident_pages(request_payload(&transport->reqs[i])) >= 20;
+	return nr;
+}
+
+/* Within some ten milliseconds, by the watch alone: those of readers and of who is parked, too. */
+START_TEST(test_nothing_large_is_kept_after_a_stream)
+{
+	uint64_t end;
+
+	start(NR_THREADS);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < NR_SPARE; i++)
+			send_write(10 + i, 'x');
+		wait_for_writes((round + 1) * NR_SPARE);
+		ck_assert_uint_ge(nr_large_buffers(), NR_SPARE);
+		for (unsigned i = 0; i < NR_SPARE; i++) {
+			answer(&writes[round * NR_SPARE + i]);
+			(void)receive_answer();
+		}
+	}
+	end = zt_now_ns() + UINT64_C(20000000000);
+	while (nr_large_buffers() > 0 && zt_now_ns() < end)
+		(void)sched_yield();
+	ck_assert_uint_eq(nr_large_buffers(), 0);
+	ask_shortly(100);
+	stop(0);
+}
+END_TEST
+
+/* Nobody who is called may find that others hold what it would read into. */
+START_TEST(test_parked_threads_have_requests)
+{
+	start(NR_THREADS);
+	for (unsigned i = 0; i < NR_SPARE + 2; i++)
+		send_write(10 + i, 'x');
+	wait_for_writes(NR_SPARE);
+	for (unsigned i = 0; i < 2; i++)
+		(void)receive_answer();
+	mutex_lock(&transport->lock);
+	ck_assert_uint_ge(transport->nr_spare, transport->nr_parked);
+	mutex_unlock(&transport->lock);
+	for (unsigned i = 0; i < NR_SPARE; i++) {
+		answer(&writes[i]);
+		(void)receive_answer();
+	}
+	ck_assert_uint_eq(nr_answered_now, 2);
+	stop(0);
+}
+END_TEST
+
 START_TEST(test_short_requests_are_served_by_one_thread)
 {
 	start(NR_THREADS);
@@ -717,6 +774,8 @@ int main(void)
 	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
 	tcase_add_test(tc, test_data_of_a_write_begins_on_a_page);
 	tcase_add_test(tc, test_idle_buffers_give_their_memory_back);
+	tcase_add_test(tc, test_nothing_large_is_kept_after_a_stream);
+	tcase_add_test(tc, test_parked_threads_have_requests);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("duty");
 	tcase_add_test(tc, test_short_requests_are_served_by_one_thread);

@@ -20,7 +20,7 @@
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
-/* tmpfs's defaults: half of RAM, and an inode for every page of that half. */
+/* tmpfs's defaults: half of RAM in whole pages, and an inode for every page of that half. */
 #define DEFAULT_SHARE         2
 #define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
 
@@ -51,6 +51,8 @@ void options_env_get(struct options_env *out_env)
 
 static int set_defaults(struct options *options, const struct options_env *env)
 {
+	const uint64_t pages = env->ram / ZT_PAGE_SIZE / DEFAULT_SHARE;
+
 	*options = (struct options){
 		.cache = ZTFUSE_CACHE_WRITEBACK,
 		.uring = TRANSPORT_URING_AUTO,
@@ -59,8 +61,8 @@ static int set_defaults(struct options *options, const struct options_env *env)
 		.max_threads = (unsigned)max_u64(4, (uint64_t)env->nr_cpus * 2),
 		.allow_other = env->root,
 		.super = {
-			.size = env->ram / DEFAULT_SHARE,
-			.nr_inodes = env->ram / DEFAULT_SHARE / ZT_PAGE_SIZE,
+			.size = pages * ZT_PAGE_SIZE,
+			.nr_inodes = pages,
 			.mode = 01777,
 			.uid = env->uid,
 			.gid = env->gid,

@@ -324,6 +324,20 @@ START_TEST(test_every_cluster_size_is_a_power_of_two_of_pages)
 }
 END_TEST
 
+/* As tmpfs: the page that an odd number of pages leaves over is nobody's. */
+START_TEST(test_half_of_an_odd_number_of_pages)
+{
+	static const struct options_env odd = { .ram = 101 * ZT_PAGE_SIZE, .nr_cpus = 1 };
+	struct options_error error;
+	struct options o;
+
+	ck_assert_int_eq(PARSE(&odd, &o, &error, "ztmpfs", "/mnt"), 0);
+	ck_assert_uint_eq(o.super.size, 50 * ZT_PAGE_SIZE);
+	ck_assert_uint_eq(o.super.nr_inodes, 50);
+	options_free(&o);
+}
+END_TEST
+
 START_TEST(test_accelerator_takes_when_and_parameters)
 {
 	static const struct {
@@ -812,6 +826,7 @@ int main(void)
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
+	tcase_add_test(tc, test_half_of_an_odd_number_of_pages);
 	tcase_add_test(tc, test_accelerator_takes_when_and_parameters);
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
 	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);

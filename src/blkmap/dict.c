@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * dict.c - dictionaries that a mount makes by itself from its own files: one for small objects, one
- * for large ones.
+ * dict.c - dictionaries that a mount makes by itself from its own files, small and large ones.
  *
  * Each has a codec number of its own and stands in the metadata pool, pinned; the record (see
  * blkmap.h) says where. It lives until no slot has its number any more: only recompression gives

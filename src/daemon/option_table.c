@@ -470,7 +470,7 @@ static const struct option_desc table[] = {
 	  parse_gid, 0, 0 },
 	{ "compress", "ALG[:LEVEL]", NULL, "lz4",
 	  "Compression algorithm or module, with a level in its own scale", parse_compress, 0, 0 },
-	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:6@30",
+	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:8@30",
 	  "Compress better, in the background, what was not used for so long", parse_recompress, 0,
 	  0 },
 	{ "dedup", "WHEN", "on, off", "on without allow_other",

@@ -69,7 +69,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.cluster_order = DEFAULT_CLUSTER_ORDER,
 			.level = ZCOMP_LEVEL_DEFAULT,
 			.recompress = options->recompress_name,
-			.recompress_level = 6,
+			.recompress_level = 8,
 			.recompress_idle = 30,
 			.accel = BLKMAP_ACCEL_AUTO,
 			.background = true,

@@ -56,7 +56,7 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert_str_eq(o.super.compress, "lz4");
 	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
 	ck_assert_str_eq(o.super.recompress, "zstd");
-	ck_assert_int_eq(o.super.recompress_level, 6);
+	ck_assert_int_eq(o.super.recompress_level, 8);
 	ck_assert_uint_eq(o.super.recompress_idle, 30);
 	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_AUTO);
 	ck_assert(o.super.background);

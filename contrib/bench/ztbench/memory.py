@@ -368,10 +368,10 @@ def bar_cost(bars):
     for i in range(5):
         took = {}
         # Who comes first changes, so that what drifts slows both.
-        for options in sorted(("recompress=zstd:6@1", "recompress=off"), reverse=bool(i % 2)):
+        for options in sorted(("recompress=zstd:8@1", "recompress=off"), reverse=bool(i % 2)):
             took[options], objects = foreground(bars, options, path)
             done = max(done, objects)
-        ratios.append(took["recompress=off"] / took["recompress=zstd:6@1"])
+        ratios.append(took["recompress=off"] / took["recompress=zstd:8@1"])
     bars.say("writing while recompression has work, beside without", statistics.median(ratios), ">=", 0.95, unit="x")
     bars.note("rounds %s; %d objects were recompressed meanwhile" % (" ".join("%.2f" % r for r in ratios), done))
 

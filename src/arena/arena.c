@@ -26,6 +26,7 @@
 #define CHUNK_BYTES         ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
 
 static _Thread_local bool may_use_spare;
+static _Thread_local uint64_t nr_refusals;
 
 static uint64_t spare_of(const struct arena *arena, uint64_t limit)
 {
@@ -42,8 +43,10 @@ int arena_charge(struct arena *arena, uint64_t bytes)
 	if (!may_use_spare)
 		limit -= spare_of(arena, limit);
 	do {
-		if (limit != 0 && (bytes > limit || now > limit - bytes))
+		if (limit != 0 && (bytes > limit || now > limit - bytes)) {
+			nr_refusals++;
 			return -ENOSPC;
+		}
 	} while (!atomic_compare_exchange_weak_explicit(
 		&arena->used, &now, now + bytes, memory_order_relaxed, memory_order_relaxed));
 	return 0;
@@ -326,6 +329,11 @@ void arena_use_spare(bool may)
 bool arena_may_use_spare(void)
 {
 	return may_use_spare;
+}
+
+uint64_t arena_refusals(void)
+{
+	return nr_refusals;
 }
 
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat)

@@ -264,6 +264,12 @@ void arena_use_spare(bool may);
 /** arena_may_use_spare() - what the calling thread said last */
 bool arena_may_use_spare(void);
 
+/**
+ * arena_refusals() - how often the limit of any arena refused the calling thread something
+ * It tells whether an -ENOSPC comes from there.
+ */
+uint64_t arena_refusals(void);
+
 /** arena_get_stat() - counters at this moment, without a lock */
 void arena_get_stat(const struct arena *arena, struct arena_stat *out_stat);
 

@@ -283,6 +283,16 @@ int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t siz
 uint64_t blkmap_trim(struct blkmap *map);
 
 /**
+ * blkmap_find_room() - the limit on memory has refused something: have room made, as a write does
+ * @tries: how often that was done for the same request; after four times it says no
+ *
+ * At first cached pages are given back and objects moved together, then everything is recompressed.
+ * Context: any thread, ten seconds at most. The caller may hold files and a stream, as a write does;
+ *          the less he holds the better for others. Return: whether to try again.
+ */
+bool blkmap_find_room(struct blkmap *map, unsigned tries);
+
+/**
  * blkmap_recompress() - recompress what lies idle now, in the caller's thread, unpaced
  * @idle: ticks (seconds, with the default option) without use; 0: everything
  * Context: any thread; for mounts without background work. Return: objects made smaller.

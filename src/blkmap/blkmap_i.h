@@ -546,6 +546,13 @@ void heat_cool(struct blkmap *map);
 
 /* ---- rdwr.c ---- */
 
+/*
+ * cluster_slot() - the slot of cluster @idx, made if there is none; looks for room when it must
+ * Streams may be held, no slot lock. 0, -ENOSPC, -ENOMEM.
+ */
+int cluster_slot(struct blkmap *map, const struct blkmap_file *file, uint64_t idx,
+		 uint64_t **out_slot) ZT_MUST_CHECK;
+
 /* A part of one cluster; stream held. */
 int cluster_write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		       const char *src, uint32_t len, struct zcomp_strm *strm) ZT_MUST_CHECK;

@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* How often a write looks for room before it fails. */
-#define MAKE_ROOM_TRIES 4u
-
 /* ---- bytes to objects ---- */
 
 /*
@@ -163,14 +160,8 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 			error = encoded_place(map, enc, out_word);
 		return error;
 	}
-	/* The first room that is found may not be enough, or others may have been quicker. */
-	for (unsigned tries = 0; error == -ENOSPC && tries < MAKE_ROOM_TRIES; tries++) {
-		uint64_t room = tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map);
-
-		if (room == 0)
-			break;
+	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
 		error = encoded_place(map, enc, out_word);
-	}
 	return error;
 }
 

@@ -14,6 +14,11 @@
 #define FOLD_IDLE 2u
 /* Maps taken from one slot lock at a time. */
 #define FOLD_BATCH 16u
+/*
+ * How often a request looks for room before it fails: the first room that is found may not be
+ * enough, or others may have been quicker.
+ */
+#define MAKE_ROOM_TRIES 4u
 /* Compaction is worth a try when this many bytes more are resident than objects need. */
 #define COMPACT_SLACK(bytes) ((bytes) / 16 + MIB)
 /* Most bytes that compaction copies in one round, so that it never runs long. */
@@ -121,6 +126,13 @@ uint64_t blkmap_make_room(struct blkmap *map)
 	freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
 	freed += zs_compact(map->data, COMPACT_ROUND);
 	return freed > 0 ? freed : blkmap_make_room_hard(map);
+}
+
+bool blkmap_find_room(struct blkmap *map, unsigned tries)
+{
+	if (tries >= MAKE_ROOM_TRIES)
+		return false;
+	return (tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map)) > 0;
 }
 
 uint64_t blkmap_trim(struct blkmap *map)

@@ -258,7 +258,7 @@ int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t
 		struct cluster_op op = { .add_pages = want };
 		uint64_t *slot;
 
-		error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / csize, &slot);
+		error = cluster_slot(map, file, off / csize, &slot);
 		if (!error && (want & ~present_at(map, file, slot)))
 			error = cluster_merge(map, file, slot, strm, &op);
 		off += to - from;

@@ -93,13 +93,23 @@ int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off
 	return tree_grow(map->arena, map->meta, &file->tree, last, slot_move, map);
 }
 
+int cluster_slot(struct blkmap *map, const struct blkmap_file *file, uint64_t idx,
+		 uint64_t **out_slot)
+{
+	int error = tree_slot_alloc(map->arena, map->meta, &file->tree, idx, out_slot);
+
+	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
+		error = tree_slot_alloc(map->arena, map->meta, &file->tree, idx, out_slot);
+	return error;
+}
+
 int cluster_write_part(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		       const char *src, uint32_t len, struct zcomp_strm *strm)
 {
 	uint32_t size = cluster_size(file->order);
 	struct cluster_op op = { .from = off % size, .to = off % size + len, .src = src };
 	uint64_t *slot;
-	int error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / size, &slot);
+	int error = cluster_slot(map, file, off / size, &slot);
 
 	return error ? error : cluster_write(map, file, slot, strm, &op);
 }
@@ -111,7 +121,7 @@ static int write_whole(struct blkmap *map, const struct blkmap_file *file, uint6
 	struct cluster_op op = { .to = size, .src = src };
 	struct encoded enc;
 	uint64_t *slot;
-	int error = tree_slot_alloc(map->arena, map->meta, &file->tree, off / size, &slot);
+	int error = cluster_slot(map, file, off / size, &slot);
 
 	if (error)
 		return error;

@@ -89,7 +89,7 @@ static int rec_alloc(struct blkmap *map, ref_t *out_ref)
 {
 	int error = zs_malloc(map->meta, sizeof(struct share_rec), out_ref);
 
-	if (error == -ENOSPC && blkmap_make_room(map) > 0)
+	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
 		error = zs_malloc(map->meta, sizeof(struct share_rec), out_ref);
 	return error;
 }
@@ -242,7 +242,7 @@ static int share_cluster(struct blkmap *map, const struct blkmap_file *from, uin
 	if (error || (!word && !dst))
 		return error;
 	if (!dst)
-		error = tree_slot_alloc(map->arena, map->meta, &to->tree, to_idx, &dst);
+		error = cluster_slot(map, to, to_idx, &dst);
 	if (!error) {
 		lock = slot_lock(map, dst);
 		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);

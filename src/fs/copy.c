@@ -199,6 +199,7 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 		.to_off = to_off,
 		.left = len,
 	};
+	struct super_retry retry = super_retry_begin();
 	bool folded = false;
 	uint64_t bytes;
 	int err = copy_check(&copy);
@@ -209,7 +210,9 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 	do {
 		uint64_t before = copy.done;
 
-		err = share_step(&copy, &bytes);
+		do {
+			err = share_step(&copy, &bytes);
+		} while (super_retry(sb, err, &retry));
 		if (copy.done > before)
 			folded = false;
 		if (err == -EAGAIN && !folded) {

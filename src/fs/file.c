@@ -74,6 +74,7 @@ int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t
 static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t len,
 			     struct inode_rec **out_rec)
 {
+	struct super_retry retry = super_retry_begin();
 	struct blkmap_file file;
 	int err;
 
@@ -91,9 +92,9 @@ static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t 
 		err = file_open(sb, ino, out_rec);
 		if (!err)
 			err = file_prepare(sb, *out_rec, off, len);
-		if (err)
-			break;
 		inode_unlock(sb, ino);
+		if (err && !super_retry(sb, err, &retry))
+			return err;
 	}
 	inode_unlock(sb, ino);
 	return err;
@@ -360,10 +361,33 @@ static int fallocate_locked(struct super *sb, struct inode_rec *rec, int mode, u
 	return err;
 }
 
+static int fallocate_once(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode,
+			  uint64_t off, uint64_t len)
+{
+	struct inode_rec *rec;
+	int err;
+
+	inode_lock(sb, ino);
+	err = file_open(sb, ino, &rec);
+	if (!err &&
+	    (inode_is_immutable(rec) || (inode_is_sealed(rec) && mode & ~FALLOC_FL_KEEP_SIZE)))
+		err = -EPERM;
+	if (!err)
+		err = fallocate_locked(sb, rec, mode, off, len);
+	if (!err) {
+		xattr_remove(sb, rec, XATTR_CAPABILITY);
+		inode_touch(rec, INODE_MTIME | INODE_CTIME);
+		if (cred_kills_setid(cred, false))
+			inode_clear_setid(rec, cred, false);
+	}
+	inode_unlock(sb, ino);
+	return err;
+}
+
 int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
 		 uint64_t len)
 {
-	struct inode_rec *rec;
+	struct super_retry retry = super_retry_begin();
 	int err;
 
 	switch (mode) {
@@ -380,21 +404,9 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 		return -EINVAL;
 	if (off > ZT_MAX_FILE_SIZE || len > ZT_MAX_FILE_SIZE - off)
 		return -EFBIG;
-
-	inode_lock(sb, ino);
-	err = file_open(sb, ino, &rec);
-	if (!err &&
-	    (inode_is_immutable(rec) || (inode_is_sealed(rec) && mode & ~FALLOC_FL_KEEP_SIZE)))
-		err = -EPERM;
-	if (!err)
-		err = fallocate_locked(sb, rec, mode, off, len);
-	if (!err) {
-		xattr_remove(sb, rec, XATTR_CAPABILITY);
-		inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (cred_kills_setid(cred, false))
-			inode_clear_setid(rec, cred, false);
-	}
-	inode_unlock(sb, ino);
+	do {
+		err = fallocate_once(sb, cred, ino, mode, off, len);
+	} while (super_retry(sb, err, &retry));
 	return err;
 }
 

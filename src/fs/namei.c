@@ -141,6 +141,7 @@ int fs_lookup(struct super *sb, ino_nr parent, const char *text, struct fs_entry
 
 /* Creating --------------------------------------------------------------- */
 
+/* What a new inode has of its directory. Done again for each try. */
 static void init_inherit(struct inode_init *init, const struct dir *dir)
 {
 	if (dir->rec->mode & S_ISGID) {
@@ -153,9 +154,10 @@ static void init_inherit(struct inode_init *init, const struct dir *dir)
 	init->dir = dir->rec;
 }
 
-static int create_locked(struct super *sb, struct inode_init *init, ino_nr parent,
+static int create_locked(struct super *sb, const struct inode_init *wanted, ino_nr parent,
 			 const struct fs_name *name, struct fs_entry *out)
 {
+	struct inode_init init = *wanted;
 	struct dir_entry entry;
 	struct inode_rec *rec;
 	struct dir dir;
@@ -169,18 +171,18 @@ static int create_locked(struct super *sb, struct inode_init *init, ino_nr paren
 		return err ? err : -EEXIST;
 	if (inode_is_immutable(dir.rec))
 		return -EPERM;
-	if (S_ISDIR(init->mode) && dir.rec->nlink >= FS_LINK_MAX)
+	if (S_ISDIR(init.mode) && dir.rec->nlink >= FS_LINK_MAX)
 		return -EMLINK;
-	init_inherit(init, &dir);
-	err = inode_alloc(sb, init, &ino, &rec);
+	init_inherit(&init, &dir);
+	err = inode_alloc(sb, &init, &ino, &rec);
 	if (err)
 		return err;
-	err = dir_add(&dir, name, ino, init->mode >> 12);
+	err = dir_add(&dir, name, ino, init.mode >> 12);
 	if (err) {
 		inode_free(sb, ino, rec);
 		return err;
 	}
-	if (S_ISDIR(init->mode))
+	if (S_ISDIR(init.mode))
 		rec_store(&dir.rec->nlink, dir.rec->nlink + 1);
 	inode_touch(dir.rec, INODE_MTIME | INODE_CTIME);
 	inode_add_lookup(rec);
@@ -191,6 +193,7 @@ static int create_locked(struct super *sb, struct inode_init *init, ino_nr paren
 static int create(struct super *sb, const struct fs_cred *cred, struct inode_init *init,
 		  ino_nr parent, const char *text, struct fs_entry *out)
 {
+	struct super_retry retry = super_retry_begin();
 	struct fs_name name;
 	int err = fs_name_init(sb, text, &name);
 
@@ -199,9 +202,11 @@ static int create(struct super *sb, const struct fs_cred *cred, struct inode_ini
 	init->uid = cred->uid;
 	init->gid = cred->gid;
 	init->umask = cred->umask;
-	dir_lock(sb, parent);
-	err = create_locked(sb, init, parent, &name, out);
-	inode_unlock(sb, parent);
+	do {
+		dir_lock(sb, parent);
+		err = create_locked(sb, init, parent, &name, out);
+		inode_unlock(sb, parent);
+	} while (super_retry(sb, err, &retry));
 	return err;
 }
 
@@ -225,34 +230,46 @@ int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const 
 	return create(sb, cred, &init, parent, name, out);
 }
 
+static int tmpfile_locked(struct super *sb, const struct inode_init *wanted, ino_nr parent,
+			  struct fs_entry *out)
+{
+	struct inode_init init = *wanted;
+	struct inode_rec *rec;
+	struct dir dir;
+	ino_nr ino;
+	int err = dir_open(sb, parent, &dir);
+
+	if (!err && dir.rec->nlink == 0)
+		err = -ENOENT;
+	if (err)
+		return err;
+	init_inherit(&init, &dir);
+	err = inode_alloc(sb, &init, &ino, &rec);
+	if (err)
+		return err;
+	inode_add_lookup(rec);
+	inode_fill_entry(ino, rec, out);
+	return 0;
+}
+
 int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode_t mode,
 	       bool linkable, struct fs_entry *out)
 {
-	struct inode_init init = {
+	const struct inode_init init = {
 		.mode = S_IFREG | (mode & 07777),
 		.uid = cred->uid,
 		.gid = cred->gid,
 		.no_name = true,
 		.rdev = linkable ? INODE_AUX_LINKABLE : 0,
 	};
-	struct inode_rec *rec;
-	struct dir dir;
-	ino_nr ino;
+	struct super_retry retry = super_retry_begin();
 	int err;
 
-	dir_lock_shared(sb, parent);
-	err = dir_open(sb, parent, &dir);
-	if (!err && dir.rec->nlink == 0)
-		err = -ENOENT;
-	if (!err) {
-		init_inherit(&init, &dir);
-		err = inode_alloc(sb, &init, &ino, &rec);
-	}
-	if (!err) {
-		inode_add_lookup(rec);
-		inode_fill_entry(ino, rec, out);
-	}
-	inode_unlock(sb, parent);
+	do {
+		dir_lock_shared(sb, parent);
+		err = tmpfile_locked(sb, &init, parent, out);
+		inode_unlock(sb, parent);
+	} while (super_retry(sb, err, &retry));
 	return err;
 }
 
@@ -327,6 +344,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 
 int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *text, struct fs_entry *out)
 {
+	struct super_retry retry = super_retry_begin();
 	ino_nr inos[] = { ino, new_parent };
 	struct inode_lock_set set;
 	struct fs_name name;
@@ -334,9 +352,11 @@ int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *text, s
 
 	if (err)
 		return err;
-	inode_lock_set(sb, inos, ARRAY_SIZE(inos), ZT_LOCK_DIR, &set);
-	err = link_locked(sb, ino, new_parent, &name, out);
-	inode_unlock_set(&set);
+	do {
+		inode_lock_set(sb, inos, ARRAY_SIZE(inos), ZT_LOCK_DIR, &set);
+		err = link_locked(sb, ino, new_parent, &name, out);
+		inode_unlock_set(&set);
+	} while (super_retry(sb, err, &retry));
 	return err;
 }
 

@@ -220,12 +220,34 @@ out:
 	return err;
 }
 
+/* With the names of both places. */
+static int rename_once(struct rename *rn, struct namei_place places[2], struct fs_moved *out_moved)
+{
+	bool moves = places[0].parent != places[1].parent;
+	struct super *sb = rn->sb;
+	struct inode_lock_set set;
+	int err;
+
+	if (moves)
+		mutex_lock_counted(&sb->rename_lock, ZT_LOCK_RENAME);
+	err = namei_lock(sb, places, 2, &set);
+	if (!err) {
+		rn->from = places[0];
+		rn->to = places[1];
+		err = rename_locked(rn, out_moved);
+		inode_unlock_set(&set);
+	}
+	if (moves)
+		mutex_unlock(&sb->rename_lock);
+	return err;
+}
+
 int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	      ino_nr new_parent, const char *new_name, unsigned flags, struct fs_moved *out_moved)
 {
 	struct rename rn = { .sb = sb, .cred = cred, .flags = flags };
 	struct namei_place places[2] = { { .parent = parent }, { .parent = new_parent } };
-	struct inode_lock_set set;
+	struct super_retry retry = super_retry_begin();
 	int err = rename_flags_check(flags);
 
 	if (!err)
@@ -234,17 +256,8 @@ int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const
 		err = fs_name_init(sb, new_name, &places[1].name);
 	if (err)
 		return err == -EEXIST ? -EBUSY : err;
-
-	if (parent != new_parent)
-		mutex_lock_counted(&sb->rename_lock, ZT_LOCK_RENAME);
-	err = namei_lock(sb, places, 2, &set);
-	if (!err) {
-		rn.from = places[0];
-		rn.to = places[1];
-		err = rename_locked(&rn, out_moved);
-		inode_unlock_set(&set);
-	}
-	if (parent != new_parent)
-		mutex_unlock(&sb->rename_lock);
+	do {
+		err = rename_once(&rn, places, out_moved);
+	} while (super_retry(sb, err, &retry));
 	return err;
 }

@@ -82,4 +82,33 @@ struct super {
 	struct inode_lock locks[INODE_NR_LOCKS];
 };
 
+/*
+ * Another try for a request that memory was refused to:
+ *
+ *     struct super_retry retry = super_retry_begin();
+ *
+ *     do {
+ *             lock; err = ...; unlock
+ *     } while (super_retry(sb, err, &retry));
+ *
+ * What fails with -ENOSPC has changed nothing. Between the tries no lock is held, since others have
+ * to make room.
+ */
+struct super_retry {
+	uint64_t refusals; /* of the thread by the limit, before the try */
+	unsigned tries;
+};
+
+static inline struct super_retry super_retry_begin(void)
+{
+	return (struct super_retry){ .refusals = arena_refusals() };
+}
+
+/*
+ * super_retry() - whether to try again, after an attempt that came to @err
+ * True when it was the limit on memory that refused, and some room could be made since: as for a
+ * write, within seconds.
+ */
+bool super_retry(struct super *sb, int err, struct super_retry *inout_retry) ZT_MUST_CHECK;
+
 #endif

@@ -130,10 +130,24 @@ static int set_acl(struct super *sb, struct inode_rec *rec, enum name_kind kind,
 	return xattr_put(sb, rec, XATTR_ACL_DEFAULT, value, size);
 }
 
+static int set_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
+		      const void *value, uint32_t size, unsigned flags)
+{
+	struct inode_rec *rec;
+	int err = open_to_change(sb, ino, &rec);
+
+	if (!err)
+		err = kind == NAME_PLAIN ? set_plain(sb, rec, name, value, size, flags)
+					 : set_acl(sb, rec, kind, value, size, flags);
+	if (!err)
+		inode_touch(rec, INODE_CTIME);
+	return err;
+}
+
 int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *value, size_t size,
 		unsigned flags)
 {
-	struct inode_rec *rec;
+	struct super_retry retry = super_retry_begin();
 	enum name_kind kind;
 	int err = name_parse_change(sb, name, &kind);
 
@@ -143,14 +157,11 @@ int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *valu
 		return -EINVAL;
 	if (size > FS_XATTR_SIZE_MAX)
 		return -E2BIG;
-	inode_lock(sb, ino);
-	err = open_to_change(sb, ino, &rec);
-	if (!err)
-		err = kind == NAME_PLAIN ? set_plain(sb, rec, name, value, (uint32_t)size, flags)
-					 : set_acl(sb, rec, kind, value, (uint32_t)size, flags);
-	if (!err)
-		inode_touch(rec, INODE_CTIME);
-	inode_unlock(sb, ino);
+	do {
+		inode_lock(sb, ino);
+		err = set_locked(sb, ino, kind, name, value, (uint32_t)size, flags);
+		inode_unlock(sb, ino);
+	} while (super_retry(sb, err, &retry));
 	return err;
 }
 

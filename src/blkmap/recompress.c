@@ -139,15 +139,16 @@ static bool gather_wants(void *arg, uint64_t word)
 }
 
 /*
- * Most bytes of a result that would be worth having. What is raw now reads fastest: it is to save
- * as much as it would have had to when it was written. An older dictionary is left for the same
- * room, so that it can go.
+ * Most bytes of a result that would be worth having: it takes less room than the object has, which
+ * was overwritten in place by less, maybe. What is raw now reads fastest: it is to save as much as
+ * it would have had to when it was written. An older dictionary is left for the same room, so that
+ * it can go.
  */
 static uint32_t useful_size(const struct blkmap *map, const struct recomp_item *item)
 {
-	uint32_t size = zs_size(map->arena, slot_ref(item->word));
-	uint32_t most = slot_codec(item->word) >= SLOT_CODEC_DICT ? zs_room(map->data, size)
-								  : zs_room_below(map->data, size);
+	uint32_t most = slot_codec(item->word) >= SLOT_CODEC_DICT
+				? item->room
+				: zs_room_below(map->data, item->room);
 	uint32_t prefix = item->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
 
 	if (most <= prefix)
@@ -213,6 +214,7 @@ static int batch_add(struct recompressor *rc, struct recomp_item *item)
 
 	item->at = batch->used;
 	item->mask = slot_present(rc->map, item->word, 0);
+	item->room = zs_room_of(rc->map->data, slot_ref(item->word));
 	item->cap = useful_size(rc->map, item);
 	item->codec = target_codec(rc, item->word);
 	item->out_len = 0;
@@ -405,7 +407,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	uint64_t made = slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
 	uint64_t word = wanted == OUTCOME_BETTER ? made : word_kept(item->word);
 	struct dedup_object object = item_object(rc, item, word);
-	uint32_t saved = zs_room(map->data, item->size);
+	uint32_t saved = item->room;
 
 	dedup_reserve(map);
 	if (object.data && dedup_take(map, &object, &word))

@@ -13,9 +13,9 @@ struct usage {
 	struct blkmap_usage *sum;
 };
 
-static uint32_t room_of(const struct zs_pool *pool, uint32_t size)
+static uint32_t room_of(const struct zs_pool *pool, ref_t ref)
 {
-	return zs_room(pool, size) + ZS_HDR_SIZE;
+	return zs_room_of(pool, ref) + ZS_HDR_SIZE;
 }
 
 /* One that is shared counts in full wherever it is named, as a copy of its own would. */
@@ -25,7 +25,7 @@ static void add_object(struct usage *usage, uint64_t word)
 
 	usage->sum->objects++;
 	usage->sum->stored += size;
-	usage->sum->memory += room_of(usage->map->data, size);
+	usage->sum->memory += room_of(usage->map->data, slot_ref(word));
 	usage->sum->bytes[slot_codec(word)] += size;
 }
 
@@ -63,14 +63,14 @@ static void add_map(struct usage *usage, uint64_t word, unsigned order)
 		add_word(usage, page, 0, 0);
 	}
 	add_word(usage, word_get(&cmap->base), order, over);
-	usage->sum->memory += room_of(usage->map->meta, zs_size(usage->map->arena, slot_ref(word)));
+	usage->sum->memory += room_of(usage->map->meta, slot_ref(word));
 }
 
 static void add_node(void *arg, ref_t node)
 {
 	struct usage *usage = arg;
 
-	usage->sum->memory += room_of(usage->map->meta, zs_size(usage->map->arena, node));
+	usage->sum->memory += room_of(usage->map->meta, node);
 }
 
 void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,

@@ -304,6 +304,29 @@ START_TEST(test_what_was_overwritten_by_less_may_become_as_large_again)
 }
 END_TEST
 
+/* Once there is memory again, recompression finds such an object a smaller room. */
+START_TEST(test_what_was_overwritten_by_less_moves_to_a_smaller_room)
+{
+	uint64_t seed = zt_seed();
+	struct blkmap_stat stat;
+	uint64_t *slot;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4, .compress = "zstd", .recompress = "zstd" });
+	ck_assert_int_eq(put(&seed, noise, 0, CLUSTER), 0);
+	(void)fill_up();
+	ck_assert_int_eq(put(&seed, soft, 0, CLUSTER), 0);
+	give_back();
+	slot = tree_slot(bm.arena, &bm.file.tree, 0);
+	ck_assert_uint_ge(zs_room_of(bm.map->data, slot_ref(word_get(slot))), CLUSTER);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
+	ck_assert_uint_lt(zs_room_of(bm.map->data, slot_ref(word_get(slot))), CLUSTER * 3 / 4);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_gt(stat.recompress_saved, CLUSTER / 4);
+	compare(CLUSTER);
+	stop();
+}
+END_TEST
+
 /* Folding and punching find the base's room, too. */
 START_TEST(test_folding_and_punching_need_no_memory)
 {
@@ -463,6 +486,7 @@ int main(void)
 	tcase_add_test(tc, test_a_base_that_was_shared_is_the_file_s_own_again);
 	tcase_add_loop_test(tc, test_what_was_overwritten_by_less_may_become_as_large_again, 0,
 			    BLKMAP_MAX_ORDER + 1);
+	tcase_add_test(tc, test_what_was_overwritten_by_less_moves_to_a_smaller_room);
 	tcase_add_test(tc, test_folding_and_punching_need_no_memory);
 	tcase_add_loop_test(tc, test_random_writes_at_the_limit_match_a_model, 0,
 			    BLKMAP_MAX_ORDER + 1);

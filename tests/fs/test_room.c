@@ -153,14 +153,16 @@ static int do_set_large(unsigned nr)
 
 static int do_rename(unsigned nr)
 {
+	char from[FS_NAME_MAX + 1];
 	struct fs_moved moved;
 	struct fs_entry entry;
 
 	if (nr == 0)
 		fs_forget(sb, make_dir(sb, FS_ROOT_INO, "to"), 1);
 	ck_assert_int_eq(look(sb, FS_ROOT_INO, "to", &entry), 0);
-	return fs_rename(sb, &user_cred, FS_ROOT_INO, name_of("from", nr), entry.ino,
-			 name_of("a-longer-name", nr), 0, &moved);
+	snprintf(from, sizeof(from), "%s", name_of("from", nr));
+	return fs_rename(sb, &user_cred, FS_ROOT_INO, from, entry.ino, name_of("a-longer-name", nr),
+			 0, &moved);
 }
 
 static int do_write(unsigned nr)

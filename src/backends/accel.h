@@ -140,6 +140,9 @@ struct accel {
 	pthread_cond_t watch_wake;
 	pthread_cond_t watch_looked; /* waited for by hooks */
 	bool watch_asleep; /* nothing is in flight: submit wakes it */
+	uint64_t completed_seen; /* the watchdog's own, as the next two */
+	bool warm; /* something was completed since buffers were given back */
+	uint64_t cool_ns; /* when they are, if nothing is submitted before */
 	bool watch_stop;
 	bool reset_wanted;
 	uint32_t nr_dead; /* engines in ENGINE_DEAD */
@@ -212,6 +215,9 @@ static inline bool accel_state_move(struct managed_zstrm *mstrm, uint64_t seen, 
 
 /** accel_idle_push() - the stream can be lent again */
 void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm);
+
+/** accel_idle_cool() - give the memory of all streams' buffers back, unless some are lent */
+void accel_idle_cool(struct accel *accel);
 
 /* accel_engine.c */
 

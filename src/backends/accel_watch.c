@@ -21,6 +21,8 @@
 
 /* A look costs a walk over all streams. */
 #define MIN_TICK_NS 1000000u
+/* Nothing was submitted for so long: buffers give their memory back. */
+#define COOL_NS 100000000u
 
 /* Three resets, or sixteen deaths of engines, ... */
 #define STRIKES_RESET 6u
@@ -253,6 +255,34 @@ static void look(struct accel *accel)
 		(accel->deadline_ns / 4 > MIN_TICK_NS ? accel->deadline_ns / 4 : MIN_TICK_NS);
 }
 
+/*
+ * Nothing is in flight: sleep until something is submitted. Before that, when nothing was for a
+ * while, what the streams' buffers hold goes back; queue_lock is given back meanwhile.
+ */
+static void rest(struct accel *accel)
+{
+	uint64_t completed = atomic_load_explicit(&accel->completed, memory_order_relaxed);
+
+	if (completed != accel->completed_seen) {
+		accel->completed_seen = completed;
+		accel->warm = true;
+		accel->cool_ns = accel_now(accel) + COOL_NS;
+	}
+	if (accel->warm && accel_now(accel) >= accel->cool_ns) {
+		accel->warm = false;
+		accel_unlock(&accel->queue_lock);
+		accel_idle_cool(accel);
+		accel_lock(&accel->queue_lock);
+		return;
+	}
+	accel->watch_asleep = true;
+	if (accel->warm)
+		accel_wait_until(accel, &accel->watch_wake, accel->cool_ns);
+	else
+		pthread_cond_wait(&accel->watch_wake, &accel->queue_lock);
+	accel->watch_asleep = false;
+}
+
 static void *watch_main(void *arg)
 {
 	struct accel *accel = arg;
@@ -265,9 +295,7 @@ static void *watch_main(void *arg)
 			look(accel);
 		} else if (atomic_load_explicit(&accel->in_flight, memory_order_relaxed) == 0 &&
 			   !engines_hold(accel)) {
-			accel->watch_asleep = true;
-			pthread_cond_wait(&accel->watch_wake, &accel->queue_lock);
-			accel->watch_asleep = false;
+			rest(accel);
 		} else {
 			accel_wait_until(accel, &accel->watch_wake, accel->next_look_ns);
 		}

@@ -116,6 +116,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	memset(map, 0, sizeof(*map));
 	map->arena = params->arena;
 	map->meta = params->meta;
+	map->beside = params->beside;
 	map->record = params->record ? params->record : &map->own_record;
 	map->accel = params->accel;
 	map->max_pages = params->max_pages;

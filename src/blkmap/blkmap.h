@@ -68,6 +68,7 @@ struct blkmap_params {
 	struct blkmap_record *record; /* NULL: keep it on the heap */
 	struct arena *arena;
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
+	struct zs_pool *beside; /* not used here, but given back as meta is; NULL: none */
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
 	const char *compress; /* algorithm's name */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */

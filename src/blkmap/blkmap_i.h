@@ -69,12 +69,13 @@ struct live_map {
 /*
  * One of the hashed slot locks. Held shared while objects are read, exclusive while words change.
  * seq counts changes, so that who prepared something without the lock knows whether it still holds.
+ * Not on cache lines of their own: neighbours seldom meet, and it would be 56 KiB.
  */
 struct slot_lock {
 	pthread_rwlock_t lock;
 	uint64_t seq; /* guarded by lock */
 	struct live_map *maps; /* guarded by lock */
-} __attribute__((aligned(64)));
+};
 
 struct recompressor;
 struct dedup;
@@ -110,6 +111,7 @@ struct readers {
 struct blkmap {
 	struct arena *arena; /* not owned */
 	struct zs_pool *meta; /* not owned */
+	struct zs_pool *beside; /* not owned; NULL: none */
 	struct zs_pool *data;
 	struct zcomp *comp;
 	enum blkmap_accel accel;

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "util/alloc.h"
+
 /* A cluster map left alone for so long is folded: seconds. */
 #define FOLD_IDLE 2u
 /* Maps taken from one slot lock at a time. */
@@ -19,8 +21,10 @@
  * enough, or others may have been quicker.
  */
 #define MAKE_ROOM_TRIES 4u
-/* Compaction is worth a try when this many bytes more are resident than objects need. */
-#define COMPACT_SLACK(bytes) ((bytes) / 16 + MIB)
+/* Compaction is worth a try when it may give back so much. */
+#define COMPACT_SLACK(bytes) ((bytes) / 128 + 64 * KIB)
+/* So is looking for free pages in the heap when so much of it was given back. */
+#define HEAP_SLACK (64 * KIB)
 /* Most bytes that compaction copies in one round, so that it never runs long. */
 #define COMPACT_ROUND (32 * MIB)
 
@@ -93,12 +97,20 @@ bool blkmap_limit_is_near(const struct blkmap *map, unsigned share, uint64_t max
 	return arena.limit && arena.used + min_u64(arena.limit / share, max) > arena.limit;
 }
 
+/* What is cached in all pools. */
+static uint64_t trim_pools(struct blkmap *map)
+{
+	uint64_t freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
+
+	return freed + (map->beside ? zs_trim(map->beside, 0) : 0);
+}
+
 static uint64_t compact_if_worth(struct blkmap *map)
 {
 	struct zs_pool_stat stat;
 
 	zs_pool_get_stat(map->data, &stat);
-	if (stat.resident - stat.cached <= stat.object_bytes + COMPACT_SLACK(stat.object_bytes))
+	if (stat.excess <= COMPACT_SLACK(stat.object_bytes))
 		return 0;
 	return zs_compact(map->data, COMPACT_ROUND);
 }
@@ -123,7 +135,7 @@ uint64_t blkmap_make_room(struct blkmap *map)
 
 	if (now < atomic_load_explicit(&map->no_room_until, memory_order_relaxed))
 		return 0;
-	freed = zs_trim(map->data, 0) + zs_trim(map->meta, 0);
+	freed = trim_pools(map);
 	freed += zs_compact(map->data, COMPACT_ROUND);
 	return freed > 0 ? freed : blkmap_make_room_hard(map);
 }
@@ -141,7 +153,20 @@ uint64_t blkmap_trim(struct blkmap *map)
 
 	blkmap_fold_idle(map, 0);
 	freed = zs_compact(map->data, 0);
-	return freed + zs_trim(map->data, 0) + zs_trim(map->meta, 0);
+	return freed + trim_pools(map);
+}
+
+/* What malloc() holds between pieces that are still in use goes back only when it is asked to. */
+static void heap_trim_if_worth(struct blkmap *map, uint64_t *inout_most)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(map->arena, &arena);
+	*inout_most = max_u64(*inout_most, arena.heap);
+	if (*inout_most - arena.heap < HEAP_SLACK || arena_is_stocked(map->arena))
+		return;
+	zt_heap_trim();
+	*inout_most = arena.heap;
 }
 
 /* Sleeps one second or until it is told to stop; true: go on. */
@@ -184,7 +209,7 @@ static void run_tick(struct blkmap *map)
 static void *maintain_thread(void *arg)
 {
 	struct blkmap *map = arg;
-	uint64_t cooled = blkmap_now();
+	uint64_t cooled = blkmap_now(), most_heap = 0;
 
 	while (maintain_wait(map)) {
 		if (blkmap_now() - cooled >= HEAT_TICK) {
@@ -193,8 +218,8 @@ static void *maintain_thread(void *arg)
 		}
 		blkmap_fold_idle(map, blkmap_limit_is_near(map, 32, 64 * MIB) ? 0 : FOLD_IDLE);
 		compact_if_worth(map);
-		zs_trim(map->data, 0);
-		zs_trim(map->meta, 0);
+		(void)trim_pools(map);
+		heap_trim_if_worth(map, &most_heap);
 		run_tick(map);
 	}
 	return NULL;

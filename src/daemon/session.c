@@ -12,6 +12,7 @@
 #include "daemon/session.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -189,6 +190,11 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (!s)
 		return error;
 	s->options = options;
+	/*
+	 * One heap: those that malloc() makes for each thread keep what is freed in them. What is
+	 * allocated for requests comes from the threads' own caches.
+	 */
+	(void)mallopt(M_ARENA_MAX, 1);
 	block_signals();
 	mem_beside = plan_transport(options, &s->transport_params, &io_max);
 	error = options->swap ? swapmode_enter(options, out_error) : 0;

@@ -208,7 +208,7 @@ void dirindex_remove(struct dirindex *index, uint32_t hash, uint32_t pos)
 	slots_close(index->slots, mask, i);
 	index->nr_names--;
 	/* Without memory for a smaller table the larger one serves on. */
-	if (index->nr_slots > DIRINDEX_MIN_SLOTS && index->nr_names < index->nr_slots / 8)
+	if (index->nr_slots > DIRINDEX_MIN_SLOTS && index->nr_names < index->nr_slots / 4)
 		(void)slots_resize(index, index->nr_slots / 2);
 }
 

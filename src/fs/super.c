@@ -77,6 +77,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 	struct blkmap_params map = {
 		.arena = sb->arena,
 		.meta = sb->meta,
+		.beside = sb->inodes,
 		.record = &((struct super_record *)arena_super(sb->arena))->map,
 		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
 		.compress = params->compress,
@@ -240,7 +241,7 @@ bool super_retry(struct super *sb, int err, struct super_retry *inout_retry)
 
 uint64_t super_compact(struct super *sb)
 {
-	return blkmap_trim(sb->map) + zs_trim(sb->inodes, 0);
+	return blkmap_trim(sb->map);
 }
 
 int super_recompress(struct super *sb, uint64_t *out_passes)

@@ -73,13 +73,13 @@ struct ztfuse_held *spare_pop(struct transport *t)
 	return req;
 }
 
-/* The coldest stand last: the list is cut behind those that were needed. */
-void spare_trim(struct transport *t)
+/* The coldest stand last. */
+void spare_keep(struct transport *t, unsigned nr_keep)
 {
-	const unsigned nr_warm = atomic_load_explicit(&t->nr_warm, memory_order_relaxed);
-	const unsigned nr_keep = nr_warm - t->nr_unused;
 	struct ztfuse_held **link = &t->warm, *req;
 
+	if (atomic_load_explicit(&t->nr_warm, memory_order_relaxed) <= nr_keep)
+		return;
 	for (unsigned i = 0; i < nr_keep; i++)
 		link = &(*link)->next;
 	while ((req = *link)) {
@@ -90,6 +90,14 @@ void spare_trim(struct transport *t)
 	}
 	t->nr_unused = nr_keep;
 	atomic_store_explicit(&t->nr_warm, nr_keep, memory_order_relaxed);
+}
+
+void spare_trim(struct transport *t)
+{
+	const unsigned nr_warm = atomic_load_explicit(&t->nr_warm, memory_order_relaxed);
+
+	spare_keep(t, nr_warm - t->nr_unused);
+	t->nr_unused = atomic_load_explicit(&t->nr_warm, memory_order_relaxed);
 }
 
 struct ztfuse_held *transport_spare_get(struct transport *t)

@@ -110,6 +110,9 @@ void spare_cool(struct transport *t, struct ztfuse_held *req);
 void spare_push(struct transport *t, struct ztfuse_held *req);
 struct ztfuse_held *spare_pop(struct transport *t);
 
+/** spare_keep() - give back all but @nr_keep; with the lock held */
+void spare_keep(struct transport *t, unsigned nr_keep);
+
 /** spare_trim() - give back as many as have been warm ever since the last call; with the lock held */
 void spare_trim(struct transport *t);
 

@@ -15,8 +15,8 @@
 /* How often the others are looked at, and after how many quiet times no more. */
 #define WATCH_NS    5000000L
 #define WATCH_QUIET 10u
-/* So often buffers that were not needed meanwhile are given back: every 20 ms. */
-#define WATCH_TRIM 4u
+/* So often buffers that were not needed meanwhile are given back: every 50 ms. */
+#define WATCH_TRIM 10u
 
 void watch_wake(struct transport *t)
 {

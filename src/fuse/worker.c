@@ -132,6 +132,18 @@ static void duty_leave(struct worker *w)
 	mutex_unlock(&t->lock);
 }
 
+/* Whether all but @w wait. With transport.lock held. */
+static bool is_last(const struct transport *t, const struct worker *w)
+{
+	for (unsigned i = 0; i < t->nr_workers; i++) {
+		const enum worker_state state = atomic_load(&t->workers[i].state);
+
+		if (&t->workers[i] != w && state != WORKER_READING && state != WORKER_PARKED)
+			return false;
+	}
+	return true;
+}
+
 /* Without the duty: get it, now or later. Returns at the end, too. */
 static void duty_take(struct worker *w)
 {
@@ -140,13 +152,15 @@ static void duty_take(struct worker *w)
 
 	w->read_at_ns = 0;
 	w->nr_waits = 0;
-	spare_cool(t, w->req); /* most often it is not wanted at once */
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	wait = t->nr_on_duty >= t->nr_wanted && !atomic_load(&t->stop);
 	if (wait) {
 		spare_push(t, w->req);
 		w->req = NULL;
 		t->nr_parked++;
+		/* Where one request comes after the other, the next one takes this buffer. */
+		if (is_last(t, w))
+			spare_keep(t, 1);
 		w->next_parked = t->parked;
 		t->parked = w;
 		atomic_store(&w->state, WORKER_PARKED);
@@ -524,7 +538,7 @@ int workers_create(struct transport *t)
 	}
 	t->most_wanted = (unsigned)min_u64(nr, (uint64_t)get_nprocs());
 	t->nr_wanted = 1;
-	t->most_warm = t->front->keeps_buffers ? UINT_MAX : (t->most_wanted + 1) / 2;
+	t->most_warm = t->front->keeps_buffers ? UINT_MAX : t->most_wanted;
 	return 0;
 }
 

@@ -19,8 +19,7 @@
 /* Bytes copied before class->lock is offered to others: some 30 us. */
 #define BATCH_BYTES (256 * KIB)
 
-/* Pages too many that are left alone: one and one in 32. */
-#define EXCESS_MIN   1u
+/* Pages too many that are left alone: one in 32. */
 #define EXCESS_SHARE 32u
 
 /* One zs_compact(): guarded by compact_lock. */
@@ -97,17 +96,27 @@ uint64_t zs_trim(struct zs_pool *pool, uint64_t keep)
 	return nr << ZT_PAGE_SHIFT;
 }
 
+/* Pages that the objects would cover side by side. */
+static uint64_t class_needs(const struct size_class *class)
+{
+	/* Whole zspages only are worth something where pages stay until their run is freed. */
+	if (arena_is_stocked(class->pool->arena))
+		return div_round_up_u64(class->objects, class->geo.nr_objs) * class->geo.nr_pages;
+	return div_round_up_u64(class->objects * class->geo.room, ZT_PAGE_SIZE);
+}
+
+uint64_t class_excess(const struct size_class *class)
+{
+	uint64_t covered = class->resident - class->cached, needed = class_needs(class);
+
+	if (arena_is_stocked(class->pool->arena))
+		covered = (uint64_t)class->nr_zspages * class->geo.nr_pages;
+	return covered > needed ? covered - needed : 0;
+}
+
 static bool class_is_worthwhile(const struct size_class *class)
 {
-	uint64_t covered = class->resident - class->cached;
-	uint64_t needed = div_round_up_u64(class->objects * class->geo.room, ZT_PAGE_SIZE);
-
-	/* Whole zspages only are worth something where pages stay until their run is freed. */
-	if (arena_is_stocked(class->pool->arena)) {
-		needed = div_round_up_u64(class->objects, class->geo.nr_objs);
-		covered = class->nr_zspages;
-	}
-	return covered > needed + EXCESS_MIN + needed / EXCESS_SHARE;
+	return class_excess(class) > class_needs(class) / EXCESS_SHARE;
 }
 
 /*

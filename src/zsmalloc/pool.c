@@ -377,6 +377,7 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 			stat.cached += class->cached << ZT_PAGE_SHIFT;
 		}
 		stat.zspages += class->nr_zspages;
+		stat.excess += class_excess(class) << ZT_PAGE_SHIFT;
 		mutex_unlock(&class->lock);
 	}
 	stat.pages_compacted = atomic_load_explicit(&pool->pages_compacted, memory_order_relaxed);

@@ -83,6 +83,7 @@ struct zs_pool_stat {
 	uint64_t object_bytes; /* sum of their lengths, without headers */
 	uint64_t resident; /* bytes of populated pages in the pool's zspages */
 	uint64_t cached; /* of these, bytes that no object uses and zs_trim() would return */
+	uint64_t excess; /* of the rest, bytes that zs_compact() would return at best */
 	uint64_t zspages;
 	uint64_t pages_compacted; /* pages that compaction has freed, as zram counts them */
 };

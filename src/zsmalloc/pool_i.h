@@ -97,4 +97,7 @@ static inline uint64_t hdr_with_owner(uint64_t hdr, struct zs_owner owner)
 struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_page,
 			   uint32_t *out_offset);
 
+/** class_excess() - pages that a class covers beyond what its objects need; class->lock held */
+uint64_t class_excess(const struct size_class *class);
+
 #endif

@@ -5,12 +5,15 @@
  * to pass.
  */
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include "backends/accel.h"
 #include "tests/zcomp/fake.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 
 enum { UNIT = 4096, DEPTH = 4, ENGINES = 2, NR_STREAMS = DEPTH + ENGINES };
 
@@ -145,6 +148,52 @@ START_TEST(test_last_stream_put_is_the_first_got)
 	ck_assert_ptr_eq(zcomp_stream_get_managed(comp), a);
 	zcomp_stream_put(comp, a);
 	zcomp_stream_put(comp, b);
+	zcomp_destroy(comp);
+}
+END_TEST
+
+static unsigned resident_pages(const struct accel *accel)
+{
+	unsigned char pages[3 * NR_STREAMS * UNIT / 4096];
+	unsigned nr = 0;
+
+	ck_assert_uint_eq(accel->buffers_size, sizeof(pages) * 4096);
+	ck_assert_int_eq(mincore(accel->buffers, accel->buffers_size, pages), 0);
+	for (size_t i = 0; i < sizeof(pages); i++)
+		nr += pages[i] & 1;
+	return nr;
+}
+
+START_TEST(test_buffers_of_an_idle_device_give_their_memory_back)
+{
+	struct zcomp *comp = make_accel("lz4");
+	const struct accel *accel = zcomp_get_params(comp)->drv_data;
+	struct zcomp_strm *strm = zcomp_stream_get_managed(comp);
+	uint64_t end = zt_now_ns() + UINT64_C(20000000000);
+	struct job job;
+
+	ck_assert_ptr_nonnull(strm);
+	job_prepare(&job, comp, strm, 1);
+	ck_assert_int_eq(job_submit(&job), 0);
+	job_wait(&job);
+	job_check(&job);
+	/* Not while one is lent. */
+	accel_advance_clock(zcomp_get_params(comp), 1000000);
+	accel_look(zcomp_get_params(comp));
+	ck_assert_uint_gt(resident_pages(accel), 0);
+	zcomp_stream_put(comp, strm);
+	/* The next one that is done makes it look again. */
+	strm = zcomp_stream_get_managed(comp);
+	ck_assert_ptr_nonnull(strm);
+	job_prepare(&job, comp, strm, 2);
+	job.put_in_done = true;
+	ck_assert_int_eq(job_submit(&job), 0);
+	job_wait(&job);
+	while (resident_pages(accel) > 0 && zt_now_ns() < end) {
+		accel_advance_clock(zcomp_get_params(comp), 1000000);
+		(void)sched_yield();
+	}
+	ck_assert_uint_eq(resident_pages(accel), 0);
 	zcomp_destroy(comp);
 }
 END_TEST
@@ -554,6 +603,7 @@ int main(void)
 
 	tcase_add_test(tc, test_all_streams_taken_gives_null_and_counts);
 	tcase_add_test(tc, test_last_stream_put_is_the_first_got);
+	tcase_add_test(tc, test_buffers_of_an_idle_device_give_their_memory_back);
 	tcase_add_test(tc, test_default_depth_is_256_and_engines_follow_the_cpus);
 	tcase_add_test(tc, test_full_queue_is_busy_and_empties_after_release);
 	tcase_add_test(tc, test_waiting_compression_on_a_full_queue_is_done_by_a_thread_stream);

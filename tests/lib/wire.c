@@ -249,8 +249,9 @@ static void *transport_server(void *arg)
 {
 	struct wire *wire = arg;
 
-	ck_assert_int_eq(transport_serve_init(wire->transport), 0);
-	ck_assert_int_eq(transport_run(wire->transport), 0);
+	/* Check's own macros are for the test's thread, also where they find nothing. */
+	if (transport_serve_init(wire->transport) != 0 || transport_run(wire->transport) != 0)
+		abort();
 	return NULL;
 }
 

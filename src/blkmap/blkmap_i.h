@@ -84,10 +84,13 @@ struct dedup;
 
 /*
  * One of the hashed locks of share records. Shared while the object is read, exclusive while the
- * record changes or the object moves. Nothing is called under it but the codec.
+ * record changes or the object moves. Nothing is called under it but the codec. seq counts changes
+ * of words, as that of a slot lock: a record may go, and another come to its place with the same
+ * word.
  */
 struct share_lock {
 	pthread_rwlock_t lock;
+	uint64_t seq; /* guarded by lock */
 } __attribute__((aligned(64)));
 
 /* One reader and three others: a request of 1 MiB is no more than 8 of the largest clusters. */

@@ -278,8 +278,10 @@ static int load_obj(struct blkmap *map, const struct slot_lock *lock, struct zco
 static int load_shared(struct blkmap *map, struct zcomp_strm *strm, uint64_t word, uint32_t from,
 		       uint32_t to, char *dst)
 {
-	int error = load_obj(map, NULL, strm, share_hold(map, word), from, to, dst);
+	uint64_t obj = share_hold(map, word);
+	int error = load_obj(map, NULL, strm, obj, from, to, dst);
 
+	age_touch(map, slot_ref(obj));
 	share_drop(map, word);
 	return error;
 }

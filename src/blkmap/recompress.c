@@ -6,7 +6,8 @@
  * An object is found by the pool, with its slot: under class->lock it cannot be freed, and under its
  * slot lock, tried from there, not change. What is read under the slot lock is compressed under
  * none, and published only if the lock's seq has not moved; otherwise the slot's memory may not
- * even be there any more, and is not touched.
+ * even be there any more, and is not touched. With an object that several slots name the record and
+ * its lock stand for the slot: whoever names the record finds the better object there.
  *
  * Locks: recompress.h.
  */
@@ -31,40 +32,53 @@ struct visit {
 	struct recomp_item *item; /* out */
 };
 
+static pthread_rwlock_t *place_lock(const struct blkmap *map, uint64_t place, bool shared)
+{
+	return shared ? &share_lock_at(map, place)->lock : &slot_lock_at(map, place)->lock;
+}
+
+/* Guarded by that lock. */
+static uint64_t *place_seq(const struct blkmap *map, uint64_t place, bool shared)
+{
+	return shared ? &share_lock_at(map, place)->seq : &slot_lock_at(map, place)->seq;
+}
+
 static bool word_is_wanted(struct visit *visit, uint64_t word, ref_t ref)
 {
 	return slot_kind(word) == SLOT_OBJ && slot_ref(word) == ref &&
 	       visit->wanted(visit->arg, word);
 }
 
-/* zs_visit_fn. True: it is wanted, and its slot lock is held shared. */
+/* zs_visit_fn. True: it is wanted, and its slot's or record's lock is held shared. */
 static bool visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
 {
 	struct visit *visit = arg;
 	struct blkmap *map = visit->rc->map;
-	struct slot_lock *lock = slot_lock_at(map, owner.word);
+	bool shared = owner.index == OWNER_SHARE;
+	pthread_rwlock_t *lock = place_lock(map, owner.word, shared);
 	struct zs_owner now;
 	uint64_t word;
 
 	(void)len;
 	/* Pinned ones are on their way; bases and pages of cluster maps are folded first. */
-	if (owner.word == 0 || owner.index != OWNER_SLOT)
+	if (owner.word == 0 || (owner.index != OWNER_SLOT && !shared))
 		return false;
 	/* A look without the lock sorts most out; the word's memory stays while the object does. */
 	if (!word_is_wanted(visit, word_get(slot_at(map, owner.word)), ref))
 		return false;
-	if (!read_trylock(&lock->lock))
+	if (!read_trylock(lock))
 		return false;
 	now = zs_get_owner(map->arena, ref);
-	word = word_get(slot_at(map, owner.word));
-	if (now.word != owner.word || now.index != owner.index ||
-	    !word_is_wanted(visit, word, ref)) {
-		rw_unlock(&lock->lock);
+	/* Without its record nothing is there to be read. */
+	word = now.index == owner.index ? word_get(slot_at(map, owner.word)) : 0;
+	if (now.word != owner.word || !word_is_wanted(visit, word, ref)) {
+		rw_unlock(lock);
 		return false;
 	}
 	visit->item->place = owner.word;
+	visit->item->shared = shared;
 	visit->item->word = word;
-	visit->item->seq = lock->seq;
+	visit->item->seq = *place_seq(map, owner.word, shared);
 	visit->item->len = slot_length(word);
 	return true;
 }
@@ -79,14 +93,15 @@ bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_
 
 void recomp_unlock(struct recompressor *rc, const struct recomp_item *item)
 {
-	rw_unlock(&slot_lock_at(rc->map, item->place)->lock);
+	rw_unlock(place_lock(rc->map, item->place, item->shared));
 }
 
 int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst)
 {
 	struct zcomp_strm *strm = zcomp_stream_get_private(rc->map->comp);
-	int error = cluster_load(rc->map, slot_lock_at(rc->map, item->place), strm, item->word, 0,
-				 item->len, dst);
+	/* What is decoded under a share lock is not kept for later. */
+	const struct slot_lock *lock = item->shared ? NULL : slot_lock_at(rc->map, item->place);
+	int error = cluster_load(rc->map, lock, strm, item->word, 0, item->len, dst);
 
 	zcomp_stream_put(rc->map->comp, strm);
 	return error;
@@ -312,23 +327,29 @@ static uint64_t word_kept(uint64_t word)
 }
 
 /*
- * The slot is @item's still: exchange its word. Slot lock held exclusive. With another object the
- * lock's seq moves; another codec number alone is nobody's business.
+ * The slot or record is @item's still: exchange its word. Its lock is held exclusive. With another
+ * object the lock's seq moves; another codec number alone is nobody's business.
  */
 static void item_exchange(struct recompressor *rc, const struct recomp_item *item, uint64_t word)
 {
 	struct blkmap *map = rc->map;
-	uint64_t *slot = slot_at(map, item->place);
+	uint64_t *place = slot_at(map, item->place);
 	bool same_object = slot_ref(word) == slot_ref(item->word);
 
-	ZT_ASSERT(word_get(slot) == item->word);
-	slot_count(map, word, 0, 1);
-	slot_count(map, item->word, 0, -1);
+	ZT_ASSERT(word_get(place) == item->word);
+	if (item->shared) {
+		/* Of the rest each name counts its own part. */
+		codec_count(map, word, 1);
+		codec_count(map, item->word, -1);
+	} else {
+		slot_count(map, word, 0, 1);
+		slot_count(map, item->word, 0, -1);
+	}
 	if (!same_object)
-		slot_set_owner(map, word, slot, OWNER_SLOT);
-	word_set(slot, word);
+		slot_set_owner(map, word, place, item->shared ? OWNER_SHARE : OWNER_SLOT);
+	word_set(place, word);
 	if (!same_object)
-		slot_lock_at(map, item->place)->seq++;
+		++*place_seq(map, item->place, item->shared);
 }
 
 static uint32_t room_of(const struct blkmap *map, ref_t ref)
@@ -372,17 +393,17 @@ static enum outcome item_commit(struct recompressor *rc, const struct recomp_ite
 				const struct dedup_object *object, uint64_t word,
 				enum outcome wanted)
 {
-	struct slot_lock *lock = slot_lock_at(rc->map, item->place);
+	pthread_rwlock_t *lock = place_lock(rc->map, item->place, item->shared);
 
-	write_lock(&lock->lock);
-	if (lock->seq != object->seq)
+	write_lock(lock);
+	if (*place_seq(rc->map, item->place, item->shared) != object->seq)
 		wanted = OUTCOME_LATE;
 	else
 		item_exchange(rc, item, word);
 	/* While nothing can move it. */
 	if (object->data && (wanted == OUTCOME_KEPT || wanted == OUTCOME_BETTER))
 		dedup_note(rc->map, object->hash, slot_ref(word));
-	rw_unlock(&lock->lock);
+	rw_unlock(lock);
 	return wanted;
 }
 
@@ -399,18 +420,30 @@ static void item_count(struct recompressor *rc, enum outcome outcome, uint32_t s
 	}
 }
 
+/*
+ * The word of what was made of an item, without its ref. The names of a shared one say whether there
+ * are holes, too, and cannot be changed: so it stays as it is.
+ */
+static uint64_t word_made(const struct recomp_item *item)
+{
+	bool sparse = item->shared ? item->word & SLOT_SPARSE : item->mask != pages_mask(item->len);
+
+	return slot_make_obj(item->codec, item->len, sparse);
+}
+
 /* Return: whether it takes less room now. */
 static bool item_publish(struct recompressor *rc, const struct recomp_item *item)
 {
 	struct blkmap *map = rc->map;
 	enum outcome wanted = item->out_len > 0 ? OUTCOME_BETTER : OUTCOME_KEPT, outcome;
-	uint64_t made = slot_make_obj(item->codec, item->len, item->mask != pages_mask(item->len));
+	uint64_t made = word_made(item);
 	uint64_t word = wanted == OUTCOME_BETTER ? made : word_kept(item->word);
 	struct dedup_object object = item_object(rc, item, word);
 	uint32_t saved = item->room;
 
 	dedup_reserve(map);
-	if (object.data && dedup_take(map, &object, &word))
+	/* One that is shared is found by others, and cannot give itself up. */
+	if (object.data && !item->shared && dedup_take(map, &object, &word))
 		wanted = OUTCOME_JOINED;
 	/* No room: the old one stays, and may be tried again. */
 	else if (wanted == OUTCOME_BETTER && item_place(rc, item, made, &word))

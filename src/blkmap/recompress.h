@@ -6,8 +6,8 @@
  * have lain idle, compresses them better, and puts the result in their place where it takes less
  * room. A pass holds no inode, and no lock while it compresses.
  *
- * Locks: pass_lock over one pass; below it, in turn: map->comp's private stream -> a slot lock. The
- * private stream of another codec is taken alone. recomp.lock guards what both threads share;
+ * Locks: pass_lock over one pass; below it, in turn: map->comp's private stream -> a slot lock, or
+ * a share lock. The private stream of another codec is taken alone. recomp.lock guards what both threads share;
  * nothing is called under it.
  */
 #ifndef ZT_BLKMAP_RECOMPRESS_H
@@ -27,9 +27,10 @@
 
 /* One object on its way. */
 struct recomp_item {
-	uint64_t place; /* of its slot */
-	uint64_t seq; /* of the slot's lock, when the bytes were read */
-	uint64_t word; /* what the slot said */
+	uint64_t place; /* of its slot, or of its share record's word */
+	bool shared; /* the latter */
+	uint64_t seq; /* of the lock of that, when the bytes were read */
+	uint64_t word; /* what was there */
 	uint32_t len, mask; /* bytes, and pages that are present */
 	uint32_t size; /* bytes that it is stored in */
 	uint32_t room; /* most bytes that could stand there */
@@ -127,7 +128,7 @@ static inline enum recomp_kind recomp_kind(uint64_t word)
 /* recompress.c; pass_lock held */
 
 /*
- * Find the next object that @wanted wants by its slot's word, and lock its slot shared.
+ * Find the next object that @wanted wants by its slot's or share record's word, and lock that shared.
  * False: the end.
  */
 typedef bool (*recomp_wanted_fn)(void *arg, uint64_t word);
@@ -135,7 +136,7 @@ bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_
 		 void *arg, struct recomp_item *out_item);
 void recomp_unlock(struct recompressor *rc, const struct recomp_item *item);
 
-/* Read what an item's word stands for; its slot is locked. 0 or -EIO. */
+/* Read what an item's word stands for; its slot or record is locked. 0 or -EIO. */
 int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst) ZT_MUST_CHECK;
 
 void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass);

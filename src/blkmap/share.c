@@ -49,6 +49,13 @@ void share_drop(struct blkmap *map, uint64_t word)
 	rw_unlock(&share_lock(map, share_rec_at(map, word))->lock);
 }
 
+/* A record's word changes, or goes. Share lock held exclusive. */
+static void rec_set(struct share_lock *lock, struct share_rec *rec, uint64_t word)
+{
+	word_set(&rec->word, word);
+	lock->seq++;
+}
+
 static void count_shared(struct blkmap *map, uint64_t word, int sign)
 {
 	uint64_t n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
@@ -63,7 +70,7 @@ uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref)
 	struct share_lock *lock = share_lock(map, rec);
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
-	word_set(&rec->word, word);
+	rec_set(lock, rec, word);
 	rec->count = 2;
 	zs_set_owner(
 		map->arena, slot_ref(word),
@@ -144,11 +151,20 @@ void share_end(struct blkmap *map, struct slot_lock *slot_lock, uint64_t *place,
 	}
 	obj = slot_resolve(word, word_get(&rec->word));
 	slot_set_owner(map, obj, place, index);
-	word_set(&rec->word, 0);
+	rec_set(lock, rec, 0);
 	rw_unlock(&lock->lock);
 	word_set(place, obj);
 	slot_lock->seq++;
-	count_shared(map, word, -1);
+	if (slot_is_raw(word) == slot_is_raw(obj)) {
+		count_shared(map, word, -1);
+	} else {
+		/* The object was recompressed meanwhile. Its codec is counted already. */
+		slot_count(map, word, 0, -1);
+		slot_count(map, obj, 0, 1);
+		codec_count(map, obj, -1);
+	}
+	/* Who looks for what to recompress may look at the record as long as the object names it. */
+	zs_settle(map->data, slot_ref(obj));
 	zs_free(map->meta, slot_ref(word));
 }
 
@@ -162,7 +178,7 @@ void share_release(struct blkmap *map, uint64_t word)
 	if (--rec->count == 0) {
 		obj = word_get(&rec->word);
 		/* Compaction leaves alone what its owner does not name. */
-		word_set(&rec->word, 0);
+		rec_set(lock, rec, 0);
 	}
 	rw_unlock(&lock->lock);
 	if (!obj)
@@ -195,15 +211,17 @@ bool share_relocate_begin(struct blkmap *map, uint64_t place, ref_t old_ref)
 
 void share_relocate_end(struct blkmap *map, uint64_t place, ref_t new_ref)
 {
-	uint64_t *word = slot_at(map, place);
+	struct share_rec *rec = (struct share_rec *)slot_at(map, place);
+	struct share_lock *lock = share_lock_at(map, place);
 
 	if (new_ref) {
-		ref_t old_ref = slot_ref(word_get(word));
+		ref_t old_ref = slot_ref(word_get(&rec->word));
 
-		word_set(word, slot_with_ref(word_get(word), new_ref));
-		dedup_moved(map, word_get(word), old_ref);
+		age_move(map, old_ref, new_ref);
+		rec_set(lock, rec, slot_with_ref(word_get(&rec->word), new_ref));
+		dedup_moved(map, word_get(&rec->word), old_ref);
 	}
-	rw_unlock(&share_lock_at(map, place)->lock);
+	rw_unlock(&lock->lock);
 }
 
 /* ---- whole clusters from file to file ---- */

@@ -167,7 +167,10 @@ static void random_op(uint64_t *seed, unsigned order)
 		blkmap_fold_idle(bm.map, 0);
 		break;
 	case 3:
-		zs_compact(bm.map->data, 0);
+		if (zt_random(seed) % 2)
+			zs_compact(bm.map->data, 0);
+		else
+			(void)blkmap_recompress(bm.map, 0);
 		break;
 	case 4:
 	case 5:
@@ -188,6 +191,9 @@ static const struct bm_config configs[] = {
 	{ .order = 4 },
 	{ .order = 5, .compress = "zstd" },
 	{ .order = 4, .compress = "null" },
+	{ .order = 4, .recompress = "zstd" },
+	{ .order = 2, .recompress = "zstd" },
+	{ .order = 5, .compress = "null", .recompress = "lz4" },
 };
 
 START_TEST(test_random_operations_on_two_files_match_their_models)
@@ -252,6 +258,123 @@ START_TEST(test_sharing_costs_a_record_and_a_slot_and_writing_ends_it)
 	ck_assert_uint_gt(blkmap_fold_idle(bm.map, 0), 0);
 	compare(&models[0]);
 	compare(&models[1]);
+	stop();
+}
+END_TEST
+
+/* Letters in random order: raw to lz4, five bits each to zstd. */
+static void fill_letters(char *dst, size_t len, uint64_t seed)
+{
+	for (size_t i = 0; i < len; i++)
+		dst[i] = (char)('A' + zt_random(&seed) % 30);
+}
+
+static uint64_t first_object(const struct model *m)
+{
+	uint64_t word = word_get(tree_slot(bm.arena, &m->file.tree, 0));
+
+	return slot_kind(word) == SLOT_SHARED ? word_get(&share_rec_at(bm.map, word)->word) : word;
+}
+
+START_TEST(test_shared_objects_are_recompressed_for_all_their_names)
+{
+	struct model *a = &models[0], *b = &models[1];
+	struct blkmap_stat stat;
+
+	start(&(struct bm_config){ .order = 4, .compress = "null", .recompress = "zstd" });
+	fill_letters(buf, 65536, 1);
+	ck_assert_int_eq(write_at(a, 0, buf, 65536), 0);
+	fill_noise(buf, 65536, 2);
+	ck_assert_int_eq(write_at(a, 65536, buf, 65536), 0);
+	ck_assert_int_eq(share(a, 0, b, 0, 131072), 0);
+	ck_assert_int_eq(share(a, 0, b, 131072, 65536), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.data.objects, 2);
+	ck_assert_uint_lt(stat.data.object_bytes, 65536 + 45000);
+	ck_assert_uint_eq(stat.recompress_kept, 1);
+	ck_assert_uint_eq(slot_codec(first_object(a)), SLOT_CODEC_IDLE);
+	ck_assert_uint_eq(first_object(a), first_object(b));
+	compare(a);
+	compare(b);
+	check();
+	/* Neither is tried again. */
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.recompress_kept, 1);
+	/* In parts, beside pages of its own, and from a name that is cut. */
+	fill_noise(buf, 4096, 3);
+	ck_assert_int_eq(write_at(b, 5 * ZT_PAGE_SIZE, buf, 4096), 0);
+	compare(b);
+	truncate_to(b, 131072 + 10000);
+	compare(b);
+	truncate_to(a, 3000);
+	compare(a);
+	check();
+	stop();
+}
+END_TEST
+
+/* Names say by themselves where they have holes and where they end: that must go on to fit. */
+START_TEST(test_recompressed_names_keep_their_holes_and_ends)
+{
+	struct model *a = &models[0], *b = &models[1];
+
+	start(&(struct bm_config){ .order = 4, .compress = "null", .recompress = "zstd" });
+	for (unsigned c = 0; c < 3; c++) {
+		fill_letters(buf, 65536, c);
+		ck_assert_int_eq(write_at(a, c * 65536, buf, 65536), 0);
+	}
+	punch(a, 9 * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
+	punch(a, 65536 + 12 * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
+	/* The hole is behind the end now, and the object still one with holes. */
+	truncate_to(a, 65536 + 10 * ZT_PAGE_SIZE + 100);
+	ck_assert_int_eq(share(a, 0, b, 0, 131072), 0);
+	/* One of the names is shorter than what it stands for. */
+	truncate_to(b, 65536 + 2 * ZT_PAGE_SIZE);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 2);
+	compare(a);
+	compare(b);
+	check();
+	punch(a, 2 * ZT_PAGE_SIZE + 5, ZT_PAGE_SIZE);
+	compare(a);
+	compare(b);
+	stop();
+}
+END_TEST
+
+/* Of a name that was raw when it was made, after the object has become another. */
+START_TEST(test_recompressed_and_the_file_s_own_again_it_is_counted_right)
+{
+	struct model *a = &models[0], *b = &models[1];
+	struct arena_stat arena;
+	struct blkmap_stat stat;
+	int error = 0;
+
+	start(&(struct bm_config){ .order = 4, .recompress = "zstd" });
+	fill_letters(buf, 65536, 1);
+	ck_assert_int_eq(write_at(a, 0, buf, 65536), 0);
+	ck_assert_int_eq(share(a, 0, b, 0, 65536), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
+	truncate_to(a, 0);
+	/* Nothing is left but the object's own room. */
+	zs_trim(bm.map->data, 0);
+	arena_get_stat(bm.arena, &arena);
+	arena_set_limit(bm.arena, arena.used);
+	for (uint64_t off = 0; !error; off += ZT_PAGE_SIZE) {
+		fill_noise(buf, 4096, off);
+		error = bm_write(&bm, off, buf, 4096);
+	}
+	ck_assert_int_eq(error, -ENOSPC);
+	memset(buf, 'x', 65536);
+	fill_noise(buf, 10000, 5);
+	ck_assert_int_eq(write_at(b, 0, buf, 65536), 0);
+	compare(b);
+	check();
+	arena_set_limit(bm.arena, 0);
+	blkmap_get_stat(bm.map, &stat);
+	ck_assert_uint_eq(stat.shared_pages, 0);
+	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 0), 0);
 	stop();
 }
 END_TEST
@@ -401,6 +524,9 @@ int main(void)
 	tcase_add_loop_test(tc, test_random_operations_on_two_files_match_their_models, 0,
 			    ARRAY_SIZE(configs));
 	tcase_add_test(tc, test_sharing_costs_a_record_and_a_slot_and_writing_ends_it);
+	tcase_add_test(tc, test_shared_objects_are_recompressed_for_all_their_names);
+	tcase_add_test(tc, test_recompressed_names_keep_their_holes_and_ends);
+	tcase_add_test(tc, test_recompressed_and_the_file_s_own_again_it_is_counted_right);
 	tcase_add_test(tc, test_size_limit_charges_shared_pages);
 	tcase_add_test(tc, test_at_the_memory_limit_a_shared_object_is_never_overwritten);
 	tcase_add_test(tc, test_shared_objects_move_and_are_found_again);

@@ -20,9 +20,13 @@ static char content[SIZE], buf[SIZE], model[SIZE];
 
 static void setup(void)
 {
+	struct super_params params = fixture_params();
 	uint64_t seed = 1;
 
-	sb = fixture_init();
+	params.recompress = "zstd";
+	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.recompress_idle = 10000;
+	sb = fixture_init_params(&params);
 	a = make_file(sb, FS_ROOT_INO, "a");
 	b = make_file(sb, FS_ROOT_INO, "b");
 	c = make_file(sb, FS_ROOT_INO, "c");
@@ -357,8 +361,10 @@ static void *worker_run(void *arg)
 static void *maintain_run(void *arg)
 {
 	(void)arg;
-	while (!atomic_load(&stopping))
+	while (!atomic_load(&stopping)) {
 		blkmap_trim(sb->map);
+		(void)blkmap_recompress(sb->map, 0);
+	}
 	return NULL;
 }
 

@@ -152,21 +152,15 @@ static uint64_t cached_share(const struct swap_found *found)
 	return cached / KIB * (found->used / KIB) / (used / KIB) * KIB;
 }
 
-/*
- * What the daemon keeps of pages that memory has, too: they need nothing, and give it back while
- * others are still to come. Half of it, since a discard waits for a whole cluster of the swap area.
- */
-static uint64_t freed_early(const struct swap_found *found, uint64_t cached)
-{
-	return found->stat.compr_data_size / KIB * (cached / KIB) / (found->used / KIB) * KIB / 2;
-}
-
 /* Whether memory and other swap take what is swapped out. */
 static int check_room(const struct swap_found *found)
 {
-	uint64_t cached, needed, room;
 	const uint64_t own_free = found->size - min_u64(found->used, found->size);
 	const uint64_t swap_free = swap_meminfo("SwapFree");
+	const uint64_t needed = found->used - cached_share(found);
+	/* What it frees in the daemon comes too late to be counted on. */
+	const uint64_t room =
+		swap_meminfo("MemAvailable") + swap_free - min_u64(own_free, swap_free);
 
 	if (!found->active || found->used == 0)
 		return 0;
@@ -174,11 +168,6 @@ static int check_room(const struct swap_found *found)
 		return swap_refuse("the daemon has ended, and %" PRIu64
 				   " MiB that were swapped out are lost: restart the machine",
 				   found->used / MIB);
-	cached = cached_share(found);
-	needed = found->used - cached;
-	/* What the rest frees in the daemon comes too late to be counted on. */
-	room = swap_meminfo("MemAvailable") + swap_free - min_u64(own_free, swap_free) +
-	       freed_early(found, cached);
 	if (needed > room)
 		return swap_refuse("%" PRIu64 " MiB are swapped out, there is room for %" PRIu64
 				   " MiB: end something first",

@@ -340,7 +340,8 @@ int main(void)
 	TCase *tc = tcase_create("turns");
 
 	if (make_swap_super() != 0) {
-		printf("SKIP: no memory can be locked, or no thread be made to run before others\n");
+		printf("SKIP: no memory can be locked, or no thread be made to run before "
+		       "others\n");
 		return 77;
 	}
 	super_destroy(sb);

@@ -525,6 +525,18 @@ static inline uint32_t pages_touched(const struct cluster_op *op)
 int cluster_write(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		  struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;
 
+/*
+ * One try to change a cluster that is prepared without the slot lock. The lock is held (shared, or
+ * exclusive when @locked) and given back unless @locked. -EAGAIN: the cluster changed meanwhile.
+ */
+typedef int (*cluster_round_fn)(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+				struct zcomp_strm *strm, const struct cluster_op *op, bool locked);
+
+/* cluster_rounds() - try until it is done, in the end under the exclusive lock. Stream held. */
+int cluster_rounds(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		   struct zcomp_strm *strm, const struct cluster_op *op,
+		   cluster_round_fn once) ZT_MUST_CHECK;
+
 /* Rewrite a cluster as one object, its old and new parts together. Stream held. */
 int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		  struct zcomp_strm *strm, const struct cluster_op *op) ZT_MUST_CHECK;

@@ -53,10 +53,7 @@ static void apply_op(char *bytes, uint32_t len, const struct cluster_op *op)
 	}
 }
 
-/*
- * One round of a merge. The slot lock is held (shared, or exclusive when @locked) and given back
- * unless @locked.
- */
+/* One round of a merge: a cluster_round_fn. */
 static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		      struct zcomp_strm *strm, const struct cluster_op *op, bool locked)
 {
@@ -70,6 +67,11 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	uint32_t len;
 	int error;
 
+	if (op->fold && !live_map_find(lock, slot_place(map, slot))) {
+		if (!locked)
+			rw_unlock(&lock->lock);
+		return 0;
+	}
 	mask = (mask | pages_touched(op) | op->add_pages) & ~op->drop_pages;
 	len = (uint32_t)max_u64(extent, op->to);
 	if (op->add_pages)
@@ -91,8 +93,8 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	return cluster_commit(map, file, slot, &enc, &seq, locked);
 }
 
-int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		  struct zcomp_strm *strm, const struct cluster_op *op)
+int cluster_rounds(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		   struct zcomp_strm *strm, const struct cluster_op *op, cluster_round_fn once)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
 
@@ -104,16 +106,18 @@ int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *
 			write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		else
 			read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-		if (op->fold && !live_map_find(lock, slot_place(map, slot))) {
-			rw_unlock(&lock->lock);
-			return 0;
-		}
-		error = merge_once(map, file, slot, strm, op, locked);
+		error = once(map, file, slot, strm, op, locked);
 		if (locked)
 			rw_unlock(&lock->lock);
 		if (error != -EAGAIN)
 			return error;
 	}
+}
+
+int cluster_merge(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
+		  struct zcomp_strm *strm, const struct cluster_op *op)
+{
+	return cluster_rounds(map, file, slot, strm, op, merge_once);
 }
 
 /* What to do with a partial write, by what the slot holds now. */

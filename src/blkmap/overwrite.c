@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define OPTIMISTIC_ROUNDS 4u
-
 /* Most bytes of an object in the room that a word's object has; 0: it has none of its own. */
 static uint32_t room_of(const struct blkmap *map, uint64_t word)
 {
@@ -263,18 +261,5 @@ int cluster_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64
 	base = base_place(map, slot, &index);
 	share_end(map, lock, base, index);
 	rw_unlock(&lock->lock);
-	for (unsigned round = 0;; round++) {
-		bool locked = round >= OPTIMISTIC_ROUNDS;
-		int error;
-
-		if (locked)
-			write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-		else
-			read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-		error = overwrite_once(map, file, slot, strm, op, locked);
-		if (locked)
-			rw_unlock(&lock->lock);
-		if (error != -EAGAIN)
-			return error;
-	}
+	return cluster_rounds(map, file, slot, strm, op, overwrite_once);
 }

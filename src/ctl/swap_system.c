@@ -26,6 +26,9 @@
 #define SECTOR_SIZE   4096u
 #define DEPTH         "8"
 #define DEPTH_DEFAULT "128"
+/* Of queue/rq_affinity: the CPU that asked, or one that shares its caches. */
+#define AFFINITY_CPU     "2"
+#define AFFINITY_DEFAULT "1"
 /* Another process may take the free loop device first. */
 #define ATTACH_TRIES 8
 /* Somebody who looks at every block device (udev) may still have it open: 50 ms each. */
@@ -191,26 +194,38 @@ static bool is_direct(int number)
 	return swap_read_line(path, line, sizeof(line)) && strcmp(line, "1") == 0;
 }
 
-/*
- * How many requests may be under way: few, so that what the daemon has ready holds them all, of
- * 512 KiB each at most. The kernel keeps the number when the device is detached.
- */
-static int set_depth(const char *device, const char *depth)
+/* The kernel keeps what a queue is told when its device is detached. */
+static int set_queue(const char *device, const char *name, const char *value)
 {
-	const char *name = strrchr(device, '/') + 1;
 	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/sys/block/%s/queue/nr_requests", name);
-	return swap_write(path, depth);
+	(void)snprintf(path, sizeof(path), "/sys/block/%s/queue/%s", strrchr(device, '/') + 1,
+		       name);
+	return swap_write(path, value);
 }
 
-static int reset_depth(const char *device)
+/*
+ * Few requests at a time, so that what the daemon has ready holds them all, of 512 KiB each at most.
+ * And who waits for a page is woken by its own CPU: else by ksoftirqd on the daemon's, one switch
+ * more. A kernel for one CPU knows of no such choice.
+ */
+static int set_up_queue(const char *device)
+{
+	const int error = set_queue(device, "nr_requests", DEPTH);
+
+	if (!error)
+		(void)set_queue(device, "rq_affinity", AFFINITY_CPU);
+	return error;
+}
+
+static int reset_queue(const char *device)
 {
 	char depth[16];
 
 	if (!swap_read_line("/sys/module/loop/parameters/hw_queue_depth", depth, sizeof(depth)))
 		strcpy(depth, DEPTH_DEFAULT); /* of kernels that have no parameter for it */
-	return set_depth(device, depth);
+	(void)set_queue(device, "rq_affinity", AFFINITY_DEFAULT);
+	return set_queue(device, "nr_requests", depth);
 }
 
 static int attach_once(int control, int backing, const char *file, char device_name[32])
@@ -226,7 +241,7 @@ static int attach_once(int control, int backing, const char *file, char device_n
 		return -errno;
 	error = configure(device, backing, file);
 	if (!error) {
-		error = is_direct(number) ? set_depth(device_name, DEPTH) : -EOPNOTSUPP;
+		error = is_direct(number) ? set_up_queue(device_name) : -EOPNOTSUPP;
 		if (error)
 			(void)ioctl(device, LOOP_CLR_FD, 0); /* it is ours, and nobody uses it */
 	}
@@ -265,7 +280,7 @@ static int detach(const char *device)
 	if (ioctl(fd, LOOP_CLR_FD, 0) != 0)
 		error = -errno;
 	close(fd);
-	return error ? error : reset_depth(device);
+	return error ? error : reset_queue(device);
 }
 
 /* In the child: signals as usual, no chatter, and root's programs wherever the caller's PATH ends. */

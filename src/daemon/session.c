@@ -119,6 +119,12 @@ static int mount_quietly(struct session *s, struct options_error *error)
 #define PRESSURE_PRIORITY 6
 /* Of a mount that carries swap: all of them are locked in memory. */
 #define NR_SPARE_SWAP 8u
+/*
+ * What sleeping and waking cost the daemon and its client; and with swap the loop device's thread
+ * and the one that completes its requests, too.
+ */
+#define SPIN_NS      15000u
+#define SPIN_SWAP_NS 40000u
 
 static uint64_t plan_transport(const struct options *options, struct transport_params *out_params,
 			       unsigned *out_io_max)
@@ -128,6 +134,7 @@ static uint64_t plan_transport(const struct options *options, struct transport_p
 		.nr_spare = options->swap ? NR_SPARE_SWAP : NR_SPARE,
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,
+		.spin_ns = options->swap ? SPIN_SWAP_NS : SPIN_NS,
 	};
 	*out_io_max = options->swap ? ZTFUSE_SWAP_IO_MAX : ZTFUSE_IO_MAX;
 	return transport_plan(options->super.mem_limit, out_params, out_io_max);

@@ -14,8 +14,6 @@
 #include "util/clock.h"
 #include "util/sizes.h"
 
-/* What sleeping and waking cost two threads: who has waited so long in vain sleeps. */
-#define SPIN_NS 15000u
 /* Between two looks, so that the client finds the kernel's lock free. */
 #define SPIN_PAUSES 16u
 
@@ -63,13 +61,13 @@ ssize_t spin_receive(const struct spin *spin, struct transport *t, struct ztfuse
 		if (len != -EAGAIN && len != -ENOENT)
 			return 0; /* who reads with waiting hears it, too */
 		pause_briefly();
-	} while (zt_now_ns() - began_ns < SPIN_NS);
+	} while (zt_now_ns() - began_ns < t->params.spin_ns);
 	return 0;
 }
 
-void spin_learn(struct spin *spin, uint64_t waited_ns)
+void spin_learn(struct spin *spin, const struct transport *t, uint64_t waited_ns)
 {
-	if (waited_ns < SPIN_NS)
+	if (waited_ns < t->params.spin_ns)
 		spin->credit = (unsigned)min_u64(spin->credit + CREDIT_SOON, CREDIT_MAX);
 	else
 		spin->credit -= (unsigned)min_u64(spin->credit, CREDIT_LATE);

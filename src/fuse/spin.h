@@ -33,6 +33,6 @@ int spin_open(int master);
 ssize_t spin_receive(const struct spin *spin, struct transport *t, struct ztfuse_held *req);
 
 /** spin_learn() - a request was waited for so long, in whatever way */
-void spin_learn(struct spin *spin, uint64_t waited_ns);
+void spin_learn(struct spin *spin, const struct transport *t, uint64_t waited_ns);
 
 #endif

@@ -40,6 +40,7 @@ struct transport_params {
 	bool latency_asked; /* else the rest means nothing */
 	int latency_fd;
 	int32_t latency_us;
+	uint32_t spin_ns; /* how long who reads looks for a request meanwhile, before it sleeps */
 	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
 	ssize_t (*read)(int fd, void *buf, size_t size, void *userdata);
 	ssize_t (*writev)(int fd, struct iovec *iov, int count, void *userdata);

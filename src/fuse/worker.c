@@ -346,7 +346,7 @@ static bool worker_step(struct worker *w, int *out_error)
 		if (len == 0)
 			len = request_receive(t, w->req, w->fd);
 		if (len > 0) {
-			spin_learn(&w->spin, zt_now_ns() - asked_at_ns);
+			spin_learn(&w->spin, t, zt_now_ns() - asked_at_ns);
 			worker_serve(w, (size_t)len, asked_at_ns);
 			if (!atomic_compare_exchange_strong(&w->state, &expected, WORKER_READING))
 				duty_take(w);

@@ -10,6 +10,7 @@
 #include "util/clock.h"
 
 #define SPIN_FD 1234
+#define SPIN_NS 15000u
 #define SOON_NS 5000u
 #define LATE_NS 50000u
 
@@ -46,13 +47,14 @@ static void setup(void)
 	memset(&req, 0, sizeof(req));
 	t.front = &front;
 	t.params.read = scripted_read;
+	t.params.spin_ns = SPIN_NS;
 	t.spin_fd = SPIN_FD;
 	t.wakeup.held = true;
 	t.nr_wanted = 1;
 	req.transport = &t;
 	req.map = buffer;
 	spin = (struct spin){ 0 };
-	spin_learn(&spin, SOON_NS);
+	spin_learn(&spin, &t, SOON_NS);
 	nr_reads = nr_empty = 0;
 	then_errno = 0;
 }
@@ -127,10 +129,10 @@ START_TEST(test_nobody_looks_where_it_does_not_pay)
 	t.spin_fd = -1;
 	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
 	t.spin_fd = SPIN_FD;
-	spin_learn(&spin, LATE_NS);
+	spin_learn(&spin, &t, LATE_NS);
 	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
 	ck_assert_uint_eq(nr_reads, 0);
-	spin_learn(&spin, SOON_NS);
+	spin_learn(&spin, &t, SOON_NS);
 	ck_assert_int_eq(spin_receive(&spin, &t, &req), 100);
 }
 END_TEST
@@ -139,16 +141,16 @@ END_TEST
 START_TEST(test_it_pays_while_most_requests_come_soon)
 {
 	for (unsigned i = 0; i < 300; i++)
-		spin_learn(&spin, i % 4 == 3 ? LATE_NS : SOON_NS);
+		spin_learn(&spin, &t, i % 4 == 3 ? LATE_NS : SOON_NS);
 	ck_assert_uint_gt(spin.credit, 8);
 	for (unsigned i = 0; i < 300; i++)
-		spin_learn(&spin, i % 3 == 0 ? SOON_NS : LATE_NS);
+		spin_learn(&spin, &t, i % 3 == 0 ? SOON_NS : LATE_NS);
 	ck_assert_uint_eq(spin.credit, 0);
 	for (unsigned i = 0; i < 300; i++)
-		spin_learn(&spin, SOON_NS);
+		spin_learn(&spin, &t, SOON_NS);
 	/* What was gained over a long time is soon lost. */
 	for (unsigned i = 0; i < 8; i++)
-		spin_learn(&spin, LATE_NS);
+		spin_learn(&spin, &t, LATE_NS);
 	ck_assert_uint_eq(spin.credit, 0);
 }
 END_TEST

@@ -155,6 +155,21 @@ START_TEST(test_it_pays_while_most_requests_come_soon)
 }
 END_TEST
 
+/* As a mount that carries swap has it. */
+START_TEST(test_soon_is_what_the_mount_says)
+{
+	const uint64_t began = zt_now_ns();
+
+	t.params.spin_ns = 2 * LATE_NS;
+	spin = (struct spin){ 0 };
+	spin_learn(&spin, &t, LATE_NS);
+	nr_empty = UINT32_MAX;
+	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_uint_gt(nr_reads, 0);
+	ck_assert_uint_ge(zt_now_ns() - began, 2 * LATE_NS);
+}
+END_TEST
+
 START_TEST(test_a_channel_that_cannot_be_cloned_is_done_without)
 {
 	int fds[2];
@@ -179,6 +194,7 @@ int main(void)
 	tcase_add_test(tc, test_a_request_that_was_withdrawn_is_passed_over);
 	tcase_add_test(tc, test_nobody_looks_where_it_does_not_pay);
 	tcase_add_test(tc, test_it_pays_while_most_requests_come_soon);
+	tcase_add_test(tc, test_soon_is_what_the_mount_says);
 	tcase_add_test(tc, test_a_channel_that_cannot_be_cloned_is_done_without);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -15,7 +15,8 @@
  * Where the CPUs' idle states are those of a virtual machine that halts (driver haltpoll), there is
  * nothing between halting and polling, and 0 us is asked for; on up to LATENCY_POLL_CPUS, since all
  * of them poll then. Elsewhere 5 us: the first idle state (C1) has 1 or 2, the deeper ones 10 to
- * hundreds.
+ * hundreds. Where the kernel has no idle driver, nothing comes of it but that the reader looks for
+ * requests itself (spin.h).
  */
 void latency_open(struct transport_params *inout_params);
 

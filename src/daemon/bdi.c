@@ -14,32 +14,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/mountinfo.h"
+
 /* What compressors on all cores work off in a fraction of a second: enough to never run dry. */
 #define DIRTY_BYTES "134217728"
 /* Four requests under way at a time: with one, its sender and the daemon take turns. */
 #define READ_AHEAD_KB "4096"
 
-/* In place: mountinfo writes blank, tab, newline and backslash as three octal digits. */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	for (; *text != '\0'; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' &&
-		    text[2] <= '7' && text[3] >= '0' && text[3] <= '7') {
-			*out++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
-			text += 3;
-		} else {
-			*out++ = *text;
-		}
-	}
-	*out = '\0';
-}
-
-/* "36 35 98:0 /root /mnt/point options ...": the last line for a mount point is the one on top. */
-static bool find_device(const char *mountpoint, unsigned *out_major, unsigned *out_minor)
+/* The last line for a mount point is the one on top. */
+static bool find_device(const char *mountpoint, struct mountinfo *out_mount)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
+	struct mountinfo mount;
 	char *line = NULL;
 	size_t room = 0;
 	bool found = false;
@@ -47,18 +33,11 @@ static bool find_device(const char *mountpoint, unsigned *out_major, unsigned *o
 	if (!file)
 		return false;
 	while (getline(&line, &room, file) > 0) {
-		unsigned major, minor;
-		char *path = NULL;
-
-		if (sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor, &path) == 3) {
-			unescape(path);
-			if (strcmp(path, mountpoint) == 0) {
-				*out_major = major;
-				*out_minor = minor;
-				found = true;
-			}
+		if (mountinfo_parse(line, &mount) && strcmp(mount.path, mountpoint) == 0) {
+			out_mount->major = mount.major;
+			out_mount->minor = mount.minor;
+			found = true;
 		}
-		free(path);
 	}
 	free(line);
 	fclose(file);
@@ -83,12 +62,12 @@ static bool write_limit(unsigned major, unsigned minor, const char *name, const 
 
 void bdi_tune(const char *mountpoint)
 {
-	unsigned major, minor;
+	struct mountinfo mount;
 
-	if (!find_device(mountpoint, &major, &minor))
+	if (!find_device(mountpoint, &mount))
 		return;
 	/* Linux 6.2 has bytes and the switch; before, only a share of all dirty memory. */
-	if (!write_limit(major, minor, "max_bytes", DIRTY_BYTES))
-		write_limit(major, minor, "max_ratio", "100");
-	write_limit(major, minor, "read_ahead_kb", READ_AHEAD_KB);
+	if (!write_limit(mount.major, mount.minor, "max_bytes", DIRTY_BYTES))
+		write_limit(mount.major, mount.minor, "max_ratio", "100");
+	write_limit(mount.major, mount.minor, "read_ahead_kb", READ_AHEAD_KB);
 }

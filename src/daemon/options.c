@@ -12,11 +12,11 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "daemon/option_table.h"
 #include "util/alloc.h"
+#include "util/memory.h"
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
@@ -33,14 +33,10 @@
 
 void options_env_get(struct options_env *out_env)
 {
-	struct sysinfo info;
 	cpu_set_t cpus;
 
-	/*
-	 * Neither fails with valid arguments; a machine of more CPUs than cpu_set_t holds still has
-	 * that many.
-	 */
-	out_env->ram = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : GIB;
+	out_env->ram = memory_allowed();
+	/* A machine of more CPUs than cpu_set_t holds still has that many. */
 	out_env->nr_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0
 				   ? (unsigned)CPU_COUNT(&cpus)
 				   : CPU_SETSIZE;

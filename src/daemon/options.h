@@ -22,7 +22,7 @@
 
 /* What defaults and percentages depend on. */
 struct options_env {
-	uint64_t ram; /* bytes */
+	uint64_t ram; /* bytes that the daemon may use: RAM, or a cgroup's limit */
 	unsigned nr_cpus;
 	uid_t uid;
 	gid_t gid;

@@ -10,7 +10,7 @@
  *                                     succeed. They are checked.
  *
  * A sixth argument says how many bytes behind the beginning of a page the buffer begins. Then the
- * kernel cuts direct writes of a block in two, and the second part lies over the first: ARCHITECTURE.
+ * kernel cuts direct writes of a block in two, and the second part lies over the first (doc/design/arena.md).
  *
  * Any error but ENOSPC ends it with 1 and one line.
  */

@@ -54,7 +54,20 @@ int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags)
 	return err;
 }
 
-int fs_set_flags(struct super *sb, ino_nr ino, uint32_t flags)
+/*
+ * The owner may change flags, root alone those that seal a file, as the kernel has it.
+ * Weakness: root stands for CAP_FOWNER and CAP_LINUX_IMMUTABLE.
+ */
+static bool may_set_flags(const struct fs_cred *cred, const struct inode_rec *rec, uint16_t bits)
+{
+	const uint16_t sealing = INODE_IMMUTABLE | INODE_APPEND;
+
+	if (cred == NULL || cred->uid == 0)
+		return true;
+	return cred->uid == rec->uid && ((rec->flags ^ bits) & sealing) == 0;
+}
+
+int fs_set_flags(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint32_t flags)
 {
 	struct inode_rec *rec;
 	uint16_t bits = 0;
@@ -69,6 +82,8 @@ int fs_set_flags(struct super *sb, ino_nr ino, uint32_t flags)
 	err = open_flagged(sb, ino, &rec);
 	if (!err && flags != 0)
 		err = -EOPNOTSUPP;
+	if (!err && !may_set_flags(cred, rec, bits))
+		err = -EPERM;
 	if (!err) {
 		rec_store(&rec->flags, (uint16_t)((rec->flags & ~INODE_CHATTR) | bits));
 		inode_touch(rec, INODE_CTIME);

@@ -16,8 +16,13 @@
 /** fs_get_flags() - Return: 0, -ESTALE, -ENOTTY (a type that has none). */
 int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags) ZT_MUST_CHECK;
 
-/** fs_set_flags() - to exactly @flags. Return: as above, -EOPNOTSUPP (flags that tmpfs has not). */
-int fs_set_flags(struct super *sb, ino_nr ino, uint32_t flags) ZT_MUST_CHECK;
+/**
+ * fs_set_flags() - to exactly @flags
+ * @cred: who asks, when that is to be checked here; NULL: the kernel has done it
+ * Return: as above, -EOPNOTSUPP (flags that tmpfs has not), -EPERM.
+ */
+int fs_set_flags(struct super *sb, const struct fs_cred *cred, ino_nr ino,
+		 uint32_t flags) ZT_MUST_CHECK;
 
 /** fs_is_immutable() - takes no lock; false for what is not there */
 bool fs_is_immutable(struct super *sb, ino_nr ino);

@@ -46,6 +46,13 @@ struct fs_cred {
 	gid_t gid;
 	mode_t umask; /* of new objects, where the directory has no default ACL */
 	enum fs_setid setid;
+	/*
+	 * The kernel has not looked whether the caller may make a program that takes the rights of
+	 * a set-group-ID directory's group (before 6.0): it needs uid 0, or gid or also_in to be
+	 * that group.
+	 */
+	bool checks_sgid;
+	gid_t also_in; /* one of the caller's other groups, or gid */
 };
 
 /*
@@ -127,7 +134,7 @@ int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUS
  * Chown of something that is no directory clears set-user-ID and set-group-ID (the latter where
  * group execution is allowed), unless FS_SET_MODE is there too; truncation clears them likewise
  * as @cred has it. Both take security.capability away. ctime becomes now unless FS_SET_CTIME.
- * Return: 0, -ESTALE, -EPERM (chattr's flags), -EINVAL, -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
+ * Return: 0, -ESTALE, -EPERM (chattr's flags), -EINVAL (also for times that cannot be kept), -EISDIR, -EFBIG, -ENOSPC, -ENOMEM.
  */
 int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
 	       unsigned which, struct stat *out_attr) ZT_MUST_CHECK;
@@ -141,6 +148,8 @@ int fs_file_stat(struct super *sb, ino_nr ino, struct ztmpfs_file_stat *out_stat
  */
 void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup);
 
+/** fs_time_fits() - whether it is kept as it is */
+bool fs_time_fits(struct timespec ts);
 fs_time fs_time_encode(struct timespec ts); /* clamped to what can be stored */
 struct timespec fs_time_decode(fs_time t);
 fs_time fs_time_now(void);

@@ -212,6 +212,7 @@ struct inode_init {
 	unsigned cluster_order;
 	const struct inode_rec *dir; /* the directory it is made in, or NULL: inherited from */
 	mode_t umask; /* applied unless the directory has a default ACL; not to symlinks */
+	const struct fs_cred *cred; /* who makes it; namei.c's, which inherits by it */
 	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */
 	size_t target_len;
 };

@@ -141,13 +141,38 @@ int fs_lookup(struct super *sb, ino_nr parent, const char *text, struct fs_entry
 
 /* Creating --------------------------------------------------------------- */
 
-/* What a new inode has of its directory. Done again for each try. */
-static void init_inherit(struct inode_init *init, const struct dir *dir)
+struct inode_init namei_init(const struct fs_cred *cred, mode_t mode)
+{
+	return (struct inode_init){
+		.mode = mode,
+		.uid = cred->uid,
+		.gid = cred->gid,
+		.umask = cred->umask,
+		.cred = cred,
+	};
+}
+
+/*
+ * A program that takes a group's rights is for members of that group to make. Kernels from 6.0 on
+ * have looked already.
+ */
+static bool strips_sgid(const struct inode_init *init, gid_t gid)
+{
+	const mode_t rights = S_ISGID | S_IXGRP;
+	const struct fs_cred *cred = init->cred;
+
+	return cred->checks_sgid && !S_ISDIR(init->mode) && (init->mode & rights) == rights &&
+	       cred->uid != 0 && gid != cred->gid && gid != cred->also_in;
+}
+
+void namei_inherit(struct inode_init *init, const struct dir *dir)
 {
 	if (dir->rec->mode & S_ISGID) {
 		init->gid = dir->rec->gid;
 		if (S_ISDIR(init->mode))
 			init->mode |= S_ISGID;
+		else if (strips_sgid(init, init->gid))
+			init->mode &= ~(mode_t)S_ISGID;
 	}
 	init->cluster_order = dir->rec->cluster_order;
 	init->parent = dir->ino;
@@ -173,7 +198,7 @@ static int create_locked(struct super *sb, const struct inode_init *wanted, ino_
 		return -EPERM;
 	if (S_ISDIR(init.mode) && dir.rec->nlink >= FS_LINK_MAX)
 		return -EMLINK;
-	init_inherit(&init, &dir);
+	namei_inherit(&init, &dir);
 	err = inode_alloc(sb, &init, &ino, &rec);
 	if (err)
 		return err;
@@ -190,8 +215,8 @@ static int create_locked(struct super *sb, const struct inode_init *wanted, ino_
 	return 0;
 }
 
-static int create(struct super *sb, const struct fs_cred *cred, struct inode_init *init,
-		  ino_nr parent, const char *text, struct fs_entry *out)
+static int create(struct super *sb, const struct inode_init *init, ino_nr parent, const char *text,
+		  struct fs_entry *out)
 {
 	struct super_retry retry = super_retry_begin();
 	struct fs_name name;
@@ -199,9 +224,6 @@ static int create(struct super *sb, const struct fs_cred *cred, struct inode_ini
 
 	if (err)
 		return err;
-	init->uid = cred->uid;
-	init->gid = cred->gid;
-	init->umask = cred->umask;
 	do {
 		dir_lock(sb, parent);
 		err = create_locked(sb, init, parent, &name, out);
@@ -213,7 +235,7 @@ static int create(struct super *sb, const struct fs_cred *cred, struct inode_ini
 int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, dev_t rdev, struct fs_entry *out)
 {
-	struct inode_init init = { .mode = mode & (S_IFMT | 07777) };
+	struct inode_init init = namei_init(cred, mode & (S_IFMT | 07777));
 
 	switch (mode & S_IFMT) {
 	case S_IFCHR:
@@ -227,7 +249,7 @@ int fs_mknod(struct super *sb, const struct fs_cred *cred, ino_nr parent, const 
 	default:
 		return -EINVAL;
 	}
-	return create(sb, cred, &init, parent, name, out);
+	return create(sb, &init, parent, name, out);
 }
 
 static int tmpfile_locked(struct super *sb, const struct inode_init *wanted, ino_nr parent,
@@ -243,7 +265,7 @@ static int tmpfile_locked(struct super *sb, const struct inode_init *wanted, ino
 		err = -ENOENT;
 	if (err)
 		return err;
-	init_inherit(&init, &dir);
+	namei_inherit(&init, &dir);
 	err = inode_alloc(sb, &init, &ino, &rec);
 	if (err)
 		return err;
@@ -255,16 +277,12 @@ static int tmpfile_locked(struct super *sb, const struct inode_init *wanted, ino
 int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode_t mode,
 	       bool linkable, struct fs_entry *out)
 {
-	const struct inode_init init = {
-		.mode = S_IFREG | (mode & 07777),
-		.uid = cred->uid,
-		.gid = cred->gid,
-		.no_name = true,
-		.linkable = linkable,
-	};
+	struct inode_init init = namei_init(cred, S_IFREG | (mode & 07777));
 	struct super_retry retry = super_retry_begin();
 	int err;
 
+	init.no_name = true;
+	init.linkable = linkable;
 	do {
 		dir_lock_shared(sb, parent);
 		err = tmpfile_locked(sb, &init, parent, out);
@@ -276,25 +294,23 @@ int fs_tmpfile(struct super *sb, const struct fs_cred *cred, ino_nr parent, mode
 int fs_mkdir(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	     mode_t mode, struct fs_entry *out)
 {
-	struct inode_init init = { .mode = (mode & 07777) | S_IFDIR };
+	const struct inode_init init = namei_init(cred, (mode & 07777) | S_IFDIR);
 
-	return create(sb, cred, &init, parent, name, out);
+	return create(sb, &init, parent, name, out);
 }
 
 int fs_symlink(struct super *sb, const struct fs_cred *cred, ino_nr parent, const char *name,
 	       const char *target, struct fs_entry *out)
 {
-	struct inode_init init = {
-		.mode = S_IFLNK | 0777,
-		.target = target,
-		.target_len = strnlen(target, FS_SYMLINK_MAX + 1),
-	};
+	struct inode_init init = namei_init(cred, S_IFLNK | 0777);
 
+	init.target = target;
+	init.target_len = strnlen(target, FS_SYMLINK_MAX + 1);
 	if (init.target_len == 0)
 		return -ENOENT;
 	if (init.target_len > FS_SYMLINK_MAX)
 		return -ENAMETOOLONG;
-	return create(sb, cred, &init, parent, name, out);
+	return create(sb, &init, parent, name, out);
 }
 
 /* Linking ---------------------------------------------------------------- */

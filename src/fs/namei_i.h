@@ -19,6 +19,15 @@ struct namei_place {
 };
 
 /**
+ * namei_init() - what a new inode has of who makes it: every path that makes one begins here
+ * @cred: outlives the result
+ */
+struct inode_init namei_init(const struct fs_cred *cred, mode_t mode);
+
+/** namei_inherit() - and what it has of its directory, whose lock is held; once for each result */
+void namei_inherit(struct inode_init *init, const struct dir *dir);
+
+/**
  * namei_lock() - lock the directories of 1 or 2 places and the inodes that their names lead to
  * @places: parent and name filled by the caller
  * @set: what is locked, on success

@@ -132,14 +132,10 @@ static void rename_exchange(const struct rename *rn)
 /* What an overlay leaves where a lower layer's name must not show. */
 static int whiteout_alloc(const struct rename *rn, ino_nr *out_ino)
 {
-	struct inode_init init = {
-		.mode = S_IFCHR,
-		.uid = rn->cred->uid,
-		.gid = rn->from.dir.rec->mode & S_ISGID ? rn->from.dir.rec->gid : rn->cred->gid,
-		.dir = rn->from.dir.rec,
-	};
+	struct inode_init init = namei_init(rn->cred, S_IFCHR);
 	struct inode_rec *rec;
 
+	namei_inherit(&init, &rn->from.dir);
 	return inode_alloc(rn->sb, &init, out_ino, &rec);
 }
 

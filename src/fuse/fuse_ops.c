@@ -9,6 +9,7 @@
 #include "fuse/fuse_ops.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,6 +96,15 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		conn->max_readahead = front->io_max;
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND / 4 * 3;
+	/* Only the write-back cache has the kernel keep times. */
+	front->kernel_times = front->cache == ZTFUSE_CACHE_WRITEBACK &&
+			      cap_available(conn, FUSE_CAP_WRITEBACK_CACHE);
+	/*
+	 * Of 5.13 and later kernels only those before 5.14 have this minor: looking twice harms none
+	 * of them, and so it is with 6.0.
+	 */
+	front->raw_chattr = conn->proto_minor < 34;
+	front->raw_sgid = conn->proto_minor < 37;
 	front->initialised = true;
 }
 
@@ -142,8 +152,13 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->cache = cache;
 	front->xattr = true;
 	front->initialised = false;
+	front->kernel_times = false;
+	front->raw_chattr = false;
+	front->raw_sgid = false;
 	front->se = NULL;
 	front->kills_setid = false;
+	for (size_t i = 0; i < ARRAY_SIZE(front->capability_gone); i++)
+		atomic_init(&front->capability_gone[i], 0);
 	front->transport = NULL;
 	seeker_init(&front->seeker);
 	writers_init(&front->writers);

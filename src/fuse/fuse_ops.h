@@ -34,19 +34,28 @@ struct transport;
 
 /*
  * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are
- * served, but for initialised and kills_setid, which the thread that serves INIT sets before any
- * other thread exists.
+ * served, but for what is set with initialised, by the thread that serves INIT, before any other
+ * thread exists.
  */
 struct ztfuse {
 	struct super *sb;
 	enum ztfuse_cache cache;
 	bool xattr; /* there are extended attributes; ztfuse_init() says so, the caller may differ */
 	bool initialised; /* INIT was negotiated */
+	/* What older kernels do not check before they ask; with initialised: */
+	bool raw_chattr; /* before 5.13: who may set a file's flags */
+	bool raw_sgid; /* before 6.0: who may make a program that takes a group's rights */
+	bool kernel_times; /* the kernel keeps mtime and ctime of regular files; with initialised */
 	struct fuse_session *se; /* for notifications; ztfuse_session_new()'s */
 	/*
 	 * Requests say whether they clear set-ID bits (HANDLE_KILLPRIV_V2); set with initialised.
 	 */
 	bool kills_setid;
+	/*
+	 * Callers, by thread, and inodes whose capability they have just had removed; see
+	 * attr_capability_gone(). Relaxed: each caller waits for its own requests.
+	 */
+	_Atomic uint64_t capability_gone[16];
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
 	struct ztfuse_seeker seeker;

@@ -5,6 +5,7 @@
  * On the data path: no. Locks: none here.
  */
 #include <assert.h>
+#include <stdatomic.h>
 
 #include "fuse/ops.h"
 #include "fuse/proto.h"
@@ -41,6 +42,43 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_statx(req, error, &attr, &btime);
 }
 
+static _Atomic uint64_t *capability_gone(fuse_req_t req)
+{
+	struct ztfuse *front = req_front(req);
+
+	return &front->capability_gone[(uint32_t)fuse_req_ctx(req)->pid %
+				       ARRAY_SIZE(front->capability_gone)];
+}
+
+/* Not 0. Inode numbers are multiples of 8, but for the root's, which has no capability. */
+static uint64_t caller_and_inode(fuse_req_t req, fuse_ino_t ino)
+{
+	return ino * UINT64_C(0x9e3779b97f4a7c15) + (uint32_t)fuse_req_ctx(req)->pid + 1;
+}
+
+void attr_capability_gone(fuse_req_t req, fuse_ino_t ino)
+{
+	atomic_store_explicit(capability_gone(req), caller_and_inode(req, ino),
+			      memory_order_relaxed);
+}
+
+/*
+ * A write by root to a file with a capability takes that alone. The kernel has it removed, and then
+ * sends a SETATTR that says nothing, as for the other writes below. Who is not root loses set-ID
+ * bits in any case; chown(2) brings ctime where the kernel keeps it.
+ *
+ * Weakness: without cache=writeback root's chown(2) to nobody of a file with a capability looks the
+ * same, and leaves set-ID bits. Nobody gains by that: the owner is the same.
+ */
+static bool takes_capability_alone(fuse_req_t req, fuse_ino_t ino, unsigned which)
+{
+	uint64_t seen = caller_and_inode(req, ino);
+
+	return which == 0 && fuse_req_ctx(req)->uid == 0 && !ztfuse_req_kill_suidgid(req) &&
+	       atomic_compare_exchange_strong_explicit(capability_gone(req), &seen, 0,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
 /*
  * What changes nothing (but ctime) was more, before the kernel left it to us to take set-ID bits
  * away: chown(2) to nobody, or an operation that takes them and has no place to say so.
@@ -61,7 +99,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 
 	/* The type is not to be set, and there are no other bits. */
 	attr->st_mode &= 07777;
-	if (kills_setid(req, which))
+	if (kills_setid(req, which) && !takes_capability_alone(req, ino, which))
 		which |= FS_SET_KILL_SETID;
 	if (fi != NULL)
 		which |= FS_SET_BY_HANDLE;

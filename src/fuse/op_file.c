@@ -60,7 +60,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
  */
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
 {
-	const struct fs_cred cred = req_cred(req);
+	const struct fs_cred cred = req_maker(req, parent, mode);
 	struct fs_entry entry;
 	int error;
 
@@ -77,7 +77,7 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
-	const struct fs_cred cred = req_cred(req);
+	const struct fs_cred cred = req_maker(req, parent, mode);
 	struct fs_entry entry;
 	int error;
 

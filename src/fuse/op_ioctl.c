@@ -2,8 +2,8 @@
 /*
  * op_ioctl.c - the control interface (ztmpfs/control.h), and the flags of chattr(1).
  *
- * The kernel sends these for the calls of chattr and lsattr, after it has checked who asks. To set
- * flags it first asks for them in the form of FSGETXATTR.
+ * The kernel sends these for the calls of chattr and lsattr, after it has checked who asks (from
+ * 5.13 on; see ztfuse.raw_chattr). To set flags it first asks for them in the form of FSGETXATTR.
  *
  * On the data path: no. Locks: none here. Every other command is none of ours: ENOTTY.
  */
@@ -80,6 +80,7 @@ static int flags_of_fsx(const void *in_buf, size_t in_bufsz, uint32_t *out_flags
 static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const void *in_buf,
 			    size_t in_bufsz)
 {
+	const struct fs_cred cred = req_cred(req);
 	uint32_t flags;
 	int error = 0;
 
@@ -90,7 +91,8 @@ static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const
 	else
 		memcpy(&flags, in_buf, sizeof(flags));
 	if (!error)
-		error = fs_set_flags(req_super(req), ino, flags);
+		error = fs_set_flags(req_super(req), req_front(req)->raw_chattr ? &cred : NULL, ino,
+				     flags);
 	if (error) {
 		reply_error(req, error);
 		return;

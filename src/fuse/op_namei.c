@@ -38,7 +38,7 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	const struct fs_cred cred = req_cred(req);
+	const struct fs_cred cred = req_maker(req, parent, mode);
 	struct fs_entry entry;
 	int error = fs_mknod(req_super(req), &cred, parent, name, mode & (S_IFMT | PERMISSIONS),
 			     rdev, &entry);
@@ -48,7 +48,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	const struct fs_cred cred = req_cred(req);
+	const struct fs_cred cred = req_maker(req, parent, mode);
 	struct fs_entry entry;
 	int error = fs_mkdir(req_super(req), &cred, parent, name, mode & PERMISSIONS, &entry);
 

@@ -18,8 +18,6 @@
 #include "fuse/reply.h"
 #include "util/alloc.h"
 
-#define GROUPS_MAX 256
-
 /* Requests whose values are small are served from the stack. */
 #define SMALL_VALUE 512u
 
@@ -29,22 +27,6 @@ static bool declined(fuse_req_t req)
 		return false;
 	reply_error(req, -ENOSYS);
 	return true;
-}
-
-/* The group of the caller, or one of its other groups. */
-static bool caller_in_group(fuse_req_t req, gid_t gid)
-{
-	gid_t groups[GROUPS_MAX];
-	int nr;
-
-	if (fuse_req_ctx(req)->gid == gid)
-		return true;
-	/* More than fit cannot be looked at; it says no when the caller is in another pid namespace. */
-	nr = fuse_req_getgroups(req, GROUPS_MAX, groups);
-	for (int i = 0; i < nr && i < GROUPS_MAX; i++)
-		if (groups[i] == gid)
-			return true;
-	return false;
 }
 
 /*
@@ -60,7 +42,7 @@ static unsigned kill_sgid(fuse_req_t req, fuse_ino_t ino, const char *name)
 	if (strcmp(name, "system.posix_acl_access") != 0 || fuse_req_ctx(req)->uid == 0 ||
 	    fs_getattr(req_super(req), ino, &attr) != 0 || !(attr.st_mode & S_ISGID))
 		return 0;
-	return caller_in_group(req, attr.st_gid) ? 0 : FS_XATTR_KILL_SGID;
+	return req_in_group(req, attr.st_gid) ? 0 : FS_XATTR_KILL_SGID;
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
@@ -143,7 +125,12 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
+	int error;
+
 	if (declined(req))
 		return;
-	reply_error(req, fs_removexattr(req_super(req), ino, name));
+	error = fs_removexattr(req_super(req), ino, name);
+	if (!error && strcmp(name, "security.capability") == 0)
+		attr_capability_gone(req, ino);
+	reply_error(req, error);
 }

@@ -55,6 +55,12 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
 
+/**
+ * attr_capability_gone() - the kernel has just had a capability removed, for this caller
+ * Its next SETATTR that says nothing may mean no more than that.
+ */
+void attr_capability_gone(fuse_req_t req, fuse_ino_t ino);
+
 /* op_xattr.c */
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		 int flags);

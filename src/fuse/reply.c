@@ -15,6 +15,38 @@
 #include "fuse/proto.h"
 #include "fuse/request.h"
 
+/* Groups of a caller that are looked at. */
+#define GROUPS_MAX 256
+
+bool req_in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	int nr;
+
+	if (fuse_req_ctx(req)->gid == gid)
+		return true;
+	/* More than fit cannot be looked at; it says no when the caller is in another pid namespace. */
+	nr = fuse_req_getgroups(req, GROUPS_MAX, groups);
+	for (int i = 0; i < nr && i < GROUPS_MAX; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* Only on kernels that have not looked, and for what takes rights: reading groups takes a while. */
+struct fs_cred req_maker(fuse_req_t req, fuse_ino_t parent, mode_t mode)
+{
+	struct fs_cred cred = req_cred(req);
+	struct stat dir;
+
+	cred.checks_sgid = req_front(req)->raw_sgid;
+	cred.also_in = cred.gid;
+	if (cred.checks_sgid && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+	    fs_getattr(req_super(req), parent, &dir) == 0 && req_in_group(req, dir.st_gid))
+		cred.also_in = dir.st_gid;
+	return cred;
+}
+
 void reply_error(fuse_req_t req, int error)
 {
 	(void)fuse_reply_err(req, -error);

@@ -82,6 +82,12 @@ static inline enum fs_setid req_setid(fuse_req_t req)
 	return req_front(req)->kills_setid ? ztfuse_req_setid(req) : FS_SETID_BY_UID;
 }
 
+/** req_in_group() - whether the caller is in the group, as its own or one of its other ones */
+bool req_in_group(fuse_req_t req, gid_t gid);
+
+/** req_maker() - req_cred() of who makes something with this mode in a directory */
+struct fs_cred req_maker(fuse_req_t req, fuse_ino_t parent, mode_t mode);
+
 static inline struct fs_cred req_cred(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);

@@ -33,7 +33,7 @@ static void chattr(ino_nr ino, uint32_t flags)
 {
 	uint32_t now;
 
-	ck_assert_int_eq(fs_set_flags(sb, ino, flags), 0);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, ino, flags), 0);
 	ck_assert_int_eq(fs_get_flags(sb, ino, &now), 0);
 	ck_assert_uint_eq(now, flags);
 }
@@ -84,16 +84,16 @@ START_TEST(test_flags_are_those_of_tmpfs)
 
 	chattr(file, FS_IMMUTABLE_FL);
 	chattr(file, FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL);
-	ck_assert_int_eq(fs_set_flags(sb, file, FS_SYNC_FL), -EOPNOTSUPP);
-	ck_assert_int_eq(fs_set_flags(sb, file, FS_COMPR_FL | FS_NODUMP_FL), -EOPNOTSUPP);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_SYNC_FL), -EOPNOTSUPP);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_COMPR_FL | FS_NODUMP_FL), -EOPNOTSUPP);
 	ck_assert_int_eq(fs_get_flags(sb, file, &flags), 0);
 	ck_assert_uint_eq(flags, FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL);
 	chattr(file, 0);
 	ck_assert_int_eq(fs_mknod(sb, &user_cred, dir, "fifo", S_IFIFO | 0644, 0, &fifo), 0);
 	ck_assert_int_eq(fs_get_flags(sb, fifo.ino, &flags), -ENOTTY);
-	ck_assert_int_eq(fs_set_flags(sb, fifo.ino, 0), -ENOTTY);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, fifo.ino, 0), -ENOTTY);
 	ck_assert_int_eq(fs_get_flags(sb, file + 1000, &flags), -ESTALE);
-	ck_assert_int_eq(fs_set_flags(sb, file + 1000, 0), -ESTALE);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file + 1000, 0), -ESTALE);
 }
 END_TEST
 

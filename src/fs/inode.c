@@ -350,8 +350,11 @@ static int setattr_size(struct super *sb, struct inode_rec *rec, uint64_t size)
 		if (err)
 			return err;
 	}
-	/* Cut first: nobody may read the old bytes when the file grows again. */
-	if (size < rec->size) {
+	/*
+	 * Cut first: nobody may read the old bytes when the file grows again. What was allocated
+	 * behind the end goes even when the size stays.
+	 */
+	if (size <= rec->size) {
 		err = inode_cut(sb, rec, size);
 		(void)err; /* remembered there */
 	}
@@ -391,6 +394,16 @@ static int setattr_check_flags(const struct inode_rec *rec, const struct stat *a
 	return setattr_only_touches(attr, which) && !inode_is_immutable(rec) ? 0 : -EPERM;
 }
 
+/* Times that cannot be kept are refused: silently they would become others. */
+static bool setattr_times_fit(const struct stat *attr, unsigned which)
+{
+	if (which & FS_SET_ATIME && !(which & FS_SET_ATIME_NOW) && !fs_time_fits(attr->st_atim))
+		return false;
+	if (which & FS_SET_MTIME && !(which & FS_SET_MTIME_NOW) && !fs_time_fits(attr->st_mtim))
+		return false;
+	return true;
+}
+
 /* What can fail comes first; after it everything happens. */
 static int setattr_check(const struct inode_rec *rec, const struct stat *attr, unsigned which)
 {
@@ -398,6 +411,8 @@ static int setattr_check(const struct inode_rec *rec, const struct stat *attr, u
 
 	if (err)
 		return err;
+	if (!setattr_times_fit(attr, which))
+		return -EINVAL;
 	if (!(which & FS_SET_SIZE))
 		return 0;
 	if (inode_is_dir(rec))

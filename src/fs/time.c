@@ -10,7 +10,14 @@
 #define TIME_NSEC_BITS 30
 #define TIME_SEC_BASE  (-(INT64_C(1) << 31)) /* 1901-12-13, the least that ext4 stores too */
 #define TIME_SEC_MAX   ((INT64_C(1) << 34) - 1)
+#define TIME_NSEC_MAX  999999999
 #define TIME_DAY       (UINT64_C(86400) << TIME_NSEC_BITS)
+
+bool fs_time_fits(struct timespec ts)
+{
+	return ts.tv_sec >= TIME_SEC_BASE && ts.tv_sec <= TIME_SEC_MAX + TIME_SEC_BASE &&
+	       ts.tv_nsec >= 0 && ts.tv_nsec <= TIME_NSEC_MAX;
+}
 
 fs_time fs_time_encode(struct timespec ts)
 {
@@ -19,7 +26,7 @@ fs_time fs_time_encode(struct timespec ts)
 	if (sec < TIME_SEC_BASE)
 		return 0;
 	if (sec > TIME_SEC_MAX + TIME_SEC_BASE)
-		return (fs_time)TIME_SEC_MAX << TIME_NSEC_BITS | 999999999;
+		return (fs_time)TIME_SEC_MAX << TIME_NSEC_BITS | TIME_NSEC_MAX;
 	return (fs_time)(sec - TIME_SEC_BASE) << TIME_NSEC_BITS | (fs_time)ts.tv_nsec;
 }
 

@@ -41,6 +41,35 @@ START_TEST(test_every_attribute_can_be_set_alone)
 }
 END_TEST
 
+/* FUSE carries 64 bits of seconds, a record 34: what cannot be kept must not become another time. */
+START_TEST(test_times_that_cannot_be_kept_are_refused)
+{
+	static const int64_t far[] = { INT64_MIN, -2147483649LL, 15032385536LL, INT64_MAX };
+	static const int64_t near[] = { -2147483648LL, -1, 0, 4294967296LL, 15032385535LL };
+	const uint64_t ino = make_file(ROOT, "f");
+	struct fuse_setattr_in in = { .valid = FATTR_ATIME | FATTR_MTIME, .atime = 1, .mtime = 2 };
+	struct fuse_attr attr;
+
+	ck_assert_int_eq(wire_setattr(&wire, ino, &in, &attr), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(far); i++) {
+		in.valid = i % 2 ? FATTR_MTIME : FATTR_ATIME;
+		in.atime = in.mtime = (uint64_t)far[i];
+		ck_assert_int_eq(wire_setattr(&wire, ino, &in, &attr), -EINVAL);
+		ck_assert_int_eq(wire_getattr(&wire, ino, &attr), 0);
+		ck_assert_uint_eq(attr.atime, 1);
+		ck_assert_uint_eq(attr.mtime, 2);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
+		in.valid = FATTR_MTIME | FATTR_ATIME;
+		in.atime = in.mtime = (uint64_t)near[i];
+		in.mtimensec = 999999999;
+		ck_assert_int_eq(wire_setattr(&wire, ino, &in, &attr), 0);
+		ck_assert_uint_eq(attr.mtime, (uint64_t)near[i]);
+		ck_assert_uint_eq(attr.mtimensec, 999999999);
+	}
+}
+END_TEST
+
 START_TEST(test_bits_of_no_known_meaning_change_nothing)
 {
 	const uint64_t ino = make_file(ROOT, "f");
@@ -121,6 +150,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_every_attribute_can_be_set_alone);
+	tcase_add_test(tc, test_times_that_cannot_be_kept_are_refused);
 	tcase_add_test(tc, test_bits_of_no_known_meaning_change_nothing);
 	tcase_add_test(tc, test_impossible_sizes_are_refused);
 	tcase_add_test(tc, test_blocks_count_uncompressed_pages);

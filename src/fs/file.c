@@ -177,7 +177,7 @@ static void write_end(struct inode_rec *rec, const struct fs_cred *cred, unsigne
 	bool delayed = flags & FS_WRITE_DELAYED;
 
 	inode_raise_size(rec, end);
-	if (!delayed)
+	if (!(flags & FS_WRITE_TIMED))
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
 	if (cred_kills_setid(cred, delayed))
 		inode_clear_setid(rec, cred, false);

@@ -17,8 +17,13 @@
 int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len,
 	    size_t *out_len) ZT_MUST_CHECK;
 
-/* A write from the page cache: prefers managed streams, clears no set-ID bits, sets no times. */
+/* A write from the page cache: prefers managed streams, takes no set-ID bits or capability. */
 #define FS_WRITE_DELAYED (1u << 0)
+/*
+ * The kernel keeps the file's times by itself: none are set. Else a delayed write sets them, since
+ * it is all that is ever heard of a store through a shared mapping.
+ */
+#define FS_WRITE_TIMED (1u << 1)
 
 /**
  * fs_write() - store bytes, lengthen the file if need be

@@ -153,10 +153,18 @@ START_TEST(test_write_sets_times_and_takes_setid_bits)
 
 	rec->times[FS_MTIME] = rec->times[FS_CTIME] = 1;
 	rec->mode = S_IFREG | 06777;
-	ck_assert_int_eq(fs_write(sb, &user_cred, ino, 0, "x", 1, FS_WRITE_DELAYED, &done), 0);
+	ck_assert_int_eq(fs_write(sb, &user_cred, ino, 0, "x", 1,
+				  FS_WRITE_DELAYED | FS_WRITE_TIMED, &done),
+			 0);
 	ck_assert_uint_eq(rec->times[FS_MTIME], 1);
 	ck_assert_uint_eq(rec->times[FS_CTIME], 1);
 	ck_assert_uint_eq(rec->mode & 07777, 06777);
+	/* A store through a mapping, of which the kernel keeps no times. */
+	ck_assert_int_eq(fs_write(sb, &user_cred, ino, 0, "x", 1, FS_WRITE_DELAYED, &done), 0);
+	ck_assert_uint_gt(rec->times[FS_MTIME], 1);
+	ck_assert_uint_gt(rec->times[FS_CTIME], 1);
+	ck_assert_uint_eq(rec->mode & 07777, 06777);
+	rec->times[FS_MTIME] = rec->times[FS_CTIME] = 1;
 	ck_assert_int_eq(fs_write(sb, &root_cred, ino, 0, "x", 1, 0, &done), 0);
 	ck_assert_uint_gt(rec->times[FS_MTIME], 1);
 	ck_assert_uint_gt(rec->times[FS_CTIME], 1);

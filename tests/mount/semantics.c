@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 static const struct sem_case *const tables[] = { sem_data_cases, sem_map_cases, sem_io_cases,
-						 sem_lock_cases, sem_name_cases };
+						 sem_lock_cases, sem_name_cases, sem_attr_cases };
 
 static void print(const char *fmt, va_list args)
 {

@@ -21,7 +21,7 @@ struct sem_case {
 
 /* Each ends with a case without a name. */
 extern const struct sem_case sem_data_cases[], sem_map_cases[], sem_io_cases[], sem_lock_cases[],
-	sem_name_cases[];
+	sem_name_cases[], sem_attr_cases[];
 
 /* say() - one line of the transcript */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

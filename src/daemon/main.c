@@ -24,6 +24,7 @@
 #include "daemon/option_table.h"
 #include "daemon/options.h"
 #include "daemon/session.h"
+#include "daemon/surroundings.h"
 #include "util/log.h"
 
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
@@ -99,7 +100,7 @@ static int wait_for_daemon(pid_t child, int report)
 {
 	ssize_t got;
 	char byte;
-	int status;
+	int status = 0;
 
 	do {
 		got = read(report, &byte, 1);
@@ -183,8 +184,14 @@ static int resolve_mountpoint(struct options *options)
 
 static int mount_as_asked(struct options *options)
 {
+	struct options_error error;
 	int status;
 
+	if (surroundings_page_size(sysconf(_SC_PAGESIZE), &error) != 0 ||
+	    surroundings_limits(options, &error) != 0) {
+		log_stderr(ZT_LOG_ERR, error.text);
+		return EXIT_MOUNT;
+	}
 	if (options->namespace && enter_namespace(options->namespace) != 0)
 		return EXIT_MOUNT;
 	if (resolve_mountpoint(options) != 0)
@@ -206,6 +213,8 @@ int main(int argc, char *argv[])
 	struct options_error error;
 	int status = EXIT_SUCCESS;
 
+	surroundings_descriptors(argc, argv);
+	surroundings_signals();
 	zt_log_set_sink(log_stderr);
 	options_env_get(&env);
 	if (options_parse(argc, argv, &env, &options, &error) != 0) {

@@ -23,6 +23,8 @@
 #define MAX_THREADS_LIMIT 1000
 /* A day, in seconds. */
 #define RECOMPRESS_IDLE_MAX 86400
+/* The kernel's, and its negative. */
+#define OOM_SCORE_MAX 1000
 
 #define PARSE_ARGS                                                                                 \
 	struct options *options, const struct option_desc *desc, const struct options_env *env,    \
@@ -400,6 +402,22 @@ static int parse_cpu_latency(PARSE_ARGS)
 	return 0;
 }
 
+static int parse_oom(PARSE_ARGS)
+{
+	const bool negative = *value == '-';
+	unsigned long number;
+
+	UNUSED_ARGS;
+	options->oom_said = true;
+	options->oom = OPTION_OOM_KEEP;
+	if (strcmp(value, "keep") == 0)
+		return 0;
+	if (parse_number(value + negative, 0, OOM_SCORE_MAX, &number) != 0)
+		return -EINVAL;
+	options->oom = negative ? -(int)number : (int)number;
+	return 0;
+}
+
 static int parse_allow_other(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -504,6 +522,8 @@ static const struct option_desc table[] = {
 	{ "cpu_latency", "WHEN", "auto, off", "auto",
 	  "Keep idle CPUs awake while small requests come one upon another, where root may",
 	  parse_cpu_latency, 0, 0 },
+	{ "oom", "SCORE", "a number from -1000 to 1000, keep", "-900, where allowed",
+	  "How soon the OOM killer takes the daemon; keep: as the caller", parse_oom, 0, 0 },
 	{ "allow_other", NULL, NULL, "for root only", "Let all users in, as permissions allow",
 	  parse_allow_other, 0, 1 },
 	{ "no_allow_other", NULL, NULL, NULL, "Let in the mounting user alone", parse_allow_other,

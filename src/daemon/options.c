@@ -24,6 +24,9 @@
 #define DEFAULT_SHARE         2
 #define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
 
+/* Others are ended first, unless the daemon alone holds nine tenths of all memory. */
+#define DEFAULT_OOM (-900)
+
 /* Of a mount that carries swap. The arena's range is bounded. */
 #define SWAP_RESERVE_MIN   (8 * MIB)
 #define SWAP_RESERVE_MAX   (64 * MIB)
@@ -53,6 +56,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 		.cache = ZTFUSE_CACHE_WRITEBACK,
 		.uring = TRANSPORT_URING_AUTO,
 		.cpu_latency = true,
+		.oom = DEFAULT_OOM,
 		.xattr = true,
 		.max_threads = (unsigned)max_u64(4, (uint64_t)env->nr_cpus * 2),
 		.allow_other = env->root,

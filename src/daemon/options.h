@@ -9,6 +9,7 @@
 #ifndef ZT_DAEMON_OPTIONS_H
 #define ZT_DAEMON_OPTIONS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,9 @@ enum mount_flag {
 	MOUNT_NR_FLAGS
 };
 
+/* Of options.oom: the score that the caller has. */
+#define OPTION_OOM_KEEP INT_MIN
+
 /* Room for an algorithm's name. */
 #define OPTION_ALGORITHM_MAX 32
 
@@ -73,6 +77,8 @@ struct options {
 	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;
 	bool cpu_latency; /* ask for fast wake-ups while it pays; latency.h */
+	int oom; /* score for the OOM killer, or OPTION_OOM_KEEP */
+	bool oom_said; /* by an option */
 	bool dedup_said; /* by an option; else super.dedup follows from allow_other */
 	enum transport_uring uring;
 	unsigned max_threads;

@@ -24,6 +24,7 @@
 #include "daemon/dict.h"
 #include "daemon/latency.h"
 #include "daemon/pressure.h"
+#include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
@@ -40,6 +41,8 @@ struct session {
 	struct transport *transport;
 	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
 	atomic_bool ended;
+	pthread_t signals; /* while serving */
+	bool serving; /* its threads are there */
 	bool mounted;
 	bool watches; /* pressure was started */
 	struct pressure pressure;
@@ -113,6 +116,8 @@ static int mount_quietly(struct session *s, struct options_error *error)
 	return 0;
 }
 
+/* Behind an error of pthread_create(). */
+#define TOO_FEW_THREADS "; more processes must be allowed (ulimit -u, or pids.max of the cgroup)"
 /* How many requests may be answered later at one time, with their buffers. */
 #define NR_SPARE 64u
 /* Before the thread that fills the reserve. */
@@ -183,6 +188,60 @@ static int start_swap(struct session *s, struct options_error *error)
 	return res;
 }
 
+/* To end now would lose what is swapped out: of any process, and in the middle of its work. */
+static bool refuses_to_end(const struct session *s)
+{
+	/* Whatever the mount was made for. */
+	if (atomic_load_explicit(&s->ended, memory_order_relaxed) ||
+	    !swapmode_in_use(s->options->mountpoint))
+		return false;
+	zt_log(ZT_LOG_WARN, "%s: does not end: it carries swap that is in use (ztmpfsctl swap off)",
+	       s->options->mountpoint);
+	return true;
+}
+
+static void *signal_thread(void *arg)
+{
+	struct session *s = arg;
+	sigset_t set;
+	int sig;
+
+	signal_set(&set);
+	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
+		;
+	/* While requests are still served: it may wait for the kernel's writes. */
+	seeker_stop(&s->front.seeker);
+	transport_stop(s->transport);
+	return NULL;
+}
+
+/* Requests are no longer served: the signal thread is told, and joined. */
+static void stop_signals(struct session *s)
+{
+	atomic_store_explicit(&s->ended, true, memory_order_relaxed);
+	(void)pthread_kill(s->signals, SIGTERM);
+	zt_lock_check(pthread_join(s->signals, NULL));
+	s->serving = false;
+}
+
+/* With all threads: what cannot have them is told before the caller believes in the mount. */
+static int start_serving(struct session *s, struct options_error *error)
+{
+	int res = -pthread_create(&s->signals, NULL, signal_thread, s);
+
+	if (!res) {
+		s->serving = true;
+		(void)pthread_setname_np(s->signals, "ztmpfs-signal");
+		res = transport_start(s->transport);
+		if (res)
+			stop_signals(s);
+	}
+	if (res)
+		ERR_PRINTF(error, "cannot start the threads that serve requests: %s%s",
+			   strerror(-res), res == -EAGAIN ? TOO_FEW_THREADS : "");
+	return res;
+}
+
 int session_create(const struct options *options, struct options_error *out_error,
 		   struct session **out_session)
 {
@@ -204,7 +263,8 @@ int session_create(const struct options *options, struct options_error *out_erro
 	(void)mallopt(M_ARENA_MAX, 1);
 	block_signals();
 	mem_beside = plan_transport(options, &s->transport_params, &io_max);
-	error = options->swap ? swapmode_enter(options, out_error) : 0;
+	error = options->swap ? swapmode_enter(options, out_error)
+			      : surroundings_oom(options, out_error);
 	if (!error)
 		error = create_super(s, mem_beside, out_error);
 	if (error)
@@ -239,6 +299,8 @@ int session_create(const struct options *options, struct options_error *out_erro
 	}
 	if (!error && options->swap)
 		error = start_swap(s, out_error);
+	if (!error)
+		error = start_serving(s, out_error);
 	if (error) {
 		session_destroy(s);
 		return error;
@@ -256,46 +318,11 @@ err_free:
 	return error;
 }
 
-/* To end now would lose what is swapped out: of any process, and in the middle of its work. */
-static bool refuses_to_end(const struct session *s)
-{
-	/* Whatever the mount was made for. */
-	if (atomic_load_explicit(&s->ended, memory_order_relaxed) ||
-	    !swapmode_in_use(s->options->mountpoint))
-		return false;
-	zt_log(ZT_LOG_WARN, "%s: does not end: it carries swap that is in use (ztmpfsctl swap off)",
-	       s->options->mountpoint);
-	return true;
-}
-
-static void *signal_thread(void *arg)
-{
-	struct session *s = arg;
-	sigset_t set;
-	int sig;
-
-	signal_set(&set);
-	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
-		;
-	/* While requests are still served: it may wait for the kernel's writes. */
-	seeker_stop(&s->front.seeker);
-	transport_stop(s->transport);
-	return NULL;
-}
-
 int session_serve(struct session *s)
 {
-	pthread_t signals;
-	int error;
+	int error = transport_run(s->transport);
 
-	error = -pthread_create(&signals, NULL, signal_thread, s);
-	if (error)
-		return error;
-	(void)pthread_setname_np(signals, "ztmpfs-signal");
-	error = transport_run(s->transport);
-	atomic_store_explicit(&s->ended, true, memory_order_relaxed);
-	(void)pthread_kill(signals, SIGTERM);
-	zt_lock_check(pthread_join(signals, NULL));
+	stop_signals(s);
 	if (error)
 		zt_log(ZT_LOG_ERR, "%s: reading requests: %s", s->options->mountpoint,
 		       strerror(-error));
@@ -306,6 +333,13 @@ void session_destroy(struct session *s)
 {
 	if (!s)
 		return;
+	if (s->serving) {
+		/* It was never waited for. The end of the signal thread is the order to end. */
+		stop_signals(s);
+		if (transport_run(s->transport) != 0)
+			zt_log(ZT_LOG_ERR, "%s: the threads ended with an error",
+			       s->options->mountpoint);
+	}
 	/* The accelerator may still owe replies; they go through the session. */
 	super_drain(s->sb);
 	if (s->watches)

@@ -264,16 +264,27 @@ static void stop_serving(struct transport *t)
 	t->stopped_uring = uring;
 }
 
+int transport_start(struct transport *t)
+{
+	const int error = start_serving(t);
+
+	if (error)
+		stop_serving(t);
+	else
+		t->started = true;
+	return error;
+}
+
 int transport_run(struct transport *t)
 {
-	int error = start_serving(t);
+	int error = t->started ? 0 : transport_start(t);
 
-	if (!error) {
-		watch_until_end(t);
-		mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-		error = t->error;
-		mutex_unlock(&t->lock);
-	}
+	if (error)
+		return error;
+	watch_until_end(t);
+	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
+	error = t->error;
+	mutex_unlock(&t->lock);
 	stop_serving(t);
 	return error;
 }

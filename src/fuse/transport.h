@@ -81,9 +81,15 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd) ZT_MU
 int transport_serve_init(struct transport *t) ZT_MUST_CHECK;
 
 /**
+ * transport_start() - make the threads that serve requests
+ * Fewer threads than asked for are a warning, none is an error.
+ * Return: 0, and transport_run() must follow, which joins them; -errno, and there are none.
+ */
+int transport_start(struct transport *t) ZT_MUST_CHECK;
+
+/**
  * transport_run() - serve requests until the connection ends or transport_stop()
- * Makes the threads, waits, and joins them. Fewer threads than asked for are a warning, none is an
- * error.
+ * Makes the threads where transport_start() has not; waits, and joins them.
  * Return: 0 or -errno when the channel failed.
  */
 int transport_run(struct transport *t) ZT_MUST_CHECK;

@@ -77,6 +77,7 @@ struct transport {
 	pthread_mutex_t lock;
 	pthread_cond_t ended_cond; /* by CLOCK_MONOTONIC */
 	bool ended; /* guarded by lock */
+	bool started; /* by transport_start(); of the thread that makes and runs it */
 	int error; /* why; guarded by lock */
 	/* Spare.c's, guarded by lock: */
 	struct ztfuse_held *warm; /* spare, with memory to give back; last come first */

@@ -390,6 +390,20 @@ START_TEST(test_cache_and_threads_are_taken)
 	ck_assert(o.clone_fd);
 	ck_assert_int_eq(o.uring, TRANSPORT_URING_AUTO);
 	options_free(&o);
+	good("", &o);
+	ck_assert_int_eq(o.oom, -900);
+	ck_assert(!o.oom_said);
+	options_free(&o);
+	good("oom=-1000", &o);
+	ck_assert_int_eq(o.oom, -1000);
+	ck_assert(o.oom_said);
+	options_free(&o);
+	good("oom=1000", &o);
+	ck_assert_int_eq(o.oom, 1000);
+	options_free(&o);
+	good("oom=keep", &o);
+	ck_assert_int_eq(o.oom, OPTION_OOM_KEEP);
+	options_free(&o);
 	good("cpu_latency=off", &o);
 	ck_assert(!o.cpu_latency);
 	options_free(&o);
@@ -596,6 +610,11 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "max_threads=1001", "1 to 1000" },
 		{ "max_threads=x", "1 to 1000" },
 		{ "io_uring=maybe", "on, off, auto" },
+		{ "oom=", "-1000" },
+		{ "oom=1001", "-1000" },
+		{ "oom=-1001", "keep" },
+		{ "oom=--1", "keep" },
+		{ "oom=-", "keep" },
 		{ "cpu_latency=0", "auto, off" },
 		{ "cpu_latency=", "auto, off" },
 		{ "max_threads=", "1 to 1000" },

@@ -189,6 +189,10 @@ struct zcomp_backend_stat {
  * held: buffer_size >= 2 * unit. local_copy holds the input when it must outlive the caller's
  * buffer, or staged data: local_copy_size >= unit. The core checks both whenever it hands a stream
  * out.
+ *
+ * A backend may write to all of both during any call on the stream, but not where req->src points,
+ * and behind the output, which stands at req->dst. The core keeps nothing there from one call to
+ * the next, and neither may a backend: who holds the stream next writes there, too.
  */
 struct zcomp_strm {
 	void *buffer;

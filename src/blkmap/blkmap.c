@@ -103,6 +103,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = params->nr_streams,
 		.private_stream = params->recompress != NULL,
+		.room = sizeof(struct workspace),
 		.dict = params->dict,
 		.dict_size = params->dict_size,
 	};

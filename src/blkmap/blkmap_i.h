@@ -461,9 +461,44 @@ uint32_t encoded_size(const struct encoded *enc);
 void encoded_copy(struct blkmap *map, const struct encoded *enc, ref_t ref);
 
 /*
+ * What a workspace has decoded. It is what the object decodes to for as long as the lock's seq
+ * stays: until then no slot under that lock changes, so the object is not freed, moved or
+ * overwritten. That holds for objects that a slot or a cluster map owns; shared ones change under
+ * locks of their own.
+ */
+struct loaded {
+	const struct slot_lock *lock; /* NULL: nothing */
+	uint64_t seq, word;
+	uint32_t len; /* bytes at the front */
+	uint64_t effort; /* in HEAT_..., ever */
+};
+
+/*
+ * What this layer keeps with each per-thread stream of map->comp: in the stream's room, where no
+ * backend sees it. A backend writes wherever it likes in the stream's own buffers, so nothing that
+ * is used after a call may stand there, nor a source that may be stored as it is.
+ */
+struct workspace {
+	char decoded[ZCOMP_MAX_UNIT]; /* by cluster_load(), where it needs only a part */
+	char bytes[ZCOMP_MAX_UNIT]; /* a cluster that is put together */
+	struct loaded loaded; /* of decoded */
+};
+
+static inline struct workspace *strm_workspace(struct zcomp_strm *strm)
+{
+	return zcomp_stream_room(strm);
+}
+
+/* Where the thread that holds the stream puts a cluster together; cluster_load() leaves it alone. */
+static inline char *strm_bytes(struct zcomp_strm *strm)
+{
+	return strm_workspace(strm)->bytes;
+}
+
+/*
  * cluster_load() - bytes [from, to) of a cluster
  * @lock: the slot's, held
- * Per-thread stream held: its buffer's upper half is scratch, and keeps what was decoded last.
+ * Per-thread stream of map->comp held: its workspace keeps what was decoded last.
  * Return: 0 or -EIO.
  */
 int cluster_load(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
@@ -472,13 +507,7 @@ int cluster_load(struct blkmap *map, const struct slot_lock *lock, struct zcomp_
 /* What cluster_load() did for pieces of clusters on this stream so far, in HEAT_READ and HEAT_DECODE. */
 uint64_t strm_effort(struct zcomp_strm *strm);
 
-/* Where cluster_load() unpacks what it needs only in part. */
-static inline char *strm_scratch(const struct zcomp_strm *strm)
-{
-	return (char *)strm->buffer + ZCOMP_MAX_UNIT;
-}
-
-/* The same for other use: what was decoded is forgotten. */
+/* Where cluster_load() decodes, for other use: what was decoded is forgotten. */
 char *strm_take_scratch(struct zcomp_strm *strm);
 
 /* ---- huge.c: files that do not compress ---- */

@@ -128,7 +128,7 @@ static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 
 		check->pages += (unsigned)__builtin_popcount(present);
 		if (cluster_load(map, lock, check->strm, word_get(slot), 0,
-				 cluster_size(check->order), check->strm->local_copy))
+				 cluster_size(check->order), strm_bytes(check->strm)))
 			error = bad(idx, "cannot be read");
 	}
 	rw_unlock(&lock->lock);

@@ -177,28 +177,15 @@ static void fill_same(char *dst, uint32_t from, uint32_t to, uint64_t value)
 }
 
 /*
- * What the scratch of a per-thread stream has from the last load, kept in the stream's room. It is
- * what the object decodes to for as long as the lock's seq stays: until then no slot under that
- * lock changes, so the object is not freed, moved or overwritten. That holds for objects that a
- * slot or a cluster map owns; shared ones change under locks of their own.
- */
-struct loaded {
-	const struct slot_lock *lock; /* NULL: nothing */
-	uint64_t seq, word;
-	uint32_t len; /* bytes at the front */
-	uint64_t effort; /* in HEAT_..., ever */
-};
-static_assert(sizeof(struct loaded) <= ZCOMP_STREAM_ROOM, "it stands in the stream");
-
-/*
- * The first @end bytes of what @data decodes to, in the stream's scratch. Only so much is decoded
+ * The first @end bytes of what @data decodes to, in the workspace. Only so much is decoded
  * where the codec can, and all of it when the same object is asked for more: then somebody goes
  * through it in small steps, and finds the rest here.
  */
 static int load_scratch(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
 			uint64_t word, const char *data, uint32_t data_len, uint32_t end)
 {
-	struct loaded *loaded = zcomp_stream_room(strm);
+	struct workspace *work = strm_workspace(strm);
+	struct loaded *loaded = &work->loaded;
 	bool same =
 		lock && loaded->lock == lock && loaded->seq == lock->seq && loaded->word == word;
 	size_t want = same ? ZCOMP_MAX_UNIT : end, out_len;
@@ -207,7 +194,7 @@ static int load_scratch(struct blkmap *map, const struct slot_lock *lock, struct
 	if (same && loaded->len >= end)
 		return 0;
 	loaded->lock = NULL;
-	error = codec_decompress(map, slot_codec(word), strm, data, data_len, strm_scratch(strm),
+	error = codec_decompress(map, slot_codec(word), strm, data, data_len, work->decoded,
 				 ZCOMP_MAX_UNIT, want, &out_len);
 	if (!error && out_len < end)
 		error = -EIO;
@@ -223,17 +210,15 @@ static int load_scratch(struct blkmap *map, const struct slot_lock *lock, struct
 
 char *strm_take_scratch(struct zcomp_strm *strm)
 {
-	struct loaded *loaded = zcomp_stream_room(strm);
+	struct workspace *work = strm_workspace(strm);
 
-	loaded->lock = NULL;
-	return strm_scratch(strm);
+	work->loaded.lock = NULL;
+	return work->decoded;
 }
 
 uint64_t strm_effort(struct zcomp_strm *strm)
 {
-	const struct loaded *loaded = zcomp_stream_room(strm);
-
-	return loaded->effort;
+	return strm_workspace(strm)->loaded.effort;
 }
 
 /* Bytes [from, to) of what an OBJ word stands for. */
@@ -267,7 +252,7 @@ static int load_obj(struct blkmap *map, const struct slot_lock *lock, struct zco
 	} else {
 		error = load_scratch(map, lock, strm, word, data, data_len, end);
 		if (!error)
-			memcpy(dst, strm_scratch(strm) + from, end - from);
+			memcpy(dst, strm_workspace(strm)->decoded + from, end - from);
 	}
 	if (error)
 		return -EIO;

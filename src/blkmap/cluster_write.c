@@ -62,7 +62,7 @@ static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64
 	uint32_t full = cluster_size(file->order);
 	uint32_t extent = slot_extent(map, word, file->order);
 	uint32_t mask = slot_present(map, word, file->order);
-	char *bytes = strm->local_copy;
+	char *bytes = strm_bytes(strm);
 	struct encoded enc;
 	uint32_t len;
 	int error;

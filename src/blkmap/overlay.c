@@ -26,7 +26,7 @@ struct overlay {
 	uint64_t words[BLKMAP_MAX_PAGES]; /* new page objects, unowned */
 	uint32_t extent; /* of the cluster, when it began */
 	uint32_t spread; /* pages of the base that get objects of their own */
-	uint32_t base_extent; /* bytes of the base in local_copy */
+	uint32_t base_extent; /* bytes of the base in the workspace */
 	uint64_t
 		base; /* after publishing: the base that a spread has replaced, for slot_release() */
 	ref_t cmap; /* a fresh cluster map, 0 when the slot had one */
@@ -35,7 +35,7 @@ struct overlay {
 
 /*
  * Where page @p of the op has its bytes: in the request when it is whole, otherwise put together
- * in local_copy.
+ * in the workspace.
  */
 static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 			      const struct cluster_op *op, uint32_t p, uint32_t *out_len)
@@ -43,7 +43,7 @@ static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 	uint32_t start = p << ZT_PAGE_SHIFT, end = start + ZT_PAGE_SIZE;
 	uint32_t from = (uint32_t)max_u64(op->from, start), to = (uint32_t)min_u64(op->to, end);
 	uint32_t old_end = (uint32_t)min_u64(max_u64(ov->extent, start), end);
-	char *page = (char *)strm->local_copy + start;
+	char *page = strm_bytes(strm) + start;
 
 	*out_len = (uint32_t)max_u64(to, old_end) - start;
 	if (from == start && to - start == *out_len)
@@ -58,7 +58,7 @@ static int load_edges(struct blkmap *map, const struct slot_lock *lock, struct z
 {
 	uint32_t first = op->from >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
 	uint32_t last = (op->to - 1) >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
-	char *bytes = strm->local_copy;
+	char *bytes = strm_bytes(strm);
 	int error = 0;
 
 	if (op->from > first)
@@ -71,7 +71,7 @@ static int load_edges(struct blkmap *map, const struct slot_lock *lock, struct z
 }
 
 /*
- * The pages of a cluster that stand in its base alone, to be spread: their bytes go to local_copy.
+ * The pages of a cluster that stand in its base alone, to be spread: their bytes go to the workspace.
  * Slot lock held.
  */
 static int load_base(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
@@ -89,18 +89,18 @@ static int load_base(struct blkmap *map, const struct slot_lock *lock, struct zc
 		ov->spread &= ~cluster_map_pages(cmap, order);
 	ov->base_extent = slot_extent(map, base, order);
 	return ov->spread
-		       ? cluster_load(map, lock, strm, base, 0, ov->base_extent, strm->local_copy)
+		       ? cluster_load(map, lock, strm, base, 0, ov->base_extent, strm_bytes(strm))
 		       : 0;
 }
 
-/* A page of the base, as it is in local_copy. */
+/* A page of the base, as it is in the workspace. */
 static const char *base_bytes(struct zcomp_strm *strm, const struct overlay *ov, uint32_t p,
 			      uint32_t *out_len)
 {
 	uint32_t start = p << ZT_PAGE_SHIFT;
 
 	*out_len = (uint32_t)min_u64(ov->base_extent - start, ZT_PAGE_SIZE);
-	return (char *)strm->local_copy + start;
+	return strm_bytes(strm) + start;
 }
 
 static void overlay_drop(struct blkmap *map, struct overlay *ov, unsigned order)

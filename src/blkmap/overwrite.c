@@ -156,7 +156,7 @@ static void pieces_encode_pages(struct blkmap *map, const struct blkmap_file *fi
 		if (!(pieces->touched & 1u << p))
 			continue;
 		if (pieces->has_map)
-			encode(map, file, strm, (char *)strm->local_copy + start,
+			encode(map, file, strm, strm_bytes(strm) + start,
 			       (uint32_t)min_u64(len - start, ZT_PAGE_SIZE), ZT_PAGE_SIZE, 1, enc);
 		if (!pieces->has_map || !fits(enc, pieces->rooms[p])) {
 			pieces->below |= 1u << p;
@@ -178,7 +178,7 @@ static void pieces_encode_base(struct blkmap *map, const struct blkmap_file *fil
 	uint32_t hidden = pieces->own | (pieces->over & ~pieces->below);
 	uint32_t below_end = (32u - (uint32_t)__builtin_clz(pieces->below)) << ZT_PAGE_SHIFT;
 	uint32_t base_len = (uint32_t)max_u64(pieces->base_extent, min_u64(below_end, len));
-	char *bytes = strm->local_copy;
+	char *bytes = strm_bytes(strm);
 
 	for (uint32_t p = 0; p < 1u << file->order; p++)
 		if (hidden & 1u << p)
@@ -221,7 +221,7 @@ static int overwrite_once(struct blkmap *map, const struct blkmap_file *file, ui
 			  struct zcomp_strm *strm, const struct cluster_op *op, bool locked)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
-	char *bytes = strm->local_copy;
+	char *bytes = strm_bytes(strm);
 	struct pieces pieces;
 	uint32_t len;
 	int error = -ENOSPC;

@@ -14,6 +14,7 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/sizes.h"
 
 static void host_log(const char *line)
 {
@@ -150,7 +151,7 @@ void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm)
 
 void *zcomp_stream_room(struct zcomp_strm *strm)
 {
-	ZT_ASSERT(!strm->zcomp_managed);
+	ZT_ASSERT(!strm->zcomp_managed && strm->comp->rooms);
 	return container_of(strm, struct thread_strm, strm)->room;
 }
 
@@ -160,23 +161,39 @@ bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *
 	return strm->zcomp_managed;
 }
 
-/* Buffers first, then the streams one by one; nr_streams counts those whose context exists. */
-int streams_init(struct zcomp *comp, uint32_t nr_streams)
+/* The buffers of all streams, which backends write in, and the callers' rooms, apart from them. */
+static int memory_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
 {
-	size_t unit = comp->params.unit;
-	size_t each = 3 * unit;
-	int error;
+	size_t each = round_up_u64(room, ZCOMP_CACHE_LINE);
 
 	comp->threads = zt_alloc_aligned(ZCOMP_CACHE_LINE, nr_streams * sizeof(*comp->threads));
 	if (!comp->threads)
 		return -ENOMEM;
 	memset(comp->threads, 0, nr_streams * sizeof(*comp->threads));
-	comp->buffers_size = nr_streams * each;
+	comp->buffers_size = nr_streams * 3 * (size_t)comp->params.unit;
 	comp->buffers = zt_map(comp->buffers_size);
-	if (!comp->buffers) {
-		error = -ENOMEM;
+	if (!comp->buffers)
+		return -ENOMEM;
+	if (room == 0)
+		return 0;
+	comp->rooms_size = nr_streams * each;
+	comp->rooms = zt_map(comp->rooms_size);
+	if (!comp->rooms)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr_streams; i++)
+		comp->threads[i].room = comp->rooms + i * each;
+	return 0;
+}
+
+/* Memory first, then the streams one by one; nr_streams counts those whose context exists. */
+int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
+{
+	size_t unit = comp->params.unit;
+	size_t each = 3 * unit;
+	int error = memory_init(comp, nr_streams, room);
+
+	if (error)
 		goto err_streams;
-	}
 	for (uint32_t i = 0; i < nr_streams; i++) {
 		struct thread_strm *thread = &comp->threads[i];
 		struct zcomp_strm *strm = &thread->strm;
@@ -209,6 +226,8 @@ void streams_exit(struct zcomp *comp)
 	}
 	zt_unmap(comp->buffers, comp->buffers_size);
 	comp->buffers = NULL;
+	zt_unmap(comp->rooms, comp->rooms_size);
+	comp->rooms = NULL;
 	zt_free(comp->threads);
 	comp->threads = NULL;
 }

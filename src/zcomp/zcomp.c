@@ -152,6 +152,17 @@ static int setup_error(const struct zcomp *comp, int error, char error_text[ZCOM
 			    comp->params.level, strerror(-error));
 }
 
+/*
+ * Bytes of the streams' buffers that are ever touched. What is built in writes its output, which is
+ * one unit at most, and nothing else; what a module does with the rest is not known.
+ */
+static uint64_t buffers_touched(const struct zcomp *comp, const struct zcomp_config *config)
+{
+	if (zcomp_find_ops(comp->algorithm->name) != comp->algorithm)
+		return comp->buffers_size;
+	return config->decode_only ? 0 : comp->buffers_size / 3;
+}
+
 int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *config,
 		     char error_text[ZCOMP_ERROR_TEXT], struct zcomp **out_comp)
 {
@@ -183,16 +194,16 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 	before = zt_thread_allocated();
 	decide_managed(comp, &caps);
 	comp->private_stream = config->private_stream;
-	error = streams_init(comp, (config->nr_streams ? config->nr_streams : default_streams()) +
-					   config->private_stream);
+	error = streams_init(comp,
+			     (config->nr_streams ? config->nr_streams : default_streams()) +
+				     config->private_stream,
+			     config->room);
 	if (error) {
 		setup_error(comp, error, error_text);
 		goto err_params;
 	}
-	/* One unit in and one out, while what a stream has room for is twice the latter. */
 	comp->memory += zt_thread_allocated() - before - comp->buffers_size;
-	if (!config->decode_only)
-		comp->memory += comp->buffers_size / 3 * 2;
+	comp->memory += buffers_touched(comp, config);
 	*out_comp = comp;
 	return 0;
 

@@ -39,6 +39,7 @@ struct zcomp_config {
 	size_t dict_size;
 	bool decode_only; /* zcomp_compress() will never be called */
 	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
+	uint32_t room; /* bytes that zcomp_stream_room() has; 0: none */
 };
 
 /* Bucket i counts times of 2^i to 2^(i+1) - 1 ns; the last one all that are longer: from 2.1 s. */
@@ -181,12 +182,14 @@ int zcomp_decompress_head(struct zcomp *comp, struct zcomp_strm *strm, const voi
 			  size_t src_len, void *dst, size_t dst_cap, size_t want,
 			  size_t *out_len) ZT_MUST_CHECK;
 
-/* Bytes that zcomp_stream_room() has. */
-#define ZCOMP_STREAM_ROOM 64u
-
 /**
- * zcomp_stream_room() - a few bytes of the callers' own that go with a per-thread stream
- * Zero at first; nobody but who holds the stream may touch them. Aligned for any object.
+ * zcomp_stream_room() - config.room bytes of the callers' own that go with a per-thread stream
+ *
+ * What a caller keeps between two calls stands here, and so do its sources: no backend ever sees
+ * this memory, while buffer and local_copy are a backend's to write in during every call.
+ *
+ * Zero at first, and aligned for any object; costs memory as it is touched. Nobody but the thread
+ * that holds the stream may touch it.
  */
 void *zcomp_stream_room(struct zcomp_strm *strm);
 

@@ -5,6 +5,7 @@
 #ifndef ZT_TESTS_BLKMAP_BM_FIXTURE_H
 #define ZT_TESTS_BLKMAP_BM_FIXTURE_H
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "blkmap/blkmap.h"
@@ -37,7 +38,16 @@ struct bm_config {
 	uint32_t recompress_idle;
 	bool dedup;
 	bool background;
+	uint32_t nr_streams; /* 0: 12 */
 };
+
+/* The algorithm of tests that name none; tests/blkmap/scribble has them run with another. */
+static inline const char *bm_compress(void)
+{
+	const char *name = getenv("ZT_COMPRESS");
+
+	return name ? name : "lz4";
+}
 
 static inline void bm_start(struct bm *bm, const struct bm_config *config)
 {
@@ -46,9 +56,9 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 						     config->limit ? config->limit + 64 * MIB : 0 };
 	struct zs_pool_params pool_params = { .name = "meta", .id = 2 };
 	struct blkmap_params params = {
-		.compress = config->compress ? config->compress : "lz4",
+		.compress = config->compress ? config->compress : bm_compress(),
 		.level = ZCOMP_LEVEL_DEFAULT,
-		.nr_streams = 12,
+		.nr_streams = config->nr_streams ? config->nr_streams : 12,
 		.accel = config->accel,
 		.accel_params = config->accel_params,
 		.max_pages = config->max_pages,

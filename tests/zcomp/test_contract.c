@@ -119,6 +119,13 @@ static int submit_and_wait(struct contract *c, struct zcomp_strm *strm, const ui
 	return outcome.error;
 }
 
+/* Whoever held the stream before has left something in all of its buffers. */
+static void dirty(struct contract *c, struct zcomp_strm *strm)
+{
+	memset(strm->buffer, (int)(zt_random(&c->random) & 0xff), strm->buffer_size);
+	memset(strm->local_copy, (int)(zt_random(&c->random) & 0xff), strm->local_copy_size);
+}
+
 /* Compress @len bytes into c->packed along the route. */
 static int squeeze(struct contract *c, const uint8_t *src, size_t len, size_t cap, size_t *out_len)
 {
@@ -130,6 +137,7 @@ static int squeeze(struct contract *c, const uint8_t *src, size_t len, size_t ca
 	ck_assert_uint_ge(strm->buffer_size, 2 * (size_t)c->unit);
 	ck_assert_uint_ge(strm->local_copy_size, c->unit);
 	ck_assert_int_eq(zcomp_stream_is_managed(c->comp, strm), managed);
+	dirty(c, strm);
 	if (c->route == ROUTE_ACCEL_SUBMIT)
 		error = submit_and_wait(c, strm, src, len, cap, out_len);
 	else
@@ -147,8 +155,10 @@ static int expand(struct contract *c, const uint8_t *src, size_t len, uint8_t *d
 		  size_t *out_len)
 {
 	struct zcomp_strm *strm = zcomp_stream_get(c->comp, ZSTRM_DEFAULT);
-	int error = zcomp_decompress(c->comp, strm, src, len, dst, cap, out_len);
+	int error;
 
+	dirty(c, strm);
+	error = zcomp_decompress(c->comp, strm, src, len, dst, cap, out_len);
 	zcomp_stream_put(c->comp, strm);
 	return error;
 }

@@ -6,6 +6,7 @@
 
 #include "tests/zcomp/fake.h"
 
+/* Nothing that is written to all of what a backend sees reaches the callers' rooms. */
 START_TEST(test_streams_stand_apart_and_have_room)
 {
 	struct zcomp_config config = config_of("lz4", 65536);
@@ -13,19 +14,27 @@ START_TEST(test_streams_stand_apart_and_have_room)
 	struct zcomp *comp;
 
 	config.nr_streams = ARRAY_SIZE(strms);
+	config.room = 100000;
 	comp = must_create(&config);
 	for (size_t i = 0; i < ARRAY_SIZE(strms); i++) {
+		const char *room;
+
 		strms[i] = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+		room = zcomp_stream_room(strms[i]);
+		ck_assert(room[0] == 0 && memcmp(room, room + 1, config.room - 1) == 0);
 		ck_assert_uint_ge(strms[i]->buffer_size, 131072);
 		ck_assert_uint_ge(strms[i]->local_copy_size, 65536);
 		memset(strms[i]->buffer, (int)i + 1, strms[i]->buffer_size);
 		memset(strms[i]->local_copy, (int)i + 101, strms[i]->local_copy_size);
+		memset(zcomp_stream_room(strms[i]), (int)i + 51, config.room);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(strms); i++) {
 		const char *buffer = strms[i]->buffer, *copy = strms[i]->local_copy;
+		const char *room = zcomp_stream_room(strms[i]);
 
 		ck_assert(buffer[0] == (char)(i + 1) && buffer[131071] == (char)(i + 1));
 		ck_assert(copy[0] == (char)(i + 101) && copy[65535] == (char)(i + 101));
+		ck_assert(room[0] == (char)(i + 51) && room[config.room - 1] == (char)(i + 51));
 		zcomp_stream_put(comp, strms[i]);
 	}
 	zcomp_destroy(comp);

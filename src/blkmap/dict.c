@@ -6,6 +6,10 @@
  * blkmap.h) says where. It lives until no slot has its number any more: only recompression gives
  * out these numbers, so one that nobody uses stays unused until it is given out again.
  *
+ * A newer one of its kind takes most of its objects over. What it keeps may be less than it takes
+ * itself, or its number is wanted: then it is retired, and its objects are compressed anew, whatever
+ * that takes. Weakness: objects below a cluster map wait until that is folded.
+ *
  * Locks: recomp.pass_lock. Readers find a decoder by the number in a word, under the slot's lock:
  * the last word with a number is exchanged under the exclusive one, so none of them is left then.
  */
@@ -32,7 +36,10 @@ static const struct {
 	[RECOMP_LARGE] = { .bytes = 16 * MIB, .nr = 256, .share = 256, .piece = 4096 },
 };
 
-/* A new one is made when so many times the bytes that the last was made from have come. */
+/*
+ * A new one is made, or tried again, when so many times the bytes that the last was made from have
+ * come, however many have gone meanwhile.
+ */
 #define RENEW_FACTOR 4u
 
 /* Samples: bytes and pieces. */
@@ -56,20 +63,83 @@ static void dict_free(struct blkmap *map, unsigned codec)
 	zs_free(map->meta, ref);
 }
 
+/* The kind whose dictionary in use has that number; RECOMP_NR_KINDS: none. */
+static enum recomp_kind kind_of(const struct recompressor *rc, unsigned codec)
+{
+	enum recomp_kind kind = 0;
+
+	while (kind < RECOMP_NR_KINDS && rc->dicts[kind].codec != codec)
+		kind++;
+	return kind;
+}
+
+/* One in use that has no objects. False: it is new, no pass has been made with it yet. */
+static bool give_up(struct recomp_dict *dict)
+{
+	if (!dict->served && dict->refresh == DICT_REFRESHES)
+		return false;
+	/* Of what it was made from nothing is left; or it is of no use for what is there. */
+	if (dict->served)
+		dict->tried = false;
+	dict->codec = 0;
+	dict->refresh = 0;
+	return true;
+}
+
 static void free_unused(struct recompressor *rc)
 {
 	struct blkmap *map = rc->map;
 
 	for (unsigned codec = SLOT_CODEC_DICT; codec < SLOT_NR_CODECS; codec++) {
+		enum recomp_kind kind = kind_of(rc, codec);
+
 		if (map->record->dicts[codec - SLOT_CODEC_DICT].ref == 0 ||
 		    nr_objects(map, codec) > 0)
 			continue;
-		for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++)
-			if (codec == rc->dicts[kind].codec)
-				rc->dicts[kind] =
-					(struct recomp_dict){ .max = rc->dicts[kind].max };
+		if (kind < RECOMP_NR_KINDS && !give_up(&rc->dicts[kind]))
+			continue;
+		rc->retired[codec - SLOT_CODEC_DICT] = false;
 		dict_free(map, codec);
 	}
+}
+
+/* Whether an older one is there, and not on its way out yet. */
+static bool may_retire(const struct recompressor *rc, unsigned i)
+{
+	return rc->map->record->dicts[i].ref != 0 && !rc->retired[i] &&
+	       kind_of(rc, SLOT_CODEC_DICT + i) == RECOMP_NR_KINDS;
+}
+
+/*
+ * Even stored as they are, all objects of such a one would take less than it does. One in use that
+ * has come to that was made for what is gone.
+ */
+static void retire_small(struct recompressor *rc)
+{
+	for (unsigned i = 0; rc->held_known && i < SLOT_CODEC_NR_DICT; i++) {
+		enum recomp_kind kind = kind_of(rc, SLOT_CODEC_DICT + i);
+
+		if (rc->map->record->dicts[i].ref == 0 ||
+		    rc->held[i] >= rc->map->record->dicts[i].size)
+			continue;
+		if (kind < RECOMP_NR_KINDS && (rc->dicts[kind].refresh > 0 || !give_up(&rc->dicts[kind])))
+			continue;
+		rc->retired[i] = true;
+	}
+}
+
+/* A number is wanted, and none is free: the one that has least goes, and the next one next time. */
+static void retire_one(struct recompressor *rc)
+{
+	unsigned least = SLOT_CODEC_NR_DICT;
+
+	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++)
+		if (may_retire(rc, i) &&
+		    (least == SLOT_CODEC_NR_DICT || nr_objects(rc->map, SLOT_CODEC_DICT + i) <
+							    nr_objects(rc->map, SLOT_CODEC_DICT + least)))
+			least = i;
+	if (least < SLOT_CODEC_NR_DICT)
+		rc->retired[least] = true;
 }
 
 void dicts_exit(struct blkmap *map)
@@ -121,6 +191,7 @@ static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned
 	word_set(&map->record->dicts[codec - SLOT_CODEC_DICT].ref, ref);
 	rc->dicts[kind].codec = codec;
 	rc->dicts[kind].refresh = DICT_REFRESHES;
+	rc->dicts[kind].served = false;
 	return 0;
 }
 
@@ -272,10 +343,10 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	return error;
 }
 
-/* Whether there is none that still fits what it was made from. */
+/* Whether none has been tried that still fits what is there. */
 static bool dict_is_due(const struct recomp_dict *dict)
 {
-	return dict->max > 0 && (dict->codec == 0 || dict->done >= RENEW_FACTOR * dict->population);
+	return dict->max > 0 && (!dict->tried || dict->done >= RENEW_FACTOR * dict->population);
 }
 
 static void dict_renew(struct recompressor *rc, struct survey *survey)
@@ -284,13 +355,17 @@ static void dict_renew(struct recompressor *rc, struct survey *survey)
 	struct recomp_dict *dict = &rc->dicts[survey->kind];
 	unsigned codec = free_number(rc->map);
 
-	if (codec == 0 || population->nr < rules[survey->kind].nr ||
-	    population->bytes < max_u64(rules[survey->kind].bytes, dict->next))
+	if (population->nr < rules[survey->kind].nr ||
+	    population->bytes < rules[survey->kind].bytes)
 		return;
+	if (codec == 0) {
+		retire_one(rc);
+		return;
+	}
+	/* What cannot be made from these is not tried again with the same. */
+	dict->tried = true;
 	dict->population = population->bytes;
 	dict->done = 0;
-	/* What cannot be made from these is not tried again with the same. */
-	dict->next = RENEW_FACTOR * population->bytes;
 	if (dict_make(rc, survey, codec))
 		dict->refresh = 0;
 }
@@ -302,6 +377,7 @@ void dict_prepare(struct recompressor *rc, unsigned idle)
 	uint64_t cursor = 0;
 
 	free_unused(rc);
+	retire_small(rc);
 	if (!dict_is_due(&rc->dicts[RECOMP_SMALL]) && !dict_is_due(&rc->dicts[RECOMP_LARGE]))
 		return;
 	(void)recomp_find(rc, &cursor, survey_counts, &survey, &item); /* it wants none */

@@ -120,7 +120,7 @@ static unsigned target_codec(const struct recompressor *rc, uint64_t word)
 	const struct recomp_dict *dict = &rc->dicts[recomp_kind(word)];
 	unsigned codec = slot_codec(word);
 
-	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW)
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW || recomp_is_retired(rc, word))
 		return dict->codec ? dict->codec : SLOT_CODEC_IDLE;
 	if (dict->refresh > 0 && codec != dict->codec &&
 	    (codec == SLOT_CODEC_MAIN_KEPT || codec == SLOT_CODEC_IDLE || codec >= SLOT_CODEC_DICT))
@@ -149,23 +149,32 @@ static bool is_idle(struct gather *gather, ref_t ref)
 static bool gather_wants(void *arg, uint64_t word)
 {
 	struct gather *gather = arg;
+	struct recompressor *rc = gather->rc;
 
-	return target_codec(gather->rc, word) && is_idle(gather, slot_ref(word));
+	if (slot_codec(word) >= SLOT_CODEC_DICT)
+		rc->held[slot_codec(word) - SLOT_CODEC_DICT] += slot_length(word);
+	if (!target_codec(rc, word))
+		return false;
+	/* What is always in use may not keep a dictionary for ever. */
+	return recomp_is_retired(rc, word) || is_idle(gather, slot_ref(word));
 }
 
 /*
  * Most bytes of a result that would be worth having: it takes less room than the object has, which
  * was overwritten in place by less, maybe. What is raw now reads fastest: it is to save as much as
  * it would have had to when it was written. An older dictionary is left for the same room, so that
- * it can go.
+ * it can go; one that has to go, for any.
  */
-static uint32_t useful_size(const struct blkmap *map, const struct recomp_item *item)
+static uint32_t useful_size(const struct recompressor *rc, const struct recomp_item *item)
 {
+	const struct blkmap *map = rc->map;
 	uint32_t most = slot_codec(item->word) >= SLOT_CODEC_DICT
 				? item->room
 				: zs_room_below(map->data, item->room);
 	uint32_t prefix = item->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
 
+	if (recomp_is_retired(rc, item->word))
+		return item->len;
 	if (most <= prefix)
 		return 0;
 	most -= prefix;
@@ -230,7 +239,7 @@ static int batch_add(struct recompressor *rc, struct recomp_item *item)
 	item->at = batch->used;
 	item->mask = slot_present(rc->map, item->word, 0);
 	item->room = zs_room_of(rc->map->data, slot_ref(item->word));
-	item->cap = useful_size(rc->map, item);
+	item->cap = useful_size(rc, item);
 	item->codec = target_codec(rc, item->word);
 	item->out_len = 0;
 	keep_stored(rc, item);
@@ -264,6 +273,7 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 			continue; /* damaged: whoever reads it will hear of it */
 		if (make_compressor(rc, item)) {
 			pass->nr_young++;
+			pass->cut_short = true;
 			return false;
 		}
 		batch->used += item->len;
@@ -273,6 +283,14 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 }
 
 /* ---- compressing: in the worker ---- */
+
+/* Its dictionary has to go, and without one it does not compress. */
+static void store_raw(struct recompressor *rc, struct recomp_item *item)
+{
+	memcpy(rc->out + item->at, rc->in + item->at, item->len);
+	item->out_len = item->len;
+	item->codec = SLOT_CODEC_RAW_KEPT;
+}
 
 static void compress_batch(struct recompressor *rc, void *arg)
 {
@@ -292,6 +310,8 @@ static void compress_batch(struct recompressor *rc, void *arg)
 		else
 			memcpy(rc->out + item->at, strm->buffer, item->out_len);
 		zcomp_stream_put(comp, strm);
+		if (item->out_len == 0 && recomp_is_retired(rc, item->word))
+			store_raw(rc, item);
 	}
 }
 
@@ -407,16 +427,17 @@ static enum outcome item_commit(struct recompressor *rc, const struct recomp_ite
 	return wanted;
 }
 
-static void item_count(struct recompressor *rc, enum outcome outcome, uint32_t saved)
+/* @saved: below 0 where a dictionary had to go. */
+static void item_count(struct recompressor *rc, enum outcome outcome, int64_t saved)
 {
 	if (outcome == OUTCOME_KEPT) {
 		count(&rc->kept, 1);
-	} else if (outcome == OUTCOME_BETTER) {
+	} else if (outcome == OUTCOME_BETTER && saved > 0) {
 		count(&rc->done, 1);
-		count(&rc->saved, saved);
+		count(&rc->saved, (uint64_t)saved);
 	} else if (outcome == OUTCOME_JOINED) {
 		count(&rc->map->dedup->joined, 1);
-		count(&rc->map->dedup->saved, saved);
+		count(&rc->map->dedup->saved, (uint64_t)saved);
 	}
 }
 
@@ -439,7 +460,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	uint64_t made = word_made(item);
 	uint64_t word = wanted == OUTCOME_BETTER ? made : word_kept(item->word);
 	struct dedup_object object = item_object(rc, item, word);
-	uint32_t saved = item->room;
+	int64_t saved = item->room;
 
 	dedup_reserve(map);
 	/* One that is shared is found by others, and cannot give itself up. */
@@ -455,7 +476,7 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 		slot_release(map, outcome == OUTCOME_LATE ? word : item->word, 0);
 	spare_give_back(map);
 	item_count(rc, outcome, saved);
-	return outcome == OUTCOME_BETTER || outcome == OUTCOME_JOINED;
+	return (outcome == OUTCOME_BETTER && saved > 0) || outcome == OUTCOME_JOINED;
 }
 
 /* ---- one pass ---- */
@@ -463,7 +484,22 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass)
 {
 	dict_prepare(rc, pass->idle);
+	memset(rc->held, 0, sizeof(rc->held));
+	rc->held_known = false;
 	dedup_trim(rc->map);
+}
+
+/* What an item says about the dictionary of its kind. */
+static void note_dict(struct recompressor *rc, const struct recomp_item *item)
+{
+	struct recomp_dict *dict = &rc->dicts[recomp_kind(item->word)];
+	unsigned codec = slot_codec(item->word);
+
+	/* What is tried again with a new dictionary is not new itself. */
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW)
+		dict->done += item->len;
+	if (item->codec == dict->codec && item->out_len > 0)
+		dict->served = true;
 }
 
 bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
@@ -477,14 +513,14 @@ bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
 		const struct recomp_item *item = &batch->items[i];
 
 		pass->nr_done += item_publish(rc, item);
-		if (item->codec != SLOT_CODEC_IDLE)
-			rc->dicts[recomp_kind(item->word)].done += item->len;
+		note_dict(rc, item);
 	}
 	return more;
 }
 
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete)
 {
+	rc->held_known = complete && !pass->cut_short;
 	zcomp_destroy(rc->plain);
 	rc->plain = NULL;
 	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {

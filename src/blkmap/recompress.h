@@ -54,6 +54,7 @@ struct recomp_pass {
 	uint64_t nr_young; /* candidates that were used too recently */
 	uint64_t nr_done; /* made smaller */
 	bool forced; /* without regard to requests */
+	bool cut_short; /* for want of memory: not all was seen */
 };
 
 /*
@@ -75,9 +76,10 @@ struct recomp_dict {
 	size_t max; /* bytes of one; 0: none are made; immutable */
 	unsigned codec; /* number of the one in use; 0: none */
 	unsigned refresh; /* passes that try again what was done without it; it is new */
-	uint64_t population; /* bytes of objects when it was made */
-	uint64_t done; /* bytes compressed with it since */
-	uint64_t next; /* bytes of objects that make a first one worth trying */
+	bool tried; /* to make one; the next two say when to try again */
+	uint64_t population; /* bytes of objects then */
+	uint64_t done; /* bytes that were new to recompression since */
+	bool served; /* the one in use has had objects */
 	struct zcomp *comp; /* compresses with it; NULL: not needed yet in this pass */
 };
 
@@ -96,6 +98,12 @@ struct recompressor {
 	uint64_t set_aside; /* of the arena's limit; immutable */
 	struct zcomp *plain; /* a compressor, for the length of a pass; NULL until it is needed */
 	struct recomp_dict dicts[RECOMP_NR_KINDS];
+	/*
+	 * By dictionary number: bytes of content that the last pass found with it, where held_known;
+	 * and whether its objects are to be compressed anew, so that it goes.
+	 */
+	uint64_t held[SLOT_CODEC_NR_DICT];
+	bool held_known, retired[SLOT_CODEC_NR_DICT];
 	bool run_here; /* jobs are for the calling thread */
 	uint64_t job_cpu_ns; /* what the worker's last job took */
 
@@ -119,6 +127,14 @@ struct recompressor {
 
 	atomic_uint_fast64_t done, kept, saved, passes, pauses, pressures;
 };
+
+/* Whether the dictionary of a word's object is to go. */
+static inline bool recomp_is_retired(const struct recompressor *rc, uint64_t word)
+{
+	unsigned codec = slot_codec(word);
+
+	return codec >= SLOT_CODEC_DICT && rc->retired[codec - SLOT_CODEC_DICT];
+}
 
 static inline enum recomp_kind recomp_kind(uint64_t word)
 {
@@ -157,7 +173,10 @@ int recomp_start(struct blkmap *map, int psi) ZT_MUST_CHECK;
 
 /* dict.c; pass_lock held */
 
-/* Free dictionaries that no slot uses, and make one when objects of a kind are many. */
+/*
+ * Free dictionaries that no slot uses, mark those that are no longer worth their memory or whose
+ * number is wanted, and make one when objects of a kind are many.
+ */
 void dict_prepare(struct recompressor *rc, unsigned idle);
 /* Bytes of a dictionary of a kind for an algorithm, at most; 0: it is of no use. */
 size_t dict_max(const char *name, enum recomp_kind kind);

@@ -388,6 +388,125 @@ START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
 }
 END_TEST
 
+/* Words of a kind in every order: what a dictionary of another kind does not help. */
+static void write_kind(unsigned kind, size_t first, size_t nr)
+{
+	uint64_t seed = 1000 + kind;
+	char words[60][12];
+
+	for (size_t i = 0; i < 60; i++) {
+		for (size_t k = 0; k < 10; k++)
+			words[i][k] = (char)('a' + zt_random(&seed) % 26);
+		memcpy(words[i] + 10, " ", 2);
+	}
+	seed = kind * UINT64_C(100000) + first;
+	for (size_t i = first; i < first + nr; i++) {
+		for (size_t at = 0; at < 900; at += 11)
+			memcpy(content + at, words[zt_random(&seed) % 60], 11);
+		ck_assert_int_eq(bm_write(&bm, i * 4096, content, 900), 0);
+	}
+}
+
+/* The mount holds as much at the end as at the beginning, but of another kind. */
+START_TEST(test_a_dictionary_is_renewed_where_the_amount_stays_the_same)
+{
+	uint64_t size;
+	unsigned first;
+
+	start(0);
+	write_kind(0, 0, 1500);
+	blkmap_recompress(bm.map, 0);
+	first = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	ck_assert_uint_ne(first, 0);
+	size = get_stat().data.object_bytes;
+	/* Some of the old kind stay, enough for a dictionary to stay with them. */
+	write_kind(1, 200, 1300);
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_gt(get_stat().data.object_bytes, size + size / 3);
+	for (unsigned round = 0; round < 4; round++) {
+		write_kind(1, 200, 1300);
+		blkmap_recompress(bm.map, 0);
+	}
+	ck_assert_uint_ne(bm.map->recomp->dicts[RECOMP_SMALL].codec, first);
+	ck_assert_uint_lt(get_stat().data.object_bytes, size + size / 10);
+	/* What is tried again with it is nothing new: it stays the one. */
+	first = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	for (unsigned pass = 0; pass < 20; pass++)
+		blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(bm.map->recomp->dicts[RECOMP_SMALL].codec, first);
+	bm_check(&bm);
+	bm_stop(&bm);
+}
+END_TEST
+
+#define KINDS 10u
+
+/* Each kind leaves some objects that its dictionary suits better than any later one. */
+START_TEST(test_numbers_of_dictionaries_are_not_held_by_a_few_objects)
+{
+	struct blkmap_stat stat;
+
+	start(0);
+	for (size_t kind = 0; kind < KINDS; kind++) {
+		/* Enough for a dictionary to be made anew on the way, whatever it was made from. */
+		for (size_t part = 0; part < 5; part++) {
+			write_kind((unsigned)kind, kind * 8000 + part * 1500, 1500);
+			blkmap_recompress(bm.map, 0);
+			blkmap_recompress(bm.map, 0);
+		}
+		for (unsigned pass = 0; pass < 5; pass++)
+			blkmap_recompress(bm.map, 0);
+		stat = get_stat();
+		/* With one of its own; 400 bytes each without. */
+		ck_assert_uint_lt(stat.data.object_bytes, 7500 * 200 + kind * 20 * 500);
+		ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, (kind * 8000 + 20) * 4096,
+					      UINT64_C(7480) * 4096),
+				 0);
+		for (unsigned pass = 0; pass < 3; pass++)
+			blkmap_recompress(bm.map, 0);
+	}
+	stat = get_stat();
+	ck_assert_uint_le(stat.dicts, 2);
+	ck_assert_uint_eq(stat.data.objects, KINDS * 20);
+	bm_check(&bm);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* What a dictionary alone makes smaller is stored as it is when that goes; nothing is lost. */
+START_TEST(test_a_retired_dictionary_takes_no_byte_along)
+{
+	uint64_t seed = 4711;
+	char noise[900];
+	unsigned codec;
+
+	start(0);
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (char)zt_random(&seed);
+	for (size_t i = 0; i < 2000; i++) {
+		memcpy(noise, &i, sizeof(i));
+		ck_assert_int_eq(bm_write(&bm, i * 4096, noise, sizeof(noise)), 0);
+	}
+	blkmap_recompress(bm.map, 0);
+	codec = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	ck_assert_uint_ne(codec, 0);
+	ck_assert_uint_ge(get_stat().dict_objects, 1900);
+	bm.map->recomp->dicts[RECOMP_SMALL].codec = 0;
+	bm.map->recomp->retired[codec - SLOT_CODEC_DICT] = true;
+	blkmap_recompress(bm.map, 0);
+	ck_assert_uint_eq(get_stat().dict_objects, 0);
+	for (size_t i = 0; i < 2000; i++) {
+		memcpy(noise, &i, sizeof(i));
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, i * 4096, buf, sizeof(noise)), 0);
+		ck_assert_int_eq(memcmp(buf, noise, sizeof(noise)), 0);
+	}
+	bm_check(&bm);
+	blkmap_recompress(bm.map, 0);
+	ck_assert_ptr_null(bm.map->codecs[codec]);
+	bm_stop(&bm);
+}
+END_TEST
+
 START_TEST(test_no_memory_for_a_dictionary_is_no_error)
 {
 	for (long n = 1; n < 14; n += n / 3 + 1) {
@@ -713,6 +832,9 @@ int main(void)
 	tcase_add_test(tc, test_no_memory_for_the_new_object_leaves_the_old_one);
 	tcase_add_test(tc, test_small_files_get_a_dictionary_of_their_own);
 	tcase_add_test(tc, test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed);
+	tcase_add_test(tc, test_a_dictionary_is_renewed_where_the_amount_stays_the_same);
+	tcase_add_test(tc, test_numbers_of_dictionaries_are_not_held_by_a_few_objects);
+	tcase_add_test(tc, test_a_retired_dictionary_takes_no_byte_along);
 	tcase_add_test(tc, test_large_clusters_get_a_dictionary_of_their_own);
 	tcase_add_test(tc, test_a_new_dictionary_is_tried_a_few_times_at_most);
 	tcase_add_test(tc, test_no_memory_for_a_dictionary_is_no_error);

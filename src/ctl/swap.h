@@ -47,13 +47,13 @@ struct swap_calls {
 	int (*get_stat)(const char *path, struct ztmpfs_stat *out_stat);
 	/* Run a program, quietly, and wait; -ENOENT: there is none; -EIO: it said why it failed. */
 	int (*run)(const char *const argv[]);
-	/* Clusters of 4 KiB, the mount's algorithm, for the empty file @path. */
-	int (*mark)(const char *path);
+	/* Clusters of 4 KiB, the mount's algorithm, for the empty file @fd. */
+	int (*mark)(int fd);
 	/*
-	 * A loop device of 4096-byte sectors on @file that does direct I/O. -EOPNOTSUPP: the kernel
-	 * gives none (nothing is attached then).
+	 * A loop device of 4096-byte sectors on the file @fd that does direct I/O; @name is what it
+	 * is told to be called. -EOPNOTSUPP: the kernel gives none (nothing is attached then).
 	 */
-	int (*attach)(const char *file, char out_device[SWAP_DEVICE_MAX]);
+	int (*attach)(int fd, const char *name, char out_device[SWAP_DEVICE_MAX]);
 	int (*detach)(const char *device);
 	int (*swap_on)(const char *device, int priority); /* with discard */
 	int (*swap_off)(const char *device);

@@ -332,6 +332,7 @@ struct swap_plan {
 	struct swap_state state;
 	struct swap_parts parts;
 	uint64_t mem, reserve; /* the mount's: bytes */
+	int file; /* the swap file, open from the step that makes it; -1: not yet */
 };
 
 static int step_mount(struct swap_plan *plan)
@@ -373,14 +374,15 @@ static int step_file(struct swap_plan *plan)
 	int error, fd;
 
 	file_path(path, plan->mount);
+	/* Once: below a folder of somebody else's the path may lead elsewhere the next time. */
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return swap_fail(path, -errno);
+	plan->file = fd;
 	plan->parts.file = true;
-	error = swap_calls.mark(path);
+	error = swap_calls.mark(fd);
 	if (!error && ftruncate(fd, size) != 0)
 		error = -errno;
-	close(fd);
 	return error ? swap_fail(path, error) : 0;
 }
 
@@ -390,7 +392,7 @@ static int step_attach(struct swap_plan *plan)
 	int error;
 
 	file_path(path, plan->mount);
-	error = swap_calls.attach(path, plan->parts.device);
+	error = swap_calls.attach(plan->file, path, plan->parts.device);
 	if (error == -EOPNOTSUPP)
 		return swap_refuse("the loop device does no direct I/O on this kernel");
 	if (error == -ENOENT)
@@ -435,6 +437,8 @@ static int do_steps(struct swap_plan *plan)
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && !error; i++)
 		error = steps[i](plan);
+	if (plan->file >= 0)
+		close(plan->file);
 	/* What cannot be undone now is remembered, for `off`. */
 	if (error && take_down(plan->mount, &plan->state, &plan->parts) == 0)
 		*plan->state.mount = '\0';
@@ -546,7 +550,7 @@ static int on_locked(struct swap_plan *plan, int fd)
 
 int swap_on(const struct swap_args *args)
 {
-	struct swap_plan plan = { .args = *args };
+	struct swap_plan plan = { .args = *args, .file = -1 };
 	sigset_t all, old;
 	int error, fd;
 

@@ -160,7 +160,7 @@ static bool is_root(void)
 	return geteuid() == 0;
 }
 
-static int mark(const char *path)
+static int mark(int fd)
 {
 	struct ztmpfs_file_attr attr = {
 		.version = ZTMPFS_STAT_VERSION,
@@ -170,7 +170,7 @@ static int mark(const char *path)
 		.compress = "default",
 	};
 
-	return ctl_ioctl(path, ZTMPFS_IOC_SET_ATTR, &attr);
+	return ioctl(fd, ZTMPFS_IOC_SET_ATTR, &attr) == 0 ? 0 : -errno;
 }
 
 static int configure(int device, int backing, const char *file)
@@ -249,38 +249,37 @@ static int attach_once(int control, int backing, const char *file, char device_n
 	return error;
 }
 
-static int attach(const char *file, char out_device[SWAP_DEVICE_MAX])
+static int attach(int fd, const char *name, char out_device[SWAP_DEVICE_MAX])
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	char name[SWAP_DEVICE_MAX];
-	int backing, error = -EBUSY;
+	char device[SWAP_DEVICE_MAX];
+	int error = -EBUSY;
 
 	if (control < 0)
 		return -errno;
-	backing = open(file, O_RDWR | O_CLOEXEC);
-	if (backing < 0)
-		error = -errno;
 	for (int i = 0; i < ATTACH_TRIES && error == -EBUSY; i++)
-		error = attach_once(control, backing, file, name);
-	if (backing >= 0)
-		close(backing);
+		error = attach_once(control, fd, name, device);
 	close(control);
 	if (!error)
-		strcpy(out_device, name);
+		strcpy(out_device, device);
 	return error;
 }
 
 static int detach(const char *device)
 {
 	int fd = open(device, O_RDWR | O_CLOEXEC);
-	int error = 0;
+	int error;
 
 	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, LOOP_CLR_FD, 0) != 0)
+	/* While it is ours: a moment later it may be somebody else's. */
+	error = reset_queue(device);
+	if (!error && ioctl(fd, LOOP_CLR_FD, 0) != 0) {
 		error = -errno;
+		(void)set_up_queue(device); /* it stays attached, and may be swapped to again */
+	}
 	close(fd);
-	return error ? error : reset_queue(device);
+	return error;
 }
 
 /* In the child: signals as usual, no chatter, and root's programs wherever the caller's PATH ends. */

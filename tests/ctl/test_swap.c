@@ -20,6 +20,8 @@
 /* The machine. */
 static struct {
 	bool root, mounted, dead, attached, active, busy, no_program;
+	bool exchanged; /* another takes the place of the file */
+	ino_t file_ino;
 	struct ztmpfs_stat stat;
 	uint64_t size_kib, used_kib;
 	int priority;
@@ -134,22 +136,33 @@ static int box_run(const char *const argv[])
 	return 0;
 }
 
-static int box_mark(const char *path)
+static int box_mark(int fd)
 {
-	struct stat st;
+	struct stat st, there;
 	int error = call("mark");
 
-	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(lstat(swap_file(), &there), 0);
+	ck_assert_int_eq(st.st_ino, there.st_ino);
+	box.file_ino = st.st_ino;
+	if (box.exchanged) {
+		/* As the owner of a folder above can do at any time. */
+		ck_assert_int_eq(unlink(swap_file()), 0);
+		ck_assert_int_eq(symlink("/etc/passwd", swap_file()), 0);
+	}
 	ck_assert_int_eq(st.st_size, 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0600);
 	return error;
 }
 
-static int box_attach(const char *file, char out_device[SWAP_DEVICE_MAX])
+static int box_attach(int fd, const char *name, char out_device[SWAP_DEVICE_MAX])
 {
+	struct stat st;
 	int error = call("attach");
 
-	ck_assert_str_eq(file, swap_file());
+	ck_assert_str_eq(name, swap_file());
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(st.st_ino, box.file_ino);
 	if (error)
 		return error;
 	box.attached = true;
@@ -711,6 +724,17 @@ START_TEST(test_wrong_use_is_told)
 }
 END_TEST
 
+START_TEST(test_file_that_is_exchanged_is_not_followed)
+{
+	box.exchanged = true;
+	ck_assert_int_eq(RUN("swap", "on", "--size", "512m", "--mem", "256m", mnt), 0);
+	/* box_attach() has seen the file that was made. */
+	ck_assert_str_eq(box.log, "ztmpfs mark attach mkswap swapon");
+	ck_assert_int_eq(RUN("swap", "off", mnt), 0);
+	check_clean();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ctl swap");
@@ -718,6 +742,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, run_teardown);
 	tcase_add_test(tc, test_on_mounts_and_swaps_and_off_leaves_nothing);
+	tcase_add_test(tc, test_file_that_is_exchanged_is_not_followed);
 	tcase_add_test(tc, test_both_may_be_called_twice);
 	tcase_add_test(tc, test_each_call_that_fails_leaves_nothing_behind);
 	tcase_add_test(tc, test_what_is_missing_is_named);

@@ -23,6 +23,7 @@
 #include "daemon/bdi.h"
 #include "daemon/dict.h"
 #include "daemon/latency.h"
+#include "daemon/namespace.h"
 #include "daemon/pressure.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
@@ -41,6 +42,7 @@ struct session {
 	struct transport *transport;
 	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
 	atomic_bool ended;
+	struct caller_namespace caller;
 	pthread_t signals; /* while serving */
 	bool serving; /* its threads are there */
 	bool mounted;
@@ -114,6 +116,33 @@ static int mount_quietly(struct session *s, struct options_error *error)
 	if (*text != '\0')
 		zt_log(ZT_LOG_WARN, "%s: %s", mountpoint, text);
 	return 0;
+}
+
+/* Where the caller sees it; what follows knows that the mount works. */
+static int mount_for_caller(struct session *s, struct options_error *error)
+{
+	const char *mountpoint = s->options->mountpoint;
+	int res = namespace_visit(&s->caller);
+
+	if (res) {
+		ERR_PRINTF(error, "%s: cannot go back to the caller's mount namespace: %s",
+			   mountpoint, strerror(-res));
+		return res;
+	}
+	res = mount_quietly(s, error);
+	if (res)
+		return res;
+	res = transport_serve_init(s->transport);
+	if (res) {
+		ERR_PRINTF(error, "%s: cannot agree with the kernel on a protocol", mountpoint);
+		return res;
+	}
+	bdi_tune(mountpoint);
+	res = namespace_back(&s->caller);
+	if (res)
+		ERR_PRINTF(error, "%s: cannot leave the caller's mount namespace: %s", mountpoint,
+			   strerror(-res));
+	return res;
 }
 
 /* Behind an error of pthread_create(). */
@@ -262,6 +291,9 @@ int session_create(const struct options *options, struct options_error *out_erro
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
 	block_signals();
+	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
+	if (!options->foreground && !options->swap)
+		namespace_leave(&s->caller);
 	mem_beside = plan_transport(options, &s->transport_params, &io_max);
 	error = options->swap ? swapmode_enter(options, out_error)
 			      : surroundings_oom(options, out_error);
@@ -289,14 +321,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (error)
 		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
 	else
-		error = mount_quietly(s, out_error);
-	if (!error) {
-		/* What follows knows that the mount works. */
-		error = transport_serve_init(s->transport);
-		if (error)
-			ERR_PRINTF(out_error, "%s: cannot agree with the kernel on a protocol",
-				   options->mountpoint);
-	}
+		error = mount_for_caller(s, out_error);
 	if (!error && options->swap)
 		error = start_swap(s, out_error);
 	if (!error)
@@ -305,7 +330,6 @@ int session_create(const struct options *options, struct options_error *out_erro
 		session_destroy(s);
 		return error;
 	}
-	bdi_tune(options->mountpoint);
 	*out_session = s;
 	return 0;
 
@@ -344,8 +368,10 @@ void session_destroy(struct session *s)
 	super_drain(s->sb);
 	if (s->watches)
 		pressure_stop(&s->pressure);
-	if (s->mounted)
+	if (s->mounted) {
+		namespace_find(&s->caller);
 		fuse_session_unmount(s->se);
+	}
 	fuse_session_destroy(s->se);
 	transport_destroy(s->transport);
 	latency_close(&s->transport_params);

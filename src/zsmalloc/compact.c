@@ -13,6 +13,7 @@
 
 #include "util/lock.h"
 #include "zsmalloc/pool.h"
+#include "zsmalloc/poison.h"
 #include "zsmalloc/pool_i.h"
 #include "zsmalloc/zspage.h"
 
@@ -155,6 +156,7 @@ found:
 		}
 		c->populated += set.nr;
 	}
+	room_unpoison(c->pool->arena, zspage_slot_ref(class, zspage, slot), class->geo.room);
 	*out_zspage = zspage;
 	*out_slot = slot;
 	return true;
@@ -200,6 +202,7 @@ static enum move slot_move(struct compaction *c, struct size_class *class, struc
 		zspage_drop(class, dst, dst_slot);
 		return MOVE_PINNED;
 	}
+	room_poison(c->pool->arena, old_ref, class->geo.room);
 	zspage_drop(class, src, src_slot);
 	return MOVED;
 }

@@ -4,7 +4,7 @@
  *
  * Locks: class->lock around everything that concerns slots, one class at a time; memory is
  * populated and punched outside of it (zspage.h: busy). Never touches an object's bytes, but zeroes
- * the room of a fixed pool's objects.
+ * the room of a fixed pool's objects, and poisons rooms that become free (poison.h).
  */
 #include "zsmalloc/pool.h"
 
@@ -13,6 +13,7 @@
 
 #include "util/alloc.h"
 #include "util/lock.h"
+#include "zsmalloc/poison.h"
 #include "zsmalloc/pool_i.h"
 #include "zsmalloc/zspage.h"
 
@@ -234,6 +235,7 @@ static int class_alloc(struct size_class *class, uint32_t size, bool resident_on
 	}
 	if (!error) {
 		*out_ref = zspage_slot_ref(class, zspage, slot);
+		room_unpoison(class->pool->arena, *out_ref, class->geo.room);
 		hdr_store(class->pool->arena, *out_ref, hdr_with_len(HDR_LIVE, size));
 		class->objects++;
 		class->object_bytes += size;
@@ -274,6 +276,7 @@ void zs_free(struct zs_pool *pool, ref_t ref)
 	class->objects--;
 	class->object_bytes -= hdr_len(hdr_load(pool->arena, ref));
 	hdr_store(pool->arena, ref, 0);
+	room_poison(pool->arena, ref, class->geo.room);
 	zspage_drop(class, zspage, slot);
 	if (zspage->nr_cached != 0 &&
 	    atomic_load_explicit(&pool->cached, memory_order_relaxed) > ZS_CACHE_PAGES) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "util/lock.h"
+#include "zsmalloc/poison.h"
 
 /* zspage_pick() looks at so many free slots for one that costs no memory. */
 #define PICK_LOOKS          16u
@@ -371,9 +372,12 @@ void zspage_punch(struct size_class *class, struct zspage *zspage, const struct 
 	count_cached(class, zspage, -(int32_t)set->nr);
 	busy_begin(class, zspage, set);
 	mutex_unlock(&class->lock);
-	while (set_next_run(set, end, &first, &end))
-		arena_punch(class->pool->arena, zspage_ref(zspage) + first * ARENA_PAGE_REFS,
-			    end - first);
+	while (set_next_run(set, end, &first, &end)) {
+		ref_t ref = zspage_ref(zspage) + first * ARENA_PAGE_REFS;
+
+		room_unpoison(class->pool->arena, ref, (uint64_t)(end - first) << ZT_PAGE_SHIFT);
+		arena_punch(class->pool->arena, ref, end - first);
+	}
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	for (uint32_t i = 0; i < class->page_words; i++)
 		resident[i] &= ~set->bits[i];

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "util/alloc.h"
+#include "util/hook.h"
 
 /* More clusters than this are written in the caller's thread; a request of 1 MiB has no more. */
 #define BATCH_MAX_CLUSTERS 256u
@@ -183,6 +184,8 @@ static void task_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req,
 	struct batch_task *task = arg;
 	struct batch *batch = task->batch;
 	struct blkmap *map = batch->map;
+
+	zt_hook("batch: a cluster comes back", 0);
 	if (error && error != -ENOSPC) {
 		struct zcomp_strm *own = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 

@@ -255,16 +255,39 @@ uint32_t slot_present(struct blkmap *map, uint64_t word, unsigned order);
 uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order);
 
 /*
+ * A word that stands in no slot, no map and no record, and of whose objects none names an owner: so
+ * nobody finds the place where it stood by them. A type of its own, since only such words may be
+ * released: it comes from slot_disown() or slot_fresh(). 0: nothing.
+ */
+struct loose_word {
+	uint64_t word;
+};
+
+/*
+ * slot_disown() - the word at its old place, which has another word by now or gets one under the
+ * same lock, is loose
+ * The lock of that place is held exclusive: it keeps away who wants the object. When this returns
+ * nobody acts upon the old place any more, so that its memory may go with the lock.
+ */
+struct loose_word slot_disown(struct blkmap *map, uint64_t word, unsigned order) ZT_MUST_CHECK;
+
+/* slot_fresh() - a word that was never put anywhere, its object never owned; or a name, SHARED */
+struct loose_word slot_fresh(uint64_t word) ZT_MUST_CHECK;
+
+/*
  * slot_publish() - put a new word into a slot; slot lock held exclusive.
  * The object of an OBJ word gets its owner. Pages are charged to the file and the mount; -ENOSPC
  * when size= forbids it (nothing has changed then). *out_old is for slot_release() after the lock
  * is gone.
  */
 int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot, uint64_t word,
-		 uint64_t *out_old) ZT_MUST_CHECK;
+		 struct loose_word *out_old) ZT_MUST_CHECK;
 
-/* Free what a word that is no longer in any slot stands for. No slot lock held. */
-void slot_release(struct blkmap *map, uint64_t word, unsigned order);
+/*
+ * slot_release() - free what a loose word stands for; nothing is left of it
+ * Slot locks may be held, but the less is done under one the better: memory may be given back here.
+ */
+void slot_release(struct blkmap *map, struct loose_word loose, unsigned order);
 
 /* Charge (or, negative, give back) pages. -ENOSPC. */
 int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t delta) ZT_MUST_CHECK;
@@ -275,6 +298,11 @@ void slot_count(struct blkmap *map, uint64_t word, unsigned order, int sign);
 /* Count the object of an OBJ word by its codec; for what slot_count() does not see. */
 void codec_count(struct blkmap *map, uint64_t word, int sign);
 
+/*
+ * slot_set_owner() - the object of an OBJ word is owned by @place, as @index says
+ * The locks of that place and of the one that owned it before are held. When this returns nobody
+ * acts upon the latter.
+ */
 void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, unsigned index);
 
 struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
@@ -533,7 +561,12 @@ struct cluster_op {
 	uint32_t add_pages; /* pages that become present whatever was there (fallocate) */
 	uint32_t drop_pages; /* pages that become holes */
 	uint32_t cut; /* bytes from here on are gone; 0: none */
-	bool fold; /* only while the slot still names a cluster map (maintenance holds no inode) */
+	/*
+	 * Only while the slot has a cluster map that is listed with the same order and setting, as
+	 * it was seen before: maintenance holds no inode, and without one the slot may be gone.
+	 * NULL: the slot is held.
+	 */
+	const struct live_map *fold;
 };
 
 /*

@@ -18,7 +18,8 @@ int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t 
 		   const struct encoded *enc, const uint64_t *seq, bool locked)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
-	uint64_t word = 0, old = 0;
+	struct loose_word old = { 0 };
+	uint64_t word = 0;
 	int error;
 
 	/* Making room tries other slots' locks: never under one. */
@@ -26,12 +27,12 @@ int cluster_commit(struct blkmap *map, const struct blkmap_file *file, uint64_t 
 	if (!locked)
 		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	if (seq && *seq != lock->seq) {
-		old = word;
+		old = slot_fresh(word);
 		error = -EAGAIN;
 	} else if (!error) {
 		error = slot_publish(map, file, slot, word, &old);
 		if (error)
-			old = word;
+			old = slot_fresh(word);
 	} else if (encoded_overwrite(map, file, slot, enc)) {
 		error = 0;
 	}
@@ -53,27 +54,42 @@ static void apply_op(char *bytes, uint32_t len, const struct cluster_op *op)
 	}
 }
 
+/*
+ * Whether a merge may look at its slot. A slot that was remembered without its inode is one as long
+ * as it has a live map: that is all that proves so, and the file may be another one by now, with
+ * clusters of another size. Slot lock held.
+ */
+static bool slot_is_there(struct blkmap *map, struct slot_lock *lock, const uint64_t *slot,
+			  const struct cluster_op *op)
+{
+	const struct live_map *live;
+
+	if (!op->fold)
+		return true;
+	live = live_map_find(lock, slot_place(map, slot));
+	return live && live->order == op->fold->order && live->setting == op->fold->setting;
+}
+
 /* One round of a merge: a cluster_round_fn. */
 static int merge_once(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
 		      struct zcomp_strm *strm, const struct cluster_op *op, bool locked)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
-	uint64_t word = word_get(slot), seq = lock->seq;
-	uint32_t full = cluster_size(file->order);
-	uint32_t extent = slot_extent(map, word, file->order);
-	uint32_t mask = slot_present(map, word, file->order);
+	uint32_t full = cluster_size(file->order), mask, len;
 	char *bytes = strm_bytes(strm);
+	uint64_t word, seq = lock->seq;
 	struct encoded enc;
-	uint32_t len;
 	int error;
 
-	if (op->fold && !live_map_find(lock, slot_place(map, slot))) {
+	if (!slot_is_there(map, lock, slot, op)) {
 		if (!locked)
 			rw_unlock(&lock->lock);
 		return 0;
 	}
+	word = word_get(slot);
+	mask = slot_present(map, word, file->order);
 	mask = (mask | pages_touched(op) | op->add_pages) & ~op->drop_pages;
-	len = (uint32_t)max_u64(extent, op->to);
+	len = (uint32_t)max_u64(slot_extent(map, word, file->order), op->to);
 	if (op->add_pages)
 		len = full;
 	if (op->cut)

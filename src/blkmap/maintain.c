@@ -3,7 +3,8 @@
  * maintain.c - what is done behind the requests: fold idle cluster maps, compact, give memory back.
  *
  * One thread, "zt-maint", owned by the blkmap. It holds no inode: a cluster map that is alive (in
- * its slot lock's list) proves that its slot is.
+ * its slot lock's list) proves that its slot is. What was read from the list is no proof once the
+ * lock was given up: the map, its slot and the memory of both may be gone, or another file's.
  */
 #include "blkmap/blkmap_i.h"
 
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include "util/alloc.h"
+#include "util/hook.h"
 
 /* A cluster map left alone for so long is folded: seconds. */
 #define FOLD_IDLE 2u
@@ -49,7 +51,7 @@ void spare_give_back(struct blkmap *map)
 static void fold_one(struct blkmap *map, const struct live_map *live)
 {
 	struct blkmap_file file = { .order = live->order, .setting = live->setting };
-	struct cluster_op op = { .fold = true };
+	struct cluster_op op = { .fold = live };
 	struct zcomp_strm *strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 
 	/*
@@ -82,6 +84,8 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle)
 				found[nr++] = *live;
 			}
 		rw_unlock(&lock->lock);
+		if (nr > 0)
+			zt_hook("maintain: maps are remembered", nr);
 		for (unsigned j = 0; j < nr; j++)
 			fold_one(map, &found[j]);
 		nr_maps += nr;
@@ -236,11 +240,8 @@ int maintain_start(struct blkmap *map)
 	return 0;
 }
 
-void blkmap_stop(struct blkmap *map)
+static void maintain_stop(struct blkmap *map)
 {
-	recomp_stop(map);
-	blkmap_drain(map);
-	readers_stop(&map->readers);
 	if (!map->has_thread)
 		return;
 	mutex_lock(&map->thread_lock);
@@ -249,4 +250,13 @@ void blkmap_stop(struct blkmap *map)
 	mutex_unlock(&map->thread_lock);
 	zt_lock_check(pthread_join(map->thread, NULL));
 	map->has_thread = false;
+}
+
+void blkmap_stop(struct blkmap *map)
+{
+	/* Writes that end may still wait for what recompression finds: it goes last. */
+	blkmap_drain(map);
+	readers_stop(&map->readers);
+	maintain_stop(map);
+	recomp_stop(map);
 }

@@ -23,12 +23,12 @@
 /* One attempt: what was prepared without the slot lock. */
 struct overlay {
 	uint64_t seq; /* of the slot lock, when it began */
-	uint64_t words[BLKMAP_MAX_PAGES]; /* new page objects, unowned */
+	uint64_t words[BLKMAP_MAX_PAGES]; /* new page objects, unowned; 0 when they are published */
 	uint32_t extent; /* of the cluster, when it began */
 	uint32_t spread; /* pages of the base that get objects of their own */
 	uint32_t base_extent; /* bytes of the base in the workspace */
-	uint64_t
-		base; /* after publishing: the base that a spread has replaced, for slot_release() */
+	/* After publishing: what was replaced, pages and the base of a spread. */
+	struct loose_word old[BLKMAP_MAX_PAGES], old_base;
 	ref_t cmap; /* a fresh cluster map, 0 when the slot had one */
 	struct live_map *live; /* goes with it */
 };
@@ -106,8 +106,8 @@ static const char *base_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 static void overlay_drop(struct blkmap *map, struct overlay *ov, unsigned order)
 {
 	for (unsigned p = 0; p < BLKMAP_MAX_PAGES; p++)
-		slot_release(map, ov->words[p], 0);
-	slot_release(map, ov->base, order);
+		slot_release(map, ov->words[p] ? slot_fresh(ov->words[p]) : ov->old[p], 0);
+	slot_release(map, ov->old_base, order);
 	if (ov->cmap)
 		zs_free(map->meta, ov->cmap);
 	arena_heap_free(map->arena, ov->live, sizeof(*ov->live));
@@ -198,24 +198,15 @@ static struct cluster_map *overlay_make_map(struct blkmap *map, const struct blk
 	return cmap;
 }
 
-/*
- * A word that the map no longer has: its object must not find its keeper there, since the map may
- * be freed before it is. Slot lock held exclusive.
- */
-static void overlay_disown(struct blkmap *map, uint64_t word)
-{
-	if (slot_kind(word) == SLOT_OBJ)
-		zs_set_owner(map->arena, slot_ref(word), (struct zs_owner){ .word = 0 });
-}
-
 /* No page shows the base any more. Slot lock held exclusive. */
 static void overlay_take_base(struct blkmap *map, struct cluster_map *cmap, unsigned order,
 			      struct overlay *ov)
 {
-	ov->base = word_get(&cmap->base);
-	slot_count(map, ov->base, order, -1);
-	overlay_disown(map, ov->base);
+	uint64_t base = word_get(&cmap->base);
+
+	slot_count(map, base, order, -1);
 	word_set(&cmap->base, 0);
+	ov->old_base = slot_disown(map, base, order);
 }
 
 /* Exchange the prepared words for the ones in the map. Slot lock held exclusive, seq unchanged. */
@@ -245,10 +236,10 @@ static int overlay_publish(struct blkmap *map, const struct blkmap_file *file, u
 			continue;
 		slot_count(map, ov->words[p], 0, 1);
 		slot_count(map, old, 0, -1);
-		overlay_disown(map, old);
 		slot_set_owner(map, ov->words[p], &cmap->pages[p], OWNER_PAGE(p));
 		word_set(&cmap->pages[p], ov->words[p]);
-		ov->words[p] = old;
+		ov->words[p] = 0;
+		ov->old[p] = slot_disown(map, old, 0);
 	}
 	if (spread)
 		overlay_take_base(map, cmap, file->order, ov);

@@ -33,7 +33,7 @@ static bool fits(const struct encoded *enc, uint32_t room)
 
 /*
  * The word at @place becomes what was encoded, which fits. Slot lock held exclusive. The object goes
- * under it: so its header names no cluster map any more that could be freed before.
+ * under it: its memory is needed at once.
  */
 static void word_overwrite(struct blkmap *map, uint64_t *place, const struct encoded *enc,
 			   unsigned order)
@@ -41,7 +41,6 @@ static void word_overwrite(struct blkmap *map, uint64_t *place, const struct enc
 	uint64_t old = word_get(place), word = enc->word;
 	bool resized;
 
-	slot_count(map, old, order, -1);
 	if (slot_kind(word) == SLOT_OBJ) {
 		resized = zs_resize(map->data, slot_ref(old), encoded_size(enc));
 		ZT_ASSERT(resized); /* its room was measured */
@@ -50,10 +49,11 @@ static void word_overwrite(struct blkmap *map, uint64_t *place, const struct enc
 		word = slot_with_ref(word, slot_ref(old));
 		age_touch(map, slot_ref(old));
 	}
-	word_set(place, word);
 	slot_count(map, word, order, 1);
+	slot_count(map, old, order, -1);
+	word_set(place, word);
 	if (slot_kind(word) != SLOT_OBJ)
-		slot_release(map, old, order);
+		slot_release(map, slot_disown(map, old, order), order);
 }
 
 /* Where a slot has its whole cluster, but for pages over it, and as what it owns that object. */
@@ -79,7 +79,6 @@ static void map_end(struct blkmap *map, uint64_t *slot, unsigned order)
 	slot_set_owner(map, base, slot, OWNER_SLOT);
 	word_set(slot, base);
 	live_map_remove(map, slot_lock(map, slot), slot_place(map, slot));
-	zs_settle(map->data, slot_ref(base));
 	zs_free(map->meta, slot_ref(word));
 }
 

@@ -8,10 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/hook.h"
+
 static int slot_clear(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
-	uint64_t old = 0;
+	struct loose_word old = { 0 };
 	int error;
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
@@ -65,22 +67,27 @@ static bool word_cut(uint64_t word, uint32_t end, unsigned order, uint64_t *out_
 	}
 }
 
-/* Exchange a word for its cut form; what it no longer needs goes to *out_old. */
+/*
+ * Exchange a word for its cut form; what it no longer needs goes to *out_old. Slot lock held
+ * exclusive. Counted first, then uncounted: what is used by nobody is destroyed, maybe at once.
+ */
 static void word_replace(struct blkmap *map, uint64_t *place, uint64_t word, unsigned order,
-			 uint64_t *out_old)
+			 struct loose_word *out_old)
 {
 	uint64_t old = word_get(place);
 
-	slot_count(map, old, order, -1);
 	slot_count(map, word, order, 1);
-	/* The same object, only shorter: it stays. */
-	*out_old = slot_kind(word) == SLOT_OBJ || slot_kind(word) == SLOT_SHARED ? 0 : old;
+	zt_hook("range: a word is counted anew", word);
+	slot_count(map, old, order, -1);
 	word_set(place, word);
+	/* The same object, only shorter: it stays. */
+	if (slot_kind(word) != SLOT_OBJ && slot_kind(word) != SLOT_SHARED)
+		*out_old = slot_disown(map, old, order);
 }
 
 /* Cut a cluster map: base and pages each. False: it needs a rewrite, nothing has changed. */
 static bool map_cut(struct blkmap *map, struct cluster_map *cmap, uint32_t end, unsigned order,
-		    uint64_t *old)
+		    struct loose_word *old)
 {
 	uint64_t base, pages[BLKMAP_MAX_PAGES];
 
@@ -107,7 +114,7 @@ static int cluster_cut(struct blkmap *map, const struct blkmap_file *file, uint6
 		       uint32_t end)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
-	uint64_t old[1 + BLKMAP_MAX_PAGES] = { 0 };
+	struct loose_word old[1 + BLKMAP_MAX_PAGES] = { 0 };
 	uint32_t before, after;
 	uint64_t word, cut;
 	bool done;

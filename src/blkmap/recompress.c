@@ -349,8 +349,10 @@ static uint64_t word_kept(uint64_t word)
 /*
  * The slot or record is @item's still: exchange its word. Its lock is held exclusive. With another
  * object the lock's seq moves; another codec number alone is nobody's business.
+ * Return: the old word, for slot_release(), if it has another object.
  */
-static void item_exchange(struct recompressor *rc, const struct recomp_item *item, uint64_t word)
+static struct loose_word item_exchange(struct recompressor *rc, const struct recomp_item *item,
+				       uint64_t word)
 {
 	struct blkmap *map = rc->map;
 	uint64_t *place = slot_at(map, item->place);
@@ -368,8 +370,10 @@ static void item_exchange(struct recompressor *rc, const struct recomp_item *ite
 	if (!same_object)
 		slot_set_owner(map, word, place, item->shared ? OWNER_SHARE : OWNER_SLOT);
 	word_set(place, word);
-	if (!same_object)
-		++*place_seq(map, item->place, item->shared);
+	if (same_object)
+		return (struct loose_word){ 0 };
+	++*place_seq(map, item->place, item->shared);
+	return slot_disown(map, item->word, 0);
 }
 
 static uint32_t room_of(const struct blkmap *map, ref_t ref)
@@ -408,22 +412,30 @@ static int item_place(struct recompressor *rc, const struct recomp_item *item, u
 /* What publishing an item came to. */
 enum outcome { OUTCOME_LATE, OUTCOME_KEPT, OUTCOME_BETTER, OUTCOME_JOINED };
 
-/* Exchange the item's word for @word, unless it is not the slot's any more. */
+/*
+ * Exchange the item's word for @word, unless it is not the slot's any more; what is not needed then
+ * is released.
+ */
 static enum outcome item_commit(struct recompressor *rc, const struct recomp_item *item,
 				const struct dedup_object *object, uint64_t word,
 				enum outcome wanted)
 {
+	struct loose_word old = { 0 };
 	pthread_rwlock_t *lock = place_lock(rc->map, item->place, item->shared);
 
 	write_lock(lock);
-	if (*place_seq(rc->map, item->place, item->shared) != object->seq)
+	if (*place_seq(rc->map, item->place, item->shared) == object->seq) {
+		old = item_exchange(rc, item, word);
+	} else {
+		if (wanted != OUTCOME_KEPT)
+			old = slot_fresh(word);
 		wanted = OUTCOME_LATE;
-	else
-		item_exchange(rc, item, word);
+	}
 	/* While nothing can move it. */
 	if (object->data && (wanted == OUTCOME_KEPT || wanted == OUTCOME_BETTER))
 		dedup_note(rc->map, object->hash, slot_ref(word));
 	rw_unlock(lock);
+	slot_release(rc->map, old, 0);
 	return wanted;
 }
 
@@ -472,8 +484,6 @@ static bool item_publish(struct recompressor *rc, const struct recomp_item *item
 	if (wanted == OUTCOME_BETTER)
 		saved -= room_of(map, slot_ref(word));
 	outcome = item_commit(rc, item, &object, word, wanted);
-	if (wanted != OUTCOME_KEPT)
-		slot_release(map, outcome == OUTCOME_LATE ? word : item->word, 0);
 	spare_give_back(map);
 	item_count(rc, outcome, saved);
 	return (outcome == OUTCOME_BETTER && saved > 0) || outcome == OUTCOME_JOINED;

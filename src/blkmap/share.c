@@ -6,8 +6,8 @@
  *     slot of another:  SHARED --+--> share record: word --> object
  *     base of a map:    SHARED --+                  count
  *
- * A record keeps its object until the last name is gone; then the object goes first and the record
- * after it. So compaction, which looks at the record of an object that it holds, finds memory there.
+ * A record keeps its object until the last name is gone; then the object loses its owner, and both
+ * go. So compaction, which looks at the record of an object that it holds, finds memory there.
  * A slot's own lock keeps its name, and with it the record: who holds the one may look at the other.
  *
  * Locks: share locks are hashed by the record. Below slot locks, above the pools'; nobody holds two.
@@ -72,9 +72,7 @@ uint64_t share_begin(struct blkmap *map, uint64_t *slot, ref_t ref)
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	rec_set(lock, rec, word);
 	rec->count = 2;
-	zs_set_owner(
-		map->arena, slot_ref(word),
-		(struct zs_owner){ .word = slot_place(map, &rec->word), .index = OWNER_SHARE });
+	slot_set_owner(map, word, &rec->word, OWNER_SHARE);
 	rw_unlock(&lock->lock);
 	word_set(slot, shared);
 	slot_lock(map, slot)->seq++;
@@ -163,8 +161,6 @@ void share_end(struct blkmap *map, struct slot_lock *slot_lock, uint64_t *place,
 		slot_count(map, obj, 0, 1);
 		codec_count(map, obj, -1);
 	}
-	/* Who looks for what to recompress may look at the record as long as the object names it. */
-	zs_settle(map->data, slot_ref(obj));
 	zs_free(map->meta, slot_ref(word));
 }
 
@@ -172,19 +168,18 @@ void share_release(struct blkmap *map, uint64_t word)
 {
 	struct share_rec *rec = share_rec_at(map, word);
 	struct share_lock *lock = share_lock(map, rec);
-	uint64_t obj = 0;
+	struct loose_word obj = { 0 };
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	if (--rec->count == 0) {
-		obj = word_get(&rec->word);
-		/* Compaction leaves alone what its owner does not name. */
+		obj = slot_disown(map, word_get(&rec->word), 0);
 		rec_set(lock, rec, 0);
 	}
 	rw_unlock(&lock->lock);
-	if (!obj)
+	if (!obj.word)
 		return;
-	codec_count(map, obj, -1);
-	zs_free(map->data, slot_ref(obj));
+	codec_count(map, obj.word, -1);
+	slot_release(map, obj, 0);
 	zs_free(map->meta, slot_ref(word));
 }
 
@@ -249,8 +244,9 @@ static int share_cluster(struct blkmap *map, const struct blkmap_file *from, uin
 {
 	uint64_t *src = tree_slot(map->arena, &from->tree, from_idx);
 	uint64_t *dst = tree_slot(map->arena, &to->tree, to_idx);
-	uint64_t word = 0, old = 0;
+	struct loose_word old = { 0 };
 	struct slot_lock *lock;
+	uint64_t word = 0;
 	int error = 0;
 
 	if (!tail_fits(map, src, from->order, len) || !tail_fits(map, dst, to->order, len))
@@ -267,7 +263,7 @@ static int share_cluster(struct blkmap *map, const struct blkmap_file *from, uin
 		error = slot_publish(map, to, dst, word, &old);
 		rw_unlock(&lock->lock);
 	}
-	slot_release(map, error ? word : old, to->order);
+	slot_release(map, error ? slot_fresh(word) : old, to->order);
 	return error;
 }
 
@@ -294,12 +290,23 @@ int blkmap_share(struct blkmap *map, const struct blkmap_file *from, uint64_t fr
 int blkmap_fold(struct blkmap *map, const struct blkmap_file *file, uint64_t off)
 {
 	uint64_t *slot = tree_slot(map->arena, &file->tree, off / cluster_size(file->order));
-	struct cluster_op op = { .fold = true };
+	struct cluster_op op = { 0 };
 	struct zcomp_strm *strm;
+	struct live_map *found, live;
+	struct slot_lock *lock;
 	int error;
 
 	if (!slot)
 		return 0;
+	lock = slot_lock(map, slot);
+	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
+	found = live_map_find(lock, slot_place(map, slot));
+	if (found)
+		live = *found;
+	rw_unlock(&lock->lock);
+	if (!found)
+		return 0;
+	op.fold = &live;
 	strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
 	error = cluster_merge(map, file, slot, strm, &op);
 	zcomp_stream_put(map->comp, strm);

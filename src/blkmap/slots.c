@@ -5,9 +5,11 @@
  *
  * How compaction and writers agree (pool.h has the other half): an object's header names the word
  * that holds its ref. Compaction holds the object's class->lock, so that the object is not freed
- * meanwhile; it tries the slot's lock, and only under it trusts what header and word say. That is
- * safe because a cluster map is freed after all objects that it owns have been freed, or found
- * another owner and settled (zs_settle()). Shared objects: share.c.
+ * meanwhile; it tries the slot's lock, and only under it trusts what header and word say. To find
+ * that lock it reads the cluster map that the header names. That is safe because an object loses
+ * its owner under class->lock (zs_change_owner()), and does so before its word is let go
+ * (struct loose_word): a map or a tree node is freed when no header names it. Shared objects:
+ * share.c.
  */
 #include "blkmap/blkmap_i.h"
 
@@ -16,6 +18,7 @@
 
 #include "blkmap/dedup.h"
 #include "util/alloc.h"
+#include "util/hook.h"
 
 struct cluster_map *cluster_map_at(const struct blkmap *map, uint64_t word)
 {
@@ -188,12 +191,41 @@ void slot_set_owner(struct blkmap *map, uint64_t word, const uint64_t *place, un
 {
 	struct zs_owner owner = { .word = slot_place(map, place), .index = index };
 
-	if (slot_kind(word) == SLOT_OBJ)
+	if (slot_kind(word) != SLOT_OBJ)
+		return;
+	if (zs_get_owner(map->arena, slot_ref(word)).word)
+		zs_change_owner(map->data, slot_ref(word), owner);
+	else
 		zs_set_owner(map->arena, slot_ref(word), owner);
 }
 
+static void object_disown(struct blkmap *map, uint64_t word)
+{
+	if (slot_kind(word) == SLOT_OBJ)
+		zs_change_owner(map->data, slot_ref(word), (struct zs_owner){ .word = 0 });
+}
+
+/* The object of a SHARED one is its record's. */
+struct loose_word slot_disown(struct blkmap *map, uint64_t word, unsigned order)
+{
+	if (slot_kind(word) == SLOT_MAP) {
+		const struct cluster_map *cmap = cluster_map_at(map, word);
+
+		object_disown(map, word_get(&cmap->base));
+		for (unsigned p = 0; p < 1u << order; p++)
+			object_disown(map, word_get(&cmap->pages[p]));
+	}
+	object_disown(map, word);
+	return (struct loose_word){ word };
+}
+
+struct loose_word slot_fresh(uint64_t word)
+{
+	return (struct loose_word){ word };
+}
+
 int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot, uint64_t word,
-		 uint64_t *out_old)
+		 struct loose_word *out_old)
 {
 	struct slot_lock *lock = slot_lock(map, slot);
 	uint64_t old = word_get(slot);
@@ -212,12 +244,19 @@ int slot_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *s
 	lock->seq++;
 	if (slot_kind(old) == SLOT_MAP)
 		live_map_remove(map, lock, slot_place(map, slot));
-	*out_old = old;
+	*out_old = slot_disown(map, old, file->order);
 	return 0;
 }
 
-void slot_release(struct blkmap *map, uint64_t word, unsigned order)
+static void object_free(struct blkmap *map, uint64_t word)
 {
+	ZT_ASSERT(zs_get_owner(map->arena, slot_ref(word)).word == 0); /* a loose word */
+	zs_free(map->data, slot_ref(word));
+}
+
+void slot_release(struct blkmap *map, struct loose_word loose, unsigned order)
+{
+	uint64_t word = loose.word;
 	struct cluster_map *cmap;
 
 	switch (slot_kind(word)) {
@@ -226,7 +265,8 @@ void slot_release(struct blkmap *map, uint64_t word, unsigned order)
 	case SLOT_ZERO:
 		break;
 	case SLOT_OBJ:
-		zs_free(map->data, slot_ref(word));
+		zt_hook("slots: a word is released", word);
+		object_free(map, word);
 		break;
 	case SLOT_SHARED:
 		share_release(map, word);
@@ -234,8 +274,8 @@ void slot_release(struct blkmap *map, uint64_t word, unsigned order)
 	case SLOT_MAP:
 		cmap = cluster_map_at(map, word);
 		for (unsigned p = 0; p < 1u << order; p++)
-			slot_release(map, cmap->pages[p], 0);
-		slot_release(map, cmap->base, order);
+			slot_release(map, (struct loose_word){ cmap->pages[p] }, 0);
+		slot_release(map, (struct loose_word){ cmap->base }, order);
 		zs_free(map->meta, slot_ref(word));
 		break;
 	}

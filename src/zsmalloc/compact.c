@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "util/hook.h"
 #include "util/lock.h"
 #include "zsmalloc/pool.h"
 #include "zsmalloc/poison.h"
@@ -168,6 +169,7 @@ static bool object_move(struct zs_pool *pool, ref_t old_ref, ref_t new_ref)
 	struct zs_owner owner = hdr_owner(hdr_load(pool->arena, old_ref)), now;
 	uint64_t hdr;
 
+	zt_hook("compact: an owner is read", old_ref);
 	if (!pool->params.relocate_begin(pool->params.relocate_arg, owner, old_ref))
 		return false;
 	/* From here on nobody else changes the header: what it said before may be out of date. */

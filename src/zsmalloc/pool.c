@@ -301,12 +301,13 @@ void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner)
 	hdr_store(arena, ref, hdr_with_owner(hdr_load(arena, ref), owner));
 }
 
-void zs_settle(const struct zs_pool *pool, ref_t ref)
+void zs_change_owner(const struct zs_pool *pool, ref_t ref, struct zs_owner owner)
 {
 	struct zspage *zspage;
 	uint32_t slot;
 	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
 
+	zs_set_owner(pool->arena, ref, owner);
 	mutex_unlock(&class->lock);
 }
 

@@ -140,6 +140,9 @@ int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref) ZT_MUST_CHECK
  *
  * Memory that is no longer covered by any object goes back to the system: at once when much is
  * cached, otherwise by zs_trim(). A ref that names no live object stops the program.
+ *
+ * The object has no owner, or its owner word's memory and the lock that guards it stay valid until
+ * this returns: compaction may act upon the owner till then.
  */
 void zs_free(struct zs_pool *pool, ref_t ref);
 
@@ -162,21 +165,25 @@ uint32_t zs_size(const struct arena *arena, ref_t ref);
 struct zs_owner zs_get_owner(const struct arena *arena, ref_t ref);
 
 /**
- * zs_set_owner() - say which word holds the ref of an object, or moves with it
+ * zs_set_owner() - say which word holds the ref of a fresh object, which had no owner so far
  *
  * The caller holds its own lock that relocate_begin() would try for this owner, and stores the ref
- * in the owner word before it releases it. The word's memory stays until the object is freed or has
- * found another owner and settled, since relocate_begin() may read it as long as the header names
- * it.
+ * in the owner word before it releases it. The word's memory stays until the object has found
+ * another owner, or none, by zs_change_owner(), or is freed: relocate_begin() and visitors may read
+ * it as long as the header names it. Lock-free.
  */
 void zs_set_owner(struct arena *arena, ref_t ref, struct zs_owner owner);
 
 /**
- * zs_settle() - after zs_set_owner(): wait until nobody acts upon the owner that an object had
- * before, so that the old owner word's memory may go
- * Context: takes class->lock for a moment; the caller's lock of zs_set_owner() may be held.
+ * zs_change_owner() - an object that has an owner gets another; word 0: none, it is to be freed
+ *
+ * When this returns nobody acts upon the owner that the object had before, so that the memory of the
+ * old owner word may go. A change without the pool's lock could not promise that.
+ *
+ * Context: takes class->lock for a moment. The caller holds its locks of the old owner, and of the
+ *          new one if others can know that.
  */
-void zs_settle(const struct zs_pool *pool, ref_t ref);
+void zs_change_owner(const struct zs_pool *pool, ref_t ref, struct zs_owner owner);
 
 /**
  * zs_resize() - shorten or lengthen an object within the room it has

@@ -260,7 +260,9 @@ START_TEST(test_resize_works_within_the_room_and_keeps_the_owner)
 	zs_pool_get_stat(pool, &stat);
 	ck_assert_uint_eq(stat.object_bytes, 1);
 	ck_assert_uint_eq(zs_room_of(pool, ref), 1000);
-	zs_settle(pool, ref);
+	zs_change_owner(pool, ref, (struct zs_owner){ 0 });
+	ck_assert_uint_eq(zs_get_owner(arena, ref).word, 0);
+	zs_change_owner(pool, ref, owner);
 	check_all();
 	ck_assert(zs_resize(pool, ref, 1000));
 	ck_assert_uint_eq(zs_size(arena, ref), 1000);

@@ -163,7 +163,7 @@ static void reown(uint32_t i, uint32_t j)
 		versions[j] = (versions[i] > versions[j] ? versions[i] : versions[j]) + 1;
 		keeper.words[j] = keeper.words[i];
 		keeper.words[i] = 0;
-		zs_set_owner(arena, keeper.words[j], keeper_owner(j));
+		zs_change_owner(pool, keeper.words[j], keeper_owner(j));
 		fill(j, keeper.words[j]);
 	}
 	mutex_unlock(keeper_lock_of(&keeper, i));

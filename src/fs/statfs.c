@@ -39,33 +39,61 @@ static uint64_t ram_bytes(void)
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }
 
-void super_statfs(struct super *sb, struct statvfs *out)
+uint64_t super_free_pages(struct super *sb, uint64_t *out_used)
 {
 	struct blkmap_stat map;
 	struct arena_stat arena;
-	uint64_t memory, files;
+	uint64_t memory, by_memory, by_size;
 
 	blkmap_get_stat(sb->map, &map);
 	arena_get_stat(sb->arena, &arena);
+	*out_used = map.nr_pages;
+	by_size = map.max_pages ? left(map.max_pages, map.nr_pages) : UINT64_MAX;
+	/* Without a limit on memory, what was asked for is what was promised. */
+	if (!arena.limit && map.max_pages)
+		return by_size;
 	memory = arena.limit ? arena.limit - arena.spare : ram_bytes();
+	by_memory = pages_for(left(memory, arena.used) + arena.stock_ready);
+	return min_u64(by_size, by_memory);
+}
+
+/*
+ * With a limit on memory the size is what files contain and what is free. It grows with what
+ * compression saves; only so is what df calls used what files contain, and not memory that the
+ * mount needs for itself.
+ */
+static uint64_t total_pages(const struct super *sb, uint64_t used, uint64_t free)
+{
+	struct arena_stat arena;
+	struct blkmap_stat map;
+
+	blkmap_get_stat(sb->map, &map);
+	arena_get_stat(sb->arena, &arena);
+	if (map.max_pages && !arena.limit)
+		return map.max_pages;
+	if (arena.limit)
+		return used + free;
+	return max_u64(ram_bytes() / ZT_PAGE_SIZE, used + free);
+}
+
+void super_statfs(struct super *sb, struct statvfs *out)
+{
+	struct arena_stat arena;
 	/* As tmpfs: attributes take of the same room as inodes. */
-	files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
+	const uint64_t files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
+	uint64_t used, free = super_free_pages(sb, &used), memory;
 
 	*out = (struct statvfs){
 		.f_bsize = ZT_PAGE_SIZE,
 		.f_frsize = ZT_PAGE_SIZE,
 		.f_namemax = FS_NAME_MAX,
-		.f_blocks = map.max_pages ? map.max_pages : memory / ZT_PAGE_SIZE,
-		.f_bfree = pages_for(left(memory, arena.used) + arena.stock_ready),
+		.f_blocks = total_pages(sb, used, free),
+		.f_bfree = free,
 		.f_files = sb->max_inodes,
 		.f_ffree = left(sb->max_inodes, files),
 	};
-	if (map.max_pages) {
-		uint64_t by_size = left(map.max_pages, map.nr_pages);
-
-		/* Without a limit on memory, what was asked for is what was promised. */
-		out->f_bfree = arena.limit ? min_u64(by_size, out->f_bfree) : by_size;
-	}
+	arena_get_stat(sb->arena, &arena);
+	memory = arena.limit - arena.spare;
 	if (sb->max_inodes && arena.limit) {
 		out->f_ffree = min_u64(out->f_ffree, left(memory, arena.used) / FILE_BYTES);
 		out->f_files = files + out->f_ffree;

@@ -73,6 +73,15 @@ void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
  */
 void super_statfs(struct super *sb, struct statvfs *out);
 
+/**
+ * super_free_pages() - pages of 4096 bytes of data that do not compress, which still fit by size=
+ * and by the limit on memory
+ * @out_used: pages that files contain now, counted before they are compressed
+ * What compaction and recompression could still give is not in it.
+ * Context: any thread; takes no lock, so that it is what holds at no one moment.
+ */
+uint64_t super_free_pages(struct super *sb, uint64_t *out_used);
+
 /** super_owner() - who owns the root directory, and so may ask for what concerns the whole mount */
 uid_t super_owner(struct super *sb);
 

@@ -122,7 +122,8 @@ START_TEST(test_statfs_promises_no_more_than_random_data_fill)
 		sb = fixture_init_params(&params);
 		ino = make_file(sb, FS_ROOT_INO, "file");
 		super_statfs(sb, &vfs);
-		ck_assert_uint_eq(vfs.f_blocks, GIB / 4096);
+		/* Nothing is used: all that there is is free. */
+		ck_assert_uint_eq(vfs.f_blocks, vfs.f_bfree);
 		ck_assert_uint_le(vfs.f_bfree, 16 * MIB / 4096);
 		ck_assert_uint_ge(vfs.f_bfree, 14 * MIB / 4096);
 		do {
@@ -138,8 +139,39 @@ START_TEST(test_statfs_promises_no_more_than_random_data_fill)
 			      stored / 4096);
 		super_statfs(sb, &vfs);
 		ck_assert_uint_le(vfs.f_bfree, 64);
+		ck_assert_uint_eq(vfs.f_blocks, vfs.f_bfree + stored / 4096);
 		fixture_exit(sb);
 	}
+}
+END_TEST
+
+/* What compression saves comes on top: used is what files contain, never more. */
+START_TEST(test_statfs_counts_as_used_what_files_contain_under_a_limit)
+{
+	struct super_params params = fixture_params();
+	static char text[65536];
+	struct statvfs vfs;
+	struct super *sb;
+	ino_nr ino;
+
+	params.mem_limit = 16 * MIB;
+	params.size = 64 * MIB;
+	sb = fixture_init_params(&params);
+	ino = make_file(sb, FS_ROOT_INO, "file");
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('a' + i % 23 + i / 4096 % 3);
+	for (unsigned i = 0; i < 32 * MIB / sizeof(text); i++)
+		write_all(sb, ino, i * sizeof(text), text, sizeof(text));
+	super_statfs(sb, &vfs);
+	ck_assert_uint_eq(vfs.f_blocks - vfs.f_bfree, 32 * MIB / 4096);
+	ck_assert_uint_ge(vfs.f_bfree, 12 * MIB / 4096);
+	/* By size= alone less is left. */
+	for (unsigned i = 0; i < 28 * MIB / sizeof(text); i++)
+		write_all(sb, ino, 32 * MIB + i * sizeof(text), text, sizeof(text));
+	super_statfs(sb, &vfs);
+	ck_assert_uint_eq(vfs.f_bfree, 4 * MIB / 4096);
+	ck_assert_uint_eq(vfs.f_blocks, 64 * MIB / 4096);
+	fixture_exit(sb);
 }
 END_TEST
 
@@ -239,6 +271,7 @@ int main(void)
 	tcase_add_test(tc, test_want_of_memory_leaves_nothing_behind);
 	tcase_add_test(tc, test_statfs_counts_pages_and_inodes);
 	tcase_add_test(tc, test_statfs_promises_no_more_than_random_data_fill);
+	tcase_add_test(tc, test_statfs_counts_as_used_what_files_contain_under_a_limit);
 	tcase_add_test(tc, test_statfs_promises_no_more_inodes_than_memory_holds);
 	tcase_add_test(tc, test_statfs_without_limits_speaks_of_the_machine);
 	tcase_add_test(tc, test_counters_say_what_is_stored);

@@ -371,7 +371,7 @@ static bool batch_pays(const struct blkmap *map, unsigned order, uint64_t nr, en
 }
 
 /* Near a limit clusters are stored in their order, so that as much as possible is. */
-static bool room_is_short(const struct blkmap *map, size_t len)
+bool batch_room_is_short(const struct blkmap *map, size_t len)
 {
 	uint64_t bytes =
 		len + BATCH_HEADROOM + atomic_load_explicit(&map->inflight, memory_order_relaxed);
@@ -416,7 +416,7 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 
 	/* Engines know the mount's algorithm only. */
 	if (file->setting != BLKMAP_SETTING_DEFAULT || !batch_pays(map, file->order, nr, pref) ||
-	    room_is_short(map, len))
+	    batch_room_is_short(map, len))
 		return false;
 	batch = zt_zalloc(sizeof(*batch) + nr * sizeof(batch->tasks[0]));
 	if (!batch)

@@ -480,7 +480,7 @@ void encode_raw(const struct blkmap_file *file, const void *src, uint32_t len, u
 /* encoded_place() - store in a new, still unowned object (if it needs one). 0, -ENOSPC, -ENOMEM. */
 int encoded_place(struct blkmap *map, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
 
-/* The same, and when there is no room, tries to make some and then once more. */
+/* The same, and when there is no room, gives cached pages back and tries once more. Never waits. */
 int encoded_place_hard(struct blkmap *map, const struct encoded *enc,
 		       uint64_t *out_word) ZT_MUST_CHECK;
 
@@ -663,7 +663,7 @@ void heat_cool(struct blkmap *map);
 /* ---- rdwr.c ---- */
 
 /*
- * cluster_slot() - the slot of cluster @idx, made if there is none; looks for room when it must
+ * cluster_slot() - the slot of cluster @idx, made if there is none
  * Streams may be held, no slot lock. 0, -ENOSPC, -ENOMEM.
  */
 int cluster_slot(struct blkmap *map, const struct blkmap_file *file, uint64_t idx,
@@ -683,6 +683,9 @@ bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 		 size_t len, enum zstrm_pref pref,
 		 const struct blkmap_write_end *end) ZT_MUST_CHECK;
 
+/* Whether a write of @len bytes is near a limit, where clusters are stored in their order. */
+bool batch_room_is_short(const struct blkmap *map, size_t len);
+
 /* ---- maintain.c ---- */
 
 /*
@@ -697,14 +700,8 @@ uint64_t blkmap_fold_idle(struct blkmap *map, uint64_t idle);
  */
 void spare_give_back(struct blkmap *map);
 
-/* Give cached memory back and compact. A stream may be held. Return: bytes. */
-uint64_t blkmap_make_room(struct blkmap *map);
-
-/*
- * What can be had by recompression, which takes longer. For those whom blkmap_make_room() did not
- * help: what it counts may be only what a failed attempt had left.
- */
-uint64_t blkmap_make_room_hard(struct blkmap *map);
+/* For tests: called whenever somebody is about to wait for room. NULL: nothing is. */
+extern void (*blkmap_room_hook)(void);
 
 /* Less than a share of 1/@share of mem_limit=, and less than @max bytes, is left. */
 bool blkmap_limit_is_near(const struct blkmap *map, unsigned share, uint64_t max);
@@ -720,11 +717,11 @@ void recomp_exit(struct blkmap *map);
 void recomp_stop(struct blkmap *map);
 
 /*
- * recomp_relieve() - no room is left: have everything recompressed, and wait until some has come, for
- * ten seconds at most
- * No slot lock held; streams may be. Return: bytes of room saved.
+ * recomp_relieve() - no room is left: have everything recompressed, and wait until some has come, a
+ * pass has ended, or it is @until_ns (zt_now_ns())
+ * Nothing held: neither file nor stream nor lock. Return: bytes of room saved.
  */
-uint64_t recomp_relieve(struct blkmap *map);
+uint64_t recomp_relieve(struct blkmap *map, uint64_t until_ns);
 void recomp_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
 
 #endif

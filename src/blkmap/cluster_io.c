@@ -151,16 +151,7 @@ int encoded_place_hard(struct blkmap *map, const struct encoded *enc, uint64_t *
 {
 	int error = encoded_place(map, enc, out_word);
 
-	/*
-	 * Who has what is spared is one of the threads that find room, and must not wait for
-	 * himself.
-	 */
-	if (arena_may_use_spare()) {
-		if (error == -ENOSPC && zs_trim(map->data, 0) > 0)
-			error = encoded_place(map, enc, out_word);
-		return error;
-	}
-	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
+	if (error == -ENOSPC && zs_trim(map->data, 0) > 0)
 		error = encoded_place(map, enc, out_word);
 	return error;
 }

@@ -12,17 +12,13 @@
 #include <time.h>
 
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/hook.h"
 
 /* A cluster map left alone for so long is folded: seconds. */
 #define FOLD_IDLE 2u
 /* Maps taken from one slot lock at a time. */
 #define FOLD_BATCH 16u
-/*
- * How often a request looks for room before it fails: the first room that is found may not be
- * enough, or others may have been quicker.
- */
-#define MAKE_ROOM_TRIES 4u
 /* Compaction is worth a try when it may give back so much. */
 #define COMPACT_SLACK(bytes) ((bytes) / 128 + 64 * KIB)
 /* So is looking for free pages in the heap when so much of it was given back. */
@@ -109,46 +105,53 @@ static uint64_t trim_pools(struct blkmap *map)
 	return freed + (map->beside ? zs_trim(map->beside, 0) : 0);
 }
 
-static uint64_t compact_if_worth(struct blkmap *map)
+static bool compaction_is_worth(struct blkmap *map)
 {
 	struct zs_pool_stat stat;
 
 	zs_pool_get_stat(map->data, &stat);
-	if (stat.excess <= COMPACT_SLACK(stat.object_bytes))
-		return 0;
-	return zs_compact(map->data, COMPACT_ROUND);
+	return stat.excess > COMPACT_SLACK(stat.object_bytes);
 }
 
-uint64_t blkmap_make_room_hard(struct blkmap *map)
+static uint64_t compact_if_worth(struct blkmap *map)
 {
-	uint64_t now = blkmap_now(), saved;
-
-	if (now < atomic_load_explicit(&map->no_room_until, memory_order_relaxed))
-		return 0;
-	saved = recomp_relieve(map);
-	if (saved == 0)
-		atomic_store_explicit(&map->no_room_until, now + 1, memory_order_relaxed);
-	else
-		(void)(zs_trim(map->data, 0) + zs_compact(map->data, COMPACT_ROUND)); /* has room */
-	return saved;
+	return compaction_is_worth(map) ? zs_compact(map->data, COMPACT_ROUND) : 0;
 }
 
-uint64_t blkmap_make_room(struct blkmap *map)
+/* Recompression of everything has found nothing a moment ago. */
+static bool has_looked(const struct blkmap *map)
 {
-	uint64_t now = blkmap_now(), freed;
-
-	if (now < atomic_load_explicit(&map->no_room_until, memory_order_relaxed))
-		return 0;
-	freed = trim_pools(map);
-	freed += zs_compact(map->data, COMPACT_ROUND);
-	return freed > 0 ? freed : blkmap_make_room_hard(map);
+	return blkmap_now() < atomic_load_explicit(&map->no_room_until, memory_order_relaxed);
 }
 
-bool blkmap_find_room(struct blkmap *map, unsigned tries)
+bool blkmap_room_may_come(struct blkmap *map)
 {
-	if (tries >= MAKE_ROOM_TRIES)
+	return !has_looked(map) || compaction_is_worth(map);
+}
+
+void (*blkmap_room_hook)(void);
+
+bool blkmap_find_room(struct blkmap *map, unsigned tries, uint64_t until_ns)
+{
+	uint64_t freed = trim_pools(map);
+	bool looked = has_looked(map);
+
+	if (!until_ns)
+		return tries == 0 && freed > 0;
+	if (blkmap_room_hook)
+		blkmap_room_hook();
+	freed += looked ? compact_if_worth(map) : zs_compact(map->data, COMPACT_ROUND);
+	/* Later on it may only be what the last try has left. */
+	if (tries == 0 && freed > 0)
+		return true;
+	if (looked || zt_now_ns() >= until_ns)
 		return false;
-	return (tries == 0 ? blkmap_make_room(map) : blkmap_make_room_hard(map)) > 0;
+	if (recomp_relieve(map, until_ns) == 0) {
+		atomic_store_explicit(&map->no_room_until, blkmap_now() + 1, memory_order_relaxed);
+		return false;
+	}
+	(void)(zs_trim(map->data, 0) + zs_compact(map->data, COMPACT_ROUND)); /* has room */
+	return true;
 }
 
 uint64_t blkmap_trim(struct blkmap *map)

@@ -110,7 +110,7 @@ int cluster_slot(struct blkmap *map, const struct blkmap_file *file, uint64_t id
 {
 	int error = tree_slot_alloc(map->arena, map->meta, &file->tree, idx, out_slot);
 
-	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
+	if (error == -ENOSPC && zs_trim(map->data, 0) > 0)
 		error = tree_slot_alloc(map->arena, map->meta, &file->tree, idx, out_slot);
 	return error;
 }
@@ -181,7 +181,8 @@ uint64_t blkmap_requests(const struct blkmap *map)
 
 bool blkmap_may_defer(const struct blkmap *map, size_t len)
 {
-	return accel_in_use(map) && len >= (map->accel == BLKMAP_ACCEL_ON ? 1 : 2) * ZT_PAGE_SIZE;
+	return accel_in_use(map) && !batch_room_is_short(map, len) &&
+	       len >= (map->accel == BLKMAP_ACCEL_ON ? 1 : 2) * ZT_PAGE_SIZE;
 }
 
 void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint64_t off,

@@ -40,8 +40,6 @@
 #define SHORT_SHARE 32u
 #define SHORT_MAX   (64 * MIB)
 
-/* How long a write waits for room, at most: a pass that finds nothing ends much sooner. */
-#define RELIEVE_NS (10 * ZT_NS_PER_S)
 /* Saved so much, it is worth another try: two clusters that do not compress. */
 #define RELIEVE_BYTES (256 * KIB)
 
@@ -214,7 +212,7 @@ static bool run_hard_pass(struct recompressor *rc)
 
 	atomic_fetch_add_explicit(&rc->pressures, 1, memory_order_relaxed);
 	go_on = run_pass(rc, &pass);
-	/* Behind it: folding wants streams, which writers that wait for room may have. */
+	/* Behind it: whoever waits for room wants that of recompression first. */
 	if (go_on)
 		blkmap_fold_idle(rc->map, 0);
 	return go_on;
@@ -408,10 +406,10 @@ uint64_t blkmap_recompress_kick(struct blkmap *map)
 	return passes;
 }
 
-uint64_t recomp_relieve(struct blkmap *map)
+uint64_t recomp_relieve(struct blkmap *map, uint64_t until_ns)
 {
 	struct recompressor *rc = map->recomp;
-	const struct timespec until = zt_timespec(zt_now_ns() + RELIEVE_NS);
+	const struct timespec until = zt_timespec(until_ns);
 	uint64_t saved, before, passes;
 
 	if (!rc || !rc->has_threads)

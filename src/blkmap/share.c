@@ -94,7 +94,7 @@ static int rec_alloc(struct blkmap *map, ref_t *out_ref)
 {
 	int error = zs_malloc(map->meta, sizeof(struct share_rec), out_ref);
 
-	for (unsigned tries = 0; error == -ENOSPC && blkmap_find_room(map, tries); tries++)
+	if (error == -ENOSPC && zs_trim(map->data, 0) > 0)
 		error = zs_malloc(map->meta, sizeof(struct share_rec), out_ref);
 	return error;
 }

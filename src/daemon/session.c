@@ -240,6 +240,7 @@ static void *signal_thread(void *arg)
 		;
 	/* While requests are still served: it may wait for the kernel's writes. */
 	seeker_stop(&s->front.seeker);
+	room_stop(&s->front.room);
 	transport_stop(s->transport);
 	return NULL;
 }

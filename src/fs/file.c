@@ -74,7 +74,6 @@ int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t
 static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t len,
 			     struct inode_rec **out_rec)
 {
-	struct super_retry retry = super_retry_begin();
 	struct blkmap_file file;
 	int err;
 
@@ -93,7 +92,7 @@ static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t 
 		if (!err)
 			err = file_prepare(sb, *out_rec, off, len);
 		inode_unlock(sb, ino);
-		if (err && !super_retry(sb, err, &retry))
+		if (err)
 			return err;
 	}
 	inode_unlock(sb, ino);
@@ -199,40 +198,70 @@ bool fs_write_may_wait(const struct super *sb, size_t len)
 	return arena_stock_lacks(sb->arena, len + WRITE_MORE);
 }
 
-int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
-	     const void *buf, size_t len, unsigned flags, size_t *out_len)
+/* One write, as it came. */
+struct write_args {
+	const struct fs_cred *cred;
+	ino_nr ino;
+	uint64_t off;
+	const char *buf;
+	size_t len;
+	unsigned flags;
+};
+
+/* From @from bytes on, without waiting for room. @out_done: bytes stored, on errors, too. */
+static int write_once(struct super *sb, const struct write_args *args, size_t from,
+		      size_t *out_done)
 {
+	const uint64_t off = args->off + from;
+	const char *buf = args->buf + from;
+	const size_t len = args->len - from;
 	struct blkmap_file file;
 	struct inode_rec *rec;
 	bool failed, drop_caps = false;
-	size_t done = 0;
-	int err = write_begin(off, &len);
+	int err;
 
-	if (err)
-		return err;
+	*out_done = 0;
 	/* Before a lock is held that readers want. Its tree may need a little, too. */
 	arena_stock_wait(sb->arena, len + WRITE_MORE);
-	err = file_hold_covered(sb, ino, off, len, &rec);
+	err = file_hold_covered(sb, args->ino, off, len, &rec);
 	if (err)
 		return err;
 	file = inode_file(rec);
 	err = file_may_write(sb, rec, off, buf, len);
 	if (!err && len > 0)
-		err = blkmap_write(sb->map, &file, off, buf, len, write_pref(flags), &done);
+		err = blkmap_write(sb->map, &file, off, buf, len, write_pref(args->flags),
+				   out_done);
 	failed = err != 0 && err != -EPERM;
-	if (done > 0) {
-		err = 0;
-		write_end(rec, cred, flags, off + done);
-		drop_caps = write_drops_capability(rec, flags);
+	if (*out_done > 0) {
+		write_end(rec, args->cred, args->flags, off + *out_done);
+		drop_caps = write_drops_capability(rec, args->flags);
 	}
-	inode_unlock(sb, ino);
+	inode_unlock(sb, args->ino);
 	if (drop_caps)
-		file_drop_capability(sb, ino);
+		file_drop_capability(sb, args->ino);
 	if (failed)
-		file_cut_tail(sb, ino);
-	if (!err)
-		*out_len = done;
+		file_cut_tail(sb, args->ino);
 	return err;
+}
+
+int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+	     const void *buf, size_t len, unsigned flags, size_t *out_len)
+{
+	struct write_args args = { cred, ino, off, buf, len, flags };
+	struct super_retry retry = super_retry_begin();
+	size_t done = 0, more;
+	int err = write_begin(off, &args.len);
+
+	if (err)
+		return err;
+	do {
+		err = write_once(sb, &args, done, &more);
+		done += more;
+	} while (err && super_retry(sb, err, &retry));
+	if (err && done == 0)
+		return err;
+	*out_len = done;
+	return 0;
 }
 
 /* An asynchronous write under way. */
@@ -321,7 +350,8 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 			inode_unlock(sb, ino);
 	}
 	write->rec = rec;
-	if (err == -EAGAIN) {
+	/* With no room for its tree it waits for some, as others do. */
+	if (err == -EAGAIN || err == -ENOSPC) {
 		zt_free(write);
 		write_at_once(sb, cred, ino, off, buf, len, flags, end);
 		return;

@@ -227,18 +227,6 @@ uid_t super_owner(struct super *sb)
 	return rec_load(&inode_get(sb, FS_ROOT_INO)->uid);
 }
 
-bool super_retry(struct super *sb, int err, struct super_retry *inout_retry)
-{
-	if (err != -ENOSPC || arena_refusals() == inout_retry->refusals)
-		return false;
-	(void)zs_trim(sb->inodes, 0); /* a gain, whatever else is found */
-	if (!blkmap_find_room(sb->map, inout_retry->tries))
-		return false;
-	inout_retry->refusals = arena_refusals();
-	inout_retry->tries++;
-	return true;
-}
-
 uint64_t super_compact(struct super *sb)
 {
 	return blkmap_trim(sb->map);

@@ -85,6 +85,23 @@ uint64_t super_free_pages(struct super *sb, uint64_t *out_used);
 /** super_owner() - who owns the root directory, and so may ask for what concerns the whole mount */
 uid_t super_owner(struct super *sb);
 
+/*
+ * How long a request waits for memory that its mount's limit refuses, from the first refusal on:
+ * five seconds with what its tries take.
+ */
+#define SUPER_WAIT_NS UINT64_C(4000000000)
+
+/**
+ * super_wait_until() - requests that this thread serves from now on wait until then (zt_now_ns());
+ * 0: for SUPER_WAIT_NS each, as at first
+ * super_wait_never() - they fail with -ENOSPC instead; super_waits_never() tells
+ * super_has_declined() - since then one did so that waiting might have helped
+ */
+void super_wait_until(uint64_t until_ns);
+void super_wait_never(void);
+bool super_waits_never(void);
+bool super_has_declined(void);
+
 /** super_compact() - fold, compact, give memory back, now. Return: bytes given back. */
 uint64_t super_compact(struct super *sb);
 

@@ -97,6 +97,7 @@ struct super {
 struct super_retry {
 	uint64_t refusals; /* of the thread by the limit, before the try */
 	unsigned tries;
+	uint64_t until_ns; /* when to give up (zt_now_ns()); 0: nothing was refused yet */
 };
 
 static inline struct super_retry super_retry_begin(void)
@@ -106,8 +107,8 @@ static inline struct super_retry super_retry_begin(void)
 
 /*
  * super_retry() - whether to try again, after an attempt that came to @err
- * True when it was the limit on memory that refused, and some room could be made since: as for a
- * write, within seconds.
+ * True when it was the limit on memory that refused, and some room could be made since. It waits for
+ * room as super_wait_until() has it for this thread. No lock is held.
  */
 bool super_retry(struct super *sb, int err, struct super_retry *inout_retry) ZT_MUST_CHECK;
 

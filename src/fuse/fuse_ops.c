@@ -161,6 +161,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 		atomic_init(&front->capability_gone[i], 0);
 	front->transport = NULL;
 	seeker_init(&front->seeker);
+	room_init(&front->room);
 	writers_init(&front->writers);
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
@@ -190,6 +191,7 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 void ztfuse_exit(struct ztfuse *front)
 {
 	super_set_tick(front->sb, NULL, NULL);
+	room_exit(&front->room);
 	seeker_exit(&front->seeker);
 	writers_exit(&front->writers);
 	buffers_exit(&front->buffers);

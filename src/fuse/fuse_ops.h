@@ -16,6 +16,7 @@
 #include "fs/super.h"
 #include "fuse/buffers.h"
 #include "fuse/op_write.h"
+#include "fuse/room.h"
 #include "fuse/seek.h"
 #include "util/compiler.h"
 
@@ -60,6 +61,7 @@ struct ztfuse {
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
 	struct ztfuse_seeker seeker;
 	struct ztfuse_writers writers;
+	struct ztfuse_room room;
 	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
 	bool keeps_buffers; /* never gives memory of buffers back */
 };

@@ -39,6 +39,8 @@ struct write {
 struct later_write {
 	struct write write;
 	struct ztfuse_held *held;
+	struct ztfuse_room *room; /* where it waits when there is none; NULL: nowhere */
+	bool again; /* there was no room: it is tried again */
 	struct later_write *next; /* in line */
 };
 
@@ -71,6 +73,9 @@ static void write_now(const struct write *write)
 
 	if (write->mode_changes)
 		notify_attr(write->req, write->ino);
+	/* What was stored is stored again with the rest. */
+	if (!error && done < write->size && room_defer(write->req))
+		return;
 	write_reply(write, error, done);
 }
 
@@ -95,14 +100,22 @@ static void later_release(void *arg)
 {
 	struct later_write *later = arg;
 
-	ztfuse_release(later->held);
+	if (later->again)
+		room_queue(later->room, later->held);
+	else
+		ztfuse_release(later->held);
 	zt_free(later);
 }
 
 static void later_done(void *arg, int error, size_t done)
 {
-	const struct later_write *later = arg;
+	struct later_write *later = arg;
 
+	if (later->room && (error == -ENOSPC || (!error && done < later->write.size))) {
+		later->again = true;
+		fuse_reply_none(later->write.req);
+		return;
+	}
 	write_reply(&later->write, error, done);
 }
 
@@ -114,12 +127,13 @@ static bool write_async(const struct write *write)
 {
 	struct fs_write_end end = { .done = later_done, .release = later_release };
 	struct super *sb = req_super(write->req);
-
 	if (write->mode_changes || !fs_write_may_defer(sb, write->size))
 		return false;
 	end.arg = write_hold(write);
 	if (!end.arg)
 		return false;
+	if (super_waits_never())
+		((struct later_write *)end.arg)->room = &req_front(write->req)->room;
 	fs_write_async(sb, &write->cred, write->ino, write->off, write->buf, write->size,
 		       write->flags, &end);
 	return true;

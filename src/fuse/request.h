@@ -56,6 +56,22 @@ void *ztfuse_reply_room(fuse_req_t req, size_t size);
  */
 struct ztfuse_held *ztfuse_hold(fuse_req_t req);
 
+/**
+ * ztfuse_serve_again() - have the handler of a held request run once more, in this thread, and
+ * release the request unless it is held again
+ * libfuse has forgotten the request: fuse_reply_none(). Any thread but those that serve requests.
+ */
+void ztfuse_serve_again(struct ztfuse_held *held);
+
+/**
+ * ztfuse_serve_here() - the same for the request that this thread serves, which nobody holds
+ * libfuse forgets the request: nobody looks at @req or its bytes afterwards.
+ */
+void ztfuse_serve_here(fuse_req_t req);
+
+/** ztfuse_req_has_worker() - whether another thread can read requests while this one waits */
+bool ztfuse_req_has_worker(fuse_req_t req);
+
 /** ztfuse_release() - give both back, after the reply. Any thread; takes the transport's lock. */
 void ztfuse_release(struct ztfuse_held *held);
 

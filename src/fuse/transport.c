@@ -69,6 +69,10 @@ struct ztfuse_held *ztfuse_hold(fuse_req_t req)
 	(void)req;
 	if (!held)
 		return NULL;
+	if (held->held) { /* its handler runs again */
+		current = NULL;
+		return held;
+	}
 	if (held->ring ? !uring_hold(held) : !worker_hold(held->transport))
 		return NULL;
 	current = NULL;
@@ -80,6 +84,37 @@ void ztfuse_release(struct ztfuse_held *held)
 	/* A ring's entry went back to the kernel with the reply. */
 	if (!held->ring)
 		transport_spare_put(held);
+}
+
+static void serve_current(struct ztfuse_held *req)
+{
+	struct fuse_buf buf = { .mem = req->msg, .size = req->msg_len };
+
+	current = req;
+	fuse_session_process_buf(req->transport->se, &buf);
+}
+
+void ztfuse_serve_again(struct ztfuse_held *held)
+{
+	serve_current(held);
+	if (!current)
+		return; /* held again */
+	current = NULL;
+	ztfuse_release(held);
+}
+
+void ztfuse_serve_here(fuse_req_t req)
+{
+	struct ztfuse_held *here = current;
+
+	fuse_reply_none(req);
+	serve_current(here);
+}
+
+bool ztfuse_req_has_worker(fuse_req_t req)
+{
+	(void)req;
+	return current && !current->ring;
 }
 
 void *ztfuse_reply_room(fuse_req_t req, size_t size)
@@ -175,6 +210,9 @@ void request_serve(struct transport *t, struct ztfuse_held *req, void *msg, size
 
 	if (shim_in(&t->terms, &req->shim, buf.mem, len, token) != SHIM_SERVE)
 		return;
+	req->msg = msg;
+	req->msg_len = len;
+	room_request_begins(&t->front->room);
 	current = req;
 	fuse_session_process_buf(t->se, &buf);
 	current = NULL;
@@ -242,6 +280,10 @@ static int start_serving(struct transport *t)
 	mutex_unlock(&t->lock);
 	if (t->front->keeps_buffers && !uring)
 		t->front->writers.most = (unsigned)max_u64(t->params.nr_threads - 1, 1);
+	/* What carries swap has all its memory from the reserve, and waits for it before locks. */
+	error = t->front->keeps_buffers ? 0 : room_start(&t->front->room, t->params.nr_threads);
+	if (error)
+		return error;
 	error = workers_start(t, uring ? 1 : t->params.nr_threads);
 	if (!error)
 		atomic_store(&t->front->seeker.nr_may_wait, (int)t->nr_workers - 1);
@@ -347,6 +389,9 @@ static unsigned nr_ring_requests(const struct transport *t)
 	return uring_nr_rings(t->params.nr_threads);
 }
 
+/* Requests that can stand in line for room, however small the limit. */
+#define NR_IN_LINE UINT64_C(8)
+
 /* What a thread touches of its stack, and libfuse's record of its request. */
 #define THREAD_BYTES (32 * KIB)
 
@@ -360,10 +405,10 @@ uint64_t transport_plan(uint64_t mem_limit, struct transport_params *inout_param
 	unsigned io_max = *inout_io_max;
 
 	if (mem_limit) {
-		while (io_max > ZTFUSE_IO_MIN && nr * 2 * io_max > mem_limit / 32)
+		while (io_max > ZTFUSE_IO_MIN && (nr * 2 + NR_IN_LINE) * io_max > mem_limit / 32)
 			io_max /= 2;
-		inout_params->nr_spare =
-			(unsigned)min_u64(inout_params->nr_spare, mem_limit / 256 / io_max);
+		inout_params->nr_spare = (unsigned)min_u64(
+			inout_params->nr_spare, max_u64(NR_IN_LINE, mem_limit / 256 / io_max));
 	}
 	*inout_io_max = io_max;
 	return nr * (2 * (uint64_t)io_max + ZT_PAGE_SIZE + THREAD_BYTES) +

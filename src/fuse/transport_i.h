@@ -42,6 +42,9 @@ struct ztfuse_held {
 	struct ztfuse_held *next; /* while spare, or answered and not yet handed to the kernel */
 	int fd; /* where it came from and its reply goes, unless by a ring */
 	bool held; /* by somebody else; its reply comes from another thread */
+	void *msg; /* what libfuse was given, */
+	size_t msg_len; /* for another time */
+	uint64_t wait_until; /* room.c's, while it stands in line: zt_now_ns() */
 	/* Rings only, all the ring's own: */
 	struct ring *ring; /* set once; NULL: it belongs to a worker */
 	struct ztfuse_held *next_entry;

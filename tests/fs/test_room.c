@@ -8,13 +8,16 @@
 #include <sys/xattr.h>
 
 #include "fs/xattr.h"
+#include "blkmap/blkmap_i.h"
 #include "tests/fs/fixture.h"
+#include "util/clock.h"
 
 #define TEXT (8 * MIB)
 
 static struct super *sb;
 static char *text;
 static ino_nr data;
+static unsigned nr_streams; /* 0: as ever */
 
 /* What lz4 leaves nearly as it is, and zstd halves. */
 static void fill_text(char *to, size_t len)
@@ -47,6 +50,7 @@ static void start(const char *recompress)
 	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
 	params.recompress_idle = 10000;
 	params.background = true;
+	params.nr_streams = nr_streams;
 	sb = fixture_init_params(&params);
 	text = malloc(TEXT);
 	fill_text(text, TEXT);
@@ -178,6 +182,21 @@ static int do_allocate(unsigned nr)
 	return fs_fallocate(sb, &user_cred, data, 0, TEXT + ((uint64_t)nr << 40), 4096);
 }
 
+/* What does not compress. */
+static int do_fill(unsigned nr)
+{
+	static uint64_t bytes[65536 / 8];
+	uint64_t seed = nr;
+	size_t done;
+	int err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++)
+		bytes[i] = zt_random(&seed);
+	err = fs_write(sb, &user_cred, data, TEXT + (uint64_t)nr * sizeof(bytes), bytes,
+		       sizeof(bytes), 0, &done);
+	return err || done == sizeof(bytes) ? err : -ENOSPC;
+}
+
 /* How many of each take more than 128 KiB, and by far less than what recompression gives. */
 static const struct request {
 	request_fn fn;
@@ -185,7 +204,7 @@ static const struct request {
 } requests[] = {
 	{ do_mknod, 3000 }, { do_mkdir, 3000 },    { do_symlink, 2000 }, { do_tmpfile, 5000 },
 	{ do_link, 3000 },  { do_setxattr, 200 },  { do_set_large, 15 }, { do_rename, 3000 },
-	{ do_write, 1000 }, { do_allocate, 1000 },
+	{ do_write, 1000 }, { do_allocate, 1000 }, { do_fill, 12 },
 };
 
 START_TEST(test_room_is_made_for_what_is_not_data)
@@ -233,6 +252,117 @@ START_TEST(test_without_room_it_is_a_clean_error)
 }
 END_TEST
 
+static unsigned nr_hooks;
+
+/* Needs the file and the folder for itself, and the only stream. */
+static void *use_all(void *arg)
+{
+	const struct stat attr = { .st_mode = 0700 };
+	struct stat now;
+	char *done = arg, byte;
+	size_t len;
+
+	ck_assert_int_eq(fs_setattr(sb, &user_cred, data, &attr, FS_SET_MODE, &now), 0);
+	ck_assert_int_eq(fs_setattr(sb, &user_cred, FS_ROOT_INO, &attr, FS_SET_MODE, &now), 0);
+	ck_assert_int_eq(fs_read(sb, data, 4096, &byte, 1, &len), 0);
+	*done = 1;
+	return NULL;
+}
+
+/* In the thread that is about to wait. */
+static void others_go_on(void)
+{
+	struct timespec until;
+	pthread_t other;
+	char done = 0;
+
+	nr_hooks++;
+	ck_assert_int_eq(pthread_create(&other, NULL, use_all, &done), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	ck_assert_msg(pthread_timedjoin_np(other, NULL, &until) == 0,
+		      "who waits for room holds what others need");
+	ck_assert_int_eq(done, 1);
+}
+
+START_TEST(test_who_waits_for_room_holds_nothing_that_others_need)
+{
+	const struct request *request = &requests[_i];
+
+	nr_streams = 1;
+	start("zstd");
+	for (unsigned nr = 0; request->fn == do_rename && nr < request->nr; nr++)
+		fs_forget(sb, make_file(sb, FS_ROOT_INO, name_of("from", nr)), 1);
+	close_limit();
+	blkmap_room_hook = others_go_on;
+	for (unsigned nr = 0; nr < request->nr && nr_hooks < 3; nr++)
+		ck_assert_msg(request->fn(nr) == 0, "request %u", nr);
+	blkmap_room_hook = NULL;
+	ck_assert_uint_gt(nr_hooks, 0);
+	if (request->fn == do_tmpfile)
+		do_tmpfile(UINT_MAX);
+	stop();
+}
+END_TEST
+
+static void nobody_waits(void)
+{
+	ck_abort_msg("a thread that must not wait for room does");
+}
+
+START_TEST(test_threads_that_must_not_wait_are_told_that_it_may_help)
+{
+	const struct request *request = &requests[_i];
+	unsigned nr = 0;
+	int err = 0;
+
+	start("zstd");
+	for (; request->fn == do_rename && nr < request->nr; nr++)
+		fs_forget(sb, make_file(sb, FS_ROOT_INO, name_of("from", nr)), 1);
+	close_limit();
+	super_wait_never();
+	ck_assert(!super_has_declined());
+	blkmap_room_hook = nobody_waits;
+	for (nr = 0; !err && nr < request->nr; nr++)
+		err = request->fn(nr);
+	/* Renaming gives back as much as it takes. */
+	ck_assert(err == -ENOSPC || request->fn == do_rename);
+	ck_assert(super_has_declined() == (err == -ENOSPC));
+	/* As soon as it may, the same request succeeds. */
+	super_wait_until(0);
+	blkmap_room_hook = NULL;
+	if (err)
+		ck_assert_int_eq(request->fn(nr - 1), 0);
+	ck_assert(!super_has_declined());
+	if (request->fn == do_tmpfile)
+		do_tmpfile(UINT_MAX);
+	stop();
+}
+END_TEST
+
+/* One deadline for a request, however many clusters it has. */
+START_TEST(test_a_write_that_cannot_succeed_fails_in_time)
+{
+	uint64_t *bytes = malloc(TEXT), seed = 3, begin, took;
+	size_t done = 0;
+	int err;
+
+	start("zstd");
+	close_limit();
+	for (size_t i = 0; i < TEXT / sizeof(*bytes); i++)
+		bytes[i] = zt_random(&seed);
+	super_wait_until(zt_now_ns() + ZT_NS_PER_S / 2);
+	begin = zt_now_ns();
+	err = fs_write(sb, &user_cred, data, TEXT, bytes, TEXT, 0, &done);
+	took = zt_now_ns() - begin;
+	super_wait_until(0);
+	ck_assert(err == -ENOSPC || done < TEXT);
+	ck_assert_uint_lt(took, 5 * ZT_NS_PER_S);
+	free(bytes);
+	stop();
+}
+END_TEST
+
 /* nr_inodes= is not for recompression to raise: it says no at once. */
 START_TEST(test_other_limits_have_no_room_made)
 {
@@ -268,6 +398,11 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_room_is_made_for_what_is_not_data, 0, ARRAY_SIZE(requests));
 	tcase_add_loop_test(tc, test_without_room_it_is_a_clean_error, 0, ARRAY_SIZE(requests));
+	tcase_add_loop_test(tc, test_who_waits_for_room_holds_nothing_that_others_need, 0,
+			    ARRAY_SIZE(requests));
+	tcase_add_loop_test(tc, test_threads_that_must_not_wait_are_told_that_it_may_help, 0,
+			    ARRAY_SIZE(requests));
+	tcase_add_test(tc, test_a_write_that_cannot_succeed_fails_in_time);
 	tcase_add_test(tc, test_other_limits_have_no_room_made);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * room.h - requests that wait for memory which the mount's limit refuses.
+ *
+ * Threads that serve requests never wait for it: a request that is refused gives back all that it
+ * holds, stands in line with its buffer, and its handler runs again in a thread of its own, which
+ * has room made first. So at the limit, too, all other requests find a thread.
+ *
+ *     handler -> -ENOSPC -> room_defer() -> line -> "zt-room": handler again, which may wait -> reply
+ */
+#ifndef ZT_FUSE_ROOM_H
+#define ZT_FUSE_ROOM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "util/compiler.h"
+
+struct ztfuse_held;
+struct fuse_req;
+
+/* Part of struct ztfuse. */
+struct ztfuse_room {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct ztfuse_held *first, **last; /* in line; guarded by lock */
+	bool stop; /* guarded by lock */
+	/* Whether there is the thread; without it requests wait where they are. Relaxed: a hint. */
+	atomic_bool on;
+	/*
+	 * Threads that may wait by themselves when no more requests can be held: two fewer than there
+	 * are, so that one reads and one serves. No lock: each takes one and gives it back.
+	 */
+	atomic_int nr_may_wait;
+	pthread_t thread; /* "zt-room"; joined by room_stop() */
+};
+
+void room_init(struct ztfuse_room *room);
+
+/**
+ * room_start() - make the thread, before those that serve requests
+ * @nr_threads: of these
+ * Return: 0 or -EAGAIN.
+ */
+int room_start(struct ztfuse_room *room, unsigned nr_threads) ZT_MUST_CHECK;
+
+/**
+ * room_stop() - answer what stands in line, and end the thread; may be called again. Requests that
+ * are served later wait where they are.
+ */
+void room_stop(struct ztfuse_room *room);
+
+void room_exit(struct ztfuse_room *room);
+
+/** room_request_begins() - in a thread that is about to serve a request: it must not wait */
+void room_request_begins(struct ztfuse_room *room);
+
+/**
+ * room_defer() - instead of a reply of -ENOSPC, when waiting may help
+ * Return: true: the request is taken care of, and neither it nor its buffer is looked at any more.
+ */
+bool room_defer(struct fuse_req *req);
+
+/** room_queue() - have the handler of a held request, which libfuse has forgotten, run again */
+void room_queue(struct ztfuse_room *room, struct ztfuse_held *held);
+
+#endif

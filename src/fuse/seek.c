@@ -130,20 +130,32 @@ static int seeker_start(struct ztfuse_seeker *seeker)
 	return 0;
 }
 
+/*
+ * Nobody can ask the kernel now. That there are no holes from @off on is true of any file for those
+ * who read it; what lies behind its end they learn by reading. A hole that is none would lose data.
+ */
+static void seek_assume_data(const struct seek_wait *wait, struct seek_answer *answer)
+{
+	struct stat attr;
+	const int error = fs_getattr(wait->front->sb, wait->ino, &attr);
+
+	answer->error = error;
+	answer->off = wait->off;
+	if (!error && wait->whence == SEEK_HOLE)
+		answer->off = max_u64((uint64_t)attr.st_size, wait->off + ZT_PAGE_SIZE);
+}
+
 /* To the thread, with a request that is held. Return: whether the thread will answer. */
-static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wait, int *out_error)
+static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wait)
 {
 	struct seek_wait *copy = zt_zalloc(sizeof(*copy));
 	bool taken = false;
 
-	*out_error = copy ? 0 : -ENOMEM;
 	if (!copy)
 		return false;
 	*copy = *wait;
 	mutex_lock(&seeker->lock);
-	if (!seeker->stop)
-		*out_error = seeker_start(seeker);
-	if (!seeker->stop && !*out_error) {
+	if (!seeker->stop && seeker_start(seeker) == 0) {
 		*seeker->last = copy;
 		seeker->last = &copy->next;
 		zt_lock_check(pthread_cond_signal(&seeker->cond));
@@ -155,21 +167,31 @@ static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wai
 	return taken;
 }
 
+static bool seeker_is_stopped(struct ztfuse_seeker *seeker)
+{
+	bool stop;
+
+	mutex_lock(&seeker->lock);
+	stop = seeker->stop;
+	mutex_unlock(&seeker->lock);
+	return stop;
+}
+
 /*
  * Answer with the kernel's help. No more requests can be held: then this thread waits itself, as
- * long as another one is left to serve what it waits for.
+ * long as another one is left to serve what it waits for; the last one answers by what is always
+ * right.
  */
 static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
 {
 	struct ztfuse_seeker *seeker = &wait->front->seeker;
-	int error;
 
 	wait->held = ztfuse_hold(wait->req);
 	if (wait->held) {
-		if (seek_queue(seeker, wait, &error))
+		if (seek_queue(seeker, wait))
 			return;
-		if (error)
-			answer->error = error;
+		if (!seeker_is_stopped(seeker))
+			seek_assume_data(wait, answer);
 		seek_reply(wait->req, answer);
 		ztfuse_release(wait->held);
 		return;
@@ -178,7 +200,7 @@ static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
 		ztfuse_req_may_wait(wait->req);
 		seek_serve(wait);
 	} else {
-		answer->error = -EAGAIN;
+		seek_assume_data(wait, answer);
 		seek_reply(wait->req, answer);
 	}
 	atomic_fetch_add(&seeker->nr_may_wait, 1);

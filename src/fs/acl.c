@@ -161,7 +161,7 @@ int acl_inherit(struct super *sb, const struct inode_rec *dir, struct inode_rec 
 	if (!xattr_find(sb, dir, XATTR_ACL_DEFAULT, &acl))
 		return 0;
 	if (S_ISDIR(mode))
-		err = xattr_put(sb, rec, XATTR_ACL_DEFAULT, acl.value, acl.size);
+		err = xattr_set(sb, rec, XATTR_ACL_DEFAULT, acl.value, acl.size, 0);
 	if (err)
 		return err;
 	copy = zt_zalloc(acl.size);
@@ -169,7 +169,7 @@ int acl_inherit(struct super *sb, const struct inode_rec *dir, struct inode_rec 
 		return -ENOMEM;
 	memcpy(copy, acl.value, acl.size);
 	if (acl_create(copy, acl.size, &mode))
-		err = xattr_put(sb, rec, XATTR_ACL_ACCESS, copy, acl.size);
+		err = xattr_set(sb, rec, XATTR_ACL_ACCESS, copy, acl.size, 0);
 	zt_free(copy);
 	if (!err)
 		rec_store(&rec->mode, mode);

@@ -175,6 +175,11 @@ static int check_content(struct checker *check, ino_nr ino, struct inode_rec *re
 	if (bad != NULL)
 		return ino_bad(ino, bad);
 	check->space += INODE_SPACE;
+	/* Each name but the first, and long targets. */
+	if (!inode_is_dir(rec) && rec->nlink > 1)
+		check->space += (rec->nlink - 1) * INODE_SPACE;
+	if (S_ISLNK(rec->mode))
+		check->space += symlink_space(rec->size);
 	if (inode_setting(rec) >= BLKMAP_SETTING_FIRST)
 		check->settings[inode_setting(rec) - BLKMAP_SETTING_FIRST]++;
 	if (S_ISLNK(rec->mode)) {

@@ -193,7 +193,10 @@ static inline void inode_raise_size(struct inode_rec *rec, uint64_t size)
 			return;
 }
 
-/* What an inode takes of the room that nr_inodes gives; attributes take of the same, as in tmpfs. */
+/*
+ * What an inode takes of the room that nr_inodes gives, and each name of it but the first; attributes
+ * take of the same, as in tmpfs, and ACLs and long targets of links.
+ */
 #define INODE_SPACE UINT64_C(1024)
 
 /** inode_take_space() - some of that room. Return: 0 or -ENOSPC. */
@@ -301,6 +304,14 @@ void inode_touch(struct inode_rec *rec, unsigned which);
 void inode_touch_read(struct inode_rec *rec);
 
 /* Symlinks (symlink.c) --------------------------------------------------- */
+
+/* From so many bytes on a target takes a page of the room that nr_inodes gives. */
+#define SYMLINK_LONG 128u
+
+static inline uint64_t symlink_space(uint64_t len)
+{
+	return len < SYMLINK_LONG ? 0 : ZT_PAGE_SIZE;
+}
 
 /** symlink_store() - keep the target of a new symlink */
 int symlink_store(struct super *sb, struct inode_rec *rec, const char *target,

@@ -345,9 +345,15 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 		return err ? err : -EEXIST;
 	if (inode_is_immutable(dir.rec))
 		return -EPERM;
-	err = dir_add(&dir, name, ino, rec->mode >> 12);
+	/* As in tmpfs each name but the first takes the room of an inode. */
+	err = rec->nlink > 0 ? inode_take_space(sb, INODE_SPACE) : 0;
 	if (err)
 		return err;
+	err = dir_add(&dir, name, ino, rec->mode >> 12);
+	if (err) {
+		inode_give_space(sb, rec->nlink > 0 ? INODE_SPACE : 0);
+		return err;
+	}
 	if (may_get_first_name(rec))
 		rec_store(&rec->flags, rec->flags & (uint16_t)~INODE_LINKABLE);
 	rec_store(&rec->nlink, rec->nlink + 1);
@@ -380,6 +386,8 @@ int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *text, s
 
 void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec)
 {
+	if (!inode_is_dir(rec) && rec->nlink > 1)
+		inode_give_space(sb, INODE_SPACE);
 	rec_store(&rec->nlink, inode_is_dir(rec) ? 0 : rec->nlink - 1);
 	inode_touch(rec, INODE_CTIME);
 	inode_put_unused(sb, ino, rec);

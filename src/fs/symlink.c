@@ -12,10 +12,15 @@
 int symlink_store(struct super *sb, struct inode_rec *rec, const char *target, size_t len)
 {
 	ref_t ref;
-	int err = zs_malloc(sb->meta, (uint32_t)len, &ref);
+	int err = inode_take_space(sb, symlink_space(len));
 
 	if (err)
 		return err;
+	err = zs_malloc(sb->meta, (uint32_t)len, &ref);
+	if (err) {
+		inode_give_space(sb, symlink_space(len));
+		return err;
+	}
 	memcpy(zs_data(sb->arena, ref), target, len);
 	rec->tree_word = ref;
 	rec_store(&rec->size, len);
@@ -25,6 +30,7 @@ int symlink_store(struct super *sb, struct inode_rec *rec, const char *target, s
 void symlink_free(struct super *sb, struct inode_rec *rec)
 {
 	zs_free(sb->meta, rec->tree_word);
+	inode_give_space(sb, symlink_space(rec->size));
 	rec->tree_word = 0;
 }
 

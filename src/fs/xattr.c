@@ -66,8 +66,8 @@ static int open_to_change(struct super *sb, ino_nr ino, struct inode_rec **out_r
 /* Setting ---------------------------------------------------------------- */
 
 /* As tmpfs: room for the whole of the new one, then the flags, then the old one's goes back. */
-static int set_plain(struct super *sb, struct inode_rec *rec, const char *name, const void *value,
-		     uint32_t size, unsigned flags)
+int xattr_set(struct super *sb, struct inode_rec *rec, const char *name, const void *value,
+	      uint32_t size, unsigned flags)
 {
 	uint64_t space = xattr_space(name, strlen(name), size), freed = 0;
 	struct xattr_view old;
@@ -103,11 +103,11 @@ static int set_acl_access(struct super *sb, struct inode_rec *rec, const void *v
 	int err;
 
 	if (acl_to_mode(value, size, &mode)) {
-		err = xattr_put(sb, rec, XATTR_ACL_ACCESS, value, size);
+		err = xattr_set(sb, rec, XATTR_ACL_ACCESS, value, size, 0);
 		if (err)
 			return err;
 	} else {
-		xattr_drop(sb, rec, XATTR_ACL_ACCESS);
+		xattr_remove(sb, rec, XATTR_ACL_ACCESS);
 	}
 	set_mode(rec, mode, flags);
 	return 0;
@@ -127,7 +127,7 @@ static int set_acl(struct super *sb, struct inode_rec *rec, enum name_kind kind,
 		return set_acl_access(sb, rec, value, size, flags);
 	if (!inode_is_dir(rec))
 		return -EACCES;
-	return xattr_put(sb, rec, XATTR_ACL_DEFAULT, value, size);
+	return xattr_set(sb, rec, XATTR_ACL_DEFAULT, value, size, 0);
 }
 
 static int set_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
@@ -137,7 +137,7 @@ static int set_locked(struct super *sb, ino_nr ino, enum name_kind kind, const c
 	int err = open_to_change(sb, ino, &rec);
 
 	if (!err)
-		err = kind == NAME_PLAIN ? set_plain(sb, rec, name, value, size, flags)
+		err = kind == NAME_PLAIN ? xattr_set(sb, rec, name, value, size, flags)
 					 : set_acl(sb, rec, kind, value, size, flags);
 	if (!err)
 		inode_touch(rec, INODE_CTIME);

@@ -15,6 +15,11 @@
 
 /* Attributes share a block up to this size: what setting one of them copies at most. */
 #define BLOCK_FULL 4096u
+/*
+ * Blocks of one inode at most, since all are walked under its lock: some ten thousand attributes,
+ * many more than listxattr(2) can tell, or so many large ones.
+ */
+#define MAX_BLOCKS 256u
 
 struct block {
 	uint64_t next; /* ref of the next block, 0: none */
@@ -200,19 +205,22 @@ static void add_at(struct super *sb, ref_t block, uint32_t off, const struct add
 	memset(at + name_len + add->size, 0, add->bytes - 4 - name_len - add->size);
 }
 
-/* A block that has room for one more, or none. */
-static void find_room(struct super *sb, const struct inode_rec *rec, uint32_t need,
-		      struct place *out)
+/* A block that has room for one more, or none. -ENOSPC: there are as many as there may be. */
+static int find_room(struct super *sb, const struct inode_rec *rec, uint32_t need,
+		     struct place *out)
 {
 	ref_t prev = 0, block;
+	unsigned nr = 0;
 
 	*out = (struct place){ 0 };
 	for (; (block = next_of(sb, rec, prev)) != 0; prev = block) {
 		if (sizeof(struct block) + living_bytes(sb, block, 0) + need <= BLOCK_FULL) {
 			*out = (struct place){ .prev = prev, .block = block };
-			return;
+			return 0;
 		}
+		nr++;
 	}
+	return nr < MAX_BLOCKS ? 0 : -ENOSPC;
 }
 
 /* What comes in the place of @place's block: one block, or two when one would be too full. */
@@ -271,8 +279,9 @@ int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const v
 	ref_t first;
 	int err;
 
-	if (!find(sb, rec, name, &place))
-		find_room(sb, rec, add.bytes, &place);
+	err = find(sb, rec, name, &place) ? 0 : find_room(sb, rec, add.bytes, &place);
+	if (err)
+		return err;
 	err = make_blocks(sb, rec, &place, &add, &first);
 	if (err)
 		return err;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_super.c - a mount made and ended; what statfs and the counters say. */
+#include "fs/xattr.h"
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
 
@@ -209,6 +210,103 @@ START_TEST(test_statfs_promises_no_more_inodes_than_memory_holds)
 }
 END_TEST
 
+/* Of the room that nr_inodes gives: how much @sb has left, in inodes. */
+static uint64_t inodes_left(struct super *sb)
+{
+	struct statvfs vfs;
+
+	super_statfs(sb, &vfs);
+	return vfs.f_ffree;
+}
+
+/* As in tmpfs: or names, targets and lists would take memory without a bound. */
+START_TEST(test_names_targets_and_lists_take_room_of_inodes)
+{
+	/* Version 2; owner, a user, group, mask, others. */
+	static const uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255,
+				       2, 0, 7, 0, 9, 0, 0, 0, 4,   0,	 7,   0,
+				       255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255,
+				       32, 0, 7, 0, 255, 255, 255, 255 };
+	struct super_params params = fixture_params();
+	char target[4096], name[16];
+	struct fs_entry entry;
+	struct super *sb;
+	ino_nr ino;
+	int err = 0;
+
+	params.nr_inodes = 100;
+	params.acl = true;
+	sb = fixture_init_params(&params);
+	ino = make_file(sb, FS_ROOT_INO, "file");
+	ck_assert_uint_eq(inodes_left(sb), 98);
+	ck_assert_int_eq(fs_link(sb, ino, FS_ROOT_INO, "second", &entry), 0);
+	ck_assert_uint_eq(inodes_left(sb), 97);
+	ck_assert_int_eq(fs_unlink(sb, FS_ROOT_INO, "file"), 0);
+	ck_assert_uint_eq(inodes_left(sb), 98);
+	for (unsigned i = 0; !err; i++) {
+		snprintf(name, sizeof(name), "link-%u", i);
+		err = fs_link(sb, ino, FS_ROOT_INO, name, &entry);
+		ck_assert_uint_le(i, 98);
+	}
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_uint_eq(inodes_left(sb), 0);
+	for (unsigned i = 0; i < 98; i++) {
+		snprintf(name, sizeof(name), "link-%u", i);
+		ck_assert_int_eq(fs_unlink(sb, FS_ROOT_INO, name), 0);
+	}
+	ck_assert_uint_eq(inodes_left(sb), 98);
+
+	memset(target, 't', sizeof(target));
+	target[127] = '\0';
+	ck_assert_int_eq(fs_symlink(sb, &user_cred, FS_ROOT_INO, "short", target, &entry), 0);
+	ck_assert_uint_eq(inodes_left(sb), 97);
+	target[127] = 't';
+	target[4095] = '\0';
+	ck_assert_int_eq(fs_symlink(sb, &user_cred, FS_ROOT_INO, "long", target, &entry), 0);
+	ck_assert_uint_eq(inodes_left(sb), 92);
+	fs_forget(sb, entry.ino, 1);
+	ck_assert_int_eq(fs_unlink(sb, FS_ROOT_INO, "long"), 0);
+	ck_assert_uint_eq(inodes_left(sb), 97);
+
+	ck_assert_int_eq(fs_setxattr(sb, ino, "system.posix_acl_access", acl, sizeof(acl), 0), 0);
+	ck_assert_uint_eq(inodes_left(sb), 96);
+	ck_assert_int_eq(fs_setxattr(sb, ino, "system.posix_acl_access", acl, sizeof(acl), 0), 0);
+	ck_assert_uint_eq(inodes_left(sb), 96);
+	ck_assert_int_eq(fs_removexattr(sb, ino, "system.posix_acl_access"), 0);
+	ck_assert_uint_eq(inodes_left(sb), 97);
+	fixture_exit(sb);
+}
+END_TEST
+
+/* All attributes of an inode are walked under its lock. */
+START_TEST(test_attributes_of_one_inode_have_a_bound)
+{
+	struct super *sb = fixture_init();
+	ino_nr ino = make_file(sb, FS_ROOT_INO, "file");
+	static const char value[60];
+	unsigned nr = 0;
+	char name[32];
+	int err;
+
+	do {
+		snprintf(name, sizeof(name), "user.%u", nr);
+		err = fs_setxattr(sb, ino, name, value, sizeof(value), 0);
+		nr += !err;
+		ck_assert_uint_le(nr, 20000);
+	} while (!err);
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_uint_ge(nr, 5000);
+	/* What is there can be changed and taken away. */
+	ck_assert_int_eq(fs_setxattr(sb, ino, "user.7", value, 50, 0), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "user.%u", i);
+		ck_assert_int_eq(fs_removexattr(sb, ino, name), 0);
+	}
+	ck_assert_int_eq(fs_setxattr(sb, ino, "user.one-more", value, sizeof(value), 0), 0);
+	fixture_exit(sb);
+}
+END_TEST
+
 START_TEST(test_statfs_without_limits_speaks_of_the_machine)
 {
 	struct super *sb = fixture_init();
@@ -273,6 +371,8 @@ int main(void)
 	tcase_add_test(tc, test_statfs_promises_no_more_than_random_data_fill);
 	tcase_add_test(tc, test_statfs_counts_as_used_what_files_contain_under_a_limit);
 	tcase_add_test(tc, test_statfs_promises_no_more_inodes_than_memory_holds);
+	tcase_add_test(tc, test_names_targets_and_lists_take_room_of_inodes);
+	tcase_add_test(tc, test_attributes_of_one_inode_have_a_bound);
 	tcase_add_test(tc, test_statfs_without_limits_speaks_of_the_machine);
 	tcase_add_test(tc, test_counters_say_what_is_stored);
 	suite_add_tcase(suite, tc);

@@ -86,6 +86,7 @@ static int parse_nr_blocks(PARSE_ARGS)
 static int parse_mem_limit(PARSE_ARGS)
 {
 	UNUSED_ARGS;
+	options->mem_limit_said = true;
 	return size_parse(value, env->ram, &options->super.mem_limit) ? -EINVAL : 0;
 }
 
@@ -477,7 +478,8 @@ static const struct option_desc table[] = {
 	  "one for every 8 KiB of RAM", "Most files, directories and other inodes; 0: no limit",
 	  parse_nr_inodes, 0, 0 },
 	{ "mem_limit", "SIZE",
-	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit", "0",
+	  "a number of bytes, with suffix k, m, g, t, p or e or as a % of RAM; 0: no limit",
+	  "50% with allow_other, else 0",
 	  "Most bytes of memory that the mount takes, all told; 0: no limit", parse_mem_limit, 0,
 	  0 },
 	{ "mode", "OCTAL", "octal permissions from 0 to 7777", "1777",

@@ -326,6 +326,9 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 	*out_options = options;
 	out_options->super.compress = out_options->compress_name;
 	/* Whoever can write here and ask for the memory in use can find out what others hold. */
+	/* Others could fill the machine by what size= and nr_inodes= do not count. */
+	if (!options.mem_limit_said && options.allow_other && !options.swap)
+		out_options->super.mem_limit = env->ram / DEFAULT_SHARE;
 	if (!options.dedup_said)
 		out_options->super.dedup = !options.allow_other;
 	if (options.super.recompress)

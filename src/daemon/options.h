@@ -79,6 +79,7 @@ struct options {
 	bool cpu_latency; /* ask for fast wake-ups while it pays; latency.h */
 	int oom; /* score for the OOM killer, or OPTION_OOM_KEEP */
 	bool oom_said; /* by an option */
+	bool mem_limit_said; /* by an option; else super.mem_limit follows from allow_other */
 	bool dedup_said; /* by an option; else super.dedup follows from allow_other */
 	enum transport_uring uring;
 	unsigned max_threads;

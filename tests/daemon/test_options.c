@@ -40,6 +40,31 @@ static void good(const char *list, struct options *o)
 	ck_assert_msg(res == 0, "%s: %s", list, res ? error.text : "");
 }
 
+/* Others could fill the machine by what size= does not count. */
+START_TEST(test_memory_is_limited_where_others_are_let_in)
+{
+	static const struct {
+		const char *list;
+		uint64_t mem_limit;
+	} cases[] = {
+		{ "", 0 },
+		{ "allow_other", 500 * MIB },
+		{ "allow_other,size=1m", 500 * MIB },
+		{ "allow_other,mem_limit=0", 0 },
+		{ "mem_limit=0,allow_other", 0 },
+		{ "allow_other,mem_limit=64m", 64 * MIB },
+		{ "allow_other,no_allow_other", 0 },
+	};
+	struct options o;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.mem_limit == cases[i].mem_limit, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
 START_TEST(test_defaults_are_tmpfs_like)
 {
 	struct options o;
@@ -835,6 +860,7 @@ int main(void)
 	Suite *suite = suite_create("options");
 	TCase *tc = tcase_create("options");
 
+	tcase_add_test(tc, test_memory_is_limited_where_others_are_let_in);
 	tcase_add_test(tc, test_defaults_are_tmpfs_like);
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);

@@ -331,7 +331,7 @@ START_TEST(test_threads_that_must_not_wait_are_told_that_it_may_help)
 	/* As soon as it may, the same request succeeds. */
 	super_wait_until(0);
 	blkmap_room_hook = NULL;
-	if (err)
+	if (err && request->fn != do_rename)
 		ck_assert_int_eq(request->fn(nr - 1), 0);
 	ck_assert(!super_has_declined());
 	if (request->fn == do_tmpfile)

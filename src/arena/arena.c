@@ -295,6 +295,12 @@ err_free:
 	return error;
 }
 
+int arena_lock_memory(struct arena *arena)
+{
+	/* Page by page as they come: the range is larger than memory. */
+	return mlock2(arena->head.base, arena->reserve, MLOCK_ONFAULT) == 0 ? 0 : -errno;
+}
+
 void arena_destroy(struct arena *arena)
 {
 	if (!arena)

@@ -114,6 +114,12 @@ struct arena_run {
  */
 int arena_create(const struct arena_params *params, struct arena **out_arena) ZT_MUST_CHECK;
 
+/**
+ * arena_lock_memory() - lock what is in the arena, and what will come: it is never swapped out
+ * Return: 0; -errno of mlock2(2), -EPERM or -ENOMEM without CAP_IPC_LOCK.
+ */
+int arena_lock_memory(struct arena *arena) ZT_MUST_CHECK;
+
 /** arena_destroy() - give everything back; NULL is allowed. No other thread may use the arena. */
 void arena_destroy(struct arena *arena);
 

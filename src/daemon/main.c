@@ -23,6 +23,7 @@
 
 #include "daemon/option_table.h"
 #include "daemon/options.h"
+#include "daemon/remount.h"
 #include "daemon/session.h"
 #include "daemon/surroundings.h"
 #include "util/log.h"
@@ -71,6 +72,15 @@ static int detach(void)
 	return res;
 }
 
+/* What was taken without effect; it is worth a line each, and no error. */
+static void log_notes(const struct options *options)
+{
+	const char *line = options->notes ? options->notes : "";
+
+	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
+		zt_log(ZT_LOG_INFO, "%s: %.*s", options->mountpoint, (int)strcspn(line, "\n"), line);
+}
+
 /* @report: where the caller waits for one byte; -1: stay in the foreground. */
 static int serve(const struct options *options, int report)
 {
@@ -90,6 +100,7 @@ static int serve(const struct options *options, int report)
 		}
 		close(report);
 	}
+	log_notes(options);
 	failed = session_serve(session);
 	session_destroy(session);
 	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
@@ -182,11 +193,26 @@ static int resolve_mountpoint(struct options *options)
 	return error ? -1 : 0;
 }
 
+static int remount(const struct options *options)
+{
+	struct options_error error;
+
+	if (remount_run(options, &error) == 0)
+		return EXIT_SUCCESS;
+	log_stderr(ZT_LOG_ERR, error.text);
+	return EXIT_MOUNT;
+}
+
 static int mount_as_asked(struct options *options)
 {
+	const char *forgotten = options_source_looks_like(options);
 	struct options_error error;
 	int status;
 
+	if (forgotten)
+		fprintf(stderr,
+			"ztmpfs: '%s' is taken for the name of the source: option %s needs -o\n",
+			options->source, forgotten);
 	if (surroundings_page_size(sysconf(_SC_PAGESIZE), &error) != 0 ||
 	    surroundings_limits(options, &error) != 0) {
 		log_stderr(ZT_LOG_ERR, error.text);
@@ -196,8 +222,15 @@ static int mount_as_asked(struct options *options)
 		return EXIT_MOUNT;
 	if (resolve_mountpoint(options) != 0)
 		return EXIT_MOUNT;
-	if (options->fake)
+	if (options->fake) {
+		/* contrib/check-installed looks for this. */
+		if (options->verbose)
+			printf("ztmpfs: %s would be mounted on %s\n", options->fsname,
+			       options->mountpoint);
 		return EXIT_SUCCESS;
+	}
+	if (options->remount)
+		return remount(options);
 	if (options->foreground)
 		return serve(options, -1);
 	status = serve_in_background(options);

@@ -69,6 +69,7 @@ static int parse_number(const char *text, unsigned long min, unsigned long max, 
 static int parse_size(PARSE_ARGS)
 {
 	UNUSED_ARGS;
+	options->size_said = true;
 	return size_parse(value, env->ram, &options->super.size) ? -EINVAL : 0;
 }
 
@@ -79,6 +80,7 @@ static int parse_nr_blocks(PARSE_ARGS)
 	UNUSED_ARGS;
 	if (size_parse(value, 0, &nr) || nr > UINT64_MAX / ZT_PAGE_SIZE)
 		return -EINVAL;
+	options->size_said = true;
 	options->super.size = nr * ZT_PAGE_SIZE;
 	return 0;
 }
@@ -93,6 +95,7 @@ static int parse_mem_limit(PARSE_ARGS)
 static int parse_nr_inodes(PARSE_ARGS)
 {
 	UNUSED_ARGS;
+	options->nr_inodes_said = true;
 	return size_parse(value, 0, &options->super.nr_inodes) ? -EINVAL : 0;
 }
 
@@ -177,7 +180,7 @@ static int refuse_compress(const char *value, struct options_error *error)
 
 	snprintf(behind, sizeof(behind), ", or a module in %s or its absolute path",
 		 zcomp_module_dir);
-	return refuse_algorithm("compress", "", value, behind, error);
+	return refuse_algorithm("compress", " none,", value, behind, error);
 }
 
 /* ALG[:LEVEL] */
@@ -240,7 +243,8 @@ static int parse_compress(PARSE_ARGS)
 	int error_code;
 
 	UNUSED_ARGS;
-	error_code = option_text_set(&name, value);
+	options->compress_none = strcmp(value, "none") == 0 || strcmp(value, "off") == 0;
+	error_code = option_text_set(&name, options->compress_none ? "null" : value);
 	if (error_code)
 		return error_code;
 	/* A path may have colons of its own. */
@@ -459,6 +463,32 @@ static int parse_subtype(PARSE_ARGS)
 	return option_text_set(&options->subtype, value);
 }
 
+/* SELinux's words are the kernel's; where it is off mount(8) drops them, and so does this. */
+static int parse_context(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	if (*value == '\0')
+		return -EINVAL;
+	if (!env->selinux)
+		return option_note(options, "option %s= has no effect: SELinux is not on",
+				   desc->name);
+	return option_text_set(&options->contexts[desc->flag], value);
+}
+
+static int parse_noswap(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->noswap = true;
+	return 0;
+}
+
+static int parse_remount(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->remount = true;
+	return 0;
+}
+
 static int parse_flag(PARSE_ARGS)
 {
 	UNUSED_ARGS;
@@ -541,6 +571,21 @@ static const struct option_desc table[] = {
 	  "First word of the mount's line in /proc/mounts", parse_fsname, 0, 0 },
 	{ "subtype", "NAME", NULL, "ztmpfs", "Show the type as fuse.NAME; empty: as fuse",
 	  parse_subtype, 0, 0 },
+	{ "noswap", NULL, NULL, NULL, "Lock what files hold in memory, so that it is never swapped",
+	  parse_noswap, 0, 0 },
+	{ "context", "LABEL", "a label of SELinux that is not empty", NULL,
+	  "SELinux: the label of all files, handed to the kernel", parse_context, CONTEXT_ALL, 0 },
+	{ "fscontext", "LABEL", "a label of SELinux that is not empty", NULL,
+	  "SELinux: the label of the filesystem, handed to the kernel", parse_context, CONTEXT_FS,
+	  0 },
+	{ "defcontext", "LABEL", "a label of SELinux that is not empty", NULL,
+	  "SELinux: the label of files without one, handed to the kernel", parse_context,
+	  CONTEXT_DEFAULT, 0 },
+	{ "rootcontext", "LABEL", "a label of SELinux that is not empty", NULL,
+	  "SELinux: the label of the root directory, handed to the kernel", parse_context,
+	  CONTEXT_ROOT, 0 },
+	{ "remount", NULL, NULL, NULL, "Change the flags below of a mount that is there",
+	  parse_remount, 0, 0 },
 	{ "ro", NULL, NULL, NULL, "Mount for reading only", parse_flag, MOUNT_RO, 1 },
 	{ "rw", NULL, NULL, "on", "Mount for reading and writing", parse_flag, MOUNT_RO, 0 },
 	{ "suid", NULL, NULL, "for root only", "Let set-user-ID and set-group-ID bits act",
@@ -550,22 +595,16 @@ static const struct option_desc table[] = {
 	{ "nodev", NULL, NULL, "unless root", "Do not let them work", parse_flag, MOUNT_DEV, 0 },
 	{ "exec", NULL, NULL, "on", "Let programs be executed", parse_flag, MOUNT_EXEC, 1 },
 	{ "noexec", NULL, NULL, NULL, "Do not let them be executed", parse_flag, MOUNT_EXEC, 0 },
+	{ "symfollow", NULL, NULL, "on", "Let symbolic links be followed", parse_flag,
+	  MOUNT_SYMFOLLOW, 1 },
+	{ "nosymfollow", NULL, NULL, NULL, "Do not let them be followed; for root only",
+	  parse_flag, MOUNT_SYMFOLLOW, 0 },
 	{ "sync", NULL, NULL, NULL, "Write everything at once", parse_flag, MOUNT_SYNC, 1 },
 	{ "async", NULL, NULL, "on", "Write as cache= says", parse_flag, MOUNT_SYNC, 0 },
 	{ "dirsync", NULL, NULL, NULL, "Change directories at once", parse_flag, MOUNT_DIRSYNC, 1 },
 	{ "atime", NULL, NULL, "on", "Do not forbid access times", parse_flag, MOUNT_ATIME, 1 },
 	{ "noatime", NULL, NULL, NULL, "Forbid changes of access times", parse_flag, MOUNT_ATIME,
 	  0 },
-};
-
-/*
- * Words for mount(8) and fstab(5). relatime and nodiratime say what is so anyway. One that ends in
- * = or - is followed by anything.
- */
-static const char *const ignored[] = {
-	"defaults", "auto",  "noauto", "user",     "user=",    "nouser",
-	"users",    "owner", "group",  "nofail",   "relatime", "nodiratime",
-	"_netdev",  "x-",    "X-",     "comment=", "helper=",  "uhelper=",
 };
 
 const struct option_desc *option_at(size_t idx)
@@ -579,21 +618,4 @@ const struct option_desc *option_find(const char *name)
 		if (strcmp(table[i].name, name) == 0)
 			return &table[i];
 	return NULL;
-}
-
-bool option_is_ignored(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++) {
-		const size_t len = strlen(ignored[i]);
-		const bool prefix = ignored[i][len - 1] == '=' || ignored[i][len - 1] == '-';
-
-		if (strncmp(word, ignored[i], len) == 0 && (prefix || word[len] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-const char *option_ignored_at(size_t idx)
-{
-	return idx < ARRAY_SIZE(ignored) ? ignored[idx] : NULL;
 }

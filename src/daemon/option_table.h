@@ -16,7 +16,7 @@ struct option_desc {
 	/* Return: 0, -EINVAL (the text may be left empty: then @allowed is the answer), -ENOMEM. */
 	int (*parse)(struct options *options, const struct option_desc *desc,
 		     const struct options_env *env, const char *value, struct options_error *error);
-	enum mount_flag flag; /* for parse_flag() */
+	unsigned flag; /* enum mount_flag of a flag, enum option_context of a label */
 	int8_t flag_value;
 };
 
@@ -26,8 +26,27 @@ const struct option_desc *option_at(size_t idx);
 /** option_find() - by name, NULL: no such option */
 const struct option_desc *option_find(const char *name);
 
-/** option_is_ignored() - a word that only mount(8) or fstab(5) needs */
+/**
+ * option_take_word() - a word, with its value, that is no option of the table
+ *
+ * What is worth a line in the log is noted in @options.
+ * Return: 1 when it is taken; 0 when it is not known; -EINVAL with a sentence in @error; -ENOMEM.
+ */
+int option_take_word(struct options *options, const char *word,
+		     struct options_error *error) ZT_MUST_CHECK;
+
+/** option_note() - a line for the log, once the mount is there. Return: 0 or -ENOMEM. */
+int option_note(struct options *options, const char *fmt, ...) ZT_MUST_CHECK
+	__attribute__((format(printf, 2, 3)));
+
+/** option_guess() - the option or word whose name is most like @name, or NULL */
+const char *option_guess(const char *name);
+
+/** option_is_ignored() - a word that is taken without effect */
 bool option_is_ignored(const char *word);
+
+/** option_refused_at() - the @idx-th word of tmpfs's that is refused, NULL at the end */
+const char *option_refused_at(size_t idx);
 
 /**
  * option_ignored_at() - the @idx-th such word, NULL at the end; one that ends in = or - is

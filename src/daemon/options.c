@@ -46,6 +46,7 @@ void options_env_get(struct options_env *out_env)
 	out_env->uid = getuid();
 	out_env->gid = getgid();
 	out_env->root = geteuid() == 0;
+	out_env->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
 }
 
 static int set_defaults(struct options *options, const struct options_env *env)
@@ -78,14 +79,6 @@ static int set_defaults(struct options *options, const struct options_env *env)
 	};
 	strcpy(options->recompress_name, "zstd");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));
-	/*
-	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
-	 * both.
-	 */
-	if (env->root) {
-		options->mount_flags[MOUNT_SUID] = 1;
-		options->mount_flags[MOUNT_DEV] = 1;
-	}
 	if (option_text_set(&options->compress_name, "lz4") != 0)
 		return -ENOMEM;
 	return option_text_set(&options->subtype, "ztmpfs");
@@ -93,14 +86,14 @@ static int set_defaults(struct options *options, const struct options_env *env)
 
 static int refuse_unknown(const char *word, struct options_error *error)
 {
-	const struct option_desc *desc;
-	const size_t room = sizeof(error->text);
-	size_t used;
+	const char *guess = option_guess(word);
+	const struct option_desc *desc = guess ? option_find(guess) : NULL;
 
-	used = (size_t)snprintf(error->text, room, "option %.64s: unknown; allowed are", word);
-	for (size_t i = 0; (desc = option_at(i)) != NULL && used < room; i++)
-		used += (size_t)snprintf(error->text + used, room - used, "%s %s%s", i ? "," : "",
-					 desc->name, desc->arg ? "=" : "");
+	if (guess)
+		ERR_PRINTF(error, "option %.64s: unknown; did you mean %s%s? (ztmpfs --help lists all)",
+			   word, guess, desc && desc->arg ? "=" : "");
+	else
+		ERR_PRINTF(error, "option %.64s: unknown (ztmpfs --help lists all)", word);
 	return -EINVAL;
 }
 
@@ -112,8 +105,11 @@ static int parse_word(struct options *options, const struct options_env *env, ch
 	char *value = strchr(word, '=');
 	int error_code;
 
-	if (*word == '\0' || option_is_ignored(word))
+	if (*word == '\0')
 		return 0;
+	error_code = option_take_word(options, word, error);
+	if (error_code)
+		return error_code > 0 ? 0 : error_code;
 	if (value)
 		*value++ = '\0';
 	desc = option_find(word);
@@ -136,8 +132,32 @@ static int parse_word(struct options *options, const struct options_env *env, ch
 }
 
 /*
- * The argument of -o: words between commas; a backslash makes the next character an ordinary one.
+ * Copy the first word of @list to @word, and return where the next begins. A backslash makes the
+ * next character an ordinary one; a value that begins with a quote goes to the next quote, as
+ * mount(8) has it for labels; and mpol= has commas of its own, before digits, as tmpfs has it.
  */
+static const char *next_word(const char *list, char *word)
+{
+	const bool policy = strncmp(list, "mpol=", 5) == 0;
+	bool quoted = false;
+	char *out = word;
+
+	for (; *list != '\0'; list++) {
+		const bool in_policy = policy && list[1] >= '0' && list[1] <= '9';
+
+		if (*list == ',' && !quoted && !in_policy)
+			break;
+		if (*list == '"' && (quoted || (out > word && out[-1] == '=')))
+			quoted = !quoted && strchr(list + 1, '"');
+		else if (*list == '\\' && list[1] != '\0')
+			list++;
+		*out++ = *list;
+	}
+	*out = '\0';
+	return *list == ',' ? list + 1 : list;
+}
+
+/* The argument of -o: words between commas. */
 static int parse_list(struct options *options, const struct options_env *env, const char *list,
 		      struct options_error *error)
 {
@@ -147,16 +167,7 @@ static int parse_list(struct options *options, const struct options_env *env, co
 	if (!word)
 		return -ENOMEM;
 	while (*list != '\0' && !error_code) {
-		size_t len = 0;
-
-		for (; *list != '\0' && *list != ','; list++) {
-			if (*list == '\\' && list[1] != '\0')
-				list++;
-			word[len++] = *list;
-		}
-		word[len] = '\0';
-		if (*list == ',')
-			list++;
+		list = next_word(list, word);
 		error_code = parse_word(options, env, word, error);
 	}
 	zt_free(word);
@@ -306,6 +317,26 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	return 0;
 }
 
+/* What follows from several words together, once all are read. */
+static void settle(struct options *options, const struct options_env *env)
+{
+	/*
+	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
+	 * both. A remount starts from what the mount has.
+	 */
+	for (int flag = MOUNT_SUID; env->root && !options->remount && flag <= MOUNT_DEV; flag++)
+		if (options->mount_flags[flag] < 0)
+			options->mount_flags[flag] = 1;
+	if (options->compress_none && !options->recompress_asked)
+		options->super.recompress = NULL;
+	/* Others could fill the machine by what size= and nr_inodes= do not count. */
+	if (!options->mem_limit_said && options->allow_other && !options->swap)
+		options->super.mem_limit = env->ram / DEFAULT_SHARE;
+	/* Whoever can write here and ask for the memory in use can find out what others hold. */
+	if (!options->dedup_said)
+		options->super.dedup = !options->allow_other;
+}
+
 int options_parse(int argc, char *const argv[], const struct options_env *env,
 		  struct options *out_options, struct options_error *out_error)
 {
@@ -323,14 +354,9 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 		error = settle_swap(&options, env, out_error);
 	if (error)
 		goto err_text;
+	settle(&options, env);
 	*out_options = options;
 	out_options->super.compress = out_options->compress_name;
-	/* Whoever can write here and ask for the memory in use can find out what others hold. */
-	/* Others could fill the machine by what size= and nr_inodes= do not count. */
-	if (!options.mem_limit_said && options.allow_other && !options.swap)
-		out_options->super.mem_limit = env->ram / DEFAULT_SHARE;
-	if (!options.dedup_said)
-		out_options->super.dedup = !options.allow_other;
 	if (options.super.recompress)
 		out_options->super.recompress = out_options->recompress_name;
 	return 0;
@@ -351,6 +377,9 @@ void options_free(struct options *options)
 	zt_free(options->subtype);
 	zt_free(options->compress_name);
 	zt_free(options->dict_path);
+	zt_free(options->notes);
+	for (size_t i = 0; i < CONTEXT_NR; i++)
+		zt_free(options->contexts[i]);
 }
 
 /* Append "word" or "word=value" to a list, with commas and backslashes of the value escaped. */
@@ -371,11 +400,18 @@ static void append_word(char **inout_pos, const char *word, const char *value)
 	*inout_pos = pos;
 }
 
+static const char *const context_words[CONTEXT_NR] = {
+	[CONTEXT_ALL] = "context",
+	[CONTEXT_FS] = "fscontext",
+	[CONTEXT_DEFAULT] = "defcontext",
+	[CONTEXT_ROOT] = "rootcontext",
+};
+
 int options_mount_opts(const struct options *options, char **out_text)
 {
 	static const struct {
 		const char *off, *on;
-	} flags[MOUNT_NR_FLAGS] = {
+	} flags[MOUNT_SYMFOLLOW] = {
 		[MOUNT_RO] = { "rw", "ro" },
 		[MOUNT_SUID] = { "nosuid", "suid" },
 		[MOUNT_DEV] = { "nodev", "dev" },
@@ -384,24 +420,44 @@ int options_mount_opts(const struct options *options, char **out_text)
 		[MOUNT_DIRSYNC] = { NULL, "dirsync" },
 		[MOUNT_ATIME] = { "noatime", "atime" },
 	};
-	const size_t room = 256 + 2 * (strlen(options->fsname) + strlen(options->subtype));
-	char *text = zt_zalloc(room);
-	char *pos = text;
+	size_t room = 256 + 2 * (strlen(options->fsname) + strlen(options->subtype));
+	char *text, *pos;
 
+	for (size_t i = 0; i < CONTEXT_NR; i++)
+		room += options->contexts[i] ? 16 + 2 * strlen(options->contexts[i]) : 0;
+	text = zt_zalloc(room);
 	if (!text)
 		return -ENOMEM;
+	pos = text;
 	append_word(&pos, "fsname", options->fsname);
 	if (*options->subtype != '\0')
 		append_word(&pos, "subtype", options->subtype);
 	if (options->allow_other)
 		append_word(&pos, "allow_other", NULL);
-	for (size_t i = 0; i < MOUNT_NR_FLAGS; i++)
+	for (size_t i = 0; i < CONTEXT_NR; i++)
+		if (options->contexts[i])
+			append_word(&pos, context_words[i], options->contexts[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		if (options->mount_flags[i] >= 0)
 			append_word(&pos, options->mount_flags[i] ? flags[i].on : flags[i].off,
 				    NULL);
 	pos[-1] = '\0';
 	*out_text = text;
 	return 0;
+}
+
+const char *options_source_looks_like(const struct options *options)
+{
+	const char *source = options->source ? options->source : "";
+	char word[64];
+	const struct option_desc *desc;
+
+	/* A source may well be called sync or swap; with a value or a list it is hardly meant. */
+	if (!strpbrk(source, "=,"))
+		return NULL;
+	(void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(source, "=,"), source);
+	desc = option_find(word);
+	return desc ? desc->name : NULL;
 }
 
 void options_help(FILE *out, const struct options_env *env)

@@ -28,6 +28,7 @@ struct options_env {
 	uid_t uid;
 	gid_t gid;
 	bool root; /* may mount without help */
+	bool selinux; /* the kernel takes labels */
 };
 
 /* One line for a person about what is wrong. */
@@ -47,11 +48,21 @@ enum mount_flag {
 	MOUNT_SYNC,
 	MOUNT_DIRSYNC,
 	MOUNT_ATIME,
+	MOUNT_SYMFOLLOW, /* mount(2) alone knows it: remount.h */
 	MOUNT_NR_FLAGS
 };
 
 /* Of options.oom: the score that the caller has. */
 #define OPTION_OOM_KEEP INT_MIN
+
+/* Labels of SELinux, which the kernel reads. */
+enum option_context {
+	CONTEXT_ALL,
+	CONTEXT_FS,
+	CONTEXT_DEFAULT,
+	CONTEXT_ROOT,
+	CONTEXT_NR
+};
 
 /* Room for an algorithm's name. */
 #define OPTION_ALGORITHM_MAX 32
@@ -91,6 +102,12 @@ struct options {
 	char *fsname; /* never NULL after parsing */
 	char *subtype; /* "": none */
 	int8_t mount_flags[MOUNT_NR_FLAGS]; /* 1 on, 0 off, -1 as the mount comes */
+	char *contexts[CONTEXT_NR]; /* with their quotes, or NULL */
+	bool noswap; /* lock the arena */
+	bool compress_none; /* compress=none: nothing is compressed later either, unless asked */
+	bool remount; /* change a mount that is there: remount.h */
+	bool size_said, nr_inodes_said; /* a remount compares these with the mount */
+	char *notes; /* lines for the log, each with a newline; NULL: none */
 };
 
 /** options_env_get() - of this machine and this process */
@@ -114,6 +131,12 @@ void options_free(struct options *options);
  * Return: 0 or -ENOMEM; *out_text is freed by zt_free().
  */
 int options_mount_opts(const struct options *options, char **out_text) ZT_MUST_CHECK;
+
+/**
+ * options_source_looks_like() - the option that a source seems to be: an -o was forgotten
+ * Return: its name, or NULL.
+ */
+const char *options_source_looks_like(const struct options *options);
 
 /** options_help() - print the usage and the table */
 void options_help(FILE *out, const struct options_env *env);

@@ -25,6 +25,7 @@
 #include "daemon/latency.h"
 #include "daemon/namespace.h"
 #include "daemon/pressure.h"
+#include "daemon/remount.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fuse/transport.h"
@@ -130,6 +131,8 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 		return res;
 	}
 	res = mount_quietly(s, error);
+	if (!res)
+		res = remount_finish(s->options, error);
 	if (res)
 		return res;
 	res = transport_serve_init(s->transport);
@@ -198,8 +201,17 @@ static int create_super(struct session *s, uint64_t mem_beside, struct options_e
 		return res;
 	params.dict = s->dict;
 	res = super_create(&params, text, &s->sb);
-	if (res)
+	if (res) {
 		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+		return res;
+	}
+	if (s->options->noswap)
+		res = super_lock_memory(s->sb);
+	if (res) {
+		ERR_PRINTF(error, "option noswap: cannot lock memory (CAP_IPC_LOCK): %s",
+			   strerror(-res));
+		super_destroy(s->sb);
+	}
 	return res;
 }
 

@@ -197,6 +197,11 @@ bool super_has_acl(const struct super *sb)
 	return sb->acl;
 }
 
+int super_lock_memory(struct super *sb)
+{
+	return arena_lock_memory(sb->arena);
+}
+
 void super_drain(struct super *sb)
 {
 	blkmap_drain(sb->map);

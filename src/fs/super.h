@@ -54,6 +54,9 @@ void super_destroy(struct super *sb);
 /** super_has_acl() - whether the mount has POSIX ACLs */
 bool super_has_acl(const struct super *sb);
 
+/** super_lock_memory() - never swap out what files hold (noswap). Return: see arena_lock_memory(). */
+int super_lock_memory(struct super *sb) ZT_MUST_CHECK;
+
 /**
  * super_drain() - wait until every fs_write_async() has ended, its reply and its release included
  * Whoever sends replies does it before taking apart what they go through. No request is running.

@@ -545,9 +545,17 @@ START_TEST(test_words_for_mount_8_are_taken_in_silence)
 		struct options o;
 
 		snprintf(list, sizeof(list), "%s%s,,size=7", word,
-			 strchr("=-", word[strlen(word) - 1]) ? "anything" : "");
+			 strcmp(word, "huge=") == 0		? "advise"
+			 : strchr("=-", word[strlen(word) - 1]) ? "anything"
+								: "");
 		good(list, &o);
 		ck_assert_uint_eq(o.super.size, 7);
+		/* What is tmpfs's, and would do something there, gets a line in the log. */
+		if (o.notes) {
+			ck_assert_ptr_nonnull(strstr(o.notes, word));
+			ck_assert_ptr_nonnull(strstr(o.notes, "has no effect: "));
+			ck_assert_ptr_eq(strchr(o.notes, '\n'), o.notes + strlen(o.notes) - 1);
+		}
 		options_free(&o);
 	}
 	options_free(&(struct options){ 0 });
@@ -641,6 +649,11 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "oom=--1", "keep" },
 		{ "oom=-", "keep" },
 		{ "cpu_latency=0", "auto, off" },
+		{ "huge=sometimes", "never always within_size advise" },
+		{ "huge=", "never always within_size advise" },
+		{ "context=", "not empty" },
+		{ "remount=ro", "without a value" },
+		{ "noswap=1", "without a value" },
 		{ "cpu_latency=", "auto, off" },
 		{ "max_threads=", "1 to 1000" },
 		{ "fsname=", "not empty" },
@@ -665,16 +678,132 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 }
 END_TEST
 
-START_TEST(test_unknown_option_is_named_with_all_others)
+START_TEST(test_unknown_option_is_named_with_a_guess)
 {
-	struct options o;
-	struct options_error error;
-	const struct option_desc *desc;
+	static const struct {
+		const char *word, *guess; /* NULL: nothing is like it */
+	} cases[] = {
+		{ "sise=1g", "size=?" },       { "szie=1g", "size=?" },
+		{ "nr_inode=5", "nr_inodes=?" }, { "memlimit=1g", "mem_limit=?" },
+		{ "compres=lz4", "compress=?" }, { "nosiud", "nosuid?" },
+		{ "strictatim", "strictatime?" }, { "uuid=0", "uid=?" },
+		{ "inode23", "inode32?" },     { "zzzzzzzz", NULL },
+		{ "q", NULL },
+		{ "a_name_that_is_longer_than_any_there_will_ever_be=1", NULL },
+	};
 
-	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "ro,sise=1g", "/mnt"), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(error.text, "option sise:"));
-	for (size_t i = 0; (desc = option_at(i)) != NULL; i++)
-		ck_assert_msg(strstr(error.text, desc->name) != NULL, "%s", desc->name);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *word = cases[i].word, *guess = cases[i].guess;
+		struct options o;
+		struct options_error error;
+		char list[128], name[128];
+
+		snprintf(list, sizeof(list), "ro,%s", word);
+		snprintf(name, sizeof(name), "option %.*s: unknown", (int)strcspn(word, "="), word);
+		ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt"), -EINVAL);
+		ck_assert_msg(strncmp(error.text, name, strlen(name)) == 0, "%s", error.text);
+		ck_assert_msg(strlen(error.text) < 120, "%s", error.text);
+		ck_assert_msg(guess ? strstr(error.text, guess) != NULL
+				    : strstr(error.text, "did you mean") == NULL,
+			      "%s", error.text);
+		ck_assert_ptr_nonnull(strstr(error.text, "--help"));
+	}
+}
+END_TEST
+
+START_TEST(test_lines_for_a_tmpfs_are_taken)
+{
+	/* The last two are systemd's tmp.mount, and what distributions make of it. */
+	static const char *const lists[] = {
+		"size=1g,huge=within_size,noswap,inode64",
+		"nr_blocks=1k,nr_inodes=10k,mode=755,uid=0,gid=0,inode32",
+		"mpol=bind:0-3,5,7-9,15,size=7",
+		"mpol=prefer:1,size=7",
+		"size=50%,silent,lazytime,noiversion",
+		"rw,nosuid,nodev,noexec,relatime,nosymfollow,loud",
+		"mode=1777,strictatime,nosuid,nodev,size=50%,nr_inodes=1m",
+		"mode=1777,strictatime,nosuid,nodev,size=50%,nr_inodes=1m,x-systemd.graceful-option=usrquota",
+	};
+	struct options o;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		good(lists[i], &o);
+		options_free(&o);
+	}
+	good("mpol=interleave:0,2,size=7", &o);
+	ck_assert_uint_eq(o.super.size, 7);
+	ck_assert_ptr_nonnull(strstr(o.notes, "mpol=interleave:0,2 has no effect"));
+	options_free(&o);
+	good("strictatime,relatime,huge=never", &o);
+	ck_assert_ptr_nonnull(strstr(o.notes, "option strictatime has no effect"));
+	ck_assert_ptr_nonnull(strstr(o.notes, "option huge=never has no effect"));
+	options_free(&o);
+	good("noswap,nosymfollow", &o);
+	ck_assert(o.noswap);
+	ck_assert_int_eq(o.mount_flags[MOUNT_SYMFOLLOW], 0);
+	ck_assert_ptr_null(o.notes);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_words_that_would_change_a_mounts_meaning_are_refused)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = option_refused_at(i)) != NULL; i++) {
+		struct options o;
+		struct options_error error;
+		char list[64];
+
+		snprintf(list, sizeof(list), "%s%s", word, strchr(word, '=') ? "1g" : "");
+		ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt"), -EINVAL);
+		ck_assert_msg(strstr(error.text, list) && strstr(error.text, ": refused: "), "%s",
+			      error.text);
+	}
+}
+END_TEST
+
+START_TEST(test_nothing_is_compressed_with_none_unless_asked)
+{
+	static const char *const none[] = { "compress=none", "compress=off" };
+	struct options o;
+
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		good(none[i], &o);
+		ck_assert_str_eq(o.super.compress, "null");
+		ck_assert_ptr_null(o.super.recompress);
+		options_free(&o);
+	}
+	good("compress=none,recompress=zstd", &o);
+	ck_assert_str_eq(o.super.recompress, "zstd");
+	options_free(&o);
+	good("compress=none,compress=lz4", &o);
+	ck_assert_str_eq(o.super.recompress, "zstd");
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_forgotten_switch_is_seen_in_the_source)
+{
+	static const struct {
+		const char *source, *option;
+	} cases[] = {
+		{ "size=1g", "size" },	 { "size=1g,ro", "size" }, { "ro,size=1g", "ro" },
+		{ "none", NULL },	 { "swap", NULL },	   { "a=b", NULL },
+		{ "host:/a,b", NULL }, { "", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+		struct options_error error;
+		const char *seen;
+
+		ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", cases[i].source, "/mnt"), 0);
+		seen = options_source_looks_like(&o);
+		ck_assert_msg(cases[i].option ? seen && strcmp(seen, cases[i].option) == 0 : !seen,
+			      "%s", cases[i].source);
+		options_free(&o);
+	}
 }
 END_TEST
 
@@ -744,6 +873,52 @@ START_TEST(test_mount_options_reach_libfuse)
 		ck_assert_str_eq(text, cases[i].opts);
 		zt_free(text);
 	}
+}
+END_TEST
+
+START_TEST(test_labels_reach_the_kernel_where_it_has_selinux)
+{
+	struct options_env with = env;
+	struct options o;
+	char *text;
+
+	with.selinux = true;
+	text = mount_opts(&with, "context=\"u:r:t:s0:c1,c2\",fscontext=a:b,noexec");
+	ck_assert_str_eq(text, "fsname=src,subtype=ztmpfs,context=\"u:r:t:s0:c1\\,c2\","
+			       "fscontext=a:b,noexec");
+	zt_free(text);
+	text = mount_opts(&with, "defcontext=a:b,rootcontext=\"c:d\"");
+	ck_assert_str_eq(text,
+			 "fsname=src,subtype=ztmpfs,defcontext=a:b,rootcontext=\"c:d\"");
+	zt_free(text);
+	/* A quote that never ends is an ordinary letter, as is one in the middle. */
+	text = mount_opts(&with, "fsname=\"a,noexec");
+	ck_assert_str_eq(text, "fsname=\"a,subtype=ztmpfs,noexec");
+	zt_free(text);
+	text = mount_opts(&with, "fsname=a\"b,subtype=c\"d");
+	ck_assert_str_eq(text, "fsname=a\"b,subtype=c\"d");
+	zt_free(text);
+	good("context=\"u:r:t:s0:c1,c2\",size=7", &o);
+	ck_assert_uint_eq(o.super.size, 7);
+	ck_assert_ptr_nonnull(strstr(o.notes, "option context= has no effect: SELinux"));
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_remount_takes_flags_from_what_mount_8_repeats)
+{
+	struct options o;
+	struct options_error error;
+
+	ck_assert_int_eq(PARSE(&root_env, &o, &error, "/sbin/mount.fuse.ztmpfs", "none", "/mnt", "-o",
+			       "ro,relatime,remount,user_id=0,group_id=0,default_permissions,"
+			       "allow_other,max_read=1048576,size=2g"),
+			 0);
+	ck_assert(o.helper && o.remount && o.size_said && !o.nr_inodes_said && !o.mem_limit_said);
+	ck_assert_int_eq(o.mount_flags[MOUNT_RO], 1);
+	/* Not on by root's default: what is not named is as mount(8) says, or as the mount has it. */
+	ck_assert_int_eq(o.mount_flags[MOUNT_SUID], -1);
+	options_free(&o);
 }
 END_TEST
 
@@ -841,7 +1016,8 @@ START_TEST(test_no_memory_at_any_point_is_an_error_and_leaks_nothing)
 		int res;
 
 		zt_fault_set(n);
-		res = PARSE(&env, &o, &error, "ztmpfs", "-o", "fsname=x,subtype=y", "src", "/m");
+		res = PARSE(&env, &o, &error, "ztmpfs", "-o", "fsname=x,subtype=y,strictatime,huge=never", "src",
+			    "/m");
 		if (zt_fault_pending()) {
 			zt_fault_set(0);
 			ck_assert_int_eq(res, 0);
@@ -878,7 +1054,13 @@ int main(void)
 	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);
-	tcase_add_test(tc, test_unknown_option_is_named_with_all_others);
+	tcase_add_test(tc, test_unknown_option_is_named_with_a_guess);
+	tcase_add_test(tc, test_lines_for_a_tmpfs_are_taken);
+	tcase_add_test(tc, test_words_that_would_change_a_mounts_meaning_are_refused);
+	tcase_add_test(tc, test_nothing_is_compressed_with_none_unless_asked);
+	tcase_add_test(tc, test_forgotten_switch_is_seen_in_the_source);
+	tcase_add_test(tc, test_labels_reach_the_kernel_where_it_has_selinux);
+	tcase_add_test(tc, test_remount_takes_flags_from_what_mount_8_repeats);
 	tcase_add_test(tc, test_table_is_complete_and_help_shows_all_of_it);
 	tcase_add_test(tc, test_mount_options_reach_libfuse);
 	tcase_add_test(tc, test_attributes_and_acls_can_be_had_or_not);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * remount.c - what mount(2) does to a mount that is there already.
+ *
+ * The kernel passes no options of a FUSE filesystem on when it is mounted again, but changes its
+ * flags. Its headers and libc's both have what is needed here and cannot be included together, so
+ * the calls are made by number.
+ *
+ * Locks: none; no other thread exists, or it is of no concern.
+ */
+#include "daemon/remount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/sizes.h"
+#include "ztmpfs/control.h"
+
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+/* Of statvfs(3), unknown to older headers. */
+#define ST_NOSYMFOLLOW_BIT 0x2000ul
+
+/* Flags by the names of options, and whether a set bit means off. */
+static const struct {
+	unsigned long bit;
+	bool off;
+} flags[MOUNT_NR_FLAGS] = {
+	[MOUNT_RO] = { MS_RDONLY, false },	  [MOUNT_SUID] = { MS_NOSUID, true },
+	[MOUNT_DEV] = { MS_NODEV, true },	  [MOUNT_EXEC] = { MS_NOEXEC, true },
+	[MOUNT_SYNC] = { MS_SYNCHRONOUS, false }, [MOUNT_DIRSYNC] = { MS_DIRSYNC, false },
+	[MOUNT_ATIME] = { MS_NOATIME, true },	  [MOUNT_SYMFOLLOW] = { MS_NOSYMFOLLOW, true },
+};
+
+/* The mount's counters, which only a ztmpfs has. */
+static int get_stat(const char *path, struct ztmpfs_stat *out_stat, struct options_error *error)
+{
+	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int res = fd < 0 ? -errno : 0;
+
+	if (!res && ioctl(fd, ZTMPFS_IOC_STAT, out_stat) != 0)
+		res = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (res)
+		ERR_PRINTF(error, "%s: cannot be mounted again: %s", path,
+			   res == -ENOTTY ? "it is no ztmpfs" : strerror(-res));
+	return res;
+}
+
+static int refuse_limit(const char *name, uint64_t has, struct options_error *error)
+{
+	ERR_PRINTF(error, "option %s=: cannot be changed while the filesystem is mounted; it has %" PRIu64,
+		   name, has);
+	return -EINVAL;
+}
+
+static int compare(const struct options *options, const struct ztmpfs_stat *st,
+		   struct options_error *error)
+{
+	const struct super_params *super = &options->super;
+	const uint64_t size = super->size / ZT_PAGE_SIZE + (super->size % ZT_PAGE_SIZE != 0);
+
+	if (options->size_said && size != div_round_up_u64(st->size_limit, ZT_PAGE_SIZE))
+		return refuse_limit("size", st->size_limit, error);
+	if (options->nr_inodes_said && super->nr_inodes != st->inodes_limit)
+		return refuse_limit("nr_inodes", st->inodes_limit, error);
+	if (options->mem_limit_said && super->mem_limit != st->mem_limit)
+		return refuse_limit("mem_limit", st->mem_limit, error);
+	return 0;
+}
+
+/* Those that the mount has now, as far as statvfs(3) tells. */
+static int present_flags(const char *path, unsigned long *out_flags)
+{
+	static const struct {
+		unsigned long st, ms;
+	} bits[] = {
+		{ ST_RDONLY, MS_RDONLY },     { ST_NOSUID, MS_NOSUID },
+		{ ST_NODEV, MS_NODEV },	      { ST_NOEXEC, MS_NOEXEC },
+		{ ST_SYNCHRONOUS, MS_SYNCHRONOUS }, { ST_NOATIME, MS_NOATIME },
+		{ ST_NODIRATIME, MS_NODIRATIME },
+		{ ST_NOSYMFOLLOW_BIT, MS_NOSYMFOLLOW },
+	};
+	struct statvfs st;
+
+	if (statvfs(path, &st) != 0)
+		return -errno;
+	*out_flags = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
+		*out_flags |= st.f_flag & bits[i].st ? bits[i].ms : 0;
+	return 0;
+}
+
+int remount_run(const struct options *options, struct options_error *out_error)
+{
+	const char *path = options->mountpoint;
+	unsigned long wanted = 0;
+	struct ztmpfs_stat st;
+	int error;
+
+	error = get_stat(path, &st, out_error);
+	if (!error)
+		error = compare(options, &st, out_error);
+	if (error)
+		return error;
+	if (!options->helper)
+		error = present_flags(path, &wanted);
+	for (size_t i = 0; i < MOUNT_NR_FLAGS; i++) {
+		if (options->mount_flags[i] < 0)
+			continue;
+		if ((options->mount_flags[i] == 0) == flags[i].off)
+			wanted |= flags[i].bit;
+		else
+			wanted &= ~flags[i].bit;
+	}
+	if (!error && syscall(SYS_mount, options->fsname, path, "fuse", MS_REMOUNT | wanted, NULL) != 0)
+		error = -errno;
+	if (error)
+		ERR_PRINTF(out_error, "%s: cannot be mounted again: %s", path, strerror(-error));
+	return error;
+}
+
+int remount_finish(const struct options *options, struct options_error *out_error)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSYMFOLLOW };
+
+	if (options->mount_flags[MOUNT_SYMFOLLOW] != 0)
+		return 0;
+	if (syscall(SYS_mount_setattr, AT_FDCWD, options->mountpoint, 0, &attr, sizeof(attr)) == 0)
+		return 0;
+	ERR_PRINTF(out_error, "%s: option nosymfollow: the kernel refuses it: %s",
+		   options->mountpoint, strerror(errno));
+	return -EIO;
+}

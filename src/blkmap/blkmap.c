@@ -129,7 +129,11 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	atomic_init(&map->batch_window, map->batch_window_min);
 	thread_vars_init(map);
 
-	error = shares_init(map);
+	error = keyhash_key_init(&map->hash_key);
+	if (error)
+		snprintf(error_text, 256, "cannot get random bytes: %s", strerror(-error));
+	if (!error)
+		error = shares_init(map);
 	if (!error)
 		error = slots_init(map);
 	if (error)

@@ -15,6 +15,7 @@
 
 #include "blkmap/blkmap.h"
 #include "blkmap/slot.h"
+#include "util/keyhash.h"
 #include "util/lock.h"
 
 /*
@@ -121,6 +122,7 @@ struct blkmap {
 	unsigned nr_cpus;
 	uint64_t max_pages;
 
+	struct keyhash_key hash_key; /* random: nobody chooses places that collide; immutable */
 	struct slot_lock *locks; /* SLOT_LOCKS */
 	struct share_lock *share_locks; /* SHARE_LOCKS */
 
@@ -231,7 +233,7 @@ static inline uint64_t *slot_at(const struct blkmap *map, uint64_t place)
 
 static inline struct slot_lock *slot_lock_at(const struct blkmap *map, uint64_t place)
 {
-	return &map->locks[(place * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+	return &map->locks[keyhash_word(&map->hash_key, place) >> 54];
 }
 static_assert(SLOT_LOCKS == 1u << (64 - 54), "the hash gives 10 bits");
 
@@ -386,7 +388,7 @@ void shares_exit(struct blkmap *map);
 
 static inline struct share_lock *share_lock_at(const struct blkmap *map, uint64_t place)
 {
-	return &map->share_locks[(place * UINT64_C(0x9e3779b97f4a7c15)) >> 56];
+	return &map->share_locks[keyhash_word(&map->hash_key, place) >> 56];
 }
 static_assert(SHARE_LOCKS == 1u << (64 - 56), "the hash gives 8 bits");
 

@@ -215,7 +215,7 @@ void dedup_trim(struct blkmap *map)
 
 uint64_t dedup_hash(const struct blkmap *map, const void *data, uint32_t size)
 {
-	return XXH3_64bits(data, size) & map->dedup->hash_mask;
+	return XXH3_64bits_withSeed(data, size, map->hash_key.k0) & map->dedup->hash_mask;
 }
 
 void dedup_note(struct blkmap *map, uint64_t hash, ref_t ref)

@@ -22,7 +22,7 @@
 
 static uint8_t *heat_at(const struct blkmap *map, uint64_t place)
 {
-	return &map->heat[(place * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - HEAT_BITS)];
+	return &map->heat[keyhash_word(&map->hash_key, place) >> (64 - HEAT_BITS)];
 }
 
 int heat_init(struct blkmap *map)

@@ -41,19 +41,19 @@ static uint32_t even_squares(uint32_t n)
 #define ENTRY_SKIP_SHIFT 8
 #define ENTRY_MASK       0xffu
 
-static uint32_t hash_of(const struct blkmap_file *file)
+static uint32_t hash_of(const struct blkmap *map, const struct blkmap_file *file)
 {
-	return (uint32_t)(((uintptr_t)file->nr_pages / 8 * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+	return (uint32_t)keyhash_word(&map->hash_key, (uintptr_t)file->nr_pages);
 }
 
 static atomic_uint *entry_of(struct blkmap *map, const struct blkmap_file *file)
 {
-	return &map->huge_proofs[hash_of(file) % HUGE_PROOFS];
+	return &map->huge_proofs[hash_of(map, file) % HUGE_PROOFS];
 }
 
-static uint32_t tag_of(const struct blkmap_file *file)
+static uint32_t tag_of(const struct blkmap *map, const struct blkmap_file *file)
 {
-	return hash_of(file) >> 16 | 1; /* not 0, so that no entry at all is nobody's */
+	return hash_of(map, file) >> 16 | 1; /* not 0, so that no entry at all is nobody's */
 }
 static_assert(HUGE_PROOFS <= 1u << 16, "place and tag are of different bits");
 
@@ -62,14 +62,14 @@ static uint32_t entry_load(struct blkmap *map, const struct blkmap_file *file)
 {
 	uint32_t entry = atomic_load_explicit(entry_of(map, file), memory_order_relaxed);
 
-	return entry >> ENTRY_TAG_SHIFT == tag_of(file) ? entry : 0;
+	return entry >> ENTRY_TAG_SHIFT == tag_of(map, file) ? entry : 0;
 }
 
 static void entry_store(struct blkmap *map, const struct blkmap_file *file, uint32_t failures,
 			uint32_t skipped)
 {
 	atomic_store_explicit(entry_of(map, file),
-			      tag_of(file) << ENTRY_TAG_SHIFT | skipped << ENTRY_SKIP_SHIFT |
+			      tag_of(map, file) << ENTRY_TAG_SHIFT | skipped << ENTRY_SKIP_SHIFT |
 				      failures,
 			      memory_order_relaxed);
 }

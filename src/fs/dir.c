@@ -38,7 +38,7 @@ int fs_name_init(const struct super *sb, const char *text, struct fs_name *out_n
 		return -EEXIST;
 	out_name->text = text;
 	out_name->len = (unsigned)len;
-	out_name->hash = (uint32_t)namehash(&sb->hash_key, text, len);
+	out_name->hash = (uint32_t)keyhash(&sb->hash_key, text, len);
 	return 0;
 }
 
@@ -167,7 +167,7 @@ static void index_add_block(const struct dir *dir, struct dirindex *index, uint3
 		if (dirent_ino(block[at]) == 0)
 			continue;
 		dirindex_add(index,
-			     (uint32_t)namehash(&dir->sb->hash_key, dirent_name(&block[at]),
+			     (uint32_t)keyhash(&dir->sb->hash_key, dirent_name(&block[at]),
 						dirent_name_len(block[at])),
 			     idx * DIR_POS_BLOCK + at);
 	}
@@ -401,7 +401,7 @@ static bool check_name(void *arg, const struct dir_entry *entry, const char *tex
 	struct dir_entry found;
 
 	(void)next_pos;
-	name.hash = (uint32_t)namehash(&check->dir->sb->hash_key, text, len);
+	name.hash = (uint32_t)keyhash(&check->dir->sb->hash_key, text, len);
 	check->nr_entries++;
 	if (dir_find(check->dir, &name, &found) != 0 || found.pos != entry->pos)
 		check->twice = true;

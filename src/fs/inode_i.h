@@ -24,7 +24,7 @@
 static inline struct inode_lock *inode_lock_of(struct super *sb, ino_nr ino)
 {
 	static_assert(INODE_NR_LOCKS == 1u << 10, "the shift below");
-	return &sb->locks[(ino * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+	return &sb->locks[keyhash_word(&sb->hash_key, ino) >> 54];
 }
 
 /* For what stands in the inode; who works on names counts as such, below. */

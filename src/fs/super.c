@@ -170,7 +170,7 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_init(&sb->locks[i].lock);
 
-	err = namehash_key_init(&sb->hash_key);
+	err = keyhash_key_init(&sb->hash_key);
 	if (err)
 		snprintf(error_text, 256, "cannot get random bytes: %s", strerror(-err));
 	if (!err)

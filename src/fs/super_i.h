@@ -16,7 +16,7 @@
 #include "arena/arena.h"
 #include "blkmap/blkmap.h"
 #include "fs/inodeset.h"
-#include "fs/namehash.h"
+#include "util/keyhash.h"
 #include "fs/super.h"
 #include "zsmalloc/pool.h"
 
@@ -73,7 +73,7 @@ struct super {
 	 */
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
-	struct namehash_key hash_key; /* random, so that nobody can choose names that collide */
+	struct keyhash_key hash_key; /* random, so that nobody can choose names or inode numbers that collide */
 	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
 	pthread_mutex_t drain_lock;
 	pthread_cond_t drain_cond;

@@ -4,6 +4,7 @@
 
 #include <sys/sysmacros.h>
 
+#include "blkmap/blkmap_i.h"
 #include "tests/lib/waiter.h"
 
 static struct super *sb;
@@ -27,11 +28,26 @@ static ino_nr other_on_lock_of(ino_nr ino)
 	return other;
 }
 
+static ino_nr on_later_lock(ino_nr ino)
+{
+	ino_nr later = ino + 1;
+
+	while (inode_lock_of(sb, later) <= inode_lock_of(sb, ino))
+		later++;
+	return later;
+}
+
 START_TEST(test_lock_set_takes_each_lock_once_in_order)
 {
-	ino_nr same = other_on_lock_of(5), low = 1;
-	ino_nr inos[] = { 5, same, 9, 0 };
+	ino_nr low = 1, ino, same;
 	struct inode_lock_set set;
+
+	while (inode_lock_of(sb, low) == &sb->locks[INODE_NR_LOCKS - 1])
+		low++;
+	ino = on_later_lock(low);
+	same = other_on_lock_of(ino);
+
+	const ino_nr inos[] = { ino, same, low, 0 };
 
 	inode_lock_set(sb, inos, ARRAY_SIZE(inos), ZT_LOCK_FILE, &set);
 	ck_assert_uint_eq(set.nr, 2);
@@ -41,14 +57,54 @@ START_TEST(test_lock_set_takes_each_lock_once_in_order)
 	inode_unlock_set(&set);
 
 	/* free again; and one that somebody has is not waited for */
-	while (inode_lock_of(sb, low) >= inode_lock_of(sb, 5))
-		low++;
 	inode_lock(sb, low);
 	inode_lock_set(sb, inos, 1, ZT_LOCK_FILE, &set);
 	ck_assert(!inode_lock_set_try(sb, low, &set));
 	ck_assert_uint_eq(set.nr, 1);
 	inode_unlock_set(&set);
 	inode_unlock(sb, low);
+}
+END_TEST
+
+static const void *inode_entry(struct super *of, uint64_t number)
+{
+	return (const char *)inode_lock_of(of, number) - (uintptr_t)of->locks;
+}
+
+static const void *slot_entry(struct super *of, uint64_t number)
+{
+	return (const char *)slot_lock_at(of->map, number) - (uintptr_t)of->map->locks;
+}
+
+static const void *share_entry(struct super *of, uint64_t number)
+{
+	return (const char *)share_lock_at(of->map, number) - (uintptr_t)of->map->share_locks;
+}
+
+/*
+ * A user who could compute which numbers share an entry would choose his own so that a stranger
+ * waits for him: what collides in one mount must say nothing about another.
+ */
+START_TEST(test_numbers_that_share_a_lock_in_one_mount_do_not_in_another)
+{
+	const void *(*const tables[])(struct super *, uint64_t) = { inode_entry, slot_entry,
+								    share_entry };
+	struct super *other = fixture_init();
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		const void *mine = tables[i](sb, 5);
+		unsigned nr = 0, nr_other = 0;
+
+		for (uint64_t number = 6; nr < 64; number++) {
+			if (tables[i](sb, number) != mine)
+				continue;
+			nr++;
+			nr_other += tables[i](other, number) == tables[i](other, 5);
+		}
+		/* One in 256 by chance; unkeyed: all of them. */
+		ck_assert_uint_le(nr_other, 8);
+	}
+	fixture_exit(other);
 }
 END_TEST
 
@@ -352,6 +408,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_lock_set_takes_each_lock_once_in_order);
+	tcase_add_test(tc, test_numbers_that_share_a_lock_in_one_mount_do_not_in_another);
 	tcase_add_test(tc, test_waits_for_inodes_are_counted_by_what_was_wanted);
 	tcase_add_test(tc, test_wild_numbers_are_stale_everywhere);
 	tcase_add_test(tc, test_unlinked_inode_lives_as_long_as_the_kernel_knows_it);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_namehash.c - the hash of names: SipHash-1-3, keyed. */
-#include "fs/namehash.h"
+/* test_keyhash.c - the hash of names: SipHash-1-3, keyed. */
+#include "util/keyhash.h"
 #include "tests/lib/zt_check.h"
 
 #include <string.h>
 
 /* A plain transcription of the algorithm's paper, byte by byte, to hold the real one against. */
-static uint64_t reference(const struct namehash_key *key, const unsigned char *in, size_t len)
+static uint64_t reference(const struct keyhash_key *key, const unsigned char *in, size_t len)
 {
 	uint64_t v[4] = { key->k0 ^ 0x736f6d6570736575, key->k1 ^ 0x646f72616e646f6d,
 			  key->k0 ^ 0x6c7967656e657261, key->k1 ^ 0x7465646279746573 };
@@ -36,34 +36,35 @@ static uint64_t reference(const struct namehash_key *key, const unsigned char *i
 
 START_TEST(test_hash_is_siphash_for_every_length)
 {
-	const struct namehash_key key = { UINT64_C(0x0706050403020100),
+	const struct keyhash_key key = { UINT64_C(0x0706050403020100),
 					  UINT64_C(0x0f0e0d0c0b0a0908) };
 	unsigned char name[255];
 
 	for (size_t i = 0; i < sizeof(name); i++)
 		name[i] = (unsigned char)i;
 	for (size_t len = 0; len <= sizeof(name); len++)
-		ck_assert_uint_eq(namehash(&key, name, len), reference(&key, name, len));
+		ck_assert_uint_eq(keyhash(&key, name, len), reference(&key, name, len));
 	/* The published first value of SipHash-1-3 for this key: the empty input. */
-	ck_assert_uint_eq(namehash(&key, name, 0), UINT64_C(0xabac0158050fc4dc));
+	ck_assert_uint_eq(keyhash(&key, name, 0), UINT64_C(0xabac0158050fc4dc));
 }
 END_TEST
 
 START_TEST(test_keys_differ_and_change_the_hash)
 {
-	struct namehash_key a, b;
+	struct keyhash_key a, b;
 
-	ck_assert_int_eq(namehash_key_init(&a), 0);
-	ck_assert_int_eq(namehash_key_init(&b), 0);
+	ck_assert_int_eq(keyhash_key_init(&a), 0);
+	ck_assert_int_eq(keyhash_key_init(&b), 0);
 	ck_assert_int_ne(memcmp(&a, &b, sizeof(a)), 0);
-	ck_assert_uint_ne(namehash(&a, "name", 4), namehash(&b, "name", 4));
+	ck_assert_uint_ne(keyhash(&a, "name", 4), keyhash(&b, "name", 4));
+	ck_assert_uint_ne(keyhash_word(&a, 4), keyhash_word(&b, 4));
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("namehash");
-	TCase *tc = tcase_create("namehash");
+	Suite *suite = suite_create("keyhash");
+	TCase *tc = tcase_create("keyhash");
 
 	tcase_add_test(tc, test_hash_is_siphash_for_every_length);
 	tcase_add_test(tc, test_keys_differ_and_change_the_hash);

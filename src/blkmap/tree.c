@@ -248,6 +248,37 @@ uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t
 	return NULL;
 }
 
+/* As tree_next(): at a missing node the index moves in front of what it would cover. */
+uint64_t *tree_prev(const struct arena *arena, const struct tree *tree, uint64_t *inout_idx)
+{
+	const uint8_t shape = *tree->shape;
+	uint64_t idx = *inout_idx;
+
+	if (idx >= tree_capacity(shape))
+		idx = tree_capacity(shape) - 1;
+	for (;;) {
+		unsigned level = shape_levels(shape), shift = 0;
+		uint64_t ref = shape == 0 ? 0 : word_load(tree->word);
+		uint64_t *word = tree->word;
+
+		for (; ref && level > 0; level--) {
+			shift = NODE_SHIFT * level;
+			ref = word_load(node_words(arena, ref) + ((idx >> shift) & NODE_MASK));
+		}
+		if (ref) {
+			shift = 0;
+			word = node_words(arena, ref) + (idx & NODE_MASK);
+		}
+		if ((ref || shape == 0) && word_load(word)) {
+			*inout_idx = idx;
+			return word;
+		}
+		if (shape == 0 || !word_load(tree->word) || idx >> shift == 0)
+			return NULL;
+		idx = ((idx >> shift) << shift) - 1;
+	}
+}
+
 struct prune {
 	struct arena *arena;
 	struct zs_pool *pool;

@@ -73,6 +73,12 @@ int tree_grow(struct arena *arena, struct zs_pool *pool, const struct tree *tree
 uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t *inout_idx);
 
 /**
+ * tree_prev() - the last non-zero word at or before @inout_idx
+ * Return: its place and its index in @inout_idx, or NULL when there is none.
+ */
+uint64_t *tree_prev(const struct arena *arena, const struct tree *tree, uint64_t *inout_idx);
+
+/**
  * tree_prune() - free nodes without words in the range @first..@last; exclusive
  * Nodes that the range touches only in part stay unless they are empty. An empty tree becomes shape
  * 0.

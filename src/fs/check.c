@@ -72,13 +72,12 @@ static int list_inodes(struct checker *check)
 }
 
 static bool check_entry(void *arg, const struct dir_entry *entry, const char *name,
-			unsigned name_len, uint64_t next_pos)
+			unsigned name_len)
 {
 	struct checker *check = arg;
 	struct seen key = { .ino = entry->ino }, *seen;
 	const struct inode_rec *rec = inode_get(check->sb, entry->ino);
 
-	(void)next_pos;
 	seen = bsearch(&key, check->seen, check->nr_inodes, sizeof(key), seen_cmp);
 	if (seen == NULL || rec == NULL) {
 		zt_log(ZT_LOG_ERR, "fs: name %.*s leads to no inode", (int)name_len, name);
@@ -115,7 +114,7 @@ static int walk_names(struct checker *check)
 		if (err)
 			return err;
 		check->parent = bsearch(&key, check->seen, check->nr_inodes, sizeof(key), seen_cmp);
-		dir_walk(&dir, 0, check_entry, check);
+		dir_walk(&dir, DIR_POS_END, check_entry, check);
 		if (check->err)
 			return check->err;
 	}

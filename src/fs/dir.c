@@ -13,6 +13,7 @@
 #include "fs/dirindex.h"
 #include "fs/namei.h"
 #include "util/log.h"
+#include "util/sizes.h"
 
 int dir_open(struct super *sb, ino_nr ino, struct dir *out_dir)
 {
@@ -132,26 +133,42 @@ int dir_find(const struct dir *dir, const struct fs_name *name, struct dir_entry
 	return -ENOENT;
 }
 
-void dir_walk(const struct dir *dir, uint64_t pos, dir_visit_fn visit, void *arg)
+/* Where the names of a block below unit @end stand, from the front. Return: how many. */
+static unsigned block_names(const uint64_t *block, unsigned end,
+			    uint16_t out_at[DIRBLOCK_MAX_NAMES])
+{
+	unsigned nr = 0;
+
+	for (unsigned at = 0; at < end; at += dirent_units(block[at]))
+		if (dirent_ino(block[at]) != 0)
+			out_at[nr++] = (uint16_t)at;
+	return nr;
+}
+
+void dir_walk(const struct dir *dir, uint64_t below, dir_visit_fn visit, void *arg)
 {
 	struct tree tree = dir_tree(dir);
-	uint64_t idx = pos / DIR_POS_BLOCK;
+	uint64_t idx = below / DIR_POS_BLOCK;
+	unsigned end = below % DIR_POS_BLOCK;
 	const uint64_t *slot;
 
-	for (; (slot = tree_next(dir->sb->arena, &tree, &idx)) != NULL; idx++) {
+	while ((slot = tree_prev(dir->sb->arena, &tree, &idx)) != NULL) {
 		const uint64_t *block = block_at(dir, *slot);
-		unsigned units = block_units(dir, *slot), next;
+		unsigned units = block_units(dir, *slot), nr;
+		uint16_t at[DIRBLOCK_MAX_NAMES];
 		struct dir_entry entry;
 
-		for (unsigned at = 0; at < units; at = next) {
-			next = at + dirent_units(block[at]);
-			entry_fill(block, idx, at, &entry);
-			if (entry.ino == 0 || entry.pos < pos)
-				continue;
-			if (!visit(arg, &entry, dirent_name(&block[at]), dirent_name_len(block[at]),
-				   idx * DIR_POS_BLOCK + next))
+		if (idx == below / DIR_POS_BLOCK)
+			units = (unsigned)min_u64(units, end);
+		for (nr = block_names(block, units, at); nr > 0; nr--) {
+			const uint64_t *name = &block[at[nr - 1]];
+
+			entry_fill(block, idx, at[nr - 1], &entry);
+			if (!visit(arg, &entry, dirent_name(name), dirent_name_len(*name)))
 				return;
 		}
+		if (idx-- == 0)
+			return;
 	}
 }
 
@@ -393,14 +410,12 @@ struct dir_checker {
 	bool twice; /* some name is found at two positions */
 };
 
-static bool check_name(void *arg, const struct dir_entry *entry, const char *text, unsigned len,
-		       uint64_t next_pos)
+static bool check_name(void *arg, const struct dir_entry *entry, const char *text, unsigned len)
 {
 	struct dir_checker *check = arg;
 	struct fs_name name = { .text = text, .len = len };
 	struct dir_entry found;
 
-	(void)next_pos;
 	name.hash = (uint32_t)keyhash(&check->dir->sb->hash_key, text, len);
 	check->nr_entries++;
 	if (dir_find(check->dir, &name, &found) != 0 || found.pos != entry->pos)
@@ -454,7 +469,7 @@ int dir_check(const struct dir *dir, uint64_t *inout_objects)
 	if (err)
 		return err;
 	*inout_objects += tree_nr_nodes(arena, &tree, NULL, NULL);
-	dir_walk(dir, 0, check_name, &check);
+	dir_walk(dir, DIR_POS_END, check_name, &check);
 	if (check.twice)
 		return dir_bad(dir, "a name stands twice or is not found");
 	if (check.nr_entries != dir_nr_entries(dir) ||

@@ -28,6 +28,8 @@
 
 #define DIR_POS_SHIFT 9
 #define DIR_POS_BLOCK (1u << DIR_POS_SHIFT)
+/* Behind every position; see DIRINDEX_MAX_BLOCKS. */
+#define DIR_POS_END (UINT64_C(1) << 32)
 
 /* A view of one directory; made per call. */
 struct dir {
@@ -83,16 +85,16 @@ void dir_remove(const struct dir *dir, const struct fs_name *name, uint64_t pos)
 /** dir_replace() - let the name at @pos lead to another inode; cannot fail */
 void dir_replace(const struct dir *dir, uint64_t pos, ino_nr ino, unsigned type);
 
-/**
- * dir_visit_fn - one entry
- * @next_pos: where to go on behind it
- * Return: false to stop.
- */
+/** dir_visit_fn - one entry. Return: false to stop. */
 typedef bool (*dir_visit_fn)(void *arg, const struct dir_entry *entry, const char *name,
-			     unsigned name_len, uint64_t next_pos);
+			     unsigned name_len);
 
-/** dir_walk() - visit all entries at @pos and behind it, in the order of their positions */
-void dir_walk(const struct dir *dir, uint64_t pos, dir_visit_fn visit, void *arg);
+/**
+ * dir_walk() - visit all entries at positions below @below, the highest first
+ * Downwards, so that a walk in many calls ends: what is added meanwhile stands above, or in one of
+ * the gaps below, and these are finite.
+ */
+void dir_walk(const struct dir *dir, uint64_t below, dir_visit_fn visit, void *arg);
 
 /**
  * dir_check() - walker: blocks, positions, count of entries and index agree, no name stands twice

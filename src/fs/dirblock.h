@@ -23,6 +23,8 @@
 #define DIRBLOCK_UNITS       511u /* of a full-grown block */
 #define DIRBLOCK_UNITS_FIRST 7u /* of the smallest one */
 
+#define DIRBLOCK_MAX_NAMES   (DIRBLOCK_UNITS / 2) /* a header and a unit of name each */
+
 /* Header: ino (40 bits) | name_len (8) | type (4: mode >> 12) | length in units (10) | 2 bits 0. */
 #define DIRENT_LEN_SHIFT   40
 #define DIRENT_TYPE_SHIFT  48

@@ -78,7 +78,8 @@ typedef bool (*fs_dir_emit_fn)(void *arg, const char *name, size_t name_len, ino
 /**
  * fs_readdir() - list a directory from @cookie on (0: the beginning)
  * Entries that exist throughout a listing appear exactly once, whatever is created or removed
- * meanwhile. "." and ".." come first (never with a reference).
+ * meanwhile. Those that are made meanwhile may appear, but a listing ends, however many are made.
+ * "." and ".." come first (never with a reference).
  * @plus: with attributes
  */
 int fs_readdir(struct super *sb, ino_nr ino, uint64_t cookie, bool plus, fs_dir_emit_fn emit,

@@ -2,8 +2,13 @@
 /*
  * readdir.c - listing a directory.
  *
- * A cookie is 0 for the beginning, 1 behind ".", else 2 plus a position (dir.h). Positions stay
- * entries' own, so a listing goes on where it stopped, whatever has come and gone meanwhile.
+ * A cookie is 0 for the beginning, 1 behind ".", 2 behind "..", else 3 plus the position (dir.h) of
+ * the name behind which it stands. Positions stay entries' own, so a listing goes on where it
+ * stopped, whatever has come and gone meanwhile.
+ *
+ * Names come from the highest position down. New ones take the lowest gap that is large enough, or
+ * stand above all others: so a program that makes a name for each one that it is given meets none of
+ * them, but for those that fit into gaps, and comes to an end.
  *
  * Locks: the directory's, shared, also while the callback runs.
  */
@@ -12,7 +17,7 @@
 #include "fs/dir.h"
 #include "fs/namei.h"
 
-enum { COOKIE_DOT = 0, COOKIE_DOTDOT = 1, COOKIE_NAMES = 2 };
+enum { COOKIE_DOT = 0, COOKIE_DOTDOT = 1, COOKIE_NAMES = 2, COOKIE_NAME = 3 };
 
 struct listing {
 	struct super *sb;
@@ -30,12 +35,11 @@ static bool emit_dots(const struct listing *list, const struct dir *dir, uint64_
 	return list->emit(list->arg, dots, is_parent ? 2 : 1, ino, S_IFDIR, cookie + 1, NULL);
 }
 
-static bool emit_name(void *arg, const struct dir_entry *found, const char *name, unsigned name_len,
-		      uint64_t next_pos)
+static bool emit_name(void *arg, const struct dir_entry *found, const char *name, unsigned name_len)
 {
 	const struct listing *list = arg;
 	mode_t type = (mode_t)found->type << 12;
-	uint64_t cookie = COOKIE_NAMES + next_pos;
+	uint64_t cookie = COOKIE_NAME + found->pos;
 	struct inode_rec *rec;
 	struct fs_entry entry;
 
@@ -65,7 +69,8 @@ int fs_readdir(struct super *sb, ino_nr ino, uint64_t cookie, bool plus, fs_dir_
 	for (; cookie < COOKIE_NAMES; cookie++)
 		if (!emit_dots(&list, &dir, cookie))
 			goto out;
-	dir_walk(&dir, cookie - COOKIE_NAMES, emit_name, &list);
+	dir_walk(&dir, cookie == COOKIE_NAMES ? DIR_POS_END : cookie - COOKIE_NAME, emit_name,
+		 &list);
 out:
 	inode_unlock(sb, ino);
 	return err;

@@ -168,6 +168,11 @@ START_TEST(test_random_words_match_a_model)
 			ck_assert(!!tree_next(arena, &tree, &found) == (want < N));
 			if (want < N)
 				ck_assert_uint_eq(found, want);
+			for (want = found = idx; want > 0 && !model[want]; want--)
+				;
+			ck_assert(!!tree_prev(arena, &tree, &found) == !!model[want]);
+			if (model[want])
+				ck_assert_uint_eq(found, want);
 		}
 	}
 }

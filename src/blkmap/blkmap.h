@@ -25,6 +25,7 @@
 #include "arena/arena.h"
 #include "blkmap/tree.h"
 #include "util/compiler.h"
+#include "util/round.h"
 #include "zcomp/zcomp.h"
 #include "zsmalloc/pool.h"
 
@@ -90,9 +91,15 @@ struct blkmap_params {
  */
 struct blkmap_file {
 	struct tree tree; /* of slots */
-	uint64_t *nr_pages; /* pages that hold data, as st_blocks counts; atomic */
+	/* Pages that hold data, as st_blocks counts; atomic. NULL: blkmap_uncharge() was called. */
+	uint64_t *nr_pages;
 	unsigned order; /* clusters are 2^order pages */
 	unsigned setting; /* BLKMAP_SETTING_..., or what blkmap_setting_find() said */
+	/*
+	 * NULL: calls go on to their end. Otherwise those that say so return -EAGAIN when it is over,
+	 * and the same call does more in the next round.
+	 */
+	struct zt_round *round;
 };
 
 struct blkmap_stat {
@@ -226,7 +233,7 @@ void blkmap_drain(struct blkmap *map);
  * back
  *
  * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM when a cluster that is punched in
- * part could not be rewritten (whole clusters are always freed); -EIO.
+ * part could not be rewritten (whole clusters are always freed); -EIO; -EAGAIN the round is over.
  */
 int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		 uint64_t len) ZT_MUST_CHECK;
@@ -235,14 +242,31 @@ int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t of
  * blkmap_truncate() - drop everything at and beyond @size
  * Needs no memory: the last object is only declared shorter. The exception is a cluster of one
  * repeated value that is not zero, cut in the middle.
- * Context: file held exclusive. Return: 0; -ENOSPC or -ENOMEM in that case (all later clusters are gone then).
+ * Context: file held exclusive; or nobody knows it any more, and blkmap_uncharge() was called.
+ * Return: 0; -ENOSPC or -ENOMEM in that case (all later clusters are gone then); -EAGAIN the round
+ * is over.
  */
 int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file,
 		    uint64_t size) ZT_MUST_CHECK;
 
 /**
+ * blkmap_can_hold() - whether size= leaves room for all pages of the range that the file cannot have
+ * yet
+ * False: they do not fit for certain.
+ */
+bool blkmap_can_hold(const struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		     uint64_t len);
+
+/**
+ * blkmap_uncharge() - give back what the file's pages take of size=, before they are freed
+ * Nobody knows the file any more. What is called for it from here on has no nr_pages.
+ */
+void blkmap_uncharge(struct blkmap *map, const struct blkmap_file *file);
+
+/**
  * blkmap_allocate() - fallocate: holes in the range become zero pages that count as data
- * Context: file held shared; blkmap_covers() holds. Return: 0, -ENOSPC, -ENOMEM.
+ * Context: file held shared; blkmap_covers() holds. Return: 0, -ENOSPC, -ENOMEM; -EAGAIN the round is
+ * over, and its at says from which offset on something is left.
  */
 int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		    uint64_t len) ZT_MUST_CHECK;
@@ -273,7 +297,8 @@ int blkmap_fold(struct blkmap *map, const struct blkmap_file *file, uint64_t off
  * blkmap_seek() - the next data or hole at or after @off, exact to the page
  * @size: the file's size
  * @whence: SEEK_DATA or SEEK_HOLE
- * Context: file held shared. Return: 0, -ENXIO.
+ * Context: file held shared. Return: 0, -ENXIO; -EAGAIN the round is over, and its at is the offset
+ * from which the search goes on.
  */
 int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size, uint64_t off,
 		int whence, uint64_t *out_off) ZT_MUST_CHECK;
@@ -359,9 +384,13 @@ struct blkmap_usage {
 	uint64_t pages[BLKMAP_NR_CODECS + 1], bytes[BLKMAP_NR_CODECS + 1];
 };
 
-/** blkmap_usage() - add a file's up. Context: file held shared. */
-void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
-		  struct blkmap_usage *out_usage);
+/**
+ * blkmap_usage() - add a file's up
+ * Context: file held shared. With a round the caller sets *out_usage and the round's at to 0 before
+ * the first call. Return: 0; -EAGAIN the round is over.
+ */
+int blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
+		  struct blkmap_usage *out_usage) ZT_MUST_CHECK;
 
 /** blkmap_codec_name() - the algorithm behind a codec number; "none" for what is stored raw */
 const char *blkmap_codec_name(struct blkmap *map, unsigned codec);

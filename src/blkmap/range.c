@@ -23,20 +23,26 @@ static int slot_clear(struct blkmap *map, const struct blkmap_file *file, uint64
 	return error; /* pages are only given back: cannot fail */
 }
 
-/* Clusters first..last become holes. */
+/* Clusters first..last become holes. -EAGAIN: the round is over; those that are left will be found. */
 static int clear_clusters(struct blkmap *map, const struct blkmap_file *file, uint64_t first,
 			  uint64_t last)
 {
 	uint64_t *slot;
+	uint64_t idx = first;
 	int error = 0;
 
-	for (uint64_t idx = first; idx <= last && !error; idx++) {
+	for (; idx <= last && !error; idx++) {
 		slot = tree_next(map->arena, &file->tree, &idx);
 		if (!slot || idx > last)
 			break;
+		/* An object is freed, or many; or it is a word alone. */
+		const unsigned units = slot_kind(word_get(slot)) == SLOT_ZERO ? 1 : 4;
+
 		error = slot_clear(map, file, slot);
+		if (!error && zt_round_spent(file->round, units))
+			error = -EAGAIN;
 	}
-	tree_prune(map->arena, map->meta, &file->tree, first, last);
+	tree_prune(map->arena, map->meta, &file->tree, first, error ? idx : last);
 	return error;
 }
 
@@ -161,7 +167,7 @@ int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t
 	int error;
 
 	error = clear_clusters(map, file, first, UINT64_MAX - 1);
-	if (size == 0)
+	if (size == 0 && !error && file->nr_pages)
 		huge_forget(map, file);
 	if (error || size % csize == 0)
 		return error;
@@ -233,7 +239,7 @@ int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 	if (!error && off % csize)
 		error = cluster_punch(map, file, off / csize, off % csize,
 				      (uint32_t)min_u64(csize, off % csize + len));
-	if (end % csize && (end / csize != off / csize || off % csize == 0))
+	if (error != -EAGAIN && end % csize && (end / csize != off / csize || off % csize == 0))
 		edge_error =
 			cluster_punch(map, file, end / csize,
 				      end / csize == off / csize ? off % csize : 0, end % csize);
@@ -250,6 +256,24 @@ static uint32_t present_at(struct blkmap *map, const struct blkmap_file *file, u
 	present = slot_present(map, word_get(slot), file->order);
 	rw_unlock(&lock->lock);
 	return present;
+}
+
+/* A page that is zero is a bit of a word; beside data the cluster is compressed anew. */
+static unsigned word_kind_units(const uint64_t *slot)
+{
+	return slot_kind(word_get(slot)) == SLOT_ZERO ? 4 : ZT_ROUND_UNITS;
+}
+
+bool blkmap_can_hold(const struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		     uint64_t len)
+{
+	const uint64_t used = atomic_load_explicit(&map->nr_pages, memory_order_relaxed);
+	const uint64_t have = __atomic_load_n(file->nr_pages, __ATOMIC_RELAXED);
+	const uint64_t want =
+		div_round_up_u64(off + len, ZT_PAGE_SIZE) - (off >> ZT_PAGE_SHIFT);
+
+	return !map->max_pages || want <= have ||
+	       want - have <= map->max_pages - min_u64(used, map->max_pages);
 }
 
 int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
@@ -269,6 +293,10 @@ int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t
 		if (!error && (want & ~present_at(map, file, slot)))
 			error = cluster_merge(map, file, slot, strm, &op);
 		off += to - from;
+		if (!error && off < end && zt_round_spent(file->round, word_kind_units(slot))) {
+			file->round->at = off;
+			error = -EAGAIN;
+		}
 	}
 	zcomp_stream_put(map->comp, strm);
 	return error;
@@ -294,12 +322,16 @@ static int seek_data(struct blkmap *map, const struct blkmap_file *file, uint64_
 			*out_off = max_u64(found, off);
 			return 0;
 		}
+		if (zt_round_spent(file->round, 1)) {
+			file->round->at = (idx + 1) << shift;
+			return -EAGAIN;
+		}
 	}
 	return -ENXIO;
 }
 
-static uint64_t seek_hole(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
-			  uint64_t off)
+static int seek_hole(struct blkmap *map, const struct blkmap_file *file, uint64_t size,
+		     uint64_t off, uint64_t *out_off)
 {
 	unsigned shift = ZT_PAGE_SHIFT + file->order;
 	uint64_t first = off >> shift;
@@ -316,22 +348,32 @@ static uint64_t seek_hole(struct blkmap *map, const struct blkmap_file *file, ui
 			uint64_t found =
 				(idx << shift) + ((uint64_t)__builtin_ctz(absent) << ZT_PAGE_SHIFT);
 
-			return min_u64(max_u64(found, off), size);
+			*out_off = min_u64(max_u64(found, off), size);
+			return 0;
+		}
+		if (zt_round_spent(file->round, 1) && (idx + 1) << shift < size) {
+			file->round->at = (idx + 1) << shift;
+			return -EAGAIN;
 		}
 	}
-	return size;
+	*out_off = size;
+	return 0;
 }
 
 int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size, uint64_t off,
 		int whence, uint64_t *out_off)
 {
+	uint64_t found = 0;
+	int error;
+
 	if (off >= size)
 		return -ENXIO;
-	if (whence == SEEK_HOLE) {
-		*out_off = seek_hole(map, file, size, off);
-		return 0;
-	}
-	if (seek_data(map, file, off, out_off) || *out_off >= size)
-		return -ENXIO;
-	return 0;
+	if (whence == SEEK_HOLE)
+		return seek_hole(map, file, size, off, out_off);
+	error = seek_data(map, file, off, &found);
+	if (!error && found >= size)
+		error = -ENXIO;
+	if (!error)
+		*out_off = found;
+	return error;
 }

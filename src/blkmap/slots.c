@@ -118,7 +118,7 @@ uint32_t slot_extent(const struct blkmap *map, uint64_t word, unsigned order)
 
 int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t delta)
 {
-	if (delta == 0)
+	if (delta == 0 || !file->nr_pages)
 		return 0;
 	if (delta > 0 && map->max_pages) {
 		uint_fast64_t used = atomic_load_explicit(&map->nr_pages, memory_order_relaxed);
@@ -134,6 +134,15 @@ int pages_charge(struct blkmap *map, const struct blkmap_file *file, int64_t del
 	}
 	__atomic_fetch_add(file->nr_pages, (uint64_t)delta, __ATOMIC_RELAXED);
 	return 0;
+}
+
+void blkmap_uncharge(struct blkmap *map, const struct blkmap_file *file)
+{
+	const int error = pages_charge(map, file, -(int64_t)*file->nr_pages);
+
+	huge_forget(map, file);
+	ZT_ASSERT(!error); /* they are only given back */
+	(void)error;
 }
 
 static void count_add(atomic_uint_fast64_t *counter, uint64_t n, int sign)

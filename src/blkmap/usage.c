@@ -3,6 +3,8 @@
  * usage.c - what a file's content costs, cluster by cluster.
  *
  * Locks: the slot's, shared, for one cluster at a time; so the sum is of no one moment.
+ *
+ * Weakness: the tree's nodes, one for 64 clusters, are counted in one go.
  */
 #include "blkmap/blkmap_i.h"
 
@@ -73,14 +75,15 @@ static void add_node(void *arg, ref_t node)
 	usage->sum->memory += room_of(usage->map->meta, node);
 }
 
-void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
-		  struct blkmap_usage *out_usage)
+int blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
+		 struct blkmap_usage *out_usage)
 {
 	struct usage usage = { .map = map, .sum = out_usage };
 	uint64_t *slot;
 
-	*out_usage = (struct blkmap_usage){ 0 };
-	for (uint64_t idx = 0; (slot = tree_next(map->arena, &file->tree, &idx)); idx++) {
+	if (!file->round)
+		*out_usage = (struct blkmap_usage){ 0 };
+	for (uint64_t idx = file->round ? file->round->at : 0; (slot = tree_next(map->arena, &file->tree, &idx)); idx++) {
 		struct slot_lock *lock = slot_lock(map, slot);
 		uint64_t word;
 
@@ -91,6 +94,11 @@ void blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
 		else
 			add_word(&usage, word, file->order, 0);
 		rw_unlock(&lock->lock);
+		if (zt_round_spent(file->round, 1)) {
+			file->round->at = idx + 1;
+			return -EAGAIN;
+		}
 	}
 	(void)tree_nr_nodes(map->arena, &file->tree, add_node, &usage);
+	return 0;
 }

@@ -32,6 +32,7 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/sizes.h"
 
 struct session {
 	const struct options *options;
@@ -163,11 +164,14 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 #define SPIN_NS      15000u
 #define SPIN_SWAP_NS 40000u
 
+/* One may reap and one may serve a long request while the third reads what is short. */
+#define THREADS_MIN 3u
+
 static uint64_t plan_transport(const struct options *options, struct transport_params *out_params,
 			       unsigned *out_io_max)
 {
 	*out_params = (struct transport_params){
-		.nr_threads = options->max_threads,
+		.nr_threads = (unsigned)max_u64(options->max_threads, THREADS_MIN),
 		.nr_spare = options->swap ? NR_SPARE_SWAP : NR_SPARE,
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,

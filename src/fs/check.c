@@ -249,8 +249,10 @@ static int check_stores(struct checker *check)
 int super_check(struct super *sb)
 {
 	struct checker check = { .sb = sb };
-	int err = list_inodes(&check);
+	int err;
 
+	super_reap(sb);
+	err = list_inodes(&check);
 	if (!err)
 		err = walk_names(&check);
 	if (!err)

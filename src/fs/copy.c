@@ -8,11 +8,14 @@
 #include <errno.h>
 
 #include "fs/file.h"
-#include "fs/inode_i.h"
+#include "fs/work.h"
 #include "util/alloc.h"
 
 /* Clusters that are shared under the locks at a time: about a millisecond. */
 #define SHARE_ROUND 4096u
+
+/* One call takes about so long at most; whoever copies asks again, and others were served meanwhile. */
+#define COPY_NS UINT64_C(100000000)
 
 struct copy {
 	struct super *sb;
@@ -20,6 +23,8 @@ struct copy {
 	ino_nr from, to;
 	uint64_t from_off, to_off, left; /* what is still to be done */
 	uint64_t done;
+	struct work work;
+	uint64_t until_ns; /* then what is done is as much as one call does */
 };
 
 static void copy_advance(struct copy *copy, uint64_t len)
@@ -73,7 +78,7 @@ static int share_locked(struct copy *copy, struct inode_rec *from, struct inode_
 {
 	struct blkmap_file from_file = inode_file(from), to_file = inode_file(to);
 	uint64_t done = 0;
-	int err = file_prepare(copy->sb, to, copy->to_off, len);
+	int err = file_prepare(copy->sb, to, copy->to_off, len, work_round(&copy->work));
 
 	if (err)
 		return err;
@@ -198,6 +203,8 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 		.from_off = from_off,
 		.to_off = to_off,
 		.left = len,
+		.work = work_begin(sb),
+		.until_ns = zt_now_ns() + COPY_NS,
 	};
 	struct super_retry retry = super_retry_begin();
 	bool folded = false;
@@ -210,6 +217,9 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 	do {
 		uint64_t before = copy.done;
 
+		err = work_finish_cut(&copy.work, to);
+		if (err)
+			break;
 		do {
 			err = share_step(&copy, &bytes);
 		} while (super_retry(sb, err, &retry));
@@ -223,7 +233,9 @@ int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uin
 			err = copy_bytes(&copy, bytes);
 			folded = false;
 		}
-	} while (!err && copy.left > 0);
+		if (!err && copy.left > 0 && work_pause(&copy.work, to) == -EINTR)
+			err = -EINTR;
+	} while (!err && copy.left > 0 && (copy.done == 0 || zt_now_ns() < copy.until_ns));
 	/* As write(2): what was done counts; the error comes again. */
 	if (copy.done > 0)
 		err = 0;

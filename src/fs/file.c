@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/work.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
 
@@ -59,10 +60,11 @@ out:
 	return err;
 }
 
-int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len)
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len,
+		 struct zt_round *round)
 {
 	struct blkmap_file file = inode_file(rec);
-	int err = inode_tail_is_dirty(rec) ? inode_cut(sb, rec, rec->size) : 0;
+	int err = inode_tail_is_dirty(rec) ? inode_cut(sb, rec, rec->size, round) : 0;
 
 	return err ? err : blkmap_grow(sb->map, &file, off, len);
 }
@@ -74,6 +76,7 @@ int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t
 static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t len,
 			     struct inode_rec **out_rec)
 {
+	struct work work = work_begin(sb);
 	struct blkmap_file file;
 	int err;
 
@@ -90,21 +93,16 @@ static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t 
 		inode_lock(sb, ino);
 		err = file_open(sb, ino, out_rec);
 		if (!err)
-			err = file_prepare(sb, *out_rec, off, len);
+			err = file_prepare(sb, *out_rec, off, len, work_round(&work));
 		inode_unlock(sb, ino);
-		if (err)
+		/* Delayed bytes have no second chance: nobody gives up here. */
+		if (err == -EAGAIN)
+			(void)work_pause(&work, ino);
+		else if (err)
 			return err;
 	}
 	inode_unlock(sb, ino);
 	return err;
-}
-
-/* After an error: nothing stands beyond the end. Under the exclusive lock. */
-static void cut_tail(struct super *sb, struct inode_rec *rec)
-{
-	int err = inode_cut(sb, rec, rec->size);
-
-	(void)err; /* the first error is what the caller hears, and inode_cut() remembers */
 }
 
 /*
@@ -113,12 +111,16 @@ static void cut_tail(struct super *sb, struct inode_rec *rec)
  */
 static void file_cut_tail(struct super *sb, ino_nr ino)
 {
+	struct work work = work_begin(sb);
 	struct inode_rec *rec;
+	int err;
 
 	inode_lock(sb, ino);
 	if (file_open(sb, ino, &rec) == 0)
-		cut_tail(sb, rec);
+		inode_set_flag(rec, INODE_TAIL_DIRTY);
 	inode_unlock(sb, ino);
+	err = work_finish_cut(&work, ino);
+	(void)err; /* the first error is what the caller hears, and the mark stays */
 }
 
 /*
@@ -374,54 +376,96 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		file_cut_tail(sb, ino);
 }
 
-/* Under the exclusive lock. */
-static int fallocate_locked(struct super *sb, struct inode_rec *rec, int mode, uint64_t off,
-			    uint64_t len)
+/* One fallocate(2). */
+struct falloc {
+	const struct fs_cred *cred;
+	ino_nr ino;
+	int mode;
+	uint64_t off, len;
+	unsigned cuts; /* of the inode's lock, when the round before had ended */
+	struct work work; /* its at: how far it has come */
+};
+
+/*
+ * What earlier rounds allocated behind the end is gone when something has cut the file meanwhile: a
+ * write that failed.
+ */
+static void fallocate_look_back(struct falloc *falloc)
 {
+	const unsigned cuts = inode_lock_of(falloc->work.sb, falloc->ino)->cuts;
+
+	if (cuts != falloc->cuts)
+		falloc->work.round.at = falloc->off;
+	falloc->cuts = cuts;
+}
+
+/*
+ * A range that is to be zero is punched as a whole, then allocated. What is punched already is found
+ * empty in the next round; what is allocated is not looked at again.
+ */
+static int fallocate_locked(struct falloc *falloc, struct inode_rec *rec)
+{
+	struct super *sb = falloc->work.sb;
 	struct blkmap_file file = inode_file(rec);
+	const uint64_t end = falloc->off + falloc->len;
+	const bool is_new = falloc->work.round.at == falloc->off;
 	int err = 0;
 
-	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
-		err = blkmap_punch(sb->map, &file, off, len);
-	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE)) {
-		err = file_prepare(sb, rec, off, len);
-		if (!err)
-			err = blkmap_allocate(sb->map, &file, off, len);
-		if (!err && !(mode & FALLOC_FL_KEEP_SIZE))
-			inode_raise_size(rec, off + len);
-	}
-	/* What a failed allocation got so far must not keep the filesystem full, unseen. */
-	if (err == -ENOSPC || err == -ENOMEM)
-		cut_tail(sb, rec);
+	file.round = work_round(&falloc->work);
+	if (falloc->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && is_new)
+		err = blkmap_punch(sb->map, &file, falloc->off, falloc->len);
+	if (err || falloc->mode & FALLOC_FL_PUNCH_HOLE)
+		return err;
+	if (is_new && !blkmap_can_hold(sb->map, &file, falloc->off, falloc->len))
+		return -ENOSPC;
+	/* The tree's shape may be another after each round. */
+	err = file_prepare(sb, rec, falloc->off, falloc->len, file.round);
+	fallocate_look_back(falloc);
+	if (!err)
+		err = blkmap_allocate(sb->map, &file, falloc->work.round.at,
+				      end - falloc->work.round.at);
+	if (!err && !(falloc->mode & FALLOC_FL_KEEP_SIZE))
+		inode_raise_size(rec, end);
 	return err;
 }
 
-static int fallocate_once(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode,
-			  uint64_t off, uint64_t len)
+static int fallocate_once(struct falloc *falloc)
 {
+	struct super *sb = falloc->work.sb;
 	struct inode_rec *rec;
 	int err;
 
-	inode_lock(sb, ino);
-	err = file_open(sb, ino, &rec);
-	if (!err &&
-	    (inode_is_immutable(rec) || (inode_is_sealed(rec) && mode & ~FALLOC_FL_KEEP_SIZE)))
+	inode_lock(sb, falloc->ino);
+	err = file_open(sb, falloc->ino, &rec);
+	if (!err && (inode_is_immutable(rec) ||
+		     (inode_is_sealed(rec) && falloc->mode & ~FALLOC_FL_KEEP_SIZE)))
 		err = -EPERM;
 	if (!err)
-		err = fallocate_locked(sb, rec, mode, off, len);
+		err = fallocate_locked(falloc, rec);
 	if (!err) {
 		xattr_remove(sb, rec, XATTR_CAPABILITY);
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);
-		if (cred_kills_setid(cred, false))
-			inode_clear_setid(rec, cred, false);
+		if (cred_kills_setid(falloc->cred, false))
+			inode_clear_setid(rec, falloc->cred, false);
 	}
-	inode_unlock(sb, ino);
+	inode_unlock(sb, falloc->ino);
+	return err;
+}
+
+static int fallocate_rounds(struct falloc *falloc)
+{
+	int err;
+
+	do {
+		err = fallocate_once(falloc);
+	} while (err == -EAGAIN && (err = work_pause(&falloc->work, falloc->ino)) == -EAGAIN);
 	return err;
 }
 
 int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int mode, uint64_t off,
 		 uint64_t len)
 {
+	struct falloc falloc = { .cred = cred, .ino = ino, .mode = mode, .off = off, .len = len };
 	struct super_retry retry = super_retry_begin();
 	int err;
 
@@ -439,29 +483,64 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 		return -EINVAL;
 	if (off > ZT_MAX_FILE_SIZE || len > ZT_MAX_FILE_SIZE - off)
 		return -EFBIG;
+	falloc.work = work_begin(sb);
+	falloc.work.round.at = off;
 	do {
-		err = fallocate_once(sb, cred, ino, mode, off, len);
+		err = fallocate_rounds(&falloc);
 	} while (super_retry(sb, err, &retry));
+	/*
+	 * What a failed allocation got so far must not keep the filesystem full, unseen. What an
+	 * interrupted one got stays, as on other filesystems.
+	 */
+	if (err == -ENOSPC || err == -ENOMEM)
+		file_cut_tail(sb, ino);
 	return err;
 }
 
-int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *out_off)
+static int seek_once(struct work *work, ino_nr ino, uint64_t off, int whence, uint64_t *out_off)
 {
+	struct super *sb = work->sb;
 	struct blkmap_file file;
 	struct inode_rec *rec;
 	uint64_t size;
 	int err;
 
-	if (whence != SEEK_DATA && whence != SEEK_HOLE)
-		return -EINVAL;
 	inode_lock_shared(sb, ino);
 	err = file_open(sb, ino, &rec);
 	if (err)
 		goto out;
 	size = rec_load(&rec->size);
 	file = inode_file(rec);
+	file.round = work_round(work);
 	err = off < size ? blkmap_seek(sb->map, &file, size, off, whence, out_off) : -ENXIO;
+	/* The file has become shorter meanwhile: its end is a hole. */
+	if (err == -ENXIO && whence == SEEK_HOLE && work->round.at > 0)
+		err = 0;
+	if (err == -EAGAIN)
+		*out_off = whence == SEEK_HOLE ? size : work->round.at;
 out:
 	inode_unlock(sb, ino);
+	return err;
+}
+
+int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *out_off)
+{
+	struct work work = work_begin(sb);
+	uint64_t found = off;
+	int err;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return -EINVAL;
+	do {
+		err = seek_once(&work, ino, max_u64(off, work.round.at), whence, &found);
+	} while (err == -EAGAIN && (err = work_pause(&work, ino)) == -EAGAIN);
+	/*
+	 * lseek(2) is not interrupted. Who has given up hears what a filesystem without holes would
+	 * say from there on.
+	 */
+	if (err == -EINTR)
+		err = 0;
+	if (!err)
+		*out_off = found;
 	return err;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "fs/dir.h"
+#include "fs/work.h"
 #include "fs/xattr_i.h"
 
 /* Locks ------------------------------------------------------------------ */
@@ -38,6 +39,16 @@ void inode_async_end(struct super *sb, struct inode_lock *lock)
 	mutex_lock(&sb->drain_lock);
 	zt_lock_check(pthread_cond_broadcast(&sb->drain_cond));
 	mutex_unlock(&sb->drain_lock);
+}
+
+void inode_lock_wait(struct inode_lock *lock, enum zt_lock_kind kind, bool exclusive)
+{
+	atomic_fetch_add_explicit(&lock->nr_waiting, 1, memory_order_relaxed);
+	if (exclusive)
+		write_lock_wait(&lock->lock, kind);
+	else
+		read_lock_wait(&lock->lock, kind);
+	atomic_fetch_sub_explicit(&lock->nr_waiting, 1, memory_order_relaxed);
 }
 
 static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
@@ -202,11 +213,15 @@ err_count:
 	return err;
 }
 
-int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size)
+int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_round *round)
 {
 	struct blkmap_file file = inode_file(rec);
 	uint16_t flags = rec->flags & (uint16_t)~INODE_TAIL_DIRTY;
-	int err = blkmap_truncate(sb->map, &file, size);
+	int err;
+
+	file.round = round;
+	inode_lock_of(sb, zs_ref_of(sb->arena, rec))->cuts++;
+	err = blkmap_truncate(sb->map, &file, size);
 
 	if (err)
 		flags |= INODE_TAIL_DIRTY;
@@ -214,25 +229,47 @@ int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size)
 	return err;
 }
 
-void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
+/* Pages from which on freeing may take longer than others may wait: as many clusters at most. */
+#define LARGE_PAGES 4096u
+
+/* Return: whether it is left to super_reap(), and the record with it. */
+static bool free_content(struct super *sb, ino_nr ino, struct inode_rec *rec)
 {
+	struct blkmap_file file = inode_file(rec);
+	const bool large = rec_load(&rec->nr_pages) >= LARGE_PAGES;
 	int err;
 
+	blkmap_uncharge(sb->map, &file);
+	if (large && reap_leave(sb, ino, true))
+		return true;
+	file.nr_pages = NULL;
+	err = blkmap_truncate(sb->map, &file, 0);
+	ZT_ASSERT(err == 0); /* with nothing left to shorten */
+	(void)err;
+	return false;
+}
+
+void inode_free_record(struct super *sb, ino_nr ino, struct inode_rec *rec)
+{
+	xattr_free(sb, rec);
+	blkmap_setting_put(sb->map, inode_setting(rec));
+	zs_free(sb->inodes, ino);
+	inode_uncount(sb);
+}
+
+void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
+{
+	inodeset_remove(&sb->live, ino);
 	switch (rec->mode & S_IFMT) {
 	case S_IFREG:
-		err = inode_cut(sb, rec, 0);
-		ZT_ASSERT(err == 0); /* with nothing left to shorten */
-		(void)err;
+		if (free_content(sb, ino, rec))
+			return;
 		break;
 	case S_IFLNK:
 		symlink_free(sb, rec);
 		break;
 	}
-	xattr_free(sb, rec);
-	blkmap_setting_put(sb->map, inode_setting(rec));
-	inodeset_remove(&sb->live, ino);
-	zs_free(sb->inodes, ino);
-	inode_uncount(sb);
+	inode_free_record(sb, ino, rec);
 }
 
 void inode_put_unused(struct super *sb, ino_nr ino, struct inode_rec *rec)
@@ -270,6 +307,7 @@ void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup)
 		inode_put_unused(sb, ino, rec);
 	}
 	inode_unlock(sb, ino);
+	super_reap(sb);
 }
 
 /* Attributes ------------------------------------------------------------- */
@@ -307,6 +345,13 @@ void inode_fill_entry(ino_nr ino, const struct inode_rec *rec, struct fs_entry *
 	inode_fill_attr(ino, rec, &out->attr);
 }
 
+bool fs_is_large(struct super *sb, ino_nr ino)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	return rec && inode_is_reg(rec) && rec_load(&rec->nr_pages) >= LARGE_PAGES * 1024;
+}
+
 int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr)
 {
 	const struct inode_rec *rec = inode_get(sb, ino);
@@ -341,22 +386,28 @@ void inode_clear_setid(struct inode_rec *rec, const struct fs_cred *cred, bool p
 		__atomic_fetch_and(&rec->mode, ~bits, __ATOMIC_RELAXED);
 }
 
-static int setattr_size(struct super *sb, struct inode_rec *rec, uint64_t size)
+/* What setattr_once() returns when all is done but the cut. */
+#define SETATTR_CUT_MORE 1
+
+/* Return: 0; -EAGAIN nothing has changed, and the next round does more. */
+static int setattr_size(struct work *work, struct inode_rec *rec, uint64_t size)
 {
+	struct super *sb = work->sb;
 	int err;
 
 	if (size > rec->size && inode_tail_is_dirty(rec)) {
-		err = inode_cut(sb, rec, rec->size);
+		err = inode_cut(sb, rec, rec->size, work_round(work));
 		if (err)
 			return err;
 	}
 	/*
-	 * Cut first: nobody may read the old bytes when the file grows again. What was allocated
-	 * behind the end goes even when the size stays.
+	 * Nobody may read the old bytes when the file grows again: either they are cut now, or
+	 * inode_cut() has remembered that they are to be. What was allocated behind the end goes
+	 * even when the size stays.
 	 */
 	if (size <= rec->size) {
-		err = inode_cut(sb, rec, size);
-		(void)err; /* remembered there */
+		err = inode_cut(sb, rec, size, work_round(work));
+		(void)err;
 	}
 	rec_store(&rec->size, size);
 	return 0;
@@ -449,9 +500,10 @@ static void setattr_owner(struct inode_rec *rec, const struct stat *attr, unsign
 		rec_store(&rec->gid, attr->st_gid);
 }
 
-int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
-	       unsigned which, struct stat *out_attr)
+static int setattr_once(struct work *work, const struct fs_cred *cred, ino_nr ino,
+			const struct stat *attr, unsigned which, struct stat *out_attr)
 {
+	struct super *sb = work->sb;
 	struct inode_rec *rec;
 	int err = -ESTALE;
 
@@ -461,7 +513,7 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 		goto out;
 	err = setattr_check(rec, attr, which);
 	if (!err && which & FS_SET_SIZE)
-		err = setattr_size(sb, rec, (uint64_t)attr->st_size);
+		err = setattr_size(work, rec, (uint64_t)attr->st_size);
 	if (err)
 		goto out;
 
@@ -478,7 +530,28 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	setattr_owner(rec, attr, which);
 	setattr_times(rec, attr, which);
 	inode_fill_attr(ino, rec, out_attr);
+	if (which & FS_SET_SIZE && inode_tail_is_dirty(rec))
+		err = SETATTR_CUT_MORE;
 out:
 	inode_unlock(sb, ino);
 	return err;
+}
+
+int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const struct stat *attr,
+	       unsigned which, struct stat *out_attr)
+{
+	struct work work = work_begin(sb);
+	int err;
+
+	do {
+		err = setattr_once(&work, cred, ino, attr, which, out_attr);
+	} while (err == -EAGAIN && (err = work_pause(&work, ino)) == -EAGAIN);
+	if (err != SETATTR_CUT_MORE)
+		return err;
+	/* The file has its new size, and whoever has given up needs not wait for the rest. */
+	err = work_finish_cut(&work, ino);
+	if (!err)
+		err = fs_getattr(sb, ino, out_attr);
+	(void)err; /* the reference of who asks keeps it; and what is left is remembered */
+	return 0;
 }

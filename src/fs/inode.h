@@ -126,6 +126,12 @@ struct fs_entry {
 /** fs_getattr() - attributes; takes no lock that a data request holds long. Return: 0, -ESTALE. */
 int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHECK;
 
+/**
+ * fs_is_large() - whether a request about all of an inode's content may take longer than others may
+ * wait; a hint, takes no lock. Any number is allowed.
+ */
+bool fs_is_large(struct super *sb, ino_nr ino);
+
 /** fs_getbtime() - when it was made; takes no lock. Return: 0, -ESTALE. */
 int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUST_CHECK;
 

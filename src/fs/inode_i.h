@@ -27,15 +27,24 @@ static inline struct inode_lock *inode_lock_of(struct super *sb, ino_nr ino)
 	return &sb->locks[keyhash_word(&sb->hash_key, ino) >> 54];
 }
 
+/** inode_lock_wait() - the slow half: somebody else has it */
+void inode_lock_wait(struct inode_lock *lock, enum zt_lock_kind kind, bool exclusive);
+
+static inline void inode_lock_side(struct inode_lock *lock, enum zt_lock_kind kind)
+{
+	if (unlikely(!read_trylock(&lock->lock)))
+		inode_lock_wait(lock, kind, false);
+}
+
 /* For what stands in the inode; who works on names counts as such, below. */
 static inline void inode_lock_shared(struct super *sb, ino_nr ino)
 {
-	read_lock_counted(&inode_lock_of(sb, ino)->lock, ZT_LOCK_FILE);
+	inode_lock_side(inode_lock_of(sb, ino), ZT_LOCK_FILE);
 }
 
 static inline void dir_lock_shared(struct super *sb, ino_nr ino)
 {
-	read_lock_counted(&inode_lock_of(sb, ino)->lock, ZT_LOCK_DIR);
+	inode_lock_side(inode_lock_of(sb, ino), ZT_LOCK_DIR);
 }
 
 /** inode_drain() - wait for the writes that end without the lock; it is held exclusive */
@@ -44,7 +53,8 @@ void inode_drain(struct super *sb, struct inode_lock *lock);
 static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock,
 					enum zt_lock_kind kind)
 {
-	write_lock_counted(&lock->lock, kind);
+	if (unlikely(!write_trylock(&lock->lock)))
+		inode_lock_wait(lock, kind, true);
 	if (unlikely(atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0))
 		inode_drain(sb, lock);
 }
@@ -176,8 +186,12 @@ static inline struct blkmap_file inode_file(struct inode_rec *rec)
 /** file_open() - the record of a regular file. -ESTALE, -EISDIR, -EINVAL. */
 int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec) ZT_MUST_CHECK;
 
-/** file_prepare() - under the exclusive lock: make it ready for a write or an allocation */
-int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len) ZT_MUST_CHECK;
+/**
+ * file_prepare() - under the exclusive lock: make it ready for a write or an allocation
+ * @round: what it may take; -EAGAIN: it is over
+ */
+int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len,
+		 struct zt_round *round) ZT_MUST_CHECK;
 
 /**
  * inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock
@@ -231,8 +245,12 @@ int inode_alloc(struct super *sb, const struct inode_init *init, ino_nr *out_ino
 /**
  * inode_free() - free an inode and all that it holds; its lock is held exclusive or nobody knows it
  * yet
+ * What a large file holds is left to super_reap().
  */
 void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec);
+
+/** inode_free_record() - the rest, when its content is gone and its number is not to be found */
+void inode_free_record(struct super *sb, ino_nr ino, struct inode_rec *rec);
 
 /**
  * inode_put_unused() - free it if neither a name nor a reference is left; its lock is held
@@ -257,9 +275,10 @@ static inline void inode_add_lookup(struct inode_rec *rec)
  * That can need memory (see blkmap_truncate()), and a full filesystem must let files be cut all the
  * same. So when it fails, the inode remembers that its end wants cutting, and whatever would let
  * these bytes be seen does that first.
- * Return: 0, or why the end stays as it is for now.
+ * @round: what it may take, or NULL
+ * Return: 0, or why the end stays as it is for now: -EAGAIN the round is over.
  */
-int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size);
+int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_round *round);
 
 /** inode_set_flag() - INODE_...; lock held shared, or in use by an asynchronous write */
 static inline void inode_set_flag(struct inode_rec *rec, uint16_t flag)

@@ -98,7 +98,7 @@ static int set_order(struct super *sb, struct inode_rec *rec, unsigned order)
 
 		if (rec->size > 0 || rec_load(&rec->nr_pages) > 0)
 			return -ENOTEMPTY;
-		err = inode_cut(sb, rec, 0);
+		err = inode_cut(sb, rec, 0, NULL); /* there are no pages */
 		if (err)
 			return err;
 	}

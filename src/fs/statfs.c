@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/inode_i.h"
 #include "fs/namei.h"
+#include "fs/work.h"
 #include "util/alloc.h"
 
 /*
@@ -131,44 +131,67 @@ static void file_stat_codec(struct ztmpfs_file_stat *out, const char *name, uint
 	out->codecs[i].stored += stored;
 }
 
-static void file_stat_content(struct super *sb, struct inode_rec *rec, struct ztmpfs_file_stat *out)
+/* One round of adding up what the file holds. Return: 0, -EAGAIN. */
+static int file_stat_content(struct work *work, struct inode_rec *rec, struct blkmap_usage *usage)
 {
-	const struct blkmap_file file = inode_file(rec);
-	struct blkmap_usage usage;
+	struct blkmap_file file = inode_file(rec);
 
-	blkmap_usage(sb->map, &file, &usage);
-	out->allocated = rec_load(&rec->nr_pages) << ZT_PAGE_SHIFT;
-	out->stored = usage.stored;
-	out->memory += usage.memory;
-	out->objects = usage.objects;
-	for (unsigned codec = 0; codec < BLKMAP_NR_CODECS; codec++)
-		file_stat_codec(out, blkmap_codec_name(sb->map, codec), usage.pages[codec],
-				usage.bytes[codec]);
-	file_stat_codec(out, "same", usage.pages[BLKMAP_NR_CODECS], 0);
+	file.round = work_round(work);
+	return blkmap_usage(work->sb->map, &file, usage);
 }
 
-int fs_file_stat(struct super *sb, ino_nr ino, struct ztmpfs_file_stat *out_stat)
+static void file_stat_usage(struct super *sb, const struct blkmap_usage *usage,
+			    struct ztmpfs_file_stat *out)
 {
+	out->stored = usage->stored;
+	out->memory += usage->memory;
+	out->objects = usage->objects;
+	for (unsigned codec = 0; codec < BLKMAP_NR_CODECS; codec++)
+		file_stat_codec(out, blkmap_codec_name(sb->map, codec), usage->pages[codec],
+				usage->bytes[codec]);
+	file_stat_codec(out, "same", usage->pages[BLKMAP_NR_CODECS], 0);
+}
+
+static int file_stat_once(struct work *work, ino_nr ino, struct blkmap_usage *usage,
+			  struct ztmpfs_file_stat *out)
+{
+	struct super *sb = work->sb;
 	struct inode_rec *rec;
 	int err = 0;
 
-	*out_stat = (struct ztmpfs_file_stat){
-		.version = ZTMPFS_STAT_VERSION,
-		.struct_size = sizeof(*out_stat),
-		.ino = ino,
-		.memory = zs_room(sb->inodes, sizeof(*rec)) + ZS_HDR_SIZE,
-	};
 	inode_lock_shared(sb, ino);
 	rec = inode_get(sb, ino);
 	if (rec == NULL)
 		err = -ESTALE;
 	else
-		out_stat->size = inode_size(rec);
+		out->size = inode_size(rec);
 	if (!err && (inode_is_reg(rec) || inode_is_dir(rec)))
-		out_stat->cluster_size = (uint64_t)ZT_PAGE_SIZE << rec->cluster_order;
-	if (!err && inode_is_reg(rec))
-		file_stat_content(sb, rec, out_stat);
+		out->cluster_size = (uint64_t)ZT_PAGE_SIZE << rec->cluster_order;
+	if (!err && inode_is_reg(rec)) {
+		out->allocated = rec_load(&rec->nr_pages) << ZT_PAGE_SHIFT;
+		err = file_stat_content(work, rec, usage);
+	}
 	inode_unlock(sb, ino);
+	return err;
+}
+
+int fs_file_stat(struct super *sb, ino_nr ino, struct ztmpfs_file_stat *out_stat)
+{
+	struct blkmap_usage usage = { 0 };
+	struct work work = work_begin(sb);
+	int err;
+
+	*out_stat = (struct ztmpfs_file_stat){
+		.version = ZTMPFS_STAT_VERSION,
+		.struct_size = sizeof(*out_stat),
+		.ino = ino,
+		.memory = zs_room(sb->inodes, sizeof(struct inode_rec)) + ZS_HDR_SIZE,
+	};
+	do {
+		err = file_stat_once(&work, ino, &usage, out_stat);
+	} while (err == -EAGAIN && (err = work_pause(&work, ino)) == -EAGAIN);
+	if (!err)
+		file_stat_usage(sb, &usage, out_stat);
 	return err;
 }
 

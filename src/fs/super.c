@@ -11,6 +11,7 @@
 
 #include "fs/dirindex.h"
 #include "fs/inode_i.h"
+#include "fs/work.h"
 #include "util/alloc.h"
 
 /* Addresses of a mount that carries swap, beyond twice its memory. */
@@ -130,6 +131,7 @@ static int create_root(struct super *sb, const struct super_params *params, char
 
 static void super_free(struct super *sb)
 {
+	reap_drop(sb);
 	dirindex_drop_all(sb);
 	blkmap_destroy(sb->map);
 	zs_pool_destroy(sb->inodes);
@@ -143,6 +145,7 @@ static void super_free(struct super *sb)
 		rwlock_exit(&sb->locks[i].lock);
 	mutex_exit(&sb->rename_lock);
 	mutex_exit(&sb->drain_lock);
+	mutex_exit(&sb->reap_lock);
 	zt_lock_check(pthread_cond_destroy(&sb->drain_cond));
 	zt_free(sb);
 }
@@ -166,6 +169,9 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	memset(sb, 0, sizeof(*sb));
 	mutex_init(&sb->rename_lock);
 	mutex_init(&sb->drain_lock);
+	mutex_init(&sb->reap_lock);
+	sb->last_job = &sb->jobs;
+	sb->round_ns = WORK_ROUND_NS;
 	zt_lock_check(pthread_cond_init(&sb->drain_cond, NULL));
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_init(&sb->locks[i].lock);
@@ -222,6 +228,17 @@ uint64_t super_requests(const struct super *sb)
 	return blkmap_requests(sb->map);
 }
 
+void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg)
+{
+	sb->pause = pause;
+	sb->pause_arg = arg;
+}
+
+void super_set_round(struct super *sb, uint64_t ns)
+{
+	sb->round_ns = ns;
+}
+
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
 {
 	blkmap_set_tick(sb->map, tick, arg);
@@ -252,6 +269,8 @@ void super_destroy(struct super *sb)
 #ifdef ZT_DEBUG
 	/* Whatever this mount was used for is a test, too: do the walkers agree? */
 	blkmap_stop(sb->map);
+	super_set_pause(sb, NULL, NULL);
+	super_reap(sb);
 	if (super_check(sb) != 0)
 		abort();
 #endif

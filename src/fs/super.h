@@ -71,6 +71,25 @@ void super_drain(struct super *sb);
 void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
 
 /**
+ * super_set_pause() - have @pause(@arg) called between two rounds of a request's work, in the thread
+ * that serves it and with nothing locked
+ * Whoever sends requests lets others be served meanwhile, and says whether the work is wanted still.
+ * NULL: no more. No request is running. @pause returns true when whoever asked has given up, or the
+ * mount ends.
+ */
+void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg);
+
+/** super_set_round() - how long a round is: ns; for tests. 0: as short as it can be. */
+void super_set_round(struct super *sb, uint64_t ns);
+
+/**
+ * super_reap() - go on with work that requests have left: freeing what was deleted, cutting what was
+ * shortened
+ * One thread at a time does that, in rounds; others return at once. After the reply of a request.
+ */
+void super_reap(struct super *sb);
+
+/**
  * super_statfs() - f_bsize 4096; never promises more than incompressible data, or files with the
  * longest names, could fill
  */

@@ -54,8 +54,13 @@ struct inode_lock {
 	 * lock, since a thread that ends a write may wait for nobody who waits for writes.
 	 */
 	atomic_uint nr_async;
+	unsigned cuts; /* of files that hash here; guarded by lock */
+	/* Threads that wait for the lock; relaxed: work in rounds lets them go first. */
+	atomic_uint nr_waiting;
 	struct dirindex *indexes;
 };
+
+struct reap_job;
 
 struct super {
 	struct arena *arena;
@@ -78,6 +83,15 @@ struct super {
 	pthread_mutex_t drain_lock;
 	pthread_cond_t drain_cond;
 	atomic_uint nr_draining; /* threads that wait; pairs with nr_async, see inode_drain() */
+	/* Work in rounds (work.h); set while no request runs. */
+	bool (*pause)(void *arg);
+	void *pause_arg;
+	uint64_t round_ns;
+	/* What requests have left (reap.c). */
+	pthread_mutex_t reap_lock; /* innermost: nothing is called under it */
+	struct reap_job *jobs, **last_job; /* guarded by reap_lock */
+	bool reaping; /* a thread is at it; guarded by reap_lock */
+	atomic_uint nr_jobs; /* changed under reap_lock, a relaxed load is a hint */
 	pthread_mutex_t rename_lock; /* directories keep their parents while it is held */
 	struct inode_lock locks[INODE_NR_LOCKS];
 };

@@ -52,6 +52,7 @@ enum shim_verdict shim_in(struct shim_terms *terms, struct shim_request *out_req
 			  size_t len, uint64_t token)
 {
 	struct fuse_in_header *header = buf;
+	const struct fuse_interrupt_in *interrupt;
 
 	if (len < sizeof(*header) || header->len < sizeof(*header) || header->len > len)
 		return SHIM_BROKEN;
@@ -61,8 +62,12 @@ enum shim_verdict shim_in(struct shim_terms *terms, struct shim_request *out_req
 		take_init(terms, header);
 		break;
 	case FUSE_INTERRUPT:
-		/* No handler can be interrupted, and libfuse would keep it for ever. */
-		return SHIM_DROP;
+		/* Ours: libfuse sees other numbers, and would keep what it does not find for ever. */
+		interrupt = fixed_part(header, sizeof(*interrupt));
+		if (!interrupt)
+			return SHIM_DROP;
+		out_req->unique = interrupt->unique;
+		return SHIM_INTERRUPT;
 	case FUSE_TMPFILE:
 		header->opcode = FUSE_CREATE;
 		break;

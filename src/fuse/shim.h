@@ -34,6 +34,7 @@ struct shim_request {
 
 enum shim_verdict {
 	SHIM_SERVE, /* hand it to libfuse */
+	SHIM_INTERRUPT, /* another request (out_req->unique) is wanted no more; needs no answer */
 	SHIM_DROP, /* it needs no answer and nothing is to be done */
 	SHIM_BROKEN, /* no request at all */
 };

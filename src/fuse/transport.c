@@ -208,14 +208,38 @@ void request_serve(struct transport *t, struct ztfuse_held *req, void *msg, size
 	struct fuse_buf buf = { .mem = msg, .size = len };
 	const uint64_t token = (uint64_t)(req - t->reqs) + 1;
 
-	if (shim_in(&t->terms, &req->shim, buf.mem, len, token) != SHIM_SERVE)
+	switch (shim_in(&t->terms, &req->shim, buf.mem, len, token)) {
+	case SHIM_SERVE:
+		break;
+	case SHIM_INTERRUPT:
+		interrupt_note(t, req->shim.unique);
 		return;
+	case SHIM_DROP:
+	case SHIM_BROKEN:
+		return;
+	}
 	req->msg = msg;
 	req->msg_len = len;
 	room_request_begins(&t->front->room);
+	interrupt_begin(req);
 	current = req;
 	fuse_session_process_buf(t->se, &buf);
+	/* Else it is somebody else's by now. */
+	if (current)
+		interrupt_end(req);
 	current = NULL;
+	super_reap(t->front->sb);
+}
+
+bool request_pause(void *arg)
+{
+	struct transport *t = arg;
+	struct ztfuse_held *req = current;
+
+	worker_may_wait();
+	return atomic_load_explicit(&t->stop, memory_order_relaxed) ||
+	       (req && atomic_load_explicit(&req->interrupted, memory_order_relaxed) ==
+			       req->shim.unique);
 }
 
 int transport_serve_init(struct transport *t)
@@ -445,6 +469,7 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 	t->wakeup.fd = params->latency_asked ? params->latency_fd : -1;
 	t->wakeup.latency_us = params->latency_us;
 	mutex_init(&t->lock);
+	longline_init(&t->longline);
 	cond_init(&t->ended_cond);
 	if (params->uring != TRANSPORT_URING_OFF)
 		ask_for_uring(t);
@@ -476,6 +501,7 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd)
 		return error;
 	t->se = se;
 	t->front->transport = t;
+	super_set_pause(t->front->sb, request_pause, t);
 	if (!t->front->keeps_buffers)
 		super_set_tick(t->front->sb, trim_all, t);
 	return 0;
@@ -487,6 +513,8 @@ void transport_destroy(struct transport *t)
 		return;
 	if (t->front->transport)
 		super_set_tick(t->front->sb, NULL, NULL);
+	if (t->front->transport)
+		super_set_pause(t->front->sb, NULL, NULL);
 	uring_destroy(t->stopped_uring);
 	if (t->reqs)
 		for (unsigned i = 0; i < t->nr_reqs; i++)
@@ -497,6 +525,7 @@ void transport_destroy(struct transport *t)
 	t->front->transport = NULL;
 	zt_free(t->reqs);
 	workers_destroy(t);
+	longline_exit(&t->longline);
 	(void)pthread_cond_destroy(&t->ended_cond);
 	mutex_exit(&t->lock);
 	zt_free(t);

@@ -45,12 +45,24 @@ struct ztfuse_held {
 	void *msg; /* what libfuse was given, */
 	size_t msg_len; /* for another time */
 	uint64_t wait_until; /* room.c's, while it stands in line: zt_now_ns() */
+	/* The kernel's number of the request whose handler runs, and of one that is wanted no more. */
+	_Atomic uint64_t serving, interrupted;
 	/* Rings only, all the ring's own: */
 	struct ring *ring; /* set once; NULL: it belongs to a worker */
 	struct ztfuse_held *next_entry;
 	struct proto_uring_headers *headers; /* in the buffer's first page */
 	uint64_t commit_id;
 	bool answered; /* in the ring's thread: the reply is on its way */
+};
+
+/* Interruptions that have overtaken their requests; more at a time than threads read is no use. */
+#define NR_EARLY 16u
+
+/* Long requests that wait for others: longline.c. */
+struct longline {
+	pthread_mutex_t lock; /* innermost, guards the rest */
+	unsigned nr_serving; /* threads that serve one */
+	struct longline_item *first, **last;
 };
 
 struct transport {
@@ -72,6 +84,10 @@ struct transport {
 	unsigned nr_surprises; /* how often the watch took the duty away; guarded by lock */
 	atomic_bool watch_sleeps; /* see worker.state; who serves wakes it */
 	int spin_fd; /* the channel, read without waiting; -1: not to be had */
+	struct longline longline;
+	/* Numbers of requests, 0: none; by exchange alone. See interrupt.c. */
+	_Atomic uint64_t early[NR_EARLY];
+	atomic_uint next_early;
 	struct wakeup wakeup; /* the watch's own while it runs */
 	struct uring *uring; /* NULL: none; changed under lock */
 	struct uring *stopped_uring; /* for late replies until the end */
@@ -99,6 +115,41 @@ bool request_passes(ssize_t error);
 
 /** request_serve() - hand a received request of @len bytes at @buf to libfuse; in a thread of ours */
 void request_serve(struct transport *t, struct ztfuse_held *req, void *buf, size_t len);
+
+/** request_pause() - super_set_pause()'s: between two rounds of the request of this thread */
+bool request_pause(void *arg);
+
+/* interrupt.c */
+
+/** interrupt_note() - the request @unique is wanted no more; it may not have been seen yet */
+void interrupt_note(struct transport *t, uint64_t unique);
+
+/** interrupt_begin() - the handler of @req begins; interrupt_end(): it has returned, nothing is held */
+void interrupt_begin(struct ztfuse_held *req);
+void interrupt_end(struct ztfuse_held *req);
+
+/** interrupt_came_first() - whether it had been noted before, once */
+bool interrupt_came_first(struct transport *t, uint64_t unique);
+
+/* longline.c */
+
+/**
+ * longline_enter() - whether a long request may be served now; false: it stands in line, and @req is
+ * free for another one
+ */
+bool longline_enter(struct transport *t, const struct ztfuse_held *req, size_t len);
+
+/**
+ * longline_next() - one has been served: take the next one of the line into @req
+ * Return: its length; 0: there is none, and the thread serves long ones no more.
+ */
+size_t longline_next(struct transport *t, struct ztfuse_held *req);
+
+/** longline_interrupt() - answer one that stands in line with EINTR. Return: whether it stood there. */
+bool longline_interrupt(struct transport *t, uint64_t unique);
+
+void longline_init(struct longline *line);
+void longline_exit(struct longline *line);
 
 /** request_touched() - note that so much of the buffer was used */
 void request_touched(struct ztfuse_held *req, size_t len);

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * reap.c - work in rounds (work.h), and jobs: what a request leaves to be done after its reply.
+ *
+ * A large file that is deleted has no number any more when its job is made, and what its pages took
+ * of size= has been given back: nobody can tell that its memory goes a little later. A file that was
+ * cut has its new size, and INODE_TAIL_DIRTY keeps what lies behind from being seen.
+ *
+ * Jobs are done by whichever serving thread has just sent a reply, one thread at a time: so they take
+ * no thread from all others, and need none of their own.
+ *
+ * Locks: super.reap_lock, innermost, guards the list. A cut holds its inode, a dead one needs no lock.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "fs/work.h"
+#include "util/alloc.h"
+
+/* So often the others are waited for between two rounds, and how long each time. */
+#define YIELD_TRIES 50u
+#define YIELD_NS    20000
+
+struct reap_job {
+	struct reap_job *next;
+	ino_nr ino;
+	bool dead; /* else: its end wants cutting */
+};
+
+/*
+ * A lock that is let go and taken again at once is never got by those that sleep for it: it takes
+ * them some ten microseconds to wake up.
+ */
+static void let_others(struct super *sb, ino_nr ino)
+{
+	const struct timespec a_while = { .tv_nsec = YIELD_NS };
+	atomic_uint *nr_waiting = &inode_lock_of(sb, ino)->nr_waiting;
+
+	for (unsigned i = 0; i < YIELD_TRIES; i++) {
+		if (atomic_load_explicit(nr_waiting, memory_order_relaxed) == 0)
+			return;
+		(void)nanosleep(&a_while, NULL); /* however long it was */
+	}
+}
+
+int work_pause(struct work *work, ino_nr ino)
+{
+	struct super *sb = work->sb;
+
+	if (sb->pause && sb->pause(sb->pause_arg))
+		return -EINTR;
+	let_others(sb, ino);
+	return -EAGAIN;
+}
+
+/* Jobs ------------------------------------------------------------------- */
+
+static void job_push(struct super *sb, struct reap_job *job)
+{
+	job->next = NULL;
+	mutex_lock(&sb->reap_lock);
+	*sb->last_job = job;
+	sb->last_job = &job->next;
+	atomic_fetch_add_explicit(&sb->nr_jobs, 1, memory_order_relaxed);
+	mutex_unlock(&sb->reap_lock);
+}
+
+/* NULL: there is none, and nobody is at it any more. */
+static struct reap_job *job_pop(struct super *sb)
+{
+	struct reap_job *job;
+
+	mutex_lock(&sb->reap_lock);
+	job = sb->jobs;
+	if (job) {
+		sb->jobs = job->next;
+		if (!job->next)
+			sb->last_job = &sb->jobs;
+		atomic_fetch_sub_explicit(&sb->nr_jobs, 1, memory_order_relaxed);
+	} else {
+		sb->reaping = false;
+	}
+	mutex_unlock(&sb->reap_lock);
+	return job;
+}
+
+bool reap_leave(struct super *sb, ino_nr ino, bool dead)
+{
+	struct reap_job *job = zt_zalloc(sizeof(*job));
+
+	if (!job)
+		return false;
+	job->ino = ino;
+	job->dead = dead;
+	job_push(sb, job);
+	return true;
+}
+
+void reap_drop(struct super *sb)
+{
+	struct reap_job *job;
+
+	while ((job = job_pop(sb)))
+		zt_free(job);
+}
+
+/* Return: whether it is done; else the mount ends. */
+static bool reap_dead(struct work *work, ino_nr ino)
+{
+	struct inode_rec *rec = zs_data(work->sb->arena, ino);
+	struct blkmap_file file = inode_file(rec);
+	int err;
+
+	file.nr_pages = NULL;
+	do {
+		file.round = work_round(work);
+		err = blkmap_truncate(work->sb->map, &file, 0);
+	} while (err == -EAGAIN && (err = work_pause(work, ino)) == -EAGAIN);
+	if (err == -EINTR)
+		return false;
+	ZT_ASSERT(err == 0); /* with nothing left to shorten */
+	inode_free_record(work->sb, ino, rec);
+	return true;
+}
+
+static int cut_once(struct work *work, ino_nr ino)
+{
+	struct super *sb = work->sb;
+	struct inode_rec *rec;
+	int err = 0;
+
+	inode_lock(sb, ino);
+	if (file_open(sb, ino, &rec) == 0 && inode_tail_is_dirty(rec))
+		err = inode_cut(sb, rec, rec->size, work_round(work));
+	inode_unlock(sb, ino);
+	return err;
+}
+
+static bool reap_cut(struct work *work, ino_nr ino)
+{
+	int err;
+
+	do {
+		err = cut_once(work, ino);
+	} while (err == -EAGAIN && (err = work_pause(work, ino)) == -EAGAIN);
+	return err != -EINTR;
+}
+
+int work_finish_cut(struct work *work, ino_nr ino)
+{
+	int err;
+
+	do {
+		err = cut_once(work, ino);
+	} while (err == -EAGAIN && (err = work_pause(work, ino)) == -EAGAIN);
+	/* Without memory for a job the mark stays, and the next one to lengthen the file cuts it. */
+	if (err == -EINTR && !reap_leave(work->sb, ino, false))
+		return -EINTR;
+	return err;
+}
+
+static bool reap_begin(struct super *sb)
+{
+	bool begin;
+
+	if (atomic_load_explicit(&sb->nr_jobs, memory_order_relaxed) == 0)
+		return false;
+	mutex_lock(&sb->reap_lock);
+	begin = !sb->reaping;
+	sb->reaping = true;
+	mutex_unlock(&sb->reap_lock);
+	return begin;
+}
+
+void super_reap(struct super *sb)
+{
+	struct work work = work_begin(sb);
+	struct reap_job *job;
+
+	if (!reap_begin(sb))
+		return;
+	while ((job = job_pop(sb))) {
+		if (!(job->dead ? reap_dead(&work, job->ino) : reap_cut(&work, job->ino))) {
+			job_push(sb, job);
+			mutex_lock(&sb->reap_lock);
+			sb->reaping = false;
+			mutex_unlock(&sb->reap_lock);
+			return;
+		}
+		zt_free(job);
+	}
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * longline.c - requests that may take seconds: never all threads serve such, the others stand in line.
+ *
+ * How long a request takes is seen before it is taken apart: by its kind and its length, or by how
+ * large its file is. One that stands in line is a copy of its bytes, so that the thread that read it
+ * has its buffer back; it is served by the next thread that ends one of its kind.
+ *
+ * Locks: longline.lock, innermost; replies are sent without it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fuse/transport_i.h"
+#include "util/alloc.h"
+#include "util/lock.h"
+
+struct longline_item {
+	struct longline_item *next;
+	uint64_t unique;
+	int fd; /* where it came from */
+	size_t len;
+	char msg[]; /* len bytes */
+};
+
+static struct longline_item *item_make(const struct ztfuse_held *req, size_t len)
+{
+	const struct fuse_in_header *header = request_buf(req);
+	struct longline_item *item = zt_zalloc(sizeof(*item) + len);
+
+	if (!item)
+		return NULL;
+	item->unique = header->unique;
+	item->fd = req->fd;
+	item->len = len;
+	memcpy(item->msg, header, len);
+	return item;
+}
+
+/* All threads but one for the others, and one that may reap (super_reap()); the lock is held. */
+static bool may_serve(const struct transport *t)
+{
+	return t->longline.nr_serving == 0 || t->longline.nr_serving + 2 < t->params.nr_threads;
+}
+
+bool longline_enter(struct transport *t, const struct ztfuse_held *req, size_t len)
+{
+	struct longline *line = &t->longline;
+	struct longline_item *item = NULL;
+	uint64_t unique = 0;
+
+	mutex_lock_counted(&line->lock, ZT_LOCK_TRANSPORT);
+	/* Without memory it is served at once, whoever waits. */
+	if (!may_serve(t) && (item = item_make(req, len))) {
+		unique = item->unique;
+		*line->last = item;
+		line->last = &item->next;
+	} else {
+		line->nr_serving++;
+	}
+	mutex_unlock(&line->lock);
+	if (!item)
+		return true;
+	if (interrupt_came_first(t, unique))
+		(void)longline_interrupt(t, unique); /* or it is being served, and has seen it */
+	return false;
+}
+
+size_t longline_next(struct transport *t, struct ztfuse_held *req)
+{
+	struct longline *line = &t->longline;
+	struct longline_item *item;
+	size_t len = 0;
+
+	mutex_lock_counted(&line->lock, ZT_LOCK_TRANSPORT);
+	item = atomic_load(&t->stop) ? NULL : line->first;
+	if (item) {
+		line->first = item->next;
+		if (!item->next)
+			line->last = &line->first;
+	} else {
+		line->nr_serving--;
+	}
+	mutex_unlock(&line->lock);
+	if (item) {
+		len = item->len;
+		req->fd = item->fd;
+		memcpy(request_buf(req), item->msg, len);
+		request_touched(req, len);
+	}
+	zt_free(item);
+	return len;
+}
+
+bool longline_interrupt(struct transport *t, uint64_t unique)
+{
+	struct longline *line = &t->longline;
+	struct fuse_out_header header = { .len = sizeof(header), .error = -EINTR };
+	struct iovec iov = { &header, sizeof(header) };
+	struct longline_item **link, *item;
+
+	mutex_lock_counted(&line->lock, ZT_LOCK_TRANSPORT);
+	for (link = &line->first; (item = *link); link = &item->next)
+		if (item->unique == unique)
+			break;
+	if (item) {
+		*link = item->next;
+		if (!item->next)
+			line->last = link;
+	}
+	mutex_unlock(&line->lock);
+	if (!item)
+		return false;
+	header.unique = unique;
+	(void)t->params.writev(item->fd, &iov, 1, t->front); /* nobody is left to be told */
+	zt_free(item);
+	return true;
+}
+
+void longline_init(struct longline *line)
+{
+	mutex_init(&line->lock);
+	line->first = NULL;
+	line->last = &line->first;
+}
+
+void longline_exit(struct longline *line)
+{
+	struct longline_item *item;
+
+	while ((item = line->first)) {
+		line->first = item->next;
+		zt_free(item);
+	}
+	mutex_exit(&line->lock);
+}

@@ -193,6 +193,9 @@ int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec) ZT_MUST_
 int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len,
 		 struct zt_round *round) ZT_MUST_CHECK;
 
+/** file_cut_tail() - after a failed write or allocation nothing stands beyond the end; no lock held */
+void file_cut_tail(struct super *sb, ino_nr ino);
+
 /**
  * inode_raise_size() - to @size if it is less; writers side by side: the largest end wins. Lock
  * held shared.

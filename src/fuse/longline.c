@@ -23,6 +23,44 @@ struct longline_item {
 	char msg[]; /* len bytes */
 };
 
+/* Bytes of a range from which on a request may take longer than others may wait. */
+#define ENDLESS_RANGE (UINT64_C(16) << 20)
+
+/* What follows the header, or NULL when it was cut short. */
+static const void *fixed_part(const struct fuse_in_header *header, size_t len, size_t size)
+{
+	return len >= sizeof(*header) + size ? header + 1 : NULL;
+}
+
+bool longline_wants(const struct transport *t, const struct ztfuse_held *req, size_t len)
+{
+	const struct fuse_in_header *header = request_buf(req);
+	const struct fuse_fallocate_in *falloc;
+	const struct fuse_copy_file_range_in *copy;
+	const struct fuse_setattr_in *setattr;
+
+	if (len < sizeof(*header))
+		return false;
+	switch (header->opcode) {
+	case FUSE_FALLOCATE:
+		falloc = fixed_part(header, len, sizeof(*falloc));
+		return falloc && falloc->length >= ENDLESS_RANGE;
+	case FUSE_COPY_FILE_RANGE:
+		copy = fixed_part(header, len, sizeof(*copy));
+		return copy && copy->len >= ENDLESS_RANGE;
+	case FUSE_SETATTR:
+		setattr = fixed_part(header, len, sizeof(*setattr));
+		return setattr && (setattr->valid & FATTR_SIZE) &&
+		       fs_is_large(t->front->sb, header->nodeid);
+	case FUSE_LSEEK:
+	case FUSE_IOCTL:
+	case FUSE_GETXATTR:
+		return fs_is_large(t->front->sb, header->nodeid);
+	default:
+		return false;
+	}
+}
+
 static struct longline_item *item_make(const struct ztfuse_held *req, size_t len)
 {
 	const struct fuse_in_header *header = request_buf(req);

@@ -133,6 +133,9 @@ bool interrupt_came_first(struct transport *t, uint64_t unique);
 
 /* longline.c */
 
+/** longline_wants() - whether a request's length is its sender's choice, and may be seconds */
+bool longline_wants(const struct transport *t, const struct ztfuse_held *req, size_t len);
+
 /**
  * longline_enter() - whether a long request may be served now; false: it stands in line, and @req is
  * free for another one

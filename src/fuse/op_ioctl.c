@@ -77,6 +77,15 @@ static int flags_of_fsx(const void *in_buf, size_t in_bufsz, uint32_t *out_flags
 		       : 0;
 }
 
+/* Whether a file that may have dirty pages with the kernel is about to refuse what changes it. */
+static bool seals(fuse_req_t req, fuse_ino_t ino, uint32_t flags)
+{
+	const uint32_t sealed = FS_APPEND_FL | FS_IMMUTABLE_FL;
+	uint32_t old;
+
+	return flags & sealed && fs_get_flags(req_super(req), ino, &old) == 0 && !(old & sealed);
+}
+
 static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const void *in_buf,
 			    size_t in_bufsz)
 {
@@ -90,6 +99,10 @@ static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const
 		error = -EINVAL;
 	else
 		memcpy(&flags, in_buf, sizeof(flags));
+	if (!error && seals(req, ino, flags)) {
+		seal(req, ino, flags);
+		return;
+	}
 	if (!error)
 		error = fs_set_flags(req_super(req), req_front(req)->raw_chattr ? &cred : NULL, ino,
 				     flags);

@@ -42,6 +42,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 /* seek.c */
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 
+/** seal() - set chattr's @flags once the kernel has written the file's dirty pages; replies */
+void seal(fuse_req_t req, fuse_ino_t ino, uint32_t flags);
+
 /* op_dir.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie,

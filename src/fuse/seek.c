@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fs/file.h"
+#include "fs/fileattr.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
@@ -20,21 +21,26 @@
 /* A hole that is filled whenever it is looked at: somebody is writing; any answer is one. */
 #define SEEK_ROUNDS 16u
 
-/* One LSEEK that waits for its turn. */
+/* What is known here, and the hole [hole, end) that this answer rests on; none: hole == end. */
+struct seek_answer {
+	int error;
+	uint64_t off, hole, end;
+};
+
+/* One LSEEK, or chattr, that waits for its turn. */
 struct seek_wait {
 	struct seek_wait *next;
+	void (*serve)(struct seek_wait *wait); /* waits for the kernel, and replies */
+	void (*give_up)(struct seek_wait *wait, bool stopped); /* replies without; at the end */
 	struct ztfuse *front;
 	fuse_req_t req;
 	struct ztfuse_held *held;
 	ino_nr ino;
 	uint64_t off;
-	int whence;
-};
-
-/* What is known here, and the hole [hole, end) that this answer rests on; none: hole == end. */
-struct seek_answer {
-	int error;
-	uint64_t off, hole, end;
+	int whence; /* LSEEK */
+	struct seek_answer *answer; /* LSEEK: what is known without the kernel; for give_up() */
+	uint32_t flags; /* chattr */
+	struct fs_cred cred; /* chattr: who asks */
 };
 
 static void seek_here(struct super *sb, ino_nr ino, uint64_t off, int whence,
@@ -100,7 +106,7 @@ static void *seek_thread(void *arg)
 			if (!seeker->first)
 				seeker->last = &seeker->first;
 			mutex_unlock(&seeker->lock);
-			seek_serve(wait);
+			wait->serve(wait);
 			ztfuse_release(wait->held);
 			zt_free(wait);
 			mutex_lock(&seeker->lock);
@@ -182,7 +188,7 @@ static bool seeker_is_stopped(struct ztfuse_seeker *seeker)
  * long as another one is left to serve what it waits for; the last one answers by what is always
  * right.
  */
-static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
+static void seek_defer(struct seek_wait *wait)
 {
 	struct ztfuse_seeker *seeker = &wait->front->seeker;
 
@@ -190,20 +196,62 @@ static void seek_defer(struct seek_wait *wait, struct seek_answer *answer)
 	if (wait->held) {
 		if (seek_queue(seeker, wait))
 			return;
-		if (!seeker_is_stopped(seeker))
-			seek_assume_data(wait, answer);
-		seek_reply(wait->req, answer);
+		wait->give_up(wait, seeker_is_stopped(seeker));
 		ztfuse_release(wait->held);
 		return;
 	}
 	if (atomic_fetch_sub(&seeker->nr_may_wait, 1) > 0) {
 		ztfuse_req_may_wait(wait->req);
-		seek_serve(wait);
+		wait->serve(wait);
 	} else {
-		seek_assume_data(wait, answer);
-		seek_reply(wait->req, answer);
+		wait->give_up(wait, false);
 	}
 	atomic_fetch_add(&seeker->nr_may_wait, 1);
+}
+
+static void seek_give_up(struct seek_wait *wait, bool stopped)
+{
+	if (!stopped)
+		seek_assume_data(wait, wait->answer);
+	seek_reply(wait->req, wait->answer);
+}
+
+static void seal_now(struct seek_wait *wait, bool stopped)
+{
+	int error;
+
+	(void)stopped; /* either way: what is not written yet may be refused later */
+	error = fs_set_flags(wait->front->sb, wait->front->raw_chattr ? &wait->cred : NULL,
+			     wait->ino, wait->flags);
+	if (error) {
+		reply_error(wait->req, error);
+		return;
+	}
+	/* How long the kernel keeps the attributes depends on the flags. */
+	(void)fuse_lowlevel_notify_inval_inode(wait->front->se, wait->ino, -1, 0);
+	(void)fuse_reply_ioctl(wait->req, 0, NULL, 0);
+}
+
+static void seal_serve(struct seek_wait *wait)
+{
+	/* The kernel writes what is dirty before it drops it. EBUSY: pages that are in use and clean. */
+	(void)fuse_lowlevel_notify_inval_inode(wait->front->se, wait->ino, 0, 0);
+	seal_now(wait, false);
+}
+
+void seal(fuse_req_t req, fuse_ino_t ino, uint32_t flags)
+{
+	struct seek_wait wait = {
+		.front = req_front(req),
+		.req = req,
+		.ino = ino,
+		.flags = flags,
+		.cred = req_cred(req),
+		.serve = seal_serve,
+		.give_up = seal_now,
+	};
+
+	seek_defer(&wait);
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
@@ -215,8 +263,12 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		.ino = ino,
 		.off = (uint64_t)off,
 		.whence = whence,
+		.serve = seek_serve,
+		.give_up = seek_give_up,
 	};
 	struct seek_answer answer;
+
+	wait.answer = &answer;
 
 	(void)fi;
 	if (off < 0) {
@@ -227,7 +279,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 	if (is_settled(&answer))
 		seek_reply(req, &answer);
 	else
-		seek_defer(&wait, &answer);
+		seek_defer(&wait);
 }
 
 void seeker_init(struct ztfuse_seeker *seeker)

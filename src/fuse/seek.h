@@ -6,6 +6,9 @@
  * there: cp(1) would lose it. So before a hole is the answer, the kernel is told to give up its
  * pages of that hole, which makes it write the dirty ones. That waits for WRITE requests, and so
  * never happens in a thread that serves requests, but in one of its own.
+ *
+ * Likewise chattr +a and +i: what other processes have written to the file by then is stored first.
+ * When it came afterwards it would be refused, and the kernel would tell whoever calls syncfs(2).
  */
 #ifndef ZT_FUSE_SEEK_H
 #define ZT_FUSE_SEEK_H

@@ -171,7 +171,9 @@ static uint64_t plan_transport(const struct options *options, struct transport_p
 			       unsigned *out_io_max)
 {
 	*out_params = (struct transport_params){
-		.nr_threads = (unsigned)max_u64(options->max_threads, THREADS_MIN),
+		.nr_threads = options->swap
+				      ? options->max_threads
+				      : (unsigned)max_u64(options->max_threads, THREADS_MIN),
 		.nr_spare = options->swap ? NR_SPARE_SWAP : NR_SPARE,
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,

@@ -28,6 +28,7 @@
 #define NR_THREADS 4u
 #define NR_SPARE   3u
 #define DATA_SIZE  100000u
+#define ENDLESS    (INT64_C(1) << 40) /* bytes of a request that never ends by itself */
 
 static struct transport *transport;
 static struct fuse_session *se;
@@ -141,9 +142,15 @@ static void test_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, 
 	(void)ino;
 	(void)mode;
 	(void)off;
-	(void)len;
 	(void)fi;
-	wait_at_gate(req);
+	if (len < ENDLESS) {
+		wait_at_gate(req);
+		return;
+	}
+	/* As long as somebody wants it. */
+	while (!request_pause(transport))
+		(void)sched_yield();
+	(void)fuse_reply_err(req, EINTR);
 }
 
 static void test_init(void *userdata, struct fuse_conn_info *conn)
@@ -760,11 +767,95 @@ START_TEST(test_clone_fd_that_cannot_be_is_a_warning)
 }
 END_TEST
 
+static void send_endless(uint64_t unique)
+{
+	const struct fuse_fallocate_in in = { .length = ENDLESS };
+
+	send_message(FUSE_FALLOCATE, unique, &in, sizeof(in), NULL, 0);
+}
+
+static void interrupt(uint64_t unique)
+{
+	const struct fuse_interrupt_in in = { .unique = unique };
+
+	send_message(FUSE_INTERRUPT, unique | 1, &in, sizeof(in), NULL, 0);
+}
+
+static uint64_t receive_interrupted(void)
+{
+	struct fuse_out_header header;
+
+	ck_assert_int_eq(read(client, &header, sizeof(header)), sizeof(header));
+	ck_assert_int_eq(header.error, -EINTR);
+	return header.unique;
+}
+
+static void expect_short_requests(void)
+{
+	for (uint64_t unique = 1000; unique < 1100; unique += 2) {
+		send_message(FUSE_STATFS, unique, NULL, 0, NULL, 0);
+		ck_assert_uint_eq(receive_answer(), unique);
+	}
+}
+
+/* More than there are threads: short ones are served, and a signal finds each, in whatever order. */
+START_TEST(test_long_requests_leave_a_thread_and_are_interrupted_wherever_they_are)
+{
+	enum { NR = 3 * NR_THREADS };
+
+	start(NR_THREADS);
+	for (unsigned i = 0; i < NR; i++)
+		send_endless(10 + 2 * i);
+	expect_short_requests();
+	for (unsigned i = 0; i < NR; i++) {
+		/* From the end of the line, its middle and its front. */
+		const uint64_t unique = 10 + 2 * ((i * 5 + NR - 1) % NR);
+
+		interrupt(unique);
+		ck_assert_uint_eq(receive_interrupted(), unique);
+		if (i == NR / 2)
+			expect_short_requests();
+	}
+	expect_short_requests();
+	stop(0);
+}
+END_TEST
+
+START_TEST(test_interruption_that_comes_before_its_request_is_kept)
+{
+	start(NR_THREADS);
+	for (uint64_t unique = 10; unique < 50; unique += 2) {
+		interrupt(unique);
+		send_endless(unique);
+		ck_assert_uint_eq(receive_interrupted(), unique);
+	}
+	/* One for what was answered long ago changes nothing, as often as it comes. */
+	for (unsigned i = 0; i < 100; i++)
+		interrupt(10);
+	expect_short_requests();
+	stop(0);
+}
+END_TEST
+
+START_TEST(test_end_does_not_wait_for_long_requests)
+{
+	start(NR_THREADS);
+	for (unsigned i = 0; i < 3 * NR_THREADS; i++)
+		send_endless(10 + 2 * i);
+	expect_short_requests();
+	stop(0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("transport");
 	TCase *tc = tcase_create("threads");
 
+	tcase_add_test(tc,
+		       test_long_requests_leave_a_thread_and_are_interrupted_wherever_they_are);
+	tcase_add_test(tc, test_interruption_that_comes_before_its_request_is_kept);
+	tcase_add_test(tc, test_end_does_not_wait_for_long_requests);
 	tcase_add_test(tc, test_stop_wakes_threads_that_wait);
 	tcase_add_test(tc, test_stop_before_anything_was_served);
 	tcase_add_test(tc, test_end_of_the_channel_ends_the_threads);

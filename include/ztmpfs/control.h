@@ -169,7 +169,8 @@ struct ztmpfs_file_attr {
 
 /*
  * For the file's owner. ENOTEMPTY: another cluster_size for a file that has contents. ENOENT: no
- * such algorithm is built in. ENOSPC: the mount has as many different ones as it takes.
+ * such algorithm is built in. ENOSPC: the mount has as many different ones as it takes. EDQUOT: this
+ * user was the first to ask for two of these, and both are in use.
  */
 #define ZTMPFS_IOC_SET_ATTR _IOW('Z', 20, struct ztmpfs_file_attr)
 

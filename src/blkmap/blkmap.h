@@ -44,11 +44,17 @@ enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
 #define BLKMAP_SETTING_FIRST   2u /* from here on: entries of the mount's table */
 #define BLKMAP_NR_SETTINGS     3u
 
+/* Of these one user makes so many at a time. */
+#define BLKMAP_USER_SETTINGS (BLKMAP_NR_SETTINGS - 1)
+
+/* Root and the mount's owner make as many as there are. */
+#define BLKMAP_ANY_MAKER UINT32_MAX
+
 /* Canonical: one entry of that table. */
 struct blkmap_setting {
 	char name[24]; /* algorithm; empty: unused */
 	int32_t level;
-	uint32_t reserved; /* 0 */
+	uint32_t maker; /* the user who asked for it first, or BLKMAP_ANY_MAKER */
 };
 
 /*
@@ -82,6 +88,7 @@ struct blkmap_params {
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t recompress_idle; /* seconds without use */
+	bool dicts; /* with recompress: make dictionaries from what all files hold */
 	bool dedup; /* with recompress: what is stored alike is stored once */
 };
 
@@ -341,6 +348,7 @@ uint64_t blkmap_recompress_kick(struct blkmap *map);
 
 /**
  * blkmap_setting_find() - the setting for an algorithm, made when nobody has it yet
+ * @maker: the number of the user who asks, or BLKMAP_ANY_MAKER
  * @name: of a built-in algorithm
  * @level: or ZCOMP_LEVEL_DEFAULT
  * @error_text: out on error: one sentence
@@ -348,10 +356,11 @@ uint64_t blkmap_recompress_kick(struct blkmap *map);
  *
  * What is written with a setting is left alone by recompression.
  * Context: any thread. Return: 0, -ENOENT no such algorithm, -EINVAL level, -ENOSPC all entries of
- *          the table are in use, -ENOMEM.
+ *          the table are in use, -EDQUOT BLKMAP_USER_SETTINGS that @maker has made
+ *          are, -ENOMEM.
  */
-int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, char error_text[256],
-			unsigned *out_setting) ZT_MUST_CHECK;
+int blkmap_setting_find(struct blkmap *map, uint32_t maker, const char *name, int32_t level,
+			char error_text[256], unsigned *out_setting) ZT_MUST_CHECK;
 
 /**
  * blkmap_setting_get() - one more inode names a setting that has users; any setting is allowed

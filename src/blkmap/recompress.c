@@ -572,7 +572,7 @@ static int measure_compressor(const struct recompressor *rc, uint32_t unit, size
  * A pass must not fail for want of memory when memory is short: what its compressors take is counted
  * from the beginning. Where that would be much of the limit there are no dictionaries.
  */
-static int set_aside(struct recompressor *rc, char error_text[256])
+static int set_aside(struct recompressor *rc, bool dicts, char error_text[256])
 {
 	uint64_t size;
 	struct arena_stat arena;
@@ -582,7 +582,7 @@ static int set_aside(struct recompressor *rc, char error_text[256])
 		return error;
 	arena_get_stat(rc->map->arena, &arena);
 	rc->set_aside = 2 * (uint64_t)RECOMP_BYTES + sizeof(*rc) + size;
-	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {
+	for (unsigned kind = 0; dicts && kind < RECOMP_NR_KINDS; kind++) {
 		size_t max = dict_max(rc->name, kind);
 
 		if (max == 0)
@@ -627,7 +627,7 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	rc->map = map;
 	snprintf(rc->name, sizeof(rc->name), "%s", params->recompress);
 	rc->level = params->recompress_level;
-	error = set_aside(rc, error_text);
+	error = set_aside(rc, params->dicts, error_text);
 	if (error) {
 		zt_unmap(rc->in, 2 * (size_t)RECOMP_BYTES);
 		zt_free(rc);

@@ -4,7 +4,8 @@
  *
  * An entry is made when it is first asked for. Its users are counted: inodes that name it, and
  * cluster maps that are to be folded by it. When it has none, and no object has its codec number, it
- * may become another one. Weakness: a mount takes three different ones at a time.
+ * may become another one. A user makes all but one at most, so that nobody takes them all; root and
+ * the mount's owner make as many as there are. Weakness: a mount takes three different ones at a time.
  *
  * Locks: settings_lock, over the making of an entry and its end. Who knows the number of a setting
  * finds it made: numbers come through an inode's flags, under its lock, or from a cluster map's
@@ -91,8 +92,8 @@ int blkmap_check_settings(const struct blkmap *map, const uint64_t users[BLKMAP_
 	return 0;
 }
 
-static int setting_make(struct blkmap *map, unsigned setting, const char *name, int32_t level,
-			char error_text[256])
+static int setting_make(struct blkmap *map, unsigned setting, uint32_t maker, const char *name,
+			int32_t level, char error_text[256])
 {
 	struct zcomp_config config = {
 		.name = name,
@@ -111,38 +112,59 @@ static int setting_make(struct blkmap *map, unsigned setting, const char *name, 
 	memset(entry, 0, sizeof(*entry));
 	memcpy(entry->name, name, strlen(name));
 	entry->level = level;
+	entry->maker = maker;
 	__atomic_store_n(&map->codecs[setting_codec(setting)], comp, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* The entry of that name and level, a new one, or one that nothing uses. settings_lock held. */
-static int setting_choose(struct blkmap *map, const char *name, int32_t level, char error_text[256],
-			  unsigned *out_setting)
+static bool setting_may_go(struct blkmap *map, unsigned setting)
 {
-	unsigned room = 0, end = BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS;
-
-	for (unsigned setting = BLKMAP_SETTING_FIRST; setting < end; setting++) {
-		const struct blkmap_setting *entry = entry_of(map, setting);
-
-		if (setting_is_made(map, setting) && strcmp(entry->name, name) == 0 &&
-		    entry->level == level) {
-			*out_setting = setting;
-			return 0;
-		}
-		if (!room && (!setting_is_made(map, setting) || setting_is_unused(map, setting)))
-			room = setting;
-	}
-	snprintf(error_text, 256, "the mount has %u settings already", BLKMAP_NR_SETTINGS);
-	*out_setting = room;
-	return room ? setting_make(map, room, name, level, error_text) : -ENOSPC;
+	return !setting_is_made(map, setting) || setting_is_unused(map, setting);
 }
 
-int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, char error_text[256],
+/* The entry of that name and level, or 0. settings_lock held. */
+static unsigned setting_named(struct blkmap *map, const char *name, int32_t level)
+{
+	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
+		const struct blkmap_setting *entry = &map->record->settings[i];
+
+		if (setting_is_made(map, BLKMAP_SETTING_FIRST + i) &&
+		    strcmp(entry->name, name) == 0 && entry->level == level)
+			return BLKMAP_SETTING_FIRST + i;
+	}
+	return 0;
+}
+
+/* An entry for @maker to make. settings_lock held. 0, -EDQUOT, -ENOSPC. */
+static int setting_free(struct blkmap *map, uint32_t maker, char error_text[256],
 			unsigned *out_setting)
+{
+	unsigned found = 0, made = 0;
+
+	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
+		unsigned setting = BLKMAP_SETTING_FIRST + i;
+
+		if (!setting_may_go(map, setting))
+			made += map->record->settings[i].maker == maker;
+		else if (!found)
+			found = setting;
+	}
+	if (maker != BLKMAP_ANY_MAKER && made >= BLKMAP_USER_SETTINGS) {
+		snprintf(error_text, 256, "user %u has made %u settings that are in use", maker,
+			 made);
+		return -EDQUOT;
+	}
+	snprintf(error_text, 256, "the mount has %u settings already", BLKMAP_NR_SETTINGS);
+	*out_setting = found;
+	return found ? 0 : -ENOSPC;
+}
+
+int blkmap_setting_find(struct blkmap *map, uint32_t maker, const char *name, int32_t level,
+			char error_text[256], unsigned *out_setting)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(name);
 	unsigned setting = BLKMAP_SETTING_FIRST;
-	int error;
+	int error = 0;
 
 	/* No modules: nobody but who mounts says what code the daemon loads. */
 	if (!ops || strlen(name) >= sizeof(entry_of(map, setting)->name)) {
@@ -152,7 +174,12 @@ int blkmap_setting_find(struct blkmap *map, const char *name, int32_t level, cha
 	if (level == ZCOMP_LEVEL_DEFAULT)
 		level = ops->level_default;
 	mutex_lock(&map->settings_lock);
-	error = setting_choose(map, name, level, error_text, &setting);
+	setting = setting_named(map, name, level);
+	if (!setting) {
+		error = setting_free(map, maker, error_text, &setting);
+		if (!error)
+			error = setting_make(map, setting, maker, name, level, error_text);
+	}
 	if (!error)
 		blkmap_setting_get(map, setting);
 	mutex_unlock(&map->settings_lock);

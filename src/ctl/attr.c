@@ -15,6 +15,7 @@ static int complain(const char *path, int error)
 	fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
 		error == -ENOTTY      ? "not a file or folder of a ztmpfs"
 		: error == -ENOTEMPTY ? "cluster=: the file is not empty"
+		: error == -EDQUOT ? "compress=: you have asked for as many different ones as a user may"
 		: error == -ENOSPC ? "compress=: the mount has as many different ones as it takes"
 				   : strerror(-error));
 	return CTL_EXIT_FAILED;

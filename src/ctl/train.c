@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,11 +43,17 @@ static int write_file(const char *path, const void *data, size_t size)
 	size_t at = 0;
 	int fd, error = 0;
 
-	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp))
+	mode_t mask = umask(0);
+
+	umask(mask);
+	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
 		return -ENAMETOOLONG;
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	/* A name that nobody else has laid out, in a folder where others may write. */
+	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	if (fchmod(fd, 0666 & ~mask) != 0)
+		error = -errno;
 	while (at < size && !error) {
 		ssize_t put = write(fd, (const char *)data + at, size - at);
 

@@ -298,12 +298,24 @@ refuse:
 	return refuse_algorithm("recompress", " off,", value, "; with @1..86400 seconds", error);
 }
 
+static int parse_on_off(const char *value, bool *out_on)
+{
+	*out_on = strcmp(value, "on") == 0;
+	return *out_on || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+}
+
+static int parse_dicts(PARSE_ARGS)
+{
+	UNUSED_ARGS;
+	options->dicts_said = true;
+	return parse_on_off(value, &options->super.dicts);
+}
+
 static int parse_dedup(PARSE_ARGS)
 {
 	UNUSED_ARGS;
-	options->super.dedup = strcmp(value, "on") == 0;
 	options->dedup_said = true;
-	return options->super.dedup || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+	return parse_on_off(value, &options->super.dedup);
 }
 
 static int parse_dict(PARSE_ARGS)
@@ -523,6 +535,8 @@ static const struct option_desc table[] = {
 	{ "recompress", "off|ALG[:LEVEL][@SECONDS]", NULL, "zstd:8@30",
 	  "Compress better, in the background, what was not used for so long", parse_recompress, 0,
 	  0 },
+	{ "dicts", "WHEN", "on, off", "on without allow_other",
+	  "Have recompression make dictionaries out of what all files hold", parse_dicts, 0, 0 },
 	{ "dedup", "WHEN", "on, off", "on without allow_other",
 	  "Store once, in the background, what recompression finds to be alike", parse_dedup, 0,
 	  0 },

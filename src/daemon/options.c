@@ -332,9 +332,14 @@ static void settle(struct options *options, const struct options_env *env)
 	/* Others could fill the machine by what size= and nr_inodes= do not count. */
 	if (!options->mem_limit_said && options->allow_other && !options->swap)
 		options->super.mem_limit = env->ram / DEFAULT_SHARE;
-	/* Whoever can write here and ask for the memory in use can find out what others hold. */
+	/*
+	 * What these make of one user's files depends on what others' hold, and can be measured: by
+	 * the memory in use, and by the size that one's own files are stored in.
+	 */
 	if (!options->dedup_said)
 		options->super.dedup = !options->allow_other;
+	if (!options->dicts_said)
+		options->super.dicts = !options->allow_other;
 }
 
 int options_parse(int argc, char *const argv[], const struct options_env *env,

@@ -58,9 +58,10 @@ static int parse_order(uint64_t size, unsigned *out_order)
 	return 0;
 }
 
-static int parse_setting(struct super *sb, const struct ztmpfs_file_attr *attr,
+static int parse_setting(struct super *sb, uid_t uid, const struct ztmpfs_file_attr *attr,
 			 unsigned *out_setting)
 {
+	const bool manages = uid == 0 || uid == super_owner(sb);
 	char error_text[ZCOMP_ERROR_TEXT];
 
 	if (memchr(attr->compress, '\0', sizeof(attr->compress)) == NULL)
@@ -70,8 +71,8 @@ static int parse_setting(struct super *sb, const struct ztmpfs_file_attr *attr,
 	else if (strcmp(attr->compress, "none") == 0)
 		*out_setting = BLKMAP_SETTING_NONE;
 	else
-		return blkmap_setting_find(sb->map, attr->compress, attr->level, error_text,
-					   out_setting);
+		return blkmap_setting_find(sb->map, manages ? BLKMAP_ANY_MAKER : uid,
+					   attr->compress, attr->level, error_text, out_setting);
 	return 0;
 }
 
@@ -130,7 +131,7 @@ int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 	if (attr->which & ZTMPFS_ATTR_CLUSTER)
 		err = parse_order(attr->cluster_size, &order);
 	if (!err && attr->which & ZTMPFS_ATTR_COMPRESS)
-		err = parse_setting(sb, attr, &setting);
+		err = parse_setting(sb, cred->uid, attr, &setting);
 	if (err)
 		return err;
 

@@ -86,6 +86,7 @@ static int create_map(struct super *sb, const struct super_params *params, char 
 		.recompress = params->recompress,
 		.recompress_level = params->recompress_level,
 		.recompress_idle = params->recompress_idle,
+		.dicts = params->dicts,
 		.dedup = params->dedup,
 		.dict = params->dict,
 		.dict_size = params->dict_size,

@@ -36,6 +36,7 @@ struct super_params {
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level;
 	uint32_t recompress_idle; /* seconds */
+	bool dicts; /* with recompress: make dictionaries from what all files hold */
 	bool dedup; /* with recompress: what is stored alike is stored once */
 	const void *dict; /* or NULL; lives until super_destroy() */
 	size_t dict_size; /* bytes */

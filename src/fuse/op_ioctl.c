@@ -12,16 +12,33 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/fileattr.h"
 #include "fs/settings.h"
+#include "fs/xattr.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
+
+/*
+ * What works on the whole mount, or tells what all files together hold, is for root, for the owner
+ * of the root directory, and for the user whose daemon this is.
+ */
+static bool may_manage(fuse_req_t req)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	return uid == 0 || uid == super_owner(req_super(req)) || uid == geteuid();
+}
 
 static void ioctl_stat(fuse_req_t req, size_t out_bufsz)
 {
 	struct ztmpfs_stat stat;
 
+	if (!may_manage(req)) {
+		reply_error(req, -EPERM);
+		return;
+	}
 	if (out_bufsz < sizeof(stat)) {
 		reply_error(req, -EINVAL);
 		return;
@@ -115,14 +132,6 @@ static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const
 	(void)fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
-/* What works on the whole mount is for root and for the owner of the root directory. */
-static bool may_manage(fuse_req_t req)
-{
-	uid_t uid = fuse_req_ctx(req)->uid;
-
-	return uid == 0 || uid == super_owner(req_super(req));
-}
-
 static void ioctl_manage(fuse_req_t req, unsigned int cmd, size_t out_bufsz)
 {
 	struct super *sb = req_super(req);
@@ -143,12 +152,36 @@ static void ioctl_manage(fuse_req_t req, unsigned int cmd, size_t out_bufsz)
 		(void)fuse_reply_ioctl(req, 0, &out, sizeof(out));
 }
 
+/*
+ * How well a file compresses tells of its content, so it is for those who may read that. The kernel
+ * lets any descriptor ask, also one that is open for writing only, and does not say which it is.
+ * When in doubt, no: where a named user or group may be meant, and where the group may do less than
+ * all others.
+ */
+static int may_see_content(fuse_req_t req, fuse_ino_t ino)
+{
+	struct super *sb = req_super(req);
+	struct stat attr;
+	size_t len;
+	int error = fs_getattr(sb, ino, &attr);
+
+	if (error || !S_ISREG(attr.st_mode) || may_manage(req) ||
+	    fuse_req_ctx(req)->uid == attr.st_uid)
+		return error;
+	if (!(attr.st_mode & S_IRGRP) ||
+	    fs_getxattr(sb, ino, "system.posix_acl_access", NULL, 0, &len) == 0)
+		return -EACCES;
+	return attr.st_mode & S_IROTH || req_in_group(req, attr.st_gid) ? 0 : -EACCES;
+}
+
 static void ioctl_file_stat(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
 {
 	struct ztmpfs_file_stat stat;
-	int error = -EINVAL;
+	int error = may_see_content(req, ino);
 
-	if (out_bufsz >= sizeof(stat))
+	if (!error && out_bufsz < sizeof(stat))
+		error = -EINVAL;
+	if (!error)
 		error = fs_file_stat(req_super(req), ino, &stat);
 	if (error)
 		reply_error(req, error);
@@ -159,9 +192,9 @@ static void ioctl_file_stat(fuse_req_t req, fuse_ino_t ino, size_t out_bufsz)
 static void ioctl_pool_stat(fuse_req_t req, const void *in_buf, size_t in_bufsz, size_t out_bufsz)
 {
 	struct ztmpfs_pool_stat stat;
-	int error = -EINVAL;
+	int error = may_manage(req) ? -EINVAL : -EPERM;
 
-	if (in_bufsz >= sizeof(stat) && out_bufsz >= sizeof(stat)) {
+	if (error != -EPERM && in_bufsz >= sizeof(stat) && out_bufsz >= sizeof(stat)) {
 		memcpy(&stat, in_buf, sizeof(stat));
 		if (stat.version == ZTMPFS_STAT_VERSION)
 			error = super_get_pool_stat(req_super(req), &stat);

@@ -36,7 +36,7 @@ struct bm_config {
 	const char *recompress;
 	int32_t recompress_level; /* 0: default */
 	uint32_t recompress_idle;
-	bool dedup;
+	bool no_dicts, dedup;
 	bool background;
 	uint32_t nr_streams; /* 0: 12 */
 };
@@ -66,6 +66,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.recompress_level =
 			config->recompress_level ? config->recompress_level : ZCOMP_LEVEL_DEFAULT,
 		.recompress_idle = config->recompress_idle,
+		.dicts = !config->no_dicts,
 		.dedup = config->dedup,
 		.background = config->background,
 	};

@@ -180,7 +180,7 @@ START_TEST(test_a_files_own_algorithm_is_spared_too)
 
 	start_plain(&bm);
 	ck_assert_int_eq(
-		blkmap_setting_find(bm.map, "zstd", ZCOMP_LEVEL_DEFAULT, text, &bm.file.setting),
+		blkmap_setting_find(bm.map, BLKMAP_ANY_MAKER, "zstd", ZCOMP_LEVEL_DEFAULT, text, &bm.file.setting),
 		0);
 	write_clusters(&bm, 0, 14);
 	ck_assert_uint_ge(stat_now(&bm).huge_pages_skipped, 8 * PAGES);

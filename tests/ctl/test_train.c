@@ -57,6 +57,36 @@ START_TEST(test_dictionary_helps_small_clusters_of_other_files)
 }
 END_TEST
 
+/* What others have put beside the output, where they expect us to write, stays as it is. */
+START_TEST(test_nothing_but_the_output_is_written)
+{
+	char dict[256], trap[256], victim[256];
+	struct stat st;
+	mode_t mask = umask(027);
+
+	for (int i = 0; i < 20; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "f%d", i);
+		run_file(name, 20000, (uint64_t)i);
+	}
+	run_file("victim", 100, 1);
+	snprintf(victim, sizeof(victim), "%s", run_path("victim"));
+	snprintf(dict, sizeof(dict), "%s.dict", run_dir);
+	snprintf(trap, sizeof(trap), "%s.dict.new", run_dir);
+	ck_assert_int_eq(symlink(victim, trap), 0);
+	ck_assert_msg(RUN("train", "--size", "8k", "-o", dict, run_dir) == 0, "%s", run_err);
+	ck_assert_uint_eq(file_size(victim), 100);
+	ck_assert_int_eq(lstat(trap, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	ck_assert_int_eq(lstat(dict, &st), 0);
+	ck_assert_uint_eq(st.st_mode, S_IFREG | 0640);
+	umask(mask);
+	unlink(trap);
+	unlink(dict);
+}
+END_TEST
+
 START_TEST(test_wrong_use_is_told_in_one_line_and_makes_no_file)
 {
 	static const char *const wrong[][8] = {
@@ -133,6 +163,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, run_setup, run_teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, test_dictionary_helps_small_clusters_of_other_files);
+	tcase_add_test(tc, test_nothing_but_the_output_is_written);
 	tcase_add_test(tc, test_wrong_use_is_told_in_one_line_and_makes_no_file);
 	tcase_add_test(tc, test_too_little_or_nothing_is_refused_in_words);
 	tcase_add_test(tc, test_dictionary_of_a_size_that_nothing_takes_is_refused);

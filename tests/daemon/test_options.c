@@ -170,6 +170,31 @@ START_TEST(test_compression_and_level_are_taken)
 }
 END_TEST
 
+START_TEST(test_dictionaries_follow_from_who_is_let_in_unless_it_is_said)
+{
+	static const struct {
+		const char *list;
+		bool dicts;
+	} cases[] = {
+		{ "", true },
+		{ "allow_other", false },
+		{ "allow_other,dicts=on", true },
+		{ "dicts=on,allow_other", true },
+		{ "dicts=off", false },
+		{ "dicts=on,dicts=off", false },
+		{ "allow_other,no_allow_other", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.dicts == cases[i].dicts, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
 START_TEST(test_deduplication_follows_from_who_is_let_in_unless_it_is_said)
 {
 	static const struct {
@@ -609,6 +634,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "compress=/no/such/module.so:3", "absolute path" },
 		{ "compress=zstd:-2147483648", "zstd" },
 		{ "dict=", "not empty" },
+		{ "dicts=", "on, off" },
+		{ "dicts=auto", "on, off" },
 		{ "dedup=", "on, off" },
 		{ "dedup=auto", "on, off" },
 		{ "cluster=2k", "4k, 8k" },
@@ -1041,6 +1068,7 @@ int main(void)
 	tcase_add_test(tc, test_sizes_take_suffixes_and_percent);
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
+	tcase_add_test(tc, test_dictionaries_follow_from_who_is_let_in_unless_it_is_said);
 	tcase_add_test(tc, test_deduplication_follows_from_who_is_let_in_unless_it_is_said);
 	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);

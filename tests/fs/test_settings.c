@@ -217,7 +217,7 @@ static void fill_table(ino_nr inos[3])
 		char name[8] = { (char)('1' + i) };
 
 		inos[i] = make_file(sb, dir, name);
-		ck_assert_int_eq(set(inos[i], &user_cred, "zstd", i + 1, 0), 0);
+		ck_assert_int_eq(set(inos[i], &root_cred, "zstd", i + 1, 0), 0);
 	}
 }
 
@@ -240,6 +240,28 @@ START_TEST(test_a_mount_takes_three_different_ones_at_a_time)
 	check_settings(inos[2], "zstd", 3, 65536);
 	write_all(sb, inos[0], 0, content, SIZE);
 	check_stored(inos[0], "zstd");
+}
+END_TEST
+
+START_TEST(test_one_user_does_not_take_all_of_them)
+{
+	const struct fs_cred other = { .uid = 1001, .gid = 1001 };
+	ino_nr inos[2] = { make_file(sb, dir, "1"), make_file(sb, dir, "2") }, his;
+	struct fs_entry entry;
+
+	ck_assert_int_eq(fs_mknod(sb, &other, dir, "his", S_IFREG | 0644, 0, &entry), 0);
+	his = entry.ino;
+	for (int32_t i = 0; i < 2; i++)
+		ck_assert_int_eq(set(inos[i], &user_cred, "zstd", i + 1, 0), 0);
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 3, 0), -EDQUOT);
+	check_settings(file, "default", 0, 65536);
+	ck_assert_int_eq(set(his, &other, "zstd", 3, 0), 0);
+	/* What others have made is there for all. */
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 3, 0), 0);
+	ck_assert_int_eq(set(his, &other, "zstd", 4, 0), -ENOSPC);
+	/* What is given up can be made anew. */
+	ck_assert_int_eq(set(inos[0], &user_cred, "none", 0, 0), 0);
+	ck_assert_int_eq(set(inos[0], &user_cred, "zstd", 5, 0), 0);
 }
 END_TEST
 
@@ -287,7 +309,7 @@ START_TEST(test_an_entry_stays_while_contents_need_it)
 	ck_assert_int_eq(fs_mknod(sb, &user_cred, dir, "heir", S_IFREG | 0644, 0, &entry), 0);
 	ck_assert_int_eq(set_compress(copy, "default"), 0);
 	ck_assert_int_eq(set_compress(dir, "default"), 0);
-	ck_assert_int_eq(set(copy, &user_cred, "zstd", 6, 0), -ENOSPC);
+	ck_assert_int_eq(set(copy, &root_cred, "zstd", 6, 0), -ENOSPC);
 	check_settings(entry.ino, "zstd", 5, 65536);
 	ck_assert_int_eq(fs_unlink(sb, dir, "heir"), 0);
 	fs_forget(sb, entry.ino, 1);
@@ -328,7 +350,8 @@ static void *race(void *arg)
 				    : ZCOMP_LEVEL_DEFAULT,
 			      0);
 
-		ck_assert(err == 0 || err == -ENOSPC || (err == -EINVAL && n == 1));
+		ck_assert(err == 0 || err == -ENOSPC || err == -EDQUOT ||
+			  (err == -EINVAL && n == 1));
 		if (i % 4)
 			write_all(sb, racer->ino, off, content + off, 4096);
 		else
@@ -393,6 +416,7 @@ int main(void)
 	tcase_add_test(tc, test_clusters_change_while_a_file_is_empty_only);
 	tcase_add_test(tc, test_only_owner_and_root_may_and_only_what_there_is);
 	tcase_add_test(tc, test_a_mount_takes_three_different_ones_at_a_time);
+	tcase_add_test(tc, test_one_user_does_not_take_all_of_them);
 	tcase_add_test(tc, test_many_in_turn_do_not_use_the_table_up);
 	tcase_add_test(tc, test_an_entry_stays_while_contents_need_it);
 	tcase_add_test(tc, test_walker_finds_a_wrong_count_of_users);

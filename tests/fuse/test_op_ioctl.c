@@ -77,6 +77,72 @@ START_TEST(test_the_mount_is_managed_by_root_and_owner_alone)
 }
 END_TEST
 
+/* Counters of the mount depend on what all files hold. */
+START_TEST(test_what_all_files_hold_is_told_to_root_and_owner_alone)
+{
+	const struct ztmpfs_pool_stat pool = { .version = ZTMPFS_STAT_VERSION };
+	const struct fuse_ioctl_in in = { .cmd = ZTMPFS_IOC_POOL_STAT,
+					  .in_size = sizeof(pool),
+					  .out_size = sizeof(pool) };
+	struct stat attr = { .st_uid = 1234 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		int error = i == 0 ? -EPERM : 0;
+
+		wire.uid = 1234;
+		ck_assert_int_eq(call(ROOT, ZTMPFS_IOC_STAT, sizeof(struct ztmpfs_stat), 0).error,
+				 error);
+		ck_assert_int_eq(wire_call(&wire, FUSE_IOCTL, ROOT, &in, sizeof(in), &pool,
+					   sizeof(pool))
+					 .error,
+				 error);
+		wire.uid = 0;
+		ck_assert_int_eq(
+			fs_setattr(sb, &(struct fs_cred){ 0 }, ROOT, &attr, FS_SET_UID, &attr), 0);
+	}
+}
+END_TEST
+
+static int file_stat_as(uint64_t ino, uint32_t uid, uint32_t gid)
+{
+	int error;
+
+	wire.uid = uid;
+	wire.gid = gid;
+	error = call(ino, ZTMPFS_IOC_FILE_STAT, sizeof(struct ztmpfs_file_stat), 0).error;
+	wire.uid = wire.gid = 0;
+	return error;
+}
+
+/* Any descriptor may ask, also one that is open for writing only. */
+START_TEST(test_how_a_file_is_stored_is_told_to_its_readers_alone)
+{
+	static const struct {
+		mode_t mode;
+		int owner, member, other;
+	} cases[] = {
+		{ 0644, 0, 0, 0 },		{ 0600, 0, -EACCES, -EACCES },
+		{ 0622, 0, -EACCES, -EACCES },	{ 0222, 0, -EACCES, -EACCES },
+		{ 0642, 0, 0, -EACCES },	{ 0606, 0, -EACCES, -EACCES },
+	};
+	const uint64_t ino = make_file(ROOT, "f");
+	struct stat attr = { .st_uid = 1000, .st_gid = 2000 };
+
+	ck_assert_int_eq(fs_setattr(sb, &(struct fs_cred){ 0 }, ino, &attr,
+				    FS_SET_UID | FS_SET_GID, &attr),
+			 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		attr.st_mode = cases[i].mode;
+		ck_assert_int_eq(
+			fs_setattr(sb, &(struct fs_cred){ 0 }, ino, &attr, FS_SET_MODE, &attr), 0);
+		ck_assert_int_eq(file_stat_as(ino, 0, 0), 0);
+		ck_assert_int_eq(file_stat_as(ino, 1000, 1), cases[i].owner);
+		ck_assert_int_eq(file_stat_as(ino, 1234, 2000), cases[i].member);
+		ck_assert_int_eq(file_stat_as(ino, 1234, 3000), cases[i].other);
+	}
+}
+END_TEST
+
 START_TEST(test_a_file_tells_what_it_holds_and_costs)
 {
 	const uint64_t ino = make_file(ROOT, "f");
@@ -412,6 +478,8 @@ int main(void)
 	tcase_add_test(tc, test_chattr_sets_flags_and_the_kernel_forgets_attributes);
 	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
 	tcase_add_test(tc, test_the_mount_is_managed_by_root_and_owner_alone);
+	tcase_add_test(tc, test_what_all_files_hold_is_told_to_root_and_owner_alone);
+	tcase_add_test(tc, test_how_a_file_is_stored_is_told_to_its_readers_alone);
 	tcase_add_test(tc, test_a_file_tells_what_it_holds_and_costs);
 	tcase_add_test(tc, test_pools_are_told_class_by_class_in_several_answers);
 	tcase_add_test(tc, test_pools_that_are_asked_for_wrongly_are_refused);

@@ -17,6 +17,7 @@
  * Locks: dedup.h.
  */
 #include "blkmap/dedup.h"
+#include "blkmap/recompress.h"
 
 #include <errno.h>
 #include <string.h>
@@ -320,6 +321,7 @@ static uint64_t share_slot(struct blkmap *map, const struct zs_owner *owner,
 {
 	struct slot_lock *lock = slot_lock_at(map, owner->word);
 	bool same = lock == slot_lock_at(map, object->place) && lock->seq == object->seq;
+	const uint64_t before = lock->seq;
 	uint64_t word;
 	ref_t rec;
 	int error;
@@ -331,6 +333,7 @@ static uint64_t share_slot(struct blkmap *map, const struct zs_owner *owner,
 	if (error)
 		return 0;
 	word = share_begin(map, slot_at(map, owner->word), rec);
+	recomp_moved(map->recomp, &lock->seq, before, owner->word);
 	if (same)
 		object->seq = lock->seq;
 	return word;

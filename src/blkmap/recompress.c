@@ -346,6 +346,17 @@ static uint64_t word_kept(uint64_t word)
 	return word;
 }
 
+void recomp_moved(struct recompressor *rc, const uint64_t *seq, uint64_t before, uint64_t place)
+{
+	for (unsigned i = 0; i < rc->batch.nr; i++) {
+		struct recomp_item *item = &rc->batch.items[i];
+
+		if (item->seq == before && item->place != place &&
+		    place_seq(rc->map, item->place, item->shared) == seq)
+			item->seq = *seq;
+	}
+}
+
 /*
  * The slot or record is @item's still: exchange its word. Its lock is held exclusive. With another
  * object the lock's seq moves; another codec number alone is nobody's business.
@@ -356,6 +367,7 @@ static struct loose_word item_exchange(struct recompressor *rc, const struct rec
 {
 	struct blkmap *map = rc->map;
 	uint64_t *place = slot_at(map, item->place);
+	uint64_t *seq = place_seq(map, item->place, item->shared), before;
 	bool same_object = slot_ref(word) == slot_ref(item->word);
 
 	ZT_ASSERT(word_get(place) == item->word);
@@ -372,7 +384,8 @@ static struct loose_word item_exchange(struct recompressor *rc, const struct rec
 	word_set(place, word);
 	if (same_object)
 		return (struct loose_word){ 0 };
-	++*place_seq(map, item->place, item->shared);
+	before = (*seq)++;
+	recomp_moved(rc, seq, before, item->place);
 	return slot_disown(map, item->word, 0);
 }
 

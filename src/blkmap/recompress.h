@@ -156,6 +156,12 @@ void recomp_unlock(struct recompressor *rc, const struct recomp_item *item);
 int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst) ZT_MUST_CHECK;
 
 void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass);
+/*
+ * The pass itself has changed the word at @place: its lock's @seq, @before until then, has counted
+ * that. Other items of the batch under the same lock are as they were, and need not be left for the
+ * next pass. The lock is held exclusive, and pass_lock.
+ */
+void recomp_moved(struct recompressor *rc, const uint64_t *seq, uint64_t before, uint64_t place);
 /* One batch: find, compress, publish. False: the end was reached, or memory is short. */
 bool recomp_step(struct recompressor *rc, struct recomp_pass *pass);
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete);

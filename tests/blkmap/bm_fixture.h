@@ -89,11 +89,12 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	ck_assert_int_eq(zs_malloc(bm->meta, sizeof(struct bm_file), &bm->record), 0);
 	record = zs_data(bm->arena, bm->record);
 	memset(record, 0, sizeof(*record));
-	bm->file.tree.word = &record->word;
-	bm->file.tree.shape = &record->shape;
-	bm->file.nr_pages = &record->nr_pages;
-	bm->file.order = config->order;
-	bm->file.setting = BLKMAP_SETTING_DEFAULT;
+	bm->file = (struct blkmap_file){
+		.tree = { .word = &record->word, .shape = &record->shape },
+		.nr_pages = &record->nr_pages,
+		.order = config->order,
+		.setting = BLKMAP_SETTING_DEFAULT,
+	};
 }
 
 static inline void bm_check(struct bm *bm)

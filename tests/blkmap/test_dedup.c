@@ -93,8 +93,9 @@ static void stop(void)
 		compare(&models[i]);
 		ck_assert_int_eq(blkmap_truncate(bm.map, &models[i].file, 0), 0);
 		check();
-		zs_free(bm.meta, models[i].ref);
 	}
+	for (unsigned i = 0; i < NR_FILES; i++)
+		zs_free(bm.meta, models[i].ref);
 	blkmap_get_stat(bm.map, &stat);
 	ck_assert_uint_eq(stat.shared_pages, 0);
 	bm_stop(&bm);

@@ -309,6 +309,7 @@ START_TEST(test_inodes_are_limited_the_root_included)
 	ino = make_file(small, FS_ROOT_INO, "a");
 	make_dir(small, FS_ROOT_INO, "b");
 	ck_assert_int_eq(fs_symlink(small, &user_cred, FS_ROOT_INO, "c", "t", &entry), 0);
+	fs_forget(small, entry.ino, 1);
 	ck_assert_int_eq(fs_mkdir(small, &user_cred, FS_ROOT_INO, "d", 0, &entry), -ENOSPC);
 	ck_assert_int_eq(fs_mknod(small, &user_cred, FS_ROOT_INO, "d", S_IFREG, 0, &entry),
 			 -ENOSPC);
@@ -316,8 +317,10 @@ START_TEST(test_inodes_are_limited_the_root_included)
 	ck_assert_int_eq(
 		rename_name(small, &user_cred, FS_ROOT_INO, "a", FS_ROOT_INO, "d", RENAME_WHITEOUT),
 		-ENOSPC);
-	ck_assert_int_eq(fs_link(small, ino, FS_ROOT_INO, "d", &entry), 0);
+	ck_assert_int_eq(fs_link(small, ino, FS_ROOT_INO, "d", &entry), -ENOSPC);
 	ck_assert_int_eq(fs_unlink(small, FS_ROOT_INO, "c"), 0);
+	ck_assert_int_eq(fs_link(small, ino, FS_ROOT_INO, "d", &entry), 0);
+	ck_assert_int_eq(fs_unlink(small, FS_ROOT_INO, "d"), 0);
 	fs_forget(small, look_ino(small, FS_ROOT_INO, "b"), 1);
 	ck_assert_int_eq(fs_rmdir(small, FS_ROOT_INO, "b"), 0);
 	make_dir(small, FS_ROOT_INO, "e");

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/surroundings.h"
@@ -21,42 +22,73 @@ START_TEST(test_only_pages_of_4_kib_are_taken)
 }
 END_TEST
 
-START_TEST(test_soft_limit_is_raised_and_low_hard_limit_is_named)
+/* What spoils the process for others is done by a child; it ends with the line that failed, or 0. */
+#define CHILD_ASSERT(what)               \
+	do {                             \
+		if (!(what))             \
+			_exit(__LINE__); \
+	} while (0)
+
+static int in_child(void (*function)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		function();
+		_exit(0);
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void lower_limits(void)
 {
 	const struct options options = { .max_threads = 4 };
 	struct options_error error;
 	struct rlimit limit;
 
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit.rlim_cur = 20;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	ck_assert_int_eq(surroundings_limits(&options, &error), 0);
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	ck_assert_uint_eq(limit.rlim_cur, limit.rlim_max);
+	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD_ASSERT(surroundings_limits(&options, &error) == 0);
+	CHILD_ASSERT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD_ASSERT(limit.rlim_cur == limit.rlim_max);
 
 	limit.rlim_cur = limit.rlim_max = 39;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	ck_assert_int_eq(surroundings_limits(&options, &error), -EPERM);
-	ck_assert_ptr_nonnull(strstr(error.text, "open files"));
-	ck_assert_ptr_nonnull(strstr(error.text, "39"));
-	ck_assert_ptr_nonnull(strstr(error.text, "40"));
+	CHILD_ASSERT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD_ASSERT(surroundings_limits(&options, &error) == -EPERM);
+	CHILD_ASSERT(strstr(error.text, "open files"));
+	CHILD_ASSERT(strstr(error.text, "39"));
+	CHILD_ASSERT(strstr(error.text, "40"));
+}
+
+START_TEST(test_soft_limit_is_raised_and_low_hard_limit_is_named)
+{
+	ck_assert_int_eq(in_child(lower_limits), 0);
 }
 END_TEST
 
-START_TEST(test_descriptors_are_closed_but_those_named)
+static void close_descriptors(void)
 {
 	char program[] = "ztmpfs", place[] = "/dev/fd/12";
 	char *const argv[] = { program, place };
 	int fd = open("/", O_RDONLY);
 
-	ck_assert_int_ge(fd, 0);
+	CHILD_ASSERT(fd >= 0);
 	for (int number = 8; number < 16; number++)
-		ck_assert_int_eq(dup2(fd, number), number);
+		CHILD_ASSERT(dup2(fd, number) == number);
 	(void)close(STDIN_FILENO);
 	surroundings_descriptors(2, argv);
-	ck_assert_int_ge(fcntl(STDIN_FILENO, F_GETFL), 0);
+	CHILD_ASSERT(fcntl(STDIN_FILENO, F_GETFL) >= 0);
 	for (int number = 3; number < 16; number++)
-		ck_assert_int_eq(fcntl(number, F_GETFD) >= 0, number == 12);
+		CHILD_ASSERT((fcntl(number, F_GETFD) >= 0) == (number == 12));
+}
+
+START_TEST(test_descriptors_are_closed_but_those_named)
+{
+	ck_assert_int_eq(in_child(close_descriptors), 0);
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,7 @@ int main(int argc, char **argv)
 	pid_t children[NR_WRITERS];
 	char *calm = buffer(CALM_BYTES);
 	unsigned nr;
+	bool slow;
 	int fd;
 
 	if (argc != 3 || results == MAP_FAILED || !took)
@@ -156,6 +158,7 @@ int main(int argc, char **argv)
 		if (results[i].longest > longest)
 			longest = results[i].longest;
 	}
+	free(calm);
 	qsort(took, nr, sizeof(*took), compare);
 	printf("%u reads of 4 KiB: median %.3f ms, p99 %.3f ms, worst %.3f ms\n", nr,
 	       took[nr / 2] * 1e3, took[nr * 99ul / 100] * 1e3, took[nr - 1] * 1e3);
@@ -163,7 +166,10 @@ int main(int argc, char **argv)
 	       refused, longest);
 	if (refused == 0) {
 		printf("the mount did not become full\n");
+		free(took);
 		return 1;
 	}
-	return took[nr - 1] > READ_MAX || longest > WRITE_MAX;
+	slow = took[nr - 1] > READ_MAX || longest > WRITE_MAX;
+	free(took);
+	return slow;
 }

@@ -17,7 +17,8 @@
 #define MNT2 "31 29 0:27 %s /cg/unified rw shared:4 master:2 - cgroup2 cgroup2 rw,nsdelegate\n"
 #define NONE "40 29 8:1 / /cg/memory rw - cgroup cgroup rw,cpuset,memory_pressure\n"
 
-static char root[] = "/tmp/zt-memory.XXXXXX";
+#define TEMPLATE "/tmp/zt-memory.XXXXXX"
+static char root[] = TEMPLATE;
 
 /* Below root, with its folders. */
 static void put(const char *path, const char *text)
@@ -49,6 +50,8 @@ static void put_proc(const char *cgroup, const char *group, const char *mounts, 
 
 static void setup(void)
 {
+	/* Without fork one process runs all tests. */
+	memcpy(root, TEMPLATE, sizeof(root));
 	ck_assert_ptr_nonnull(mkdtemp(root));
 }
 

@@ -2,9 +2,10 @@
 /*
  * test_races.c - what others do just while a thread has let go of a lock.
  *
- * Each test forces one schedule by a point at which the thread is stopped (util/hook.h). All but two
- * need no other thread: the hook does in the same one what another would have done meanwhile.
+ * Each test forces one schedule by a point at which the thread is stopped (util/hook.h). What is to
+ * happen meanwhile is done by a thread that the hook starts and waits for.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,12 +26,23 @@ static const char *wanted_point;
 static void (*wanted_act)(void);
 static atomic_uint nr_arrivals;
 
-static void hook(void *arg, const char *point, uint64_t what)
+static void *act_thread(void *arg)
 {
 	(void)arg;
+	wanted_act();
+	return NULL;
+}
+
+static void hook(void *arg, const char *point, uint64_t what)
+{
+	pthread_t thread;
+
+	(void)arg;
 	(void)what;
-	if (strcmp(point, wanted_point) == 0 && atomic_fetch_add(&nr_arrivals, 1) == 0)
-		wanted_act();
+	if (strcmp(point, wanted_point) != 0 || atomic_fetch_add(&nr_arrivals, 1) != 0)
+		return;
+	ck_assert_int_eq(pthread_create(&thread, NULL, act_thread, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 
 static void at_point(const char *point, void (*act)(void))

@@ -256,9 +256,10 @@ static void *signal_thread(void *arg)
 	signal_set(&set);
 	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
 		;
-	/* While requests are still served: it may wait for the kernel's writes. */
+	/* While requests are still served: they may wait for the kernel's writes and reads. */
 	seeker_stop(&s->front.seeker);
 	room_stop(&s->front.room);
+	notifier_stop(&s->front.notifier);
 	transport_stop(s->transport);
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include "fs/file.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -421,4 +422,35 @@ int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *o
 	if (!err)
 		*out_off = found;
 	return err;
+}
+
+void fs_note_pages(struct super *sb, ino_nr ino)
+{
+	struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return;
+	if (rec_load(&rec->pages_known) != FS_PAGES_TURNS)
+		rec_store(&rec->pages_known, FS_PAGES_TURNS);
+	/* With that of fs_pages_known(): one of the two sees what the other one did. */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+unsigned fs_pages_known(struct super *sb, ino_nr ino)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	atomic_thread_fence(memory_order_seq_cst);
+	return rec == NULL ? 0 : rec_load(&rec->pages_known);
+}
+
+void fs_pages_dropped(struct super *sb, ino_nr ino, unsigned turns)
+{
+	struct inode_rec *rec = inode_get(sb, ino);
+	uint8_t old = (uint8_t)turns;
+
+	/* A read since then has set it again. */
+	if (rec != NULL && turns > 0)
+		(void)__atomic_compare_exchange_n(&rec->pages_known, &old, (uint8_t)(turns - 1),
+						  false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }

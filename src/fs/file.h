@@ -78,6 +78,28 @@ int fs_fallocate(struct super *sb, const struct fs_cred *cred, ino_nr ino, int m
 int fs_copy_range(struct super *sb, const struct fs_cred *cred, ino_nr from, uint64_t from_off,
 		  ino_nr to, uint64_t to_off, uint64_t len, uint64_t *out_len) ZT_MUST_CHECK;
 
+/*
+ * Whether the kernel may have pages of a file is remembered, so that a write around its cache knows
+ * whether they must be dropped. Without a lock; the caller's request keeps the inode.
+ *
+ *     0 --fs_note_pages--> FS_PAGES_TURNS --each drop of a range--> ... 1 --drop of all--> 0
+ *                                ^---------------fs_note_pages------------'
+ *
+ * fs_note_pages() comes before what it is about is read; fs_pages_known() after what it is about was
+ * written. So of a read and a write side by side the write hears of the read, or the read has the
+ * new bytes.
+ */
+#define FS_PAGES_TURNS 64u
+
+/** fs_note_pages() - bytes of the file go into the kernel's pages, or come from there */
+void fs_note_pages(struct super *sb, ino_nr ino);
+
+/** fs_pages_known() - Return: 0 when the kernel has no pages; 1: all of them are to be dropped */
+unsigned fs_pages_known(struct super *sb, ino_nr ino);
+
+/** fs_pages_dropped() - they were, as fs_pages_known() gave @turns; one thread at a time */
+void fs_pages_dropped(struct super *sb, ino_nr ino, unsigned turns);
+
 /** fs_lseek() - SEEK_DATA and SEEK_HOLE, exact to the page. -ENXIO, -EINVAL. */
 int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence,
 	     uint64_t *out_off) ZT_MUST_CHECK;

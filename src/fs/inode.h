@@ -95,7 +95,13 @@ struct inode_rec {
 	uint32_t uid, gid;
 	uint32_t nlink;
 	uint32_t generation;
-	uint32_t mode;
+	uint16_t mode;
+	/*
+	 * Regular file: 0 when the kernel has no pages of it, else FS_PAGES_TURNS or less; see
+	 * fs_note_pages(). Atomic. No part of what the walker checks.
+	 */
+	uint8_t pages_known;
+	uint8_t spare;
 	uint8_t tree_shape;
 	uint8_t cluster_order; /* regular file: its clusters; directory: what new files inherit */
 	uint16_t flags; /* INODE_...; atomic */

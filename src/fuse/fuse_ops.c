@@ -163,6 +163,8 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	seeker_init(&front->seeker);
 	room_init(&front->room);
 	writers_init(&front->writers);
+	notifier_init(&front->notifier);
+	atomic_init(&front->nr_dropping, 0);
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);
@@ -194,6 +196,7 @@ void ztfuse_exit(struct ztfuse *front)
 	room_exit(&front->room);
 	seeker_exit(&front->seeker);
 	writers_exit(&front->writers);
+	notifier_exit(&front->notifier);
 	buffers_exit(&front->buffers);
 }
 

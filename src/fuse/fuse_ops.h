@@ -11,10 +11,12 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
 #include <fuse_lowlevel.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "fs/super.h"
 #include "fuse/buffers.h"
+#include "fuse/notify.h"
 #include "fuse/op_write.h"
 #include "fuse/room.h"
 #include "fuse/seek.h"
@@ -62,6 +64,8 @@ struct ztfuse {
 	struct ztfuse_seeker seeker;
 	struct ztfuse_writers writers;
 	struct ztfuse_room room;
+	struct ztfuse_notifier notifier;
+	atomic_int nr_dropping; /* threads that have pages dropped by themselves; see op_write.c */
 	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
 	bool keeps_buffers; /* never gives memory of buffers back */
 };

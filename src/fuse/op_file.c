@@ -116,6 +116,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, -ENOMEM);
 		return;
 	}
+	if (!ztfuse_req_is_direct(req))
+		fs_note_pages(req_super(req), ino);
 	error = fs_read(req_super(req), ino, (uint64_t)off, buf, size, &done);
 	if (error)
 		reply_error(req, error);

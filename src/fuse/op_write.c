@@ -7,6 +7,9 @@
  *                |                                                       comes from an engine's thread
  *                `-- all that may do so: in line ..... taken by the next one that has written
  *
+ * One around the page cache, of a file of which the kernel may have pages, is answered by the
+ * notifier's thread when they are dropped (notify.c).
+ *
  * Locks: writers.lock guards who writes and the line; innermost, nothing is called under it.
  * Weakness: no more requests can stand in line than can be held. The next one takes the last
  * thread; `ztmpfsctl swap` has the loop device send no more than that.
@@ -14,6 +17,8 @@
 #include "fuse/op_write.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
 
 #include "fs/file.h"
 #include "fuse/ops.h"
@@ -26,21 +31,27 @@
 /* One WRITE, as it came. */
 struct write {
 	fuse_req_t req;
+	struct super *sb;
 	struct fs_cred cred;
 	ino_nr ino;
 	uint64_t off;
 	const char *buf;
 	size_t size;
 	unsigned flags;
+	bool direct; /* around the page cache */
 	bool mode_changes; /* it takes set-ID bits away, which the kernel then must hear */
 };
 
-/* One that is answered after its handler: in line, or by who completes it. */
+/* One that is answered after its handler: in line, by who completes it, or when pages are dropped. */
 struct later_write {
 	struct write write;
 	struct ztfuse_held *held;
 	struct ztfuse_room *room; /* where it waits when there is none; NULL: nowhere */
 	bool again; /* there was no room: it is tried again */
+	_Atomic unsigned refs; /* who still reads its bytes, and who is to answer */
+	struct notify_item item;
+	int error; /* and done, bytes: the answer, for when the pages were dropped */
+	size_t done;
 	struct later_write *next; /* in line */
 };
 
@@ -65,20 +76,6 @@ static void write_reply(const struct write *write, int error, size_t done)
 	reply_write(write->req, error, done);
 }
 
-static void write_now(const struct write *write)
-{
-	size_t done;
-	const int error = fs_write(req_super(write->req), &write->cred, write->ino, write->off,
-				   write->buf, write->size, write->flags, &done);
-
-	if (write->mode_changes)
-		notify_attr(write->req, write->ino);
-	/* What was stored is stored again with the rest. */
-	if (!error && done < write->size && room_defer(write->req))
-		return;
-	write_reply(write, error, done);
-}
-
 /* Return: NULL when nothing has happened. */
 static struct later_write *write_hold(const struct write *write)
 {
@@ -87,6 +84,7 @@ static struct later_write *write_hold(const struct write *write)
 	if (!later)
 		return NULL;
 	later->write = *write;
+	atomic_init(&later->refs, 1);
 	later->held = ztfuse_hold(write->req);
 	if (!later->held) {
 		zt_free(later);
@@ -95,16 +93,123 @@ static struct later_write *write_hold(const struct write *write)
 	return later;
 }
 
-/* After the reply: nobody reads the request's bytes any more. */
+/* With the last one it is answered, and nobody reads the request's bytes any more. */
 static void later_release(void *arg)
 {
 	struct later_write *later = arg;
 
+	if (atomic_fetch_sub(&later->refs, 1) != 1)
+		return;
 	if (later->again)
 		room_queue(later->room, later->held);
 	else
 		ztfuse_release(later->held);
 	zt_free(later);
+}
+
+/* The kernel's pages ------------------------------------------------------ */
+
+static void pages_dropped(struct notify_item *item)
+{
+	struct later_write *later =
+		(struct later_write *)((char *)item - offsetof(struct later_write, item));
+
+	write_reply(&later->write, later->error, later->done);
+	later_release(later);
+}
+
+/*
+ * Whether the kernel may have pages that were read before. What failed may have stored bytes by
+ * then, but for what is refused as it stands.
+ */
+static bool leaves_old_pages(const struct write *write, int error)
+{
+	return write->direct && write->size > 0 && error != -EFBIG && error != -EPERM &&
+	       fs_pages_known(write->sb, write->ino) > 0;
+}
+
+/* Answer a held write, at once or after its pages are dropped. */
+static void later_answer(struct later_write *later, int error, size_t done)
+{
+	const struct write *write = &later->write;
+
+	if (leaves_old_pages(write, error)) {
+		later->error = error;
+		later->done = done;
+		later->item = (struct notify_item){
+			.ino = write->ino,
+			.off = write->off,
+			.len = write->size,
+			.done = pages_dropped,
+		};
+		atomic_fetch_add(&later->refs, 1);
+		if (notifier_add(&req_front(write->req)->notifier, &later->item))
+			return;
+		atomic_fetch_sub(&later->refs, 1);
+	}
+	write_reply(write, error, done);
+}
+
+/*
+ * One that is not held, and cannot be. This thread waits for the kernel itself.
+ * Weakness: the last thread must not, since the kernel may wait for a page that it would have to
+ * read: it answers, and old pages may stay. As many as can be held, and all other threads, are at it
+ * then.
+ */
+static void drop_in_place(const struct write *write)
+{
+	struct ztfuse *front = req_front(write->req);
+	const int most = atomic_load(&front->seeker.nr_may_wait);
+
+	if (atomic_fetch_add(&front->nr_dropping, 1) < most) {
+		ztfuse_req_may_wait(write->req);
+		(void)fuse_lowlevel_notify_inval_inode(front->se, write->ino, (off_t)write->off,
+						       (off_t)write->size);
+	}
+	atomic_fetch_sub(&front->nr_dropping, 1);
+}
+
+/* Writing, at once -------------------------------------------------------- */
+
+static int write_bytes(const struct write *write, size_t *out_done)
+{
+	const int error = fs_write(write->sb, &write->cred, write->ino, write->off, write->buf,
+				   write->size, write->flags, out_done);
+
+	if (write->mode_changes)
+		notify_attr(write->req, write->ino);
+	return error;
+}
+
+static void write_now(const struct write *write)
+{
+	struct later_write *later;
+	size_t done = 0;
+	const int error = write_bytes(write, &done);
+
+	/* What was stored is stored again with the rest. */
+	if ((error == -ENOSPC || (!error && done < write->size)) && room_defer(write->req))
+		return;
+	if (!leaves_old_pages(write, error)) {
+		write_reply(write, error, done);
+		return;
+	}
+	later = write_hold(write);
+	if (later) {
+		later_answer(later, error, done);
+		later_release(later);
+	} else {
+		drop_in_place(write);
+		write_reply(write, error, done);
+	}
+}
+
+static void later_write_now(struct later_write *later)
+{
+	size_t done = 0;
+	const int error = write_bytes(&later->write, &done);
+
+	later_answer(later, error, done);
 }
 
 static void later_done(void *arg, int error, size_t done)
@@ -116,7 +221,7 @@ static void later_done(void *arg, int error, size_t done)
 		fuse_reply_none(later->write.req);
 		return;
 	}
-	write_reply(&later->write, error, done);
+	later_answer(later, error, done);
 }
 
 /*
@@ -126,15 +231,15 @@ static void later_done(void *arg, int error, size_t done)
 static bool write_async(const struct write *write)
 {
 	struct fs_write_end end = { .done = later_done, .release = later_release };
-	struct super *sb = req_super(write->req);
-	if (write->mode_changes || !fs_write_may_defer(sb, write->size))
+
+	if (write->mode_changes || !fs_write_may_defer(write->sb, write->size))
 		return false;
 	end.arg = write_hold(write);
 	if (!end.arg)
 		return false;
 	if (super_waits_never())
 		((struct later_write *)end.arg)->room = &req_front(write->req)->room;
-	fs_write_async(sb, &write->cred, write->ino, write->off, write->buf, write->size,
+	fs_write_async(write->sb, &write->cred, write->ino, write->off, write->buf, write->size,
 		       write->flags, &end);
 	return true;
 }
@@ -179,7 +284,7 @@ static struct later_write *turn_end(struct ztfuse_writers *writers)
 static void turns_serve(struct ztfuse_writers *writers, struct later_write *later)
 {
 	for (; later; later = turn_end(writers)) {
-		write_now(&later->write);
+		later_write_now(later);
 		later_release(later);
 	}
 }
@@ -211,6 +316,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	struct ztfuse_writers *writers = &req_front(req)->writers;
 	struct write write = {
 		.req = req,
+		.sb = req_super(req),
 		.ino = ino,
 		.off = (uint64_t)off,
 		.buf = buf,
@@ -225,6 +331,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		reply_error(req, -EINVAL);
 		return;
 	}
+	write.direct = ztfuse_req_is_direct(req);
+	if (!write.direct)
+		fs_note_pages(write.sb, ino);
 	write.cred = req_cred(req);
 	write.mode_changes = takes_setid(req, ino);
 	if (fs_write_may_wait(req_super(req), size))

@@ -30,6 +30,9 @@ bool ztfuse_req_kill_suidgid(fuse_req_t req);
  */
 enum fs_setid ztfuse_req_setid(fuse_req_t req);
 
+/** ztfuse_req_is_direct() - this READ or WRITE goes around the page cache */
+bool ztfuse_req_is_direct(fuse_req_t req);
+
 /** ztfuse_req_is_tmpfile() - what comes as CREATE is a file without a name (O_TMPFILE) */
 bool ztfuse_req_is_tmpfile(fuse_req_t req);
 

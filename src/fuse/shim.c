@@ -48,6 +48,27 @@ static bool kills_suidgid(const struct fuse_in_header *header)
 	}
 }
 
+/*
+ * Whoever goes around the page cache says whose locks are to be looked at; what the cache asks for
+ * itself is nobody's. A file's flags say less: O_DIRECT files can be mapped.
+ */
+static bool is_direct(const struct fuse_in_header *header)
+{
+	const struct fuse_write_in *write;
+	const struct fuse_read_in *read;
+
+	switch (header->opcode) {
+	case FUSE_WRITE:
+		write = fixed_part(header, sizeof(*write));
+		return write && (write->write_flags & FUSE_WRITE_LOCKOWNER);
+	case FUSE_READ:
+		read = fixed_part(header, sizeof(*read));
+		return read && (read->read_flags & FUSE_READ_LOCKOWNER);
+	default:
+		return false;
+	}
+}
+
 enum shim_verdict shim_in(struct shim_terms *terms, struct shim_request *out_req, void *buf,
 			  size_t len, uint64_t token)
 {
@@ -77,6 +98,8 @@ enum shim_verdict shim_in(struct shim_terms *terms, struct shim_request *out_req
 	default:
 		if (kills_suidgid(header))
 			out_req->flags |= SHIM_KILL_SUIDGID;
+		if (is_direct(header))
+			out_req->flags |= SHIM_DIRECT;
 	}
 	header->unique = token;
 	return SHIM_SERVE;

@@ -50,6 +50,12 @@ void ztfuse_req_may_wait(fuse_req_t req)
 	worker_may_wait();
 }
 
+bool ztfuse_req_is_direct(fuse_req_t req)
+{
+	(void)req;
+	return current && (current->shim.flags & SHIM_DIRECT);
+}
+
 bool ztfuse_req_is_tmpfile(fuse_req_t req)
 {
 	(void)req;
@@ -304,11 +310,12 @@ static int start_serving(struct transport *t)
 	mutex_unlock(&t->lock);
 	if (t->front->keeps_buffers && !uring)
 		t->front->writers.most = (unsigned)max_u64(t->params.nr_threads - 1, 1);
+	error = notifier_start(&t->front->notifier, t->front->sb, t->se);
 	/* What carries swap has all its memory from the reserve, and waits for it before locks. */
-	error = t->front->keeps_buffers ? 0 : room_start(&t->front->room, t->params.nr_threads);
-	if (error)
-		return error;
-	error = workers_start(t, uring ? 1 : t->params.nr_threads);
+	if (!error && !t->front->keeps_buffers)
+		error = room_start(&t->front->room, t->params.nr_threads);
+	if (!error)
+		error = workers_start(t, uring ? 1 : t->params.nr_threads);
 	if (!error)
 		atomic_store(&t->front->seeker.nr_may_wait, (int)t->nr_workers - 1);
 	return error;
@@ -327,6 +334,8 @@ static void stop_serving(struct transport *t)
 	if (uring)
 		uring_stop(uring);
 	workers_join(t);
+	/* What an engine completes later is answered without it: the kernel has gone. */
+	notifier_stop(&t->front->notifier);
 	t->stopped_uring = uring;
 }
 

@@ -17,6 +17,7 @@ struct falloc {
 	ino_nr ino;
 	int mode;
 	uint64_t off, len;
+	uint64_t owed; /* pages that are allocated, and not promised yet */
 	unsigned cuts; /* of the inode's lock, when the round before had ended */
 	struct work work; /* its at: how far it has come */
 };
@@ -44,11 +45,13 @@ static int fallocate_locked(struct falloc *falloc, struct inode_rec *rec)
 	struct blkmap_file file = inode_file(rec);
 	const uint64_t end = falloc->off + falloc->len;
 	const bool is_new = falloc->work.round.at == falloc->off;
-	int err = 0;
+	uint64_t before;
+	int err = 0, promised;
 
 	file.round = work_round(&falloc->work);
 	if (falloc->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && is_new)
 		err = blkmap_punch(sb->map, &file, falloc->off, falloc->len);
+	promise_keep(sb, falloc->ino, rec, rec_load(&rec->nr_pages));
 	if (err || falloc->mode & FALLOC_FL_PUNCH_HOLE)
 		return err;
 	if (is_new && !blkmap_can_hold(sb->map, &file, falloc->off, falloc->len))
@@ -56,9 +59,16 @@ static int fallocate_locked(struct falloc *falloc, struct inode_rec *rec)
 	/* The tree's shape may be another after each round. */
 	err = file_prepare(sb, rec, falloc->off, falloc->len, file.round);
 	fallocate_look_back(falloc);
-	if (!err)
-		err = blkmap_allocate(sb->map, &file, falloc->work.round.at,
-				      end - falloc->work.round.at);
+	if (err)
+		return err;
+	before = rec_load(&rec->nr_pages);
+	err = blkmap_allocate(sb->map, &file, falloc->work.round.at, end - falloc->work.round.at);
+	falloc->owed += rec_load(&rec->nr_pages) - before;
+	promised = promise_add(sb, falloc->ino, rec, falloc->owed);
+	if (promised)
+		err = promised;
+	else
+		falloc->owed = 0;
 	if (!err && !(falloc->mode & FALLOC_FL_KEEP_SIZE))
 		inode_raise_size(rec, end);
 	return err;

@@ -190,6 +190,12 @@ static bool write_drops_capability(const struct inode_rec *rec, unsigned flags)
 	return !(flags & FS_WRITE_DELAYED) && rec_load(&rec->flags) & INODE_HAS_CAPABILITY;
 }
 
+/* Pages whose first byte is in the range: bytes that come in small pieces take each page once. */
+static uint64_t page_starts(uint64_t off, uint64_t len)
+{
+	return div_round_up_u64(off + len, ZT_PAGE_SIZE) - div_round_up_u64(off, ZT_PAGE_SIZE);
+}
+
 static enum zstrm_pref write_pref(unsigned flags)
 {
 	return flags & FS_WRITE_DELAYED ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT;
@@ -230,10 +236,15 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 		return err;
 	file = inode_file(rec);
 	err = file_may_write(sb, rec, off, buf, len);
+	if (!err)
+		(void)promise_use(sb, args->ino, rec, page_starts(off, len));
 	if (!err && len > 0)
 		err = blkmap_write(sb->map, &file, off, buf, len, write_pref(args->flags),
 				   out_done);
 	failed = err != 0 && err != -EPERM;
+	/* A piece of a page whose first byte was written before, or never. */
+	if (err == -ENOSPC && promise_use(sb, args->ino, rec, len / ZT_PAGE_SIZE + 2))
+		err = -EAGAIN;
 	if (*out_done > 0) {
 		write_end(rec, args->cred, args->flags, off + *out_done);
 		drop_caps = write_drops_capability(rec, args->flags);
@@ -259,7 +270,7 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 	do {
 		err = write_once(sb, &args, done, &more);
 		done += more;
-	} while (err && super_retry(sb, err, &retry));
+	} while (err == -EAGAIN || (err && super_retry(sb, err, &retry)));
 	if (err && done == 0)
 		return err;
 	*out_len = done;
@@ -364,6 +375,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		return;
 	}
 	file = inode_file(rec);
+	(void)promise_use(sb, ino, rec, page_starts(off, len));
 	inode_async_begin(write->lock);
 	map_end.arg = write;
 	map_end.release_arg = write;

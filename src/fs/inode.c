@@ -223,6 +223,7 @@ int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_
 	inode_lock_of(sb, zs_ref_of(sb->arena, rec))->cuts++;
 	err = blkmap_truncate(sb->map, &file, size);
 
+	promise_keep(sb, zs_ref_of(sb->arena, rec), rec, rec_load(&rec->nr_pages));
 	if (err)
 		flags |= INODE_TAIL_DIRTY;
 	rec_store(&rec->flags, flags);
@@ -239,6 +240,7 @@ static bool free_content(struct super *sb, ino_nr ino, struct inode_rec *rec)
 	const bool large = rec_load(&rec->nr_pages) >= LARGE_PAGES;
 	int err;
 
+	promise_keep(sb, ino, rec, 0);
 	blkmap_uncharge(sb->map, &file);
 	if (large && reap_leave(sb, ino, true))
 		return true;

@@ -133,6 +133,7 @@ static int create_root(struct super *sb, const struct super_params *params, char
 static void super_free(struct super *sb)
 {
 	reap_drop(sb);
+	promise_exit(sb);
 	dirindex_drop_all(sb);
 	blkmap_destroy(sb->map);
 	zs_pool_destroy(sb->inodes);
@@ -171,6 +172,7 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	mutex_init(&sb->rename_lock);
 	mutex_init(&sb->drain_lock);
 	mutex_init(&sb->reap_lock);
+	promise_init(&sb->promises);
 	sb->last_job = &sb->jobs;
 	sb->round_ns = WORK_ROUND_NS;
 	zt_lock_check(pthread_cond_init(&sb->drain_cond, NULL));

@@ -16,6 +16,7 @@
 #include "arena/arena.h"
 #include "blkmap/blkmap.h"
 #include "fs/inodeset.h"
+#include "fs/promise.h"
 #include "util/keyhash.h"
 #include "fs/super.h"
 #include "zsmalloc/pool.h"
@@ -78,6 +79,7 @@ struct super {
 	 */
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
+	struct promises promises; /* what fallocate(2) has promised */
 	struct keyhash_key hash_key; /* random, so that nobody can choose names or inode numbers that collide */
 	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
 	pthread_mutex_t drain_lock;

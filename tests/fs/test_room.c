@@ -202,9 +202,9 @@ static const struct request {
 	request_fn fn;
 	unsigned nr;
 } requests[] = {
-	{ do_mknod, 3000 }, { do_mkdir, 3000 },    { do_symlink, 2000 }, { do_tmpfile, 5000 },
-	{ do_link, 3000 },  { do_setxattr, 200 },  { do_set_large, 15 }, { do_rename, 3000 },
-	{ do_write, 1000 }, { do_allocate, 1000 }, { do_fill, 12 },
+	{ do_mknod, 3000 }, { do_mkdir, 3000 },   { do_symlink, 2000 }, { do_tmpfile, 5000 },
+	{ do_link, 3000 },  { do_setxattr, 200 }, { do_set_large, 15 }, { do_rename, 3000 },
+	{ do_write, 1000 }, { do_allocate, 400 }, { do_fill, 12 },
 };
 
 START_TEST(test_room_is_made_for_what_is_not_data)

@@ -211,6 +211,15 @@ static uint64_t counter(const atomic_uint_fast64_t *value)
 	return atomic_load_explicit(value, memory_order_relaxed);
 }
 
+uint64_t blkmap_pages_left(const struct blkmap *map)
+{
+	const uint64_t used = atomic_load_explicit(&map->nr_pages, memory_order_relaxed);
+
+	if (!map->max_pages)
+		return UINT64_MAX;
+	return map->max_pages > used ? map->max_pages - used : 0;
+}
+
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 {
 	*out_stat = (struct blkmap_stat){

@@ -226,6 +226,9 @@ void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint
 			const void *buf, size_t len, enum zstrm_pref pref,
 			const struct blkmap_write_end *end);
 
+/** blkmap_pages_left() - pages that size= lets be filled yet; UINT64_MAX without it. Lock-free. */
+uint64_t blkmap_pages_left(const struct blkmap *map);
+
 /** blkmap_requests() - blkmap_read() and blkmap_write() so far; lock-free */
 uint64_t blkmap_requests(const struct blkmap *map);
 

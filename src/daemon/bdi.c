@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bdi.c - the kernel's limits on this mount's pages.
- *
- * The device number comes from /proc/self/mountinfo: stat() of the mount point would be a request
- * to ourselves. Failures are silent by design, see bdi.h.
+ * bdi.c - the kernel's limits on this mount's pages. Failures are silent by design, see bdi.h.
  */
 #include "daemon/bdi.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +12,11 @@
 
 #include "util/mountinfo.h"
 
-/* What compressors on all cores work off in a fraction of a second: enough to never run dry. */
-#define DIRTY_BYTES "134217728"
 /* Four requests under way at a time: with one, its sender and the daemon take turns. */
 #define READ_AHEAD_KB "4096"
 
 /* The last line for a mount point is the one on top. */
-static bool find_device(const char *mountpoint, struct mountinfo *out_mount)
+bool bdi_find(const char *mountpoint, struct bdi *out_bdi)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	struct mountinfo mount;
@@ -34,8 +28,8 @@ static bool find_device(const char *mountpoint, struct mountinfo *out_mount)
 		return false;
 	while (getline(&line, &room, file) > 0) {
 		if (mountinfo_parse(line, &mount) && strcmp(mount.path, mountpoint) == 0) {
-			out_mount->major = mount.major;
-			out_mount->minor = mount.minor;
+			*out_bdi = (struct bdi){ mount.major, mount.minor,
+						 mountinfo_has_word(mount.options, "nosuid") };
 			found = true;
 		}
 	}
@@ -44,15 +38,19 @@ static bool find_device(const char *mountpoint, struct mountinfo *out_mount)
 	return found;
 }
 
-/* False: an older kernel, or not root. */
-static bool write_limit(unsigned major, unsigned minor, const char *name, const char *value)
+static int open_limit(const struct bdi *bdi, const char *name, int flags)
 {
 	char path[96];
-	bool written;
-	int fd;
 
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/%s", major, minor, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/%s", bdi->major, bdi->minor, name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static bool write_limit(const struct bdi *bdi, const char *name, const char *value)
+{
+	int fd = open_limit(bdi, name, O_WRONLY);
+	bool written;
+
 	if (fd < 0)
 		return false;
 	written = write(fd, value, strlen(value)) > 0;
@@ -60,14 +58,37 @@ static bool write_limit(unsigned major, unsigned minor, const char *name, const 
 	return written;
 }
 
-void bdi_tune(const char *mountpoint)
+static uint64_t read_limit(const struct bdi *bdi, const char *name)
 {
-	struct mountinfo mount;
+	int fd = open_limit(bdi, name, O_RDONLY);
+	char text[32];
+	ssize_t len;
 
-	if (!find_device(mountpoint, &mount))
-		return;
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	return strtoull(text, NULL, 10);
+}
+
+bool bdi_set_dirty(const struct bdi *bdi, uint64_t bytes)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
+	return write_limit(bdi, "max_bytes", text);
+}
+
+uint64_t bdi_get_dirty(const struct bdi *bdi)
+{
+	return read_limit(bdi, "max_bytes");
+}
+
+void bdi_tune(const struct bdi *bdi)
+{
 	/* Linux 6.2 has bytes and the switch; before, only a share of all dirty memory. */
-	if (!write_limit(mount.major, mount.minor, "max_bytes", DIRTY_BYTES))
-		write_limit(mount.major, mount.minor, "max_ratio", "100");
-	write_limit(mount.major, mount.minor, "read_ahead_kb", READ_AHEAD_KB);
+	if (!bdi_set_dirty(bdi, BDI_DIRTY_MOST))
+		write_limit(bdi, "max_ratio", "100");
+	write_limit(bdi, "read_ahead_kb", READ_AHEAD_KB);
 }

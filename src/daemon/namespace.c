@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,21 +137,58 @@ int namespace_back(struct caller_namespace *ns)
 	return error;
 }
 
+/* The next process in the caller's namespace. Return: its folder in /proc, or NULL. */
+static const char *next_inside(const struct caller_namespace *ns, DIR *dir)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		char path[64];
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "/proc/%.20s/ns/mnt", entry->d_name);
+		if (*entry->d_name >= '1' && *entry->d_name <= '9' && stat(path, &st) == 0 &&
+		    st.st_dev == ns->dev && st.st_ino == ns->ino)
+			return entry->d_name;
+	}
+	return NULL;
+}
+
+int namespace_open(const struct caller_namespace *ns, const char *path, int flags,
+		   bool (*check)(int fd, const void *arg), const void *arg)
+{
+	DIR *dir = ns->left ? opendir("/proc") : NULL;
+	const char *pid;
+	int fd = -1;
+
+	while (dir && fd < 0 && (pid = next_inside(ns, dir)) != NULL) {
+		char inside[PATH_MAX];
+
+		/* The link "root" leads into the process's namespace. */
+		if (snprintf(inside, sizeof(inside), "/proc/%s/root%s", pid, path) >= PATH_MAX)
+			continue;
+		fd = open(inside, flags);
+		if (fd >= 0 && !check(fd, arg)) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return fd < 0 ? -ESTALE : fd;
+}
+
 void namespace_find(const struct caller_namespace *ns)
 {
 	DIR *dir = ns->left ? opendir("/proc") : NULL;
-	struct dirent *entry;
 	bool found = false;
+	const char *pid;
 
-	while (dir && !found && (entry = readdir(dir)) != NULL) {
+	while (dir && !found && (pid = next_inside(ns, dir)) != NULL) {
 		char path[64];
-		struct stat st;
 		int fd;
 
-		(void)snprintf(path, sizeof(path), "/proc/%.20s/ns/mnt", entry->d_name);
-		if (*entry->d_name < '1' || *entry->d_name > '9' || stat(path, &st) != 0 ||
-		    st.st_dev != ns->dev || st.st_ino != ns->ino)
-			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%.20s/ns/mnt", pid);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		found = fd >= 0 && unshare(CLONE_FS) == 0 && setns(fd, CLONE_NEWNS) == 0;
 		if (fd >= 0)

@@ -43,6 +43,16 @@ int namespace_visit(const struct caller_namespace *ns);
 int namespace_back(struct caller_namespace *ns);
 
 /**
+ * namespace_open() - open a file as some process in the caller's namespace sees it
+ * @check: whether it is the one; others of that path are closed, and other processes asked
+ * With it open the namespace, and what is mounted there, lasts.
+ * Context: any thread, after namespace_back().
+ * Return:  a descriptor, or -ESTALE: there is no such process, or none that sees the file.
+ */
+int namespace_open(const struct caller_namespace *ns, const char *path, int flags,
+		   bool (*check)(int fd, const void *arg), const void *arg);
+
+/**
  * namespace_find() - for unmounting: go to the caller's namespace while some process is in it
  * Only when this is the last thing that the thread has to do with files.
  */

@@ -22,6 +22,7 @@
 
 #include "daemon/bdi.h"
 #include "daemon/dict.h"
+#include "daemon/full.h"
 #include "daemon/latency.h"
 #include "daemon/namespace.h"
 #include "daemon/pressure.h"
@@ -48,6 +49,7 @@ struct session {
 	pthread_t signals; /* while serving */
 	bool serving; /* its threads are there */
 	bool mounted;
+	struct full full; /* empty: not for this mount */
 	bool watches; /* pressure was started */
 	struct pressure pressure;
 };
@@ -120,11 +122,27 @@ static int mount_quietly(struct session *s, struct options_error *error)
 	return 0;
 }
 
+/*
+ * Where the kernel delays writes it is told how much, and made to ask when little is left. Swap comes
+ * by direct requests.
+ */
+static void prepare_full(struct session *s, const struct bdi *bdi)
+{
+	const struct options *options = s->options;
+	const struct ownmount mount = { options->mountpoint, &s->caller, *bdi };
+
+	if (options->cache == ZTFUSE_CACHE_WRITEBACK && !options->swap &&
+	    options->mount_flags[MOUNT_SYNC] != 1)
+		full_prepare(&s->full, &s->front, &mount, super_room(s->sb));
+}
+
 /* Where the caller sees it; what follows knows that the mount works. */
 static int mount_for_caller(struct session *s, struct options_error *error)
 {
 	const char *mountpoint = s->options->mountpoint;
 	int res = namespace_visit(&s->caller);
+	struct bdi bdi;
+	bool found;
 
 	if (res) {
 		ERR_PRINTF(error, "%s: cannot go back to the caller's mount namespace: %s",
@@ -141,7 +159,11 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 		ERR_PRINTF(error, "%s: cannot agree with the kernel on a protocol", mountpoint);
 		return res;
 	}
-	bdi_tune(mountpoint);
+	found = bdi_find(mountpoint, &bdi);
+	if (found) {
+		bdi_tune(&bdi);
+		prepare_full(s, &bdi);
+	}
 	res = namespace_back(&s->caller);
 	if (res)
 		ERR_PRINTF(error, "%s: cannot leave the caller's mount namespace: %s", mountpoint,
@@ -259,6 +281,7 @@ static void *signal_thread(void *arg)
 	/* While requests are still served: they may wait for the kernel's writes and reads. */
 	seeker_stop(&s->front.seeker);
 	room_stop(&s->front.room);
+	full_stop(&s->full);
 	notifier_stop(&s->front.notifier);
 	transport_stop(s->transport);
 	return NULL;
@@ -284,6 +307,9 @@ static int start_serving(struct session *s, struct options_error *error)
 		res = transport_start(s->transport);
 		if (res)
 			stop_signals(s);
+		else if (s->full.front && full_start(&s->full) != 0)
+			zt_log(ZT_LOG_WARN, "%s: no thread to tell in time that it is full",
+			       s->options->mountpoint);
 	}
 	if (res)
 		ERR_PRINTF(error, "cannot start the threads that serve requests: %s%s",

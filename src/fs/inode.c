@@ -364,6 +364,16 @@ int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr)
 	return 0;
 }
 
+int fs_getgeneration(struct super *sb, ino_nr ino, uint32_t *out_generation)
+{
+	const struct inode_rec *rec = inode_get(sb, ino);
+
+	if (rec == NULL)
+		return -ESTALE;
+	*out_generation = rec_load(&rec->generation);
+	return 0;
+}
+
 int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime)
 {
 	const struct inode_rec *rec = inode_get(sb, ino);

@@ -138,6 +138,9 @@ int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHEC
  */
 bool fs_is_large(struct super *sb, ino_nr ino);
 
+/** fs_getgeneration() - what tells it from earlier ones of its number. Return: 0, -ESTALE. */
+int fs_getgeneration(struct super *sb, ino_nr ino, uint32_t *out_generation) ZT_MUST_CHECK;
+
 /** fs_getbtime() - when it was made; takes no lock. Return: 0, -ESTALE. */
 int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUST_CHECK;
 

@@ -101,6 +101,39 @@ bool inodeset_has(const struct inodeset *set, uint64_t ref)
 	return word != NULL && (__atomic_load_n(word, __ATOMIC_ACQUIRE) & bit_of(ref));
 }
 
+/* How many numbers around @ref lead to the same missing node. */
+static uint64_t step_of(const struct inodeset *set, ref_t ref)
+{
+	void *const *nodes = set->nodes;
+	unsigned level = LEVELS;
+
+	while (level > 0 && nodes != NULL) {
+		level--;
+		nodes = __atomic_load_n(&nodes[node_index(ref, level)], __ATOMIC_ACQUIRE);
+	}
+	return UINT64_C(1) << (INODESET_LEAF_SHIFT + level * INODESET_NODE_SHIFT);
+}
+
+bool inodeset_next(const struct inodeset *set, uint64_t ref, uint64_t *out_ref)
+{
+	while (ref >> ARENA_REF_BITS == 0) {
+		const uint64_t *place = word_of(set, ref);
+		uint64_t word;
+
+		if (place == NULL) {
+			ref = (ref | (step_of(set, ref) - 1)) + 1;
+			continue;
+		}
+		word = __atomic_load_n(place, __ATOMIC_ACQUIRE) & (UINT64_MAX << (ref & 63));
+		if (word) {
+			*out_ref = (ref & ~UINT64_C(63)) + (unsigned)__builtin_ctzll(word);
+			return true;
+		}
+		ref = (ref | 63) + 1;
+	}
+	return false;
+}
+
 static void nodes_free(struct arena *arena, void **nodes, unsigned level)
 {
 	for (unsigned i = 0; i < INODESET_NODE_SIZE; i++) {

@@ -49,6 +49,9 @@ void inodeset_add(struct inodeset *set, ref_t ref);
 
 void inodeset_remove(struct inodeset *set, ref_t ref);
 
+/** inodeset_next() - the least member that is @ref or more; false: there is none. Any number. */
+bool inodeset_next(const struct inodeset *set, uint64_t ref, uint64_t *out_ref);
+
 /** inodeset_has() - any number is allowed */
 bool inodeset_has(const struct inodeset *set, uint64_t ref);
 

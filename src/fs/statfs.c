@@ -102,6 +102,19 @@ void super_statfs(struct super *sb, struct statvfs *out)
 	out->f_favail = out->f_ffree;
 }
 
+uint64_t super_room(const struct super *sb)
+{
+	const uint64_t most = UINT64_MAX / ZT_PAGE_SIZE;
+	const uint64_t by_size = min_u64(blkmap_pages_left(sb->map), most);
+	struct arena_stat arena;
+
+	arena_get_stat(sb->arena, &arena);
+	if (!arena.limit)
+		return by_size == most ? UINT64_MAX : by_size * ZT_PAGE_SIZE;
+	return min_u64(by_size, pages_for(left(arena.limit - arena.spare, arena.used))) *
+	       ZT_PAGE_SIZE;
+}
+
 static uint64_t mem_level(const struct arena_stat *arena)
 {
 	uint64_t used = arena->used - min_u64(arena->stock_ready, arena->used);

@@ -247,6 +247,21 @@ void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
 	blkmap_set_tick(sb->map, tick, arg);
 }
 
+void super_each_known(struct super *sb, void (*file)(void *arg, uint64_t ino), void *arg)
+{
+	for (uint64_t ino = 1; inodeset_next(&sb->live, ino, &ino); ino++) {
+		const struct inode_rec *rec;
+		bool known;
+
+		inode_lock_shared(sb, ino);
+		rec = inode_get(sb, ino);
+		known = rec != NULL && inode_is_reg(rec) && rec_load(&rec->nlookup) > 0;
+		inode_unlock(sb, ino);
+		if (known)
+			file(arg, ino);
+	}
+}
+
 uid_t super_owner(struct super *sb)
 {
 	return rec_load(&inode_get(sb, FS_ROOT_INO)->uid);

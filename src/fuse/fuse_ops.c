@@ -2,8 +2,8 @@
 /*
  * fuse_ops.c - the table of requests, and what is agreed with the kernel before the first one.
  *
- * What the table leaves out is as much part of it: no access (default_permissions), no flush,
- * fsync, release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
+ * What the table leaves out is as much part of it: no access (default_permissions), no fsync,
+ * release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
  * itself, and better: waiters stay killable).
  */
 #include "fuse/fuse_ops.h"
@@ -127,6 +127,7 @@ static const struct fuse_lowlevel_ops table = {
 	.open = op_open,
 	.read = op_read,
 	.write = op_write,
+	.flush = op_flush,
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
 	.copy_file_range = op_copy_file_range,
@@ -165,6 +166,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	writers_init(&front->writers);
 	notifier_init(&front->notifier);
 	atomic_init(&front->nr_dropping, 0);
+	full_init(&front->full);
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);
@@ -197,6 +199,7 @@ void ztfuse_exit(struct ztfuse *front)
 	seeker_exit(&front->seeker);
 	writers_exit(&front->writers);
 	notifier_exit(&front->notifier);
+	full_exit(&front->full);
 	buffers_exit(&front->buffers);
 }
 

@@ -16,6 +16,7 @@
 
 #include "fs/super.h"
 #include "fuse/buffers.h"
+#include "fuse/full.h"
 #include "fuse/notify.h"
 #include "fuse/op_write.h"
 #include "fuse/room.h"
@@ -66,6 +67,7 @@ struct ztfuse {
 	struct ztfuse_room room;
 	struct ztfuse_notifier notifier;
 	atomic_int nr_dropping; /* threads that have pages dropped by themselves; see op_write.c */
+	struct ztfuse_full full;
 	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
 	bool keeps_buffers; /* never gives memory of buffers back */
 };

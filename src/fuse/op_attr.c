@@ -31,9 +31,11 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct stat attr;
 	int error;
 
-	(void)fi;
+	full_wait(req, ino, fi != NULL);
 	error = fs_getattr(req_super(req), ino, &attr);
 	if (!ztfuse_req_is_statx(req)) {
+		if (!error && fi)
+			full_attr(&req_front(req)->full, &attr);
 		reply_attr(req, error, &attr);
 		return;
 	}
@@ -103,7 +105,14 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		which |= FS_SET_KILL_SETID;
 	if (fi != NULL)
 		which |= FS_SET_BY_HANDLE;
+	if (which & FS_SET_SIZE && full_mends(req)) {
+		error = full_mend(req, ino, &result);
+		reply_attr(req, error, &result);
+		return;
+	}
 	error = fs_setattr(req_super(req), &cred, ino, attr, which, &result);
+	if (!error && which & FS_SET_SIZE && result.st_size == 0)
+		full_forget(&req_front(req)->full, ino);
 	reply_attr(req, error, &result);
 }
 

@@ -70,7 +70,7 @@ static bool emit_plus(void *arg, const char *name, size_t name_len, ino_nr ino, 
 	memcpy(text, name, name_len);
 	text[name_len] = '\0';
 	if (entry) {
-		entry_param(entry, &param);
+		entry_param(req_front(list->req), entry, &param);
 	} else {
 		/* "." and "..": node id 0 says that there is a name, but no reference. */
 		memset(&param, 0, sizeof(param));

@@ -6,9 +6,9 @@
  * the kernel takes for "always yes" and never asks again; CREATE likewise, so that a new file costs
  * one MKNOD. Only cache=never opens files, since direct I/O is a mark on each open.
  *
- * FLUSH, FSYNC and RELEASE have no handler: there is nothing to do that the kernel has not done
- * before (it writes its dirty pages, and reports what that gave). libfuse then says ENOSYS, which
- * the kernel remembers as success.
+ * FSYNC and RELEASE have no handler: there is nothing to do that the kernel has not done before (it
+ * writes its dirty pages, and reports what that gave). libfuse then says ENOSYS, which the kernel
+ * remembers as success. FLUSH is answered likewise, but where a refusal could be lost otherwise.
  */
 #include "fs/file.h"
 
@@ -52,6 +52,18 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	open_direct(fi);
 	(void)fuse_reply_open(req, fi);
+}
+
+/* What the kernel has written before may have been refused, and somebody else took the error. */
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ztfuse_full *full = &req_front(req)->full;
+
+	(void)fi;
+	if (!full->flush)
+		reply_error(req, -ENOSYS);
+	else
+		reply_error(req, full_told(full, ino) ? -ENOSPC : 0);
 }
 
 /*
@@ -131,14 +143,20 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 		  struct fuse_file_info *fi)
 {
 	const struct fs_cred cred = req_cred(req);
+	bool expected;
+	int error;
 
 	(void)fi;
 	if (off < 0 || len <= 0) {
 		reply_error(req, -EINVAL);
 		return;
 	}
-	reply_error(req,
-		    fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off, (uint64_t)len));
+	expected = !(mode & FALLOC_FL_PUNCH_HOLE) && full_expect(req, (uint64_t)len);
+	error = fs_fallocate(req_super(req), &cred, ino, mode, (uint64_t)off, (uint64_t)len);
+	if (expected)
+		full_expected(&req_front(req)->full);
+	full_written(req_front(req));
+	reply_error(req, error);
 }
 
 /*
@@ -151,6 +169,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 {
 	const struct fs_cred cred = req_cred(req);
 	uint64_t done = 0;
+	bool expected;
 	int error;
 
 	(void)fi_in;
@@ -159,8 +178,12 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 		reply_error(req, -EINVAL);
 		return;
 	}
+	expected = full_expect(req, min_u64(len, COPY_MAX));
 	/* The reply has 32 bits. */
 	error = fs_copy_range(req_super(req), &cred, ino_in, (uint64_t)off_in, ino_out,
 			      (uint64_t)off_out, min_u64(len, COPY_MAX), &done);
+	if (expected)
+		full_expected(&req_front(req)->full);
+	full_written(req_front(req));
 	reply_write(req, error, done);
 }

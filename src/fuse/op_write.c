@@ -73,6 +73,10 @@ static void write_reply(const struct write *write, int error, size_t done)
 {
 	if (!error && done < write->size && write->flags & FS_WRITE_DELAYED)
 		error = -ENOSPC;
+	if (unlikely(error) && write->flags & FS_WRITE_DELAYED)
+		full_refused(req_front(write->req), write->ino, write->off, write->size);
+	else
+		full_written(req_front(write->req));
 	reply_write(write->req, error, done);
 }
 
@@ -338,6 +342,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	write.mode_changes = takes_setid(req, ino);
 	if (fs_write_may_wait(req_super(req), size))
 		ztfuse_req_may_wait(req);
+	if (!fi->writepage)
+		full_leave(req, size);
 	if (writers->most)
 		write_in_turn(writers, &write);
 	else if (!write_async(&write))

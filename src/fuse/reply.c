@@ -54,13 +54,14 @@ void reply_error(fuse_req_t req, int error)
 	(void)fuse_reply_err(req, -error);
 }
 
-void entry_param(const struct fs_entry *entry, struct fuse_entry_param *out_param)
+void entry_param(const struct ztfuse *front, const struct fs_entry *entry,
+		 struct fuse_entry_param *out_param)
 {
 	memset(out_param, 0, sizeof(*out_param));
 	out_param->ino = entry->ino;
 	out_param->generation = entry->generation;
 	out_param->attr = entry->attr;
-	out_param->attr_timeout = attr_lifetime(entry->immutable);
+	out_param->attr_timeout = attr_lifetime(front, entry->attr.st_mode, entry->immutable);
 	out_param->entry_timeout = ZTFUSE_FOREVER;
 }
 
@@ -73,7 +74,7 @@ void reply_entry(fuse_req_t req, int error, const struct fs_entry *entry)
 		reply_error(req, error);
 		return;
 	}
-	entry_param(entry, &param);
+	entry_param(req_front(req), entry, &param);
 	if (fuse_reply_entry(req, &param) != 0)
 		fs_forget(sb, entry->ino, 1);
 }
@@ -101,7 +102,7 @@ void reply_create(fuse_req_t req, int error, const struct fs_entry *entry,
 		reply_error(req, error);
 		return;
 	}
-	entry_param(entry, &param);
+	entry_param(req_front(req), entry, &param);
 	if (fuse_reply_create(req, &param, fi) != 0)
 		fs_forget(sb, entry->ino, 1);
 }
@@ -112,7 +113,8 @@ void reply_attr(fuse_req_t req, int error, const struct stat *attr)
 		reply_error(req, error);
 	else
 		(void)fuse_reply_attr(req, attr,
-				      attr_lifetime(fs_is_immutable(req_super(req), attr->st_ino)));
+				      attr_lifetime(req_front(req), attr->st_mode,
+						    fs_is_immutable(req_super(req), attr->st_ino)));
 }
 
 static struct proto_sx_time sx_time(struct timespec ts)
@@ -122,15 +124,15 @@ static struct proto_sx_time sx_time(struct timespec ts)
 
 void reply_statx(fuse_req_t req, int error, const struct stat *attr, const struct timespec *btime)
 {
-	struct proto_statx_out out = { .attr_valid = (uint64_t)ZTFUSE_FOREVER };
+	struct proto_statx_out out = { .attr_valid = 0 };
 	struct proto_statx *sx = &out.stat;
 
 	if (error) {
 		reply_error(req, error);
 		return;
 	}
-	if (fs_is_immutable(req_super(req), attr->st_ino))
-		out.attr_valid = (uint64_t)attr_lifetime(true);
+	out.attr_valid = (uint64_t)attr_lifetime(req_front(req), attr->st_mode,
+						 fs_is_immutable(req_super(req), attr->st_ino));
 	sx->mask = STATX_BASIC_STATS | STATX_BTIME;
 	sx->blksize = (uint32_t)attr->st_blksize;
 	sx->nlink = (uint32_t)attr->st_nlink;

@@ -25,9 +25,9 @@
  * whether there is a capability to take away, and takes it away: REMOVEXATTR can be refused in
  * time. So attributes of immutable files are never kept.
  */
-static inline double attr_lifetime(bool immutable)
+static inline double attr_lifetime(const struct ztfuse *front, mode_t mode, bool immutable)
 {
-	return immutable ? 0.0 : ZTFUSE_FOREVER;
+	return immutable || full_asks(&front->full, mode) ? 0.0 : ZTFUSE_FOREVER;
 }
 
 /** reply_error() - @error: 0 or -errno */
@@ -61,7 +61,8 @@ void notify_listing(fuse_req_t req, fuse_ino_t ino);
 void notify_attr(fuse_req_t req, fuse_ino_t ino);
 
 /** entry_param() - libfuse's form of an entry */
-void entry_param(const struct fs_entry *entry, struct fuse_entry_param *out_param);
+void entry_param(const struct ztfuse *front, const struct fs_entry *entry,
+		 struct fuse_entry_param *out_param);
 
 static inline struct ztfuse *req_front(fuse_req_t req)
 {

@@ -42,7 +42,7 @@ static char *next_word(char **inout_rest)
 bool mountinfo_parse(char *line, struct mountinfo *out_mount)
 {
 	struct mountinfo mount;
-	char *rest = line, *word, *root, *path;
+	char *rest = line, *word, *root, *path, *options;
 	unsigned major, minor;
 
 	(void)next_word(&rest);
@@ -50,12 +50,13 @@ bool mountinfo_parse(char *line, struct mountinfo *out_mount)
 	word = next_word(&rest);
 	root = next_word(&rest);
 	path = next_word(&rest);
-	if (!word || !root || !path || sscanf(word, "%u:%u", &major, &minor) != 2)
+	options = next_word(&rest);
+	if (!word || !root || !path || !options || sscanf(word, "%u:%u", &major, &minor) != 2)
 		return false;
 	do {
 		word = next_word(&rest);
 	} while (word && strcmp(word, "-") != 0);
-	mount = (struct mountinfo){ .major = major, .minor = minor };
+	mount = (struct mountinfo){ .major = major, .minor = minor, .options = options };
 	mount.type = next_word(&rest);
 	(void)next_word(&rest); /* the source */
 	mount.super_options = next_word(&rest);

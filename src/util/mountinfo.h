@@ -14,8 +14,9 @@ struct mountinfo {
 	unsigned major, minor; /* of the device that stat() tells there */
 	const char *root; /* the folder of the filesystem that is mounted */
 	const char *path; /* where */
+	const char *options; /* of this mount: words between commas */
 	const char *type;
-	const char *super_options; /* words between commas */
+	const char *super_options; /* of the filesystem */
 };
 
 /**

@@ -180,6 +180,27 @@ static bool wait_changed(struct ztfuse_full *full, uint64_t end_ns)
 	return pthread_cond_timedwait(&full->changed, &full->lock, &end) != ETIMEDOUT;
 }
 
+/*
+ * What is waited for takes requests, too. So they share the number of those that may wait at one
+ * time with those that wait for memory; others go on at once.
+ */
+static bool wait_begin(fuse_req_t req)
+{
+	struct ztfuse_room *room = &req_front(req)->room;
+
+	if (atomic_fetch_sub(&room->nr_may_wait, 1) > 0 && ztfuse_req_has_worker(req)) {
+		ztfuse_req_may_wait(req);
+		return true;
+	}
+	atomic_fetch_add(&room->nr_may_wait, 1);
+	return false;
+}
+
+static void wait_end(fuse_req_t req)
+{
+	atomic_fetch_add(&req_front(req)->room.nr_may_wait, 1);
+}
+
 bool full_mends(fuse_req_t req)
 {
 	const pid_t mender =
@@ -194,13 +215,13 @@ void full_wait(fuse_req_t req, uint64_t ino, bool by_handle)
 	const uint64_t end = zt_now_ns() + (by_handle ? WAIT_HANDLE_NS : WAIT_NS);
 
 	if (likely(atomic_load_explicit(&full->nr_refusals, memory_order_relaxed) == 0) ||
-	    full_mends(req))
+	    full_mends(req) || !wait_begin(req))
 		return;
-	ztfuse_req_may_wait(req);
 	mutex_lock(&full->lock);
 	while (!full->stop && *find(&full->refusals, ino) && wait_changed(full, end))
 		;
 	mutex_unlock(&full->lock);
+	wait_end(req);
 }
 
 void full_written(struct ztfuse *front)
@@ -216,13 +237,19 @@ void full_written(struct ztfuse *front)
 	mutex_unlock(&full->lock);
 }
 
-/* Under the lock: until what was delayed is stored. */
-static void wait_safe(struct ztfuse_full *full)
+/* Until what was delayed is stored. */
+static void wait_safe(fuse_req_t req)
 {
+	struct ztfuse_full *full = &req_front(req)->full;
 	const uint64_t end = zt_now_ns() + EXPECT_NS;
 
+	if (!wait_begin(req))
+		return;
+	mutex_lock(&full->lock);
 	while (full->runs && !full->stop && !full->safe && wait_changed(full, end))
 		;
+	mutex_unlock(&full->lock);
+	wait_end(req);
 }
 
 /* Whether less than @most would be left; what does not fit at all is refused anyway. */
@@ -239,12 +266,11 @@ bool full_expect(fuse_req_t req, uint64_t bytes)
 
 	if (!comes_near(req, bytes, atomic_load_explicit(&full->near_at, memory_order_relaxed)))
 		return false;
-	ztfuse_req_may_wait(req);
 	mutex_lock(&full->lock);
 	full->nr_expected++;
 	wake(full);
-	wait_safe(full);
 	mutex_unlock(&full->lock);
+	wait_safe(req);
 	return true;
 }
 
@@ -261,10 +287,7 @@ void full_leave(fuse_req_t req, uint64_t bytes)
 
 	if (!comes_near(req, bytes, atomic_load_explicit(&full->leave, memory_order_relaxed)))
 		return;
-	ztfuse_req_may_wait(req);
-	mutex_lock(&full->lock);
-	wait_safe(full);
-	mutex_unlock(&full->lock);
+	wait_safe(req);
 }
 
 void full_set_safe(struct ztfuse_full *full, bool safe)

@@ -29,6 +29,7 @@
 #include "daemon/remount.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
+#include "fs/inode.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
 #include "util/lock.h"
@@ -136,6 +137,19 @@ static void prepare_full(struct session *s, const struct bdi *bdi)
 		full_prepare(&s->full, &s->front, &mount, super_room(s->sb));
 }
 
+/*
+ * Where the kernel stamps files by itself, what the daemon makes after that may not be older. Known
+ * after INIT.
+ */
+static void agree_on_clock(const struct session *s)
+{
+	int res = s->front.kernel_times ? fs_time_follow_kernel() : 0;
+
+	if (res < 0)
+		zt_log(ZT_LOG_WARN, "%s: no clock like the kernel's: %s", s->options->mountpoint,
+		       strerror(-res));
+}
+
 /* Where the caller sees it; what follows knows that the mount works. */
 static int mount_for_caller(struct session *s, struct options_error *error)
 {
@@ -159,6 +173,7 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 		ERR_PRINTF(error, "%s: cannot agree with the kernel on a protocol", mountpoint);
 		return res;
 	}
+	agree_on_clock(s);
 	found = bdi_find(mountpoint, &bdi);
 	if (found) {
 		bdi_tune(&bdi);
@@ -423,6 +438,7 @@ void session_destroy(struct session *s)
 	latency_close(&s->transport_params);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
+	fs_time_unfollow();
 	zt_free(s->dict);
 	zt_free(s);
 }

@@ -167,6 +167,25 @@ void fs_forget(struct super *sb, ino_nr ino, uint64_t nlookup);
 bool fs_time_fits(struct timespec ts);
 fs_time fs_time_encode(struct timespec ts); /* clamped to what can be stored */
 struct timespec fs_time_decode(fs_time t);
+
+/**
+ * fs_time_now() - a stamp for what is changed now
+ *
+ * From the kernel's coarse clock, or as fs_time_follow_kernel() has it. Takes no lock of ours.
+ */
 fs_time fs_time_now(void);
+
+/**
+ * fs_time_follow_kernel() - from now on stamps are in order with those that the kernel gives
+ *
+ * For mounts on which the kernel stamps some files by itself. One clock for all of the process:
+ * call it before requests are served. Each stamp takes two system calls then, and no memory.
+ * Return: 1, 0 when this kernel stamps from the coarse clock so that nothing changes, -errno of
+ * memfd_create(), nothing changes either.
+ */
+int fs_time_follow_kernel(void) ZT_MUST_CHECK;
+
+/** fs_time_unfollow() - back to the coarse clock; no other thread takes a stamp meanwhile */
+void fs_time_unfollow(void);
 
 #endif

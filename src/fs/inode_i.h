@@ -316,8 +316,14 @@ static inline bool cred_kills_setid(const struct fs_cred *cred, bool delayed)
 #define INODE_CTIME (1u << FS_CTIME)
 #define INODE_BTIME (1u << FS_BTIME)
 
-/** inode_touch() - set the times in the mask @which to now */
-void inode_touch(struct inode_rec *rec, unsigned which);
+/**
+ * inode_touch() - set the times in the mask @which to now
+ *
+ * May cost two system calls (fs_time_follow_kernel()). Who changes several inodes at once does it
+ * for one, and inode_touch_at() for the others. Return: now.
+ */
+fs_time inode_touch(struct inode_rec *rec, unsigned which);
+void inode_touch_at(struct inode_rec *rec, unsigned which, fs_time now);
 
 /**
  * inode_touch_read() - set atime as relatime does: if it is not newer than the last change, or a

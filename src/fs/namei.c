@@ -209,7 +209,7 @@ static int create_locked(struct super *sb, const struct inode_init *wanted, ino_
 	}
 	if (S_ISDIR(init.mode))
 		rec_store(&dir.rec->nlink, dir.rec->nlink + 1);
-	inode_touch(dir.rec, INODE_MTIME | INODE_CTIME);
+	inode_touch_at(dir.rec, INODE_MTIME | INODE_CTIME, rec_load(&rec->times[FS_CTIME]));
 	inode_add_lookup(rec);
 	inode_fill_entry(ino, rec, out);
 	return 0;
@@ -357,8 +357,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	if (may_get_first_name(rec))
 		rec_store(&rec->flags, rec->flags & (uint16_t)~INODE_LINKABLE);
 	rec_store(&rec->nlink, rec->nlink + 1);
-	inode_touch(rec, INODE_CTIME);
-	inode_touch(dir.rec, INODE_MTIME | INODE_CTIME);
+	inode_touch_at(dir.rec, INODE_MTIME | INODE_CTIME, inode_touch(rec, INODE_CTIME));
 	inode_add_lookup(rec);
 	inode_fill_entry(ino, rec, out);
 	return 0;
@@ -384,12 +383,12 @@ int fs_link(struct super *sb, ino_nr ino, ino_nr new_parent, const char *text, s
 
 /* Removing --------------------------------------------------------------- */
 
-void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec)
+void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec, fs_time now)
 {
 	if (!inode_is_dir(rec) && rec->nlink > 1)
 		inode_give_space(sb, INODE_SPACE);
 	rec_store(&rec->nlink, inode_is_dir(rec) ? 0 : rec->nlink - 1);
-	inode_touch(rec, INODE_CTIME);
+	inode_touch_at(rec, INODE_CTIME, now);
 	inode_put_unused(sb, ino, rec);
 }
 
@@ -407,6 +406,7 @@ static int remove_name(struct super *sb, ino_nr parent, const char *text, bool w
 	struct namei_place place = { .parent = parent };
 	struct inode_lock_set set;
 	int err = fs_name_init(sb, text, &place.name);
+	fs_time now;
 
 	if (err == -EEXIST)
 		return !want_dir ? -EISDIR : text[1] == '.' ? -ENOTEMPTY : -EINVAL;
@@ -420,8 +420,8 @@ static int remove_name(struct super *sb, ino_nr parent, const char *text, bool w
 		dir_remove(&place.dir, &place.name, place.entry.pos);
 		if (want_dir)
 			rec_store(&place.dir.rec->nlink, place.dir.rec->nlink - 1);
-		inode_touch(place.dir.rec, INODE_MTIME | INODE_CTIME);
-		namei_drop_link(sb, place.entry.ino, place.rec);
+		now = inode_touch(place.dir.rec, INODE_MTIME | INODE_CTIME);
+		namei_drop_link(sb, place.entry.ino, place.rec, now);
 	}
 	inode_unlock_set(&set);
 	return err;

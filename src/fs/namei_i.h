@@ -45,7 +45,7 @@ int namei_open_dir(struct super *sb, ino_nr ino, struct dir *out_dir) ZT_MUST_CH
  * namei_drop_link() - one name of the inode is gone, a directory's last one; its lock is held
  * exclusive
  */
-void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec);
+void namei_drop_link(struct super *sb, ino_nr ino, struct inode_rec *rec, fs_time now);
 
 /**
  * namei_may_remove() - whether unlink (@want_dir false) or rmdir may take @rec out of @dir

@@ -107,11 +107,14 @@ static void set_parent(const struct namei_place *place, ino_nr parent)
 		rec_store(&place->rec->parent, parent);
 }
 
-static void rename_touch(const struct rename *rn)
+/* Return: the stamp that all of them have got. */
+static fs_time rename_touch(const struct rename *rn)
 {
-	inode_touch(rn->from.dir.rec, INODE_MTIME | INODE_CTIME);
-	inode_touch(rn->to.dir.rec, INODE_MTIME | INODE_CTIME);
-	inode_touch(rn->from.rec, INODE_CTIME);
+	fs_time now = inode_touch(rn->from.dir.rec, INODE_MTIME | INODE_CTIME);
+
+	inode_touch_at(rn->to.dir.rec, INODE_MTIME | INODE_CTIME, now);
+	inode_touch_at(rn->from.rec, INODE_CTIME, now);
+	return now;
 }
 
 static void rename_exchange(const struct rename *rn)
@@ -125,8 +128,7 @@ static void rename_exchange(const struct rename *rn)
 	set_parent(to, from->parent);
 	add_links(to->dir.rec, change);
 	add_links(from->dir.rec, -change);
-	rename_touch(rn);
-	inode_touch(to->rec, INODE_CTIME);
+	inode_touch_at(to->rec, INODE_CTIME, rename_touch(rn));
 }
 
 /* What an overlay leaves where a lower layer's name must not show. */
@@ -144,6 +146,7 @@ static int rename_move(const struct rename *rn)
 	const struct namei_place *from = &rn->from, *to = &rn->to;
 	ino_nr whiteout = 0;
 	int change = rename_link_change(rn);
+	fs_time now;
 	int err;
 
 	if (rn->flags & RENAME_WHITEOUT) {
@@ -166,12 +169,12 @@ static int rename_move(const struct rename *rn)
 	set_parent(from, to->parent);
 	add_links(to->dir.rec, change);
 	add_links(from->dir.rec, -change);
-	rename_touch(rn);
+	now = rename_touch(rn);
 	if (to->rec != NULL) {
 		/* A replaced directory was one of the new parent's already. */
 		if (inode_is_dir(to->rec))
 			add_links(to->dir.rec, -1);
-		namei_drop_link(rn->sb, to->entry.ino, to->rec);
+		namei_drop_link(rn->sb, to->entry.ino, to->rec, now);
 	}
 	return 0;
 

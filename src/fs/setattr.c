@@ -107,7 +107,8 @@ static void setattr_times(struct inode_rec *rec, const struct stat *attr, unsign
 		now |= INODE_MTIME;
 	if (which & FS_SET_ATIME_NOW)
 		now |= INODE_ATIME;
-	inode_touch(rec, now);
+	if (now)
+		(void)inode_touch(rec, now);
 	if (which & FS_SET_ATIME && !(which & FS_SET_ATIME_NOW))
 		rec_store(&rec->times[FS_ATIME], fs_time_encode(attr->st_atim));
 	if (which & FS_SET_MTIME && !(which & FS_SET_MTIME_NOW))

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_time.c - time stamps of 8 bytes, and when a read sets one. */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "fs/inode_i.h"
 #include "tests/lib/zt_check.h"
 
@@ -62,6 +66,45 @@ START_TEST(test_now_is_the_clock_of_the_kernel)
 }
 END_TEST
 
+START_TEST(test_stamps_lie_between_those_of_the_kernel)
+{
+	int fd = memfd_create("other", MFD_CLOEXEC), follows = fs_time_follow_kernel();
+	struct stat before, after;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ge(follows, 0);
+	/* Looking at another inode's times each time, so that all stamps of it are fine ones. */
+	for (int i = 0; i < 1000; i++) {
+		fs_time now;
+
+		ck_assert_int_eq(futimens(fd, NULL), 0);
+		ck_assert_int_eq(fstat(fd, &before), 0);
+		now = fs_time_now();
+		ck_assert_int_eq(futimens(fd, NULL), 0);
+		ck_assert_int_eq(fstat(fd, &after), 0);
+		ck_assert_uint_ge(now, fs_time_encode(before.st_mtim));
+		ck_assert_uint_le(now, fs_time_encode(after.st_mtim));
+	}
+	fs_time_unfollow();
+	ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
+START_TEST(test_the_clock_is_given_back)
+{
+	int first = dup(0), again;
+
+	ck_assert_int_eq(close(first), 0);
+	ck_assert_int_ge(fs_time_follow_kernel(), 0);
+	ck_assert_int_ge(fs_time_follow_kernel(), 0); /* twice: one descriptor */
+	fs_time_unfollow();
+	fs_time_unfollow();
+	again = dup(0);
+	ck_assert_int_eq(again, first);
+	ck_assert_int_eq(close(again), 0);
+}
+END_TEST
+
 static void set_times(struct inode_rec *rec, fs_time atime, fs_time mtime, fs_time ctime)
 {
 	rec->times[FS_ATIME] = atime;
@@ -113,6 +156,8 @@ int main(void)
 	tcase_add_test(tc, test_time_out_of_range_is_clamped);
 	tcase_add_test(tc, test_times_compare_as_numbers);
 	tcase_add_test(tc, test_now_is_the_clock_of_the_kernel);
+	tcase_add_test(tc, test_stamps_lie_between_those_of_the_kernel);
+	tcase_add_test(tc, test_the_clock_is_given_back);
 	tcase_add_test(tc, test_read_sets_atime_when_relatime_says_so);
 	tcase_add_test(tc, test_touch_sets_what_is_asked_for);
 	suite_add_tcase(suite, tc);

@@ -137,6 +137,7 @@ int main(int argc, char **argv)
 	atomic_store(&ended, true);
 	for (unsigned i = 0; i < NR_READERS; i++)
 		(void)pthread_join(readers[i], NULL);
+	free(bufs);
 	printf("%llu writes, no old byte\n", (unsigned long long)(round * NR_AT_ONCE));
 	return 0;
 }

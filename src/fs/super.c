@@ -237,12 +237,6 @@ void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg)
 	sb->pause_arg = arg;
 }
 
-void super_set_atime(struct super *sb, bool (*moves)(void *arg), void *arg)
-{
-	sb->moves_atime = moves;
-	sb->moves_atime_arg = arg;
-}
-
 void super_set_round(struct super *sb, uint64_t ns)
 {
 	sb->round_ns = ns;

@@ -80,13 +80,6 @@ void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
  */
 void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg);
 
-/**
- * super_set_atime() - have @moves(@arg) called when a read is about to move atime; false: it does not
- * In the thread that serves the read, with the inode's lock held: it must not enter this layer. NULL:
- * every read may. No request is running.
- */
-void super_set_atime(struct super *sb, bool (*moves)(void *arg), void *arg);
-
 /** super_set_round() - how long a round is: ns; for tests. 0: as short as it can be. */
 void super_set_round(struct super *sb, uint64_t ns);
 

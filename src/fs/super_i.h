@@ -89,9 +89,6 @@ struct super {
 	bool (*pause)(void *arg);
 	void *pause_arg;
 	uint64_t round_ns;
-	/* super_set_atime()'s; set while no request runs. */
-	bool (*moves_atime)(void *arg);
-	void *moves_atime_arg;
 	/* What requests have left (reap.c). */
 	pthread_mutex_t reap_lock; /* innermost: nothing is called under it */
 	struct reap_job *jobs, **last_job; /* guarded by reap_lock */

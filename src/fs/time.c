@@ -130,7 +130,7 @@ fs_time inode_touch(struct inode_rec *rec, unsigned which)
 	return now;
 }
 
-void inode_touch_read(struct super *sb, struct inode_rec *rec)
+void inode_touch_read(struct inode_rec *rec)
 {
 	fs_time atime = rec_load(&rec->times[FS_ATIME]);
 
@@ -140,6 +140,6 @@ void inode_touch_read(struct super *sb, struct inode_rec *rec)
 	    coarse_now() < atime + TIME_DAY)
 		return;
 	/* Where stamps are coarse, reading what was just written comes here each time. */
-	if (atime != coarse_now() && (!sb->moves_atime || sb->moves_atime(sb->moves_atime_arg)))
+	if (atime != coarse_now())
 		(void)inode_touch(rec, INODE_ATIME);
 }

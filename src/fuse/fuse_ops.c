@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "fuse/ops.h"
-#include "fuse/request.h"
 #include "util/alloc.h"
 
 /*
@@ -148,13 +147,6 @@ static void trim_buffers(void *arg)
 	buffers_trim(arg);
 }
 
-/* Who reads so wants to leave no trace: backups do. */
-static bool moves_atime(void *arg)
-{
-	(void)arg;
-	return !ztfuse_current_is_noatime();
-}
-
 void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
 {
 	front->sb = sb;
@@ -179,7 +171,6 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);
 	super_set_tick(sb, trim_buffers, &front->buffers);
-	super_set_atime(sb, moves_atime, NULL);
 }
 
 int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
@@ -204,7 +195,6 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 void ztfuse_exit(struct ztfuse *front)
 {
 	super_set_tick(front->sb, NULL, NULL);
-	super_set_atime(front->sb, NULL, NULL);
 	room_exit(&front->room);
 	seeker_exit(&front->seeker);
 	writers_exit(&front->writers);

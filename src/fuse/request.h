@@ -33,12 +33,6 @@ enum fs_setid ztfuse_req_setid(fuse_req_t req);
 /** ztfuse_req_is_direct() - this READ or WRITE goes around the page cache */
 bool ztfuse_req_is_direct(fuse_req_t req);
 
-/**
- * ztfuse_current_is_noatime() - what this thread serves reads through a descriptor with O_NOATIME;
- * false where it serves nothing
- */
-bool ztfuse_current_is_noatime(void);
-
 /** ztfuse_req_is_tmpfile() - what comes as CREATE is a file without a name (O_TMPFILE) */
 bool ztfuse_req_is_tmpfile(fuse_req_t req);
 

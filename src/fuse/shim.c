@@ -6,7 +6,6 @@
  */
 #include "fuse/shim.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include "fuse/proto.h"
@@ -70,18 +69,6 @@ static bool is_direct(const struct fuse_in_header *header)
 	}
 }
 
-/* Files and folders alike: a request to list has the same form. */
-static bool is_noatime(const struct fuse_in_header *header)
-{
-	const struct fuse_read_in *read;
-
-	if (header->opcode != FUSE_READ && header->opcode != FUSE_READDIR &&
-	    header->opcode != FUSE_READDIRPLUS)
-		return false;
-	read = fixed_part(header, sizeof(*read));
-	return read && (read->flags & O_NOATIME);
-}
-
 enum shim_verdict shim_in(struct shim_terms *terms, struct shim_request *out_req, void *buf,
 			  size_t len, uint64_t token)
 {
@@ -113,8 +100,6 @@ enum shim_verdict shim_in(struct shim_terms *terms, struct shim_request *out_req
 			out_req->flags |= SHIM_KILL_SUIDGID;
 		if (is_direct(header))
 			out_req->flags |= SHIM_DIRECT;
-		if (is_noatime(header))
-			out_req->flags |= SHIM_NOATIME;
 	}
 	header->unique = token;
 	return SHIM_SERVE;

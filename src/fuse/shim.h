@@ -25,7 +25,6 @@ struct shim_terms {
 /* struct shim_request.flags */
 #define SHIM_KILL_SUIDGID (1u << 0)
 #define SHIM_DIRECT       (1u << 1) /* a READ or WRITE around the page cache */
-#define SHIM_NOATIME      (1u << 2) /* through a descriptor that reads without moving atime */
 
 /* What is remembered of a request until its reply. */
 struct shim_request {

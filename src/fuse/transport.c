@@ -56,11 +56,6 @@ bool ztfuse_req_is_direct(fuse_req_t req)
 	return current && (current->shim.flags & SHIM_DIRECT);
 }
 
-bool ztfuse_current_is_noatime(void)
-{
-	return current && (current->shim.flags & SHIM_NOATIME);
-}
-
 bool ztfuse_req_is_tmpfile(fuse_req_t req)
 {
 	(void)req;

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -195,41 +194,10 @@ static void case_rights(void)
 	rights_after(true);
 }
 
-/* What the kernel has in its pages is read without a request: it is dropped before. */
-static void show_atime(const char *path, int flags)
-{
-	char buf[PAGE];
-	struct stat st;
-	int fd = open(path, O_RDONLY | flags);
-
-	must(fd, "open");
-	age(fd);
-	must(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) ? -1 : 0, "posix_fadvise");
-	if (flags & O_DIRECTORY)
-		must(syscall(SYS_getdents64, fd, buf, sizeof(buf)), "getdents64");
-	else
-		must(read(fd, buf, sizeof(buf)), "read");
-	must(fstat(fd, &st), "fstat");
-	say("%s, read %s O_NOATIME: atime %s", path, flags & O_NOATIME ? "with" : "without",
-	    st.st_atim.tv_sec == 1000 ? "stays" : "moves");
-	must(close(fd), "close");
-}
-
-static void case_noatime(void)
-{
-	int fd = make("file", PAGE);
-
-	must(fsync(fd), "fsync");
-	must(close(fd), "close");
-	must(mkdir("folder", 0755), "mkdir");
-	show_atime("file", O_NOATIME);
-	show_atime("file", 0);
-	show_atime("folder", O_DIRECTORY | O_NOATIME);
-	show_atime("folder", O_DIRECTORY);
-}
-
 const struct sem_case sem_attr_cases[] = {
-	{ "tmpfile-mode", case_tmpfile_mode }, { "cut-to-same-size", case_cut_to_same_size },
-	{ "map-times", case_map_times },       { "rights", case_rights },
-	{ "noatime", case_noatime },           { NULL, NULL },
+	{ "tmpfile-mode", case_tmpfile_mode },
+	{ "cut-to-same-size", case_cut_to_same_size },
+	{ "map-times", case_map_times },
+	{ "rights", case_rights },
+	{ NULL, NULL },
 };

@@ -208,30 +208,36 @@ void full_prepare(struct full *full, struct ztfuse *front, const struct ownmount
 int full_start(struct full *full)
 {
 	struct ztfuse_full *front = &full->front->full;
-	int error;
+	int error = 0;
 
-	front->runs = true;
-	error = -pthread_create(&full->thread, NULL, full_thread, full);
-	full->has_thread = error == 0;
-	if (error)
-		front->runs = false;
-	else
-		(void)pthread_setname_np(full->thread, "ztmpfs-full");
+	/* The signal thread runs already, and may be told to stop us just now. */
+	mutex_lock(&front->lock);
+	if (!front->stop) {
+		error = -pthread_create(&full->thread, NULL, full_thread, full);
+		full->has_thread = error == 0;
+		front->runs = full->has_thread;
+		if (full->has_thread)
+			(void)pthread_setname_np(full->thread, "ztmpfs-full");
+	}
+	mutex_unlock(&front->lock);
 	return error;
 }
 
 void full_stop(struct full *full)
 {
 	struct ztfuse_full *front;
+	bool join;
 
-	if (!full->has_thread)
+	if (!full->front)
 		return;
 	front = &full->front->full;
 	mutex_lock(&front->lock);
 	front->stop = true;
+	join = full->has_thread;
+	full->has_thread = false;
 	zt_lock_check(pthread_cond_signal(&front->wake));
 	zt_lock_check(pthread_cond_broadcast(&front->changed));
 	mutex_unlock(&front->lock);
-	zt_lock_check(pthread_join(full->thread, NULL));
-	full->has_thread = false;
+	if (join)
+		zt_lock_check(pthread_join(full->thread, NULL));
 }

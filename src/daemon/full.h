@@ -34,7 +34,7 @@ struct full {
 	bool tunes; /* it is the thread that says how much */
 	bool near;
 	bool warned;
-	bool has_thread;
+	bool has_thread; /* to be joined; guarded by front->full.lock, as thread is */
 	pthread_t thread;
 };
 

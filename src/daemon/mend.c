@@ -25,7 +25,7 @@
 #define ROUNDS 8u
 
 /* What name_to_handle_at(2) gives for an inode of FUSE: FILEID_INO64_GEN. */
-#define HANDLE_TYPE 0x81
+#define HANDLE_TYPE  0x81
 #define HANDLE_WORDS 3
 
 /* Without a path: it may have been renamed, or removed. */
@@ -62,11 +62,11 @@ static bool size_in_kernel(int fd, uint64_t *out_size)
 
 static bool size_is_true(struct ztfuse *front, int fd, uint64_t ino)
 {
-	struct stat attr;
+	struct fs_peek peek;
 	uint64_t size;
 
-	return fs_getattr(front->sb, ino, &attr) != 0 || !size_in_kernel(fd, &size) ||
-	       size <= (uint64_t)attr.st_size;
+	return fs_peek(front->sb, ino, &peek) != 0 || !size_in_kernel(fd, &size) ||
+	       size <= peek.size;
 }
 
 static void mend_size(struct ztfuse *front, int fd, uint64_t ino)
@@ -85,15 +85,14 @@ static void mend_size(struct ztfuse *front, int fd, uint64_t ino)
 	atomic_store_explicit(&front->full.mender_fd, -1, memory_order_relaxed);
 }
 
-void mend(struct ztfuse *front, const struct ownmount *mount,
-	  const struct full_refusal *refusal)
+void mend(struct ztfuse *front, const struct ownmount *mount, const struct full_refusal *refusal)
 {
-	uint32_t generation;
+	struct fs_peek peek;
 	int fd;
 
-	if (fs_getgeneration(front->sb, refusal->ino, &generation) != 0)
+	if (fs_peek(front->sb, refusal->ino, &peek) != 0)
 		return;
-	fd = open_file(mount, refusal->ino, generation);
+	fd = open_file(mount, refusal->ino, peek.generation);
 	if (fd >= 0) {
 		mend_size(front, fd, refusal->ino);
 		close(fd);

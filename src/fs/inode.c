@@ -364,14 +364,20 @@ int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr)
 	return 0;
 }
 
-int fs_getgeneration(struct super *sb, ino_nr ino, uint32_t *out_generation)
+int fs_peek(struct super *sb, ino_nr ino, struct fs_peek *out)
 {
-	const struct inode_rec *rec = inode_get(sb, ino);
+	const struct inode_rec *rec;
+	int err = -ESTALE;
 
-	if (rec == NULL)
-		return -ESTALE;
-	*out_generation = rec_load(&rec->generation);
-	return 0;
+	inode_lock_shared(sb, ino);
+	rec = inode_get(sb, ino);
+	if (rec != NULL) {
+		*out = (struct fs_peek){ .generation = rec_load(&rec->generation),
+					 .size = inode_size(rec) };
+		err = 0;
+	}
+	inode_unlock(sb, ino);
+	return err;
 }
 
 int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime)

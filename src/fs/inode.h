@@ -138,8 +138,17 @@ int fs_getattr(struct super *sb, ino_nr ino, struct stat *out_attr) ZT_MUST_CHEC
  */
 bool fs_is_large(struct super *sb, ino_nr ino);
 
-/** fs_getgeneration() - what tells it from earlier ones of its number. Return: 0, -ESTALE. */
-int fs_getgeneration(struct super *sb, ino_nr ino, uint32_t *out_generation) ZT_MUST_CHECK;
+/* What can be asked of an inode that may be freed at any time. */
+struct fs_peek {
+	uint32_t generation; /* what tells it from earlier ones of its number */
+	uint64_t size; /* bytes */
+};
+
+/**
+ * fs_peek() - look at an inode without a reference of the kernel's: no request names it
+ * Context: takes the inode's lock, shared. Return: 0, -ESTALE: there is none of that number.
+ */
+int fs_peek(struct super *sb, ino_nr ino, struct fs_peek *out) ZT_MUST_CHECK;
 
 /** fs_getbtime() - when it was made; takes no lock. Return: 0, -ESTALE. */
 int fs_getbtime(struct super *sb, ino_nr ino, struct timespec *out_btime) ZT_MUST_CHECK;

@@ -213,6 +213,12 @@ void wire_post(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *
 	(void)wire_call(wire, FUSE_STATFS, FUSE_ROOT_ID, NULL, 0, NULL, 0);
 }
 
+/* May be answered later than what follows it, by another thread. */
+static bool may_be_late(uint32_t opcode)
+{
+	return opcode == FUSE_LSEEK || opcode == FUSE_WRITE;
+}
+
 bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *data,
 	      size_t data_len, struct wire_reply *out_reply)
 {
@@ -228,8 +234,7 @@ bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *d
 
 		ck_assert(reply.error <= 0 && reply.error > -1000);
 		followed |= unique == wire->unique;
-		/* LSEEK may be answered later than what follows it, by another thread. */
-		if (followed && (answered || opcode != FUSE_LSEEK))
+		if (followed && (answered || !may_be_late(opcode)))
 			return answered;
 		if (unique == wire->unique)
 			continue;

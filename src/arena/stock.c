@@ -430,7 +430,6 @@ static int wait_filled(struct arena *arena)
 int stock_init(struct arena *arena, const struct arena_params *params)
 {
 	struct stock *stock = &arena->stock;
-	pthread_condattr_t attr;
 	int error;
 
 	if (params->stock == 0)
@@ -446,11 +445,8 @@ int stock_init(struct arena *arena, const struct arena_params *params)
 		return error;
 	}
 	buddy_touch(&arena->buddy);
-	zt_lock_check(pthread_condattr_init(&attr));
-	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-	zt_lock_check(pthread_cond_init(&stock->wanted, &attr));
-	zt_lock_check(pthread_cond_init(&stock->more, &attr));
-	zt_lock_check(pthread_condattr_destroy(&attr));
+	cond_init(&stock->wanted);
+	cond_init(&stock->more);
 	stock->room = (struct arena_room){ .more = UINT64_MAX, .urgent = UINT64_MAX };
 	stock->priority = params->stock_priority;
 	stock->target = max_u64(div_round_up_u64(params->stock, ZT_PAGE_SIZE), STOCK_GRANULE_PAGES);

@@ -16,18 +16,13 @@
 
 static void thread_vars_init(struct blkmap *map)
 {
-	pthread_condattr_t attr;
-
 	mutex_init(&map->thread_lock);
 	mutex_init(&map->tick_lock);
 	mutex_init(&map->batch_lock);
 	mutex_init(&map->settings_lock);
 	readers_init(&map->readers);
 	zt_lock_check(pthread_cond_init(&map->batch_cond, NULL));
-	zt_lock_check(pthread_condattr_init(&attr));
-	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-	zt_lock_check(pthread_cond_init(&map->thread_cond, &attr));
-	zt_lock_check(pthread_condattr_destroy(&attr));
+	cond_init(&map->thread_cond);
 }
 
 static void thread_vars_exit(struct blkmap *map)

@@ -307,13 +307,8 @@ static void *worker_thread(void *arg)
 
 static void vars_init(struct recompressor *rc)
 {
-	pthread_condattr_t attr;
-
 	mutex_init(&rc->lock);
-	zt_lock_check(pthread_condattr_init(&attr));
-	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-	zt_lock_check(pthread_cond_init(&rc->cond, &attr));
-	zt_lock_check(pthread_condattr_destroy(&attr));
+	cond_init(&rc->cond);
 	rc->state = RECOMP_IDLE;
 	rc->stop = false;
 }

@@ -24,16 +24,6 @@
 /* All that the kernel holds is stored in that time, or it never is. */
 #define EXPECT_NS (5 * ZT_NS_PER_S)
 
-static void cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	zt_lock_check(pthread_condattr_init(&attr));
-	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-	zt_lock_check(pthread_cond_init(cond, &attr));
-	zt_lock_check(pthread_condattr_destroy(&attr));
-}
-
 void full_init(struct ztfuse_full *full)
 {
 	*full = (struct ztfuse_full){ .mender_fd = -1 };

@@ -448,16 +448,6 @@ uint64_t transport_plan(uint64_t mem_limit, struct transport_params *inout_param
 	       inout_params->nr_spare * (uint64_t)io_max;
 }
 
-static void cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	zt_lock_check(pthread_condattr_init(&attr));
-	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-	zt_lock_check(pthread_cond_init(cond, &attr));
-	zt_lock_check(pthread_condattr_destroy(&attr));
-}
-
 int transport_create(struct ztfuse *front, const struct transport_params *params,
 		     struct transport **out_transport)
 {

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "util/compiler.h"
 
@@ -108,6 +109,17 @@ static inline void mutex_lock_counted(pthread_mutex_t *mutex, enum zt_lock_kind 
 static inline void mutex_unlock(pthread_mutex_t *mutex)
 {
 	zt_lock_check(pthread_mutex_unlock(mutex));
+}
+
+/* Times to wait until are zt_now_ns()'s: setting the machine's clock ends no wait. */
+static inline void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	zt_lock_check(pthread_condattr_init(&attr));
+	zt_lock_check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	zt_lock_check(pthread_cond_init(cond, &attr));
+	zt_lock_check(pthread_condattr_destroy(&attr));
 }
 
 /* Writers are preferred: truncate must not starve behind a stream of writes. Not recursive. */

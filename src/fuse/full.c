@@ -170,27 +170,6 @@ static bool wait_changed(struct ztfuse_full *full, uint64_t end_ns)
 	return pthread_cond_timedwait(&full->changed, &full->lock, &end) != ETIMEDOUT;
 }
 
-/*
- * What is waited for takes requests, too. So they share the number of those that may wait at one
- * time with those that wait for memory; others go on at once.
- */
-static bool wait_begin(fuse_req_t req)
-{
-	struct ztfuse_room *room = &req_front(req)->room;
-
-	if (atomic_fetch_sub(&room->nr_may_wait, 1) > 0 && ztfuse_req_has_worker(req)) {
-		ztfuse_req_may_wait(req);
-		return true;
-	}
-	atomic_fetch_add(&room->nr_may_wait, 1);
-	return false;
-}
-
-static void wait_end(fuse_req_t req)
-{
-	atomic_fetch_add(&req_front(req)->room.nr_may_wait, 1);
-}
-
 bool full_mends(fuse_req_t req)
 {
 	const pid_t mender =
@@ -199,19 +178,23 @@ bool full_mends(fuse_req_t req)
 	return unlikely(mender != 0) && fuse_req_ctx(req)->pid == mender;
 }
 
+/*
+ * What is waited for takes requests, too. So those that wait share the number of those that may at
+ * one time with those that wait for memory; others go on at once.
+ */
 void full_wait(fuse_req_t req, uint64_t ino, bool by_handle)
 {
 	struct ztfuse_full *full = &req_front(req)->full;
 	const uint64_t end = zt_now_ns() + (by_handle ? WAIT_HANDLE_NS : WAIT_NS);
 
 	if (likely(atomic_load_explicit(&full->nr_refusals, memory_order_relaxed) == 0) ||
-	    full_mends(req) || !wait_begin(req))
+	    full_mends(req) || !room_wait_begin(req))
 		return;
 	mutex_lock(&full->lock);
 	while (!full->stop && *find(&full->refusals, ino) && wait_changed(full, end))
 		;
 	mutex_unlock(&full->lock);
-	wait_end(req);
+	room_wait_end(&req_front(req)->room);
 }
 
 void full_written(struct ztfuse *front)
@@ -233,13 +216,13 @@ static void wait_safe(fuse_req_t req)
 	struct ztfuse_full *full = &req_front(req)->full;
 	const uint64_t end = zt_now_ns() + EXPECT_NS;
 
-	if (!wait_begin(req))
+	if (!room_wait_begin(req))
 		return;
 	mutex_lock(&full->lock);
 	while (full->runs && !full->stop && !full->safe && wait_changed(full, end))
 		;
 	mutex_unlock(&full->lock);
-	wait_end(req);
+	room_wait_end(&req_front(req)->room);
 }
 
 /* Whether less than @most would be left; what does not fit at all is refused anyway. */

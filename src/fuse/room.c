@@ -42,18 +42,31 @@ void room_queue(struct ztfuse_room *room, struct ztfuse_held *held)
 	ztfuse_serve_again(held);
 }
 
+bool room_wait_begin(fuse_req_t req)
+{
+	if (atomic_fetch_sub(&req_front(req)->room.nr_may_wait, 1) > 0 &&
+	    ztfuse_req_has_worker(req)) {
+		ztfuse_req_may_wait(req);
+		return true;
+	}
+	room_wait_end(&req_front(req)->room);
+	return false;
+}
+
+void room_wait_end(struct ztfuse_room *room)
+{
+	atomic_fetch_add(&room->nr_may_wait, 1);
+}
+
 /* No more requests can be held. */
 static bool wait_here(struct ztfuse_room *room, fuse_req_t req)
 {
-	const bool may = atomic_fetch_sub(&room->nr_may_wait, 1) > 0 && ztfuse_req_has_worker(req);
-
-	if (may) {
-		ztfuse_req_may_wait(req);
-		super_wait_until(zt_now_ns() + SUPER_WAIT_NS);
-		ztfuse_serve_here(req);
-	}
-	atomic_fetch_add(&room->nr_may_wait, 1);
-	return may;
+	if (!room_wait_begin(req))
+		return false;
+	super_wait_until(zt_now_ns() + SUPER_WAIT_NS);
+	ztfuse_serve_here(req);
+	room_wait_end(room);
+	return true;
 }
 
 bool room_defer(fuse_req_t req)

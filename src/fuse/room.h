@@ -62,6 +62,13 @@ void room_request_begins(struct ztfuse_room *room);
  */
 bool room_defer(struct fuse_req *req);
 
+/**
+ * room_wait_begin() - whether this thread may wait for what others do, with the request that it serves
+ * Of the threads that serve two never wait. Return: true: room_wait_end() must follow.
+ */
+bool room_wait_begin(struct fuse_req *req) ZT_MUST_CHECK;
+void room_wait_end(struct ztfuse_room *room); /* the request may be gone by then */
+
 /** room_queue() - have the handler of a held request, which libfuse has forgotten, run again */
 void room_queue(struct ztfuse_room *room, struct ztfuse_held *held);
 

@@ -49,23 +49,12 @@ static int open_file(const struct ownmount *mount, uint64_t ino, uint32_t genera
 	return fd;
 }
 
-/* What the kernel believes; no request. */
-static bool size_in_kernel(int fd, uint64_t *out_size)
-{
-	struct statx st;
-
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &st) != 0)
-		return false;
-	*out_size = st.stx_size;
-	return true;
-}
-
 static bool size_is_true(struct ztfuse *front, int fd, uint64_t ino)
 {
 	struct fs_peek peek;
 	uint64_t size;
 
-	return fs_peek(front->sb, ino, &peek) != 0 || !size_in_kernel(fd, &size) ||
+	return fs_peek(front->sb, ino, &peek) != 0 || full_kernel_size(fd, &size) != 0 ||
 	       size <= peek.size;
 }
 
@@ -79,7 +68,7 @@ static void mend_size(struct ztfuse *front, int fd, uint64_t ino)
 	atomic_store_explicit(&front->full.mender_fd, fd, memory_order_relaxed);
 	for (unsigned round = 0; round < ROUNDS && !size_is_true(front, fd, ino); round++) {
 		(void)fsync(fd); /* it tells again of what was refused */
-		if (!size_in_kernel(fd, &size) || truncate(path, (off_t)size) != 0)
+		if (full_kernel_size(fd, &size) != 0 || truncate(path, (off_t)size) != 0)
 			break;
 	}
 	atomic_store_explicit(&front->full.mender_fd, -1, memory_order_relaxed);

@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 /* Of linux/mount.h, which does not go together with all versions of sys/mount.h. */
-#define PICK_CLOEXEC         1
-#define PICK_EMPTY_PATH      8
-#define CONFIG_SET_FLAG      0
-#define CONFIG_RECONFIGURE   7
-#define OPEN_FLAGS           (O_DIRECTORY | O_CLOEXEC)
+#define PICK_CLOEXEC       1
+#define PICK_EMPTY_PATH    8
+#define CONFIG_SET_FLAG    0
+#define CONFIG_RECONFIGURE 7
+#define OPEN_FLAGS         (O_DIRECTORY | O_CLOEXEC)
 
 /* From what the kernel knows: no request. */
 static bool is_ours(int fd, const void *arg)

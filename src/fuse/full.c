@@ -324,8 +324,7 @@ static bool nothing_delayed(int fd, uint64_t from)
 	       pages.nr_writeback == 0;
 }
 
-/* What the kernel believes; no request. */
-static int size_in_kernel(int fd, uint64_t *out_size)
+int full_kernel_size(int fd, uint64_t *out_size)
 {
 	struct statx st;
 
@@ -347,7 +346,7 @@ int full_mend(fuse_req_t req, uint64_t ino, struct stat *out_attr)
 	uint64_t size;
 
 	if (!error)
-		error = size_in_kernel(fd, &size);
+		error = full_kernel_size(fd, &size);
 	if (!error && (size < (uint64_t)out_attr->st_size ||
 		       !nothing_delayed(fd, (uint64_t)out_attr->st_size)))
 		out_attr->st_size = (off_t)size;

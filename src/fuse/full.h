@@ -96,6 +96,9 @@ void full_leave(struct fuse_req *req, uint64_t bytes);
 /** full_mends() - whether a SETATTR that cuts comes from the thread that mends sizes */
 bool full_mends(struct fuse_req *req);
 
+/** full_kernel_size() - the size that the kernel believes in; no request. Return: 0 or -errno. */
+int full_kernel_size(int fd, uint64_t *out_size) ZT_MUST_CHECK;
+
 /**
  * full_mend() - its answer: nothing is cut here, but the kernel takes the size from @out_attr
  * The kernel holds the inode's lock and has no write under way. Where it has no page to write

@@ -267,13 +267,11 @@ static unsigned word_kind_units(const uint64_t *slot)
 bool blkmap_can_hold(const struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 		     uint64_t len)
 {
-	const uint64_t used = atomic_load_explicit(&map->nr_pages, memory_order_relaxed);
 	const uint64_t have = __atomic_load_n(file->nr_pages, __ATOMIC_RELAXED);
 	const uint64_t want =
 		div_round_up_u64(off + len, ZT_PAGE_SIZE) - (off >> ZT_PAGE_SHIFT);
 
-	return !map->max_pages || want <= have ||
-	       want - have <= map->max_pages - min_u64(used, map->max_pages);
+	return want <= have || want - have <= blkmap_pages_left(map);
 }
 
 int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)

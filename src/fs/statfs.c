@@ -48,7 +48,7 @@ uint64_t super_free_pages(struct super *sb, uint64_t *out_used)
 	blkmap_get_stat(sb->map, &map);
 	arena_get_stat(sb->arena, &arena);
 	*out_used = map.nr_pages;
-	by_size = map.max_pages ? left(map.max_pages, map.nr_pages) : UINT64_MAX;
+	by_size = blkmap_pages_left(sb->map);
 	/* Without a limit on memory, what was asked for is what was promised. */
 	if (!arena.limit && map.max_pages)
 		return by_size;

@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stddef.h>
 
 #include "fs/file.h"
 #include "fuse/ops.h"
@@ -115,8 +114,7 @@ static void later_release(void *arg)
 
 static void pages_dropped(struct notify_item *item)
 {
-	struct later_write *later =
-		(struct later_write *)((char *)item - offsetof(struct later_write, item));
+	struct later_write *later = container_of(item, struct later_write, item);
 
 	write_reply(&later->write, later->error, later->done);
 	later_release(later);

@@ -142,11 +142,6 @@ static const struct fuse_lowlevel_ops table = {
 	.ioctl = op_ioctl,
 };
 
-static void trim_buffers(void *arg)
-{
-	buffers_trim(arg);
-}
-
 void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache)
 {
 	front->sb = sb;
@@ -170,7 +165,6 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);
-	super_set_tick(sb, trim_buffers, &front->buffers);
 }
 
 int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
@@ -178,7 +172,6 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 	void *bufs[64];
 	unsigned nr = 0;
 
-	super_set_tick(front->sb, NULL, NULL);
 	buffers_exit(&front->buffers);
 	if (front->io_max > ZTFUSE_SWAP_IO_MAX)
 		front->io_max = ZTFUSE_SWAP_IO_MAX;
@@ -194,7 +187,6 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 
 void ztfuse_exit(struct ztfuse *front)
 {
-	super_set_tick(front->sb, NULL, NULL);
 	room_exit(&front->room);
 	seeker_exit(&front->seeker);
 	writers_exit(&front->writers);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "fuse/transport_i.h"
+#include "fuse/watch.h"
 #include "util/lock.h"
 
 /* What stays with a request when its buffer is trimmed: names, attributes, the smallest writes. */
@@ -120,4 +121,5 @@ void transport_spare_put(struct ztfuse_held *req)
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	spare_push(t, req);
 	mutex_unlock(&t->lock);
+	watch_note(t); /* its memory is to be given back later */
 }

@@ -268,11 +268,15 @@ int transport_serve_init(struct transport *t)
 
 /* Life -------------------------------------------------------------------- */
 
-void transport_wait(struct transport *t, uint64_t ns)
+bool transport_wait(struct transport *t, uint64_t until_ns)
 {
-	const struct timespec until = zt_timespec(zt_now_ns() + ns);
+	const struct timespec until = zt_timespec(until_ns);
+	const int error = pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
 
-	(void)pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
+	if (error == ETIMEDOUT)
+		return false;
+	zt_lock_check(error);
+	return true;
 }
 
 void transport_ended(struct transport *t, int error)
@@ -481,15 +485,6 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 	return 0;
 }
 
-/* In place of ztfuse_init()'s: the maintenance thread may look at it only from here on. */
-static void trim_all(void *arg)
-{
-	struct transport *t = arg;
-
-	buffers_trim(&t->front->buffers);
-	transport_trim(t);
-}
-
 int transport_attach(struct transport *t, struct fuse_session *se, int fd)
 {
 	static const struct fuse_custom_io io = { .read = hook_read, .writev = hook_writev };
@@ -501,8 +496,6 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd)
 	t->se = se;
 	t->front->transport = t;
 	super_set_pause(t->front->sb, request_pause, t);
-	if (!t->front->keeps_buffers)
-		super_set_tick(t->front->sb, trim_all, t);
 	return 0;
 }
 
@@ -510,8 +503,6 @@ void transport_destroy(struct transport *t)
 {
 	if (!t)
 		return;
-	if (t->front->transport)
-		super_set_tick(t->front->sb, NULL, NULL);
 	if (t->front->transport)
 		super_set_pause(t->front->sb, NULL, NULL);
 	uring_destroy(t->stopped_uring);

@@ -181,8 +181,12 @@ void spare_trim(struct transport *t);
 struct ztfuse_held *transport_spare_get(struct transport *t);
 void transport_spare_put(struct ztfuse_held *req);
 
-/** transport_wait() - for ended_cond, so long at most; with transport.lock held */
-void transport_wait(struct transport *t, uint64_t ns);
+/**
+ * transport_wait() - for ended_cond; with transport.lock held
+ * @until_ns: zt_now_ns()'s, at most so long
+ * Return: false when that time has come.
+ */
+bool transport_wait(struct transport *t, uint64_t until_ns);
 
 /** transport_ended() - no more requests come; @error is kept when it is the first */
 void transport_ended(struct transport *t, int error);

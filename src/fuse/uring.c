@@ -63,6 +63,7 @@ struct ring {
 	struct ztfuse_held *late; /* answered by other threads; guarded by lock */
 	atomic_bool large; /* relaxed: some entry has much memory */
 	atomic_bool trim; /* relaxed; asked for again */
+	atomic_bool serves; /* stored before the ring looks at transport.watch_sleeps; see worker.state */
 	_Atomic unsigned served; /* relaxed: tells uring_trim() who has been idle */
 	unsigned served_before; /* uring_trim()'s own */
 };
@@ -164,6 +165,7 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 
 	req->commit_id = req->headers->ent.commit_id;
 	req->answered = false;
+	atomic_store(&ring->serves, true);
 	watch_note(t);
 	if (len > 0) {
 		request_touched(req, req->headers->ent.payload_sz);
@@ -180,6 +182,7 @@ static void ring_serve(struct ring *ring, struct ztfuse_held *req)
 	if (request_is_large(req))
 		atomic_store_explicit(&ring->large, true, memory_order_relaxed);
 	atomic_fetch_add_explicit(&ring->served, 1, memory_order_relaxed);
+	atomic_store(&ring->serves, false);
 }
 
 ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)
@@ -534,6 +537,22 @@ unsigned uring_served(const struct uring *uring)
 	for (unsigned i = 0; i < uring->nr_rings; i++)
 		nr_served += atomic_load_explicit(&uring->rings[i].served, memory_order_relaxed);
 	return nr_served;
+}
+
+bool uring_serves(const struct uring *uring)
+{
+	for (unsigned i = 0; i < uring->nr_rings; i++)
+		if (atomic_load(&uring->rings[i].serves))
+			return true;
+	return false;
+}
+
+bool uring_is_large(const struct uring *uring)
+{
+	for (unsigned i = 0; i < uring->nr_rings; i++)
+		if (atomic_load_explicit(&uring->rings[i].large, memory_order_relaxed))
+			return true;
+	return false;
 }
 
 void uring_trim(struct uring *uring)

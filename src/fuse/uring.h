@@ -50,6 +50,12 @@ void uring_trim(struct uring *uring);
 /** uring_served() - how many requests so far, modulo 2^32. With transport.lock held. */
 unsigned uring_served(const struct uring *uring);
 
+/** uring_serves() - whether a ring serves a request now. With transport.lock held. */
+bool uring_serves(const struct uring *uring);
+
+/** uring_is_large() - whether a ring has memory to give back. With transport.lock held. */
+bool uring_is_large(const struct uring *uring);
+
 /** uring_reply() - send the reply of a ring's request; any thread. As writev(2), but never waits. */
 ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count);
 
@@ -94,6 +100,18 @@ static inline unsigned uring_served(const struct uring *uring)
 {
 	(void)uring;
 	return 0;
+}
+
+static inline bool uring_serves(const struct uring *uring)
+{
+	(void)uring;
+	return false;
+}
+
+static inline bool uring_is_large(const struct uring *uring)
+{
+	(void)uring;
+	return false;
 }
 
 static inline ssize_t uring_reply(struct ztfuse_held *req, struct iovec *iov, int count)

@@ -2,10 +2,10 @@
 /*
  * watch.h - the thread that waits for the transport's end, and looks after the others meanwhile.
  *
- * Every few milliseconds it takes the duty from workers that are stuck in a request (worker.h), and
- * says how fast idle CPUs shall wake up (wakeup.h), and gives back the memory of buffers that are not
- * needed (spare.c). When nothing is served it sleeps, until somebody
- * serves again.
+ * Every few milliseconds it takes the duty from workers that are stuck in a request (worker.h), says
+ * how fast idle CPUs shall wake up (wakeup.h), and gives back spare buffers that are not needed
+ * (spare.c). Every second it gives back what idle readers, rings and READs have. It alone gives memory
+ * of buffers back. When nothing is served, and all that is back, it sleeps until somebody serves.
  *
  * Locks: transport.lock.
  */

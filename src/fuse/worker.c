@@ -169,6 +169,7 @@ static void duty_take(struct worker *w)
 		atomic_store(&w->state, WORKER_READING);
 	}
 	mutex_unlock(&t->lock);
+	watch_note(t); /* it may have slept through a long request, whose memory is to be given back */
 	while (wait && sem_wait(&w->duty) != 0)
 		; /* EINTR */
 }
@@ -233,10 +234,8 @@ static void duty_stream(struct worker *w)
 
 /* Looked after ------------------------------------------------------------ */
 
-unsigned workers_look(struct transport *t)
+void workers_look(struct transport *t)
 {
-	unsigned nr_served = 0;
-
 	for (unsigned i = 0; i < t->nr_workers; i++) {
 		struct worker *w = &t->workers[i];
 		const unsigned served = atomic_load_explicit(&w->served, memory_order_relaxed);
@@ -247,9 +246,16 @@ unsigned workers_look(struct transport *t)
 			t->nr_surprises++;
 		}
 		w->served_watched = served;
-		nr_served += served;
 	}
 	call_parked(t);
+}
+
+unsigned workers_served(const struct transport *t)
+{
+	unsigned nr_served = 0;
+
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		nr_served += atomic_load_explicit(&t->workers[i].served, memory_order_relaxed);
 	return nr_served;
 }
 
@@ -272,6 +278,14 @@ static void worker_wake(struct worker *w)
 		(void)pthread_kill(w->thread, WAKE_SIGNAL); /* it is not joined yet */
 	else if (state == WORKER_PARKED)
 		(void)sem_post(&w->duty); /* too often by now: then it has been woken */
+}
+
+bool workers_are_large(const struct transport *t)
+{
+	for (unsigned i = 0; i < t->nr_workers; i++)
+		if (t->workers[i].req && request_is_large(t->workers[i].req))
+			return true;
+	return false;
 }
 
 static void trim_reader(struct worker *w)
@@ -507,7 +521,7 @@ static void worker_join(struct worker *w)
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	while (!w->done) {
 		worker_wake(w);
-		transport_wait(t, WAKE_AGAIN_NS);
+		(void)transport_wait(t, zt_now_ns() + WAKE_AGAIN_NS);
 	}
 	mutex_unlock(&t->lock);
 	zt_lock_check(pthread_join(w->thread, NULL));

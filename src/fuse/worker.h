@@ -45,17 +45,20 @@ int channel_clone(int master) ZT_MUST_CHECK;
  */
 int workers_start(struct transport *t, unsigned wanted) ZT_MUST_CHECK;
 
-/**
- * workers_look() - take the duty from who serves the same request as at the last look
- * With transport.lock held. Return: how many requests were served so far, modulo 2^32.
- */
-unsigned workers_look(struct transport *t);
+/** workers_look() - take the duty from who serves the same request as at the last look; with the lock held */
+void workers_look(struct transport *t);
+
+/** workers_served() - how many requests so far, modulo 2^32. With transport.lock held. */
+unsigned workers_served(const struct transport *t);
 
 /** workers_serve() - whether anybody with the duty serves a request now. With transport.lock held. */
 bool workers_serve(const struct transport *t);
 
 /** workers_join() - after transport.stop: wake all, wait for them */
 void workers_join(struct transport *t);
+
+/** workers_are_large() - whether a worker's buffer has memory to give back. With transport.lock held. */
+bool workers_are_large(const struct transport *t);
 
 /** workers_trim_readers() - have those who wait for a request give back. With transport.lock held. */
 void workers_trim_readers(struct transport *t);

@@ -17,7 +17,6 @@
 static void thread_vars_init(struct blkmap *map)
 {
 	mutex_init(&map->thread_lock);
-	mutex_init(&map->tick_lock);
 	mutex_init(&map->batch_lock);
 	mutex_init(&map->settings_lock);
 	readers_init(&map->readers);
@@ -32,7 +31,6 @@ static void thread_vars_exit(struct blkmap *map)
 	readers_exit(&map->readers);
 	mutex_exit(&map->settings_lock);
 	mutex_exit(&map->batch_lock);
-	mutex_exit(&map->tick_lock);
 	mutex_exit(&map->thread_lock);
 }
 

@@ -144,12 +144,6 @@ void blkmap_destroy(struct blkmap *map);
 /** blkmap_stop() - end asynchronous writes, and background work for good, as a walker needs it; may be called again */
 void blkmap_stop(struct blkmap *map);
 
-/**
- * blkmap_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread;
- * NULL: no more After the call no earlier tick is running. @tick must not call blkmap_set_tick().
- */
-void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg);
-
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
 

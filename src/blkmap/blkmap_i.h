@@ -195,11 +195,6 @@ struct blkmap {
 	pthread_mutex_t thread_lock;
 	pthread_cond_t thread_cond;
 	bool stop; /* guarded by thread_lock */
-
-	/* Held while tick runs: nothing of this folder is called under it. */
-	pthread_mutex_t tick_lock;
-	void (*tick)(void *arg); /* guarded by tick_lock */
-	void *tick_arg; /* guarded by tick_lock */
 };
 
 static inline uint32_t cluster_size(unsigned order)

@@ -197,22 +197,6 @@ static bool maintain_wait(struct blkmap *map)
 	return go_on;
 }
 
-void blkmap_set_tick(struct blkmap *map, void (*tick)(void *arg), void *arg)
-{
-	mutex_lock(&map->tick_lock);
-	map->tick = tick;
-	map->tick_arg = arg;
-	mutex_unlock(&map->tick_lock);
-}
-
-static void run_tick(struct blkmap *map)
-{
-	mutex_lock(&map->tick_lock);
-	if (map->tick)
-		map->tick(map->tick_arg);
-	mutex_unlock(&map->tick_lock);
-}
-
 static void *maintain_thread(void *arg)
 {
 	struct blkmap *map = arg;
@@ -227,7 +211,6 @@ static void *maintain_thread(void *arg)
 		compact_if_worth(map);
 		(void)trim_pools(map);
 		heap_trim_if_worth(map, &most_heap);
-		run_tick(map);
 	}
 	return NULL;
 }

@@ -242,11 +242,6 @@ void super_set_round(struct super *sb, uint64_t ns)
 	sb->round_ns = ns;
 }
 
-void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg)
-{
-	blkmap_set_tick(sb->map, tick, arg);
-}
-
 void super_each_known(struct super *sb, void (*file)(void *arg, uint64_t ino), void *arg)
 {
 	for (uint64_t ino = 1; inodeset_next(&sb->live, ino, &ino); ino++) {

@@ -65,13 +65,6 @@ int super_lock_memory(struct super *sb) ZT_MUST_CHECK;
 void super_drain(struct super *sb);
 
 /**
- * super_set_tick() - have @tick(@arg) called about once a second, from the maintenance thread
- * NULL: no more. After the call no earlier tick is running. Never called by a mount without
- * background work.
- */
-void super_set_tick(struct super *sb, void (*tick)(void *arg), void *arg);
-
-/**
  * super_set_pause() - have @pause(@arg) called between two rounds of a request's work, in the thread
  * that serves it and with nothing locked
  * Whoever sends requests lets others be served meanwhile, and says whether the work is wanted still.

@@ -9,7 +9,7 @@
  * Jobs are done by whichever serving thread has just sent a reply, one thread at a time: so they take
  * no thread from all others, and need none of their own.
  *
- * Locks: super.reap_lock, innermost, guards the list. A cut holds its inode, a dead one needs no lock.
+ * Locks: super.reap_lock, innermost, guards their line. A cut holds its inode, a dead one needs no lock.
  */
 #include <errno.h>
 #include <sched.h>
@@ -23,7 +23,7 @@
 #define YIELD_NS    20000
 
 struct reap_job {
-	struct reap_job *next;
+	struct line_item item;
 	ino_nr ino;
 	bool dead; /* else: its end wants cutting */
 };
@@ -58,10 +58,8 @@ int work_pause(struct work *work, ino_nr ino)
 
 static void job_push(struct super *sb, struct reap_job *job)
 {
-	job->next = NULL;
 	mutex_lock(&sb->reap_lock);
-	*sb->last_job = job;
-	sb->last_job = &job->next;
+	line_add(&sb->jobs, &job->item);
 	atomic_fetch_add_explicit(&sb->nr_jobs, 1, memory_order_relaxed);
 	mutex_unlock(&sb->reap_lock);
 }
@@ -69,20 +67,16 @@ static void job_push(struct super *sb, struct reap_job *job)
 /* NULL: there is none, and nobody is at it any more. */
 static struct reap_job *job_pop(struct super *sb)
 {
-	struct reap_job *job;
+	struct line_item *item;
 
 	mutex_lock(&sb->reap_lock);
-	job = sb->jobs;
-	if (job) {
-		sb->jobs = job->next;
-		if (!job->next)
-			sb->last_job = &sb->jobs;
+	item = line_take(&sb->jobs);
+	if (item)
 		atomic_fetch_sub_explicit(&sb->nr_jobs, 1, memory_order_relaxed);
-	} else {
+	else
 		sb->reaping = false;
-	}
 	mutex_unlock(&sb->reap_lock);
-	return job;
+	return item ? container_of(item, struct reap_job, item) : NULL;
 }
 
 bool reap_leave(struct super *sb, ino_nr ino, bool dead)

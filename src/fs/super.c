@@ -173,7 +173,7 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	mutex_init(&sb->drain_lock);
 	mutex_init(&sb->reap_lock);
 	promise_init(&sb->promises);
-	sb->last_job = &sb->jobs;
+	line_init(&sb->jobs);
 	sb->round_ns = WORK_ROUND_NS;
 	zt_lock_check(pthread_cond_init(&sb->drain_cond, NULL));
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)

@@ -18,6 +18,7 @@
 #include "fs/inodeset.h"
 #include "fs/promise.h"
 #include "util/keyhash.h"
+#include "util/line.h"
 #include "fs/super.h"
 #include "zsmalloc/pool.h"
 
@@ -61,7 +62,6 @@ struct inode_lock {
 	struct dirindex *indexes;
 };
 
-struct reap_job;
 
 struct super {
 	struct arena *arena;
@@ -91,7 +91,7 @@ struct super {
 	uint64_t round_ns;
 	/* What requests have left (reap.c). */
 	pthread_mutex_t reap_lock; /* innermost: nothing is called under it */
-	struct reap_job *jobs, **last_job; /* guarded by reap_lock */
+	struct line jobs; /* of struct reap_job; guarded by reap_lock */
 	bool reaping; /* a thread is at it; guarded by reap_lock */
 	atomic_uint nr_jobs; /* changed under reap_lock, a relaxed load is a hint */
 	pthread_mutex_t rename_lock; /* directories keep their parents while it is held */

@@ -16,7 +16,7 @@
 #include "util/lock.h"
 
 struct longline_item {
-	struct longline_item *next;
+	struct line_item waiting;
 	uint64_t unique;
 	int fd; /* where it came from */
 	size_t len;
@@ -91,8 +91,7 @@ bool longline_enter(struct transport *t, const struct ztfuse_held *req, size_t l
 	/* Without memory it is served at once, whoever waits. */
 	if (!may_serve(t) && (item = item_make(req, len))) {
 		unique = item->unique;
-		*line->last = item;
-		line->last = &item->next;
+		line_add(&line->waiting, &item->waiting);
 	} else {
 		line->nr_serving++;
 	}
@@ -104,6 +103,28 @@ bool longline_enter(struct transport *t, const struct ztfuse_held *req, size_t l
 	return false;
 }
 
+/* The next three with the lock held. NULL: there is none. */
+static struct longline_item *item_of(struct line_item *waiting)
+{
+	return waiting ? container_of(waiting, struct longline_item, waiting) : NULL;
+}
+
+static struct longline_item *take(struct longline *line)
+{
+	return item_of(line_take(&line->waiting));
+}
+
+static struct longline_item *take_request(struct longline *line, uint64_t unique)
+{
+	struct longline_item *item = item_of(line->waiting.first);
+
+	while (item && item->unique != unique)
+		item = item_of(item->waiting.next);
+	if (item)
+		line_remove(&line->waiting, &item->waiting);
+	return item;
+}
+
 size_t longline_next(struct transport *t, struct ztfuse_held *req)
 {
 	struct longline *line = &t->longline;
@@ -111,14 +132,9 @@ size_t longline_next(struct transport *t, struct ztfuse_held *req)
 	size_t len = 0;
 
 	mutex_lock_counted(&line->lock, ZT_LOCK_TRANSPORT);
-	item = atomic_load(&t->stop) ? NULL : line->first;
-	if (item) {
-		line->first = item->next;
-		if (!item->next)
-			line->last = &line->first;
-	} else {
+	item = atomic_load(&t->stop) ? NULL : take(line);
+	if (!item)
 		line->nr_serving--;
-	}
 	mutex_unlock(&line->lock);
 	if (item) {
 		len = item->len;
@@ -135,17 +151,10 @@ bool longline_interrupt(struct transport *t, uint64_t unique)
 	struct longline *line = &t->longline;
 	struct fuse_out_header header = { .len = sizeof(header), .error = -EINTR };
 	struct iovec iov = { &header, sizeof(header) };
-	struct longline_item **link, *item;
+	struct longline_item *item;
 
 	mutex_lock_counted(&line->lock, ZT_LOCK_TRANSPORT);
-	for (link = &line->first; (item = *link); link = &item->next)
-		if (item->unique == unique)
-			break;
-	if (item) {
-		*link = item->next;
-		if (!item->next)
-			line->last = link;
-	}
+	item = take_request(line, unique);
 	mutex_unlock(&line->lock);
 	if (!item)
 		return false;
@@ -158,17 +167,14 @@ bool longline_interrupt(struct transport *t, uint64_t unique)
 void longline_init(struct longline *line)
 {
 	mutex_init(&line->lock);
-	line->first = NULL;
-	line->last = &line->first;
+	line_init(&line->waiting);
 }
 
 void longline_exit(struct longline *line)
 {
 	struct longline_item *item;
 
-	while ((item = line->first)) {
-		line->first = item->next;
+	while ((item = take(line)))
 		zt_free(item);
-	}
 	mutex_exit(&line->lock);
 }

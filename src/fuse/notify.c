@@ -6,13 +6,12 @@
  * the page cache while the write was under way stays there, and is old. So such a WRITE is answered
  * only after its range was dropped, where the kernel may have pages of the file at all.
  *
- * Locks: notifier.lock guards the line; innermost, nothing is called under it.
+ * Locks: the line's, innermost.
  */
 #include "fuse/notify.h"
 
 #include "fs/file.h"
 #include "fuse/fuse_ops.h"
-#include "util/lock.h"
 
 /*
  * Each write drops its own range. When some have come without a read through the cache between
@@ -31,89 +30,39 @@ static void drop_pages(struct ztfuse_notifier *notifier, const struct notify_ite
 	fs_pages_dropped(notifier->sb, item->ino, turns);
 }
 
-/* Return: NULL at the end. */
-static struct notify_item *next_item(struct ztfuse_notifier *notifier)
+static void serve_next(struct line_thread *line, struct line_item *item)
 {
-	struct notify_item *item;
+	struct ztfuse_notifier *notifier = container_of(line, struct ztfuse_notifier, line);
+	struct notify_item *notice = container_of(item, struct notify_item, item);
 
-	mutex_lock(&notifier->lock);
-	while (!notifier->first && notifier->runs)
-		zt_lock_check(pthread_cond_wait(&notifier->cond, &notifier->lock));
-	item = notifier->first;
-	if (item) {
-		notifier->first = item->next;
-		if (!item->next)
-			notifier->last = &notifier->first;
-	}
-	mutex_unlock(&notifier->lock);
-	return item;
-}
-
-static void *notifier_main(void *arg)
-{
-	struct ztfuse_notifier *notifier = arg;
-	struct notify_item *item;
-
-	while ((item = next_item(notifier)) != NULL) {
-		drop_pages(notifier, item);
-		item->done(item);
-	}
-	return NULL;
+	drop_pages(notifier, notice);
+	notice->done(notice);
 }
 
 bool notifier_add(struct ztfuse_notifier *notifier, struct notify_item *item)
 {
-	bool runs;
-
-	item->next = NULL;
-	mutex_lock(&notifier->lock);
-	runs = notifier->runs;
-	if (runs) {
-		*notifier->last = item;
-		notifier->last = &item->next;
-		zt_lock_check(pthread_cond_signal(&notifier->cond));
-	}
-	mutex_unlock(&notifier->lock);
-	return runs;
+	return line_thread_add(&notifier->line, &item->item);
 }
 
 void notifier_init(struct ztfuse_notifier *notifier)
 {
-	*notifier = (struct ztfuse_notifier){ .last = &notifier->first };
-	mutex_init(&notifier->lock);
-	zt_lock_check(pthread_cond_init(&notifier->cond, NULL));
+	*notifier = (struct ztfuse_notifier){ .se = NULL };
+	line_thread_init(&notifier->line, "zt-notify", serve_next);
 }
 
 int notifier_start(struct ztfuse_notifier *notifier, struct super *sb, struct fuse_session *se)
 {
-	int error;
-
-	notifier->sb = sb;
+	notifier->sb = sb; /* nobody else sees it yet */
 	notifier->se = se;
-	notifier->runs = true; /* nobody else sees it yet */
-	error = -pthread_create(&notifier->thread, NULL, notifier_main, notifier);
-	if (error)
-		notifier->runs = false;
-	else
-		(void)pthread_setname_np(notifier->thread, "zt-notify");
-	return error;
+	return line_thread_start(&notifier->line);
 }
 
 void notifier_stop(struct ztfuse_notifier *notifier)
 {
-	bool ran;
-
-	mutex_lock(&notifier->lock);
-	ran = notifier->runs;
-	notifier->runs = false;
-	zt_lock_check(pthread_cond_signal(&notifier->cond));
-	mutex_unlock(&notifier->lock);
-	if (ran)
-		zt_lock_check(pthread_join(notifier->thread, NULL));
+	line_thread_stop(&notifier->line);
 }
 
 void notifier_exit(struct ztfuse_notifier *notifier)
 {
-	(void)pthread_cond_destroy(&notifier->cond);
-	mutex_exit(&notifier->lock);
+	line_thread_exit(&notifier->line);
 }

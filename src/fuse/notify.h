@@ -5,23 +5,23 @@
  * The kernel waits for pages that are being read or written before it drops them, so that whoever
  * tells it must serve no requests and hold nothing that serving them needs.
  *
- * Locks: notifier.lock, innermost.
+ * Locks: the line's, innermost.
  */
 #ifndef ZT_FUSE_NOTIFY_H
 #define ZT_FUSE_NOTIFY_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "util/compiler.h"
+#include "util/line.h"
 
 struct fuse_session;
 struct super;
 
 /* Something the kernel shall drop. The caller's until notifier_add() took it, and from done() on. */
 struct notify_item {
-	struct notify_item *next; /* the notifier's */
+	struct line_item item; /* the notifier's */
 	uint64_t ino; /* an inode that the kernel has a reference to, until done() */
 	uint64_t off, len; /* bytes of it that have changed */
 	/* The pages are gone: reply now. In the notifier's thread; must not wait. */
@@ -30,11 +30,7 @@ struct notify_item {
 
 /* Part of struct ztfuse. */
 struct ztfuse_notifier {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	struct notify_item *first, **last; /* guarded by lock */
-	bool runs; /* guarded by lock */
-	pthread_t thread;
+	struct line_thread line; /* of struct notify_item; "zt-notify" */
 	struct fuse_session *se;
 	struct super *sb;
 };
@@ -53,7 +49,7 @@ void notifier_exit(struct ztfuse_notifier *notifier);
 
 /**
  * notifier_add() - have the pages dropped, then item->done() called
- * Any thread; takes notifier.lock only. Return: false when it does not run: nothing happens.
+ * Any thread; takes the line's lock only. Return: false when it does not run: nothing happens.
  */
 bool notifier_add(struct ztfuse_notifier *notifier, struct notify_item *item);
 

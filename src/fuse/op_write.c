@@ -51,7 +51,7 @@ struct later_write {
 	struct notify_item item;
 	int error; /* and done, bytes: the answer, for when the pages were dropped */
 	size_t done;
-	struct later_write *next; /* in line */
+	struct line_item waiting; /* in line */
 };
 
 /* Writing ----------------------------------------------------------------- */
@@ -258,8 +258,7 @@ static bool turn_begin(struct ztfuse_writers *writers, struct later_write *later
 	if (now) {
 		writers->nr++;
 	} else if (later) {
-		*writers->last = later;
-		writers->last = &later->next;
+		line_add(&writers->line, &later->waiting);
 	}
 	mutex_unlock(&writers->lock);
 	return now;
@@ -268,19 +267,14 @@ static bool turn_begin(struct ztfuse_writers *writers, struct later_write *later
 /* Return: who is next, and has the turn; NULL: nobody. */
 static struct later_write *turn_end(struct ztfuse_writers *writers)
 {
-	struct later_write *next;
+	struct line_item *next;
 
 	mutex_lock(&writers->lock);
-	next = writers->first;
-	if (next) {
-		writers->first = next->next;
-		if (!next->next)
-			writers->last = &writers->first;
-	} else {
+	next = line_take(&writers->line);
+	if (!next)
 		writers->nr--;
-	}
 	mutex_unlock(&writers->lock);
-	return next;
+	return next ? container_of(next, struct later_write, waiting) : NULL;
 }
 
 static void turns_serve(struct ztfuse_writers *writers, struct later_write *later)
@@ -350,7 +344,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 
 void writers_init(struct ztfuse_writers *writers)
 {
-	*writers = (struct ztfuse_writers){ .last = &writers->first };
+	*writers = (struct ztfuse_writers){ .most = 0 };
+	line_init(&writers->line);
 	mutex_init(&writers->lock);
 }
 

@@ -11,14 +11,14 @@
 
 #include <pthread.h>
 
-struct later_write;
+#include "util/line.h"
 
 /* Part of struct ztfuse. */
 struct ztfuse_writers {
 	pthread_mutex_t lock;
 	unsigned most; /* threads that write at a time; 0: all. Set before they run */
 	unsigned nr; /* that write; guarded by lock */
-	struct later_write *first, **last; /* in line; guarded by lock */
+	struct line line; /* of struct later_write; guarded by lock */
 };
 
 void writers_init(struct ztfuse_writers *writers);

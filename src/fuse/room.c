@@ -5,7 +5,7 @@
  * Each has one deadline, from when it came into the line. They are tried in their order, all by one
  * thread: what one finds while it waits is there for the next ones, too.
  *
- * Locks: room.lock guards the line; nothing is called under it.
+ * Locks: the line's, innermost.
  */
 #include "fuse/room.h"
 
@@ -15,28 +15,15 @@
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/transport_i.h"
-#include "util/alloc.h"
 #include "util/clock.h"
-#include "util/lock.h"
 
 /* Past: try, and do not wait. */
 #define UNTIL_NOW 2u
 
 void room_queue(struct ztfuse_room *room, struct ztfuse_held *held)
 {
-	bool stopped;
-
 	held->wait_until = zt_now_ns() + SUPER_WAIT_NS;
-	held->next = NULL;
-	mutex_lock(&room->lock);
-	stopped = room->stop;
-	if (!stopped) {
-		*room->last = held;
-		room->last = &held->next;
-		zt_lock_check(pthread_cond_signal(&room->cond));
-	}
-	mutex_unlock(&room->lock);
-	if (!stopped)
+	if (line_thread_add(&room->line, &held->waiting))
 		return;
 	super_wait_until(UNTIL_NOW);
 	ztfuse_serve_again(held);
@@ -92,41 +79,20 @@ void room_request_begins(struct ztfuse_room *room)
 		super_wait_until(0);
 }
 
-static void *room_thread(void *arg)
+static void serve_next(struct line_thread *line, struct line_item *item)
 {
-	struct ztfuse_room *room = arg;
+	struct ztfuse_held *held = container_of(item, struct ztfuse_held, waiting);
 
-	mutex_lock(&room->lock);
-	for (;;) {
-		struct ztfuse_held *held = room->first;
-		const bool stop = room->stop;
-
-		if (held) {
-			room->first = held->next;
-			if (!room->first)
-				room->last = &room->first;
-			mutex_unlock(&room->lock);
-			super_wait_until(stop ? UNTIL_NOW : held->wait_until);
-			ztfuse_serve_again(held);
-			mutex_lock(&room->lock);
-		} else if (stop) {
-			break;
-		} else {
-			zt_lock_check(pthread_cond_wait(&room->cond, &room->lock));
-		}
-	}
-	mutex_unlock(&room->lock);
-	return NULL;
+	super_wait_until(line_thread_ends(line) ? UNTIL_NOW : held->wait_until);
+	ztfuse_serve_again(held);
 }
 
 int room_start(struct ztfuse_room *room, unsigned nr_threads)
 {
-	int error = zt_fault_hit() ? EAGAIN
-				   : pthread_create(&room->thread, NULL, room_thread, room);
+	const int error = line_thread_start(&room->line);
 
 	if (error)
-		return -error;
-	(void)pthread_setname_np(room->thread, "zt-room"); /* for people only */
+		return error;
 	atomic_store(&room->nr_may_wait, (int)nr_threads - 2);
 	atomic_store(&room->on, true);
 	return 0;
@@ -134,30 +100,19 @@ int room_start(struct ztfuse_room *room, unsigned nr_threads)
 
 void room_init(struct ztfuse_room *room)
 {
-	mutex_init(&room->lock);
-	zt_lock_check(pthread_cond_init(&room->cond, NULL));
-	room->first = NULL;
-	room->last = &room->first;
-	room->stop = false;
+	line_thread_init(&room->line, "zt-room", serve_next);
 	atomic_init(&room->on, false);
 	atomic_init(&room->nr_may_wait, 0);
 }
 
 void room_stop(struct ztfuse_room *room)
 {
-	const bool join = atomic_exchange(&room->on, false);
-
-	mutex_lock(&room->lock);
-	room->stop = true;
-	zt_lock_check(pthread_cond_signal(&room->cond));
-	mutex_unlock(&room->lock);
-	if (join)
-		zt_lock_check(pthread_join(room->thread, NULL));
+	atomic_store(&room->on, false);
+	line_thread_stop(&room->line);
 }
 
 void room_exit(struct ztfuse_room *room)
 {
 	room_stop(room);
-	zt_lock_check(pthread_cond_destroy(&room->cond));
-	mutex_exit(&room->lock);
+	line_thread_exit(&room->line);
 }

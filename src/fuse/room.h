@@ -11,21 +11,18 @@
 #ifndef ZT_FUSE_ROOM_H
 #define ZT_FUSE_ROOM_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "util/compiler.h"
+#include "util/line.h"
 
 struct ztfuse_held;
 struct fuse_req;
 
 /* Part of struct ztfuse. */
 struct ztfuse_room {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	struct ztfuse_held *first, **last; /* in line; guarded by lock */
-	bool stop; /* guarded by lock */
+	struct line_thread line; /* of held requests; "zt-room", joined by room_stop() */
 	/* Whether there is the thread; without it requests wait where they are. Relaxed: a hint. */
 	atomic_bool on;
 	/*
@@ -33,7 +30,6 @@ struct ztfuse_room {
 	 * are, so that one reads and one serves. No lock: each takes one and gives it back.
 	 */
 	atomic_int nr_may_wait;
-	pthread_t thread; /* "zt-room"; joined by room_stop() */
 };
 
 void room_init(struct ztfuse_room *room);

@@ -2,7 +2,7 @@
 /*
  * seek.c - LSEEK. See seek.h for why it is not answered at once.
  *
- * Locks: seeker.lock guards the queue; nothing is called under it.
+ * Locks: the line's, innermost.
  */
 #include "fuse/seek.h"
 
@@ -15,7 +15,6 @@
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "util/alloc.h"
-#include "util/lock.h"
 #include "util/sizes.h"
 
 /* A hole that is filled whenever it is looked at: somebody is writing; any answer is one. */
@@ -29,7 +28,7 @@ struct seek_answer {
 
 /* One LSEEK, or chattr, that waits for its turn. */
 struct seek_wait {
-	struct seek_wait *next;
+	struct line_item item;
 	void (*serve)(struct seek_wait *wait); /* waits for the kernel, and replies */
 	void (*give_up)(struct seek_wait *wait, bool stopped); /* replies without; at the end */
 	struct ztfuse *front;
@@ -93,47 +92,14 @@ static void seek_serve(struct seek_wait *wait)
 	seek_reply(wait->req, &answer);
 }
 
-static void *seek_thread(void *arg)
+static void serve_next(struct line_thread *line, struct line_item *item)
 {
-	struct ztfuse_seeker *seeker = arg;
+	struct seek_wait *wait = container_of(item, struct seek_wait, item);
 
-	mutex_lock(&seeker->lock);
-	for (;;) {
-		struct seek_wait *wait = seeker->first;
-
-		if (wait) {
-			seeker->first = wait->next;
-			if (!seeker->first)
-				seeker->last = &seeker->first;
-			mutex_unlock(&seeker->lock);
-			wait->serve(wait);
-			ztfuse_release(wait->held);
-			zt_free(wait);
-			mutex_lock(&seeker->lock);
-		} else if (seeker->stop) {
-			break;
-		} else {
-			zt_lock_check(pthread_cond_wait(&seeker->cond, &seeker->lock));
-		}
-	}
-	mutex_unlock(&seeker->lock);
-	return NULL;
-}
-
-/* Under the lock. */
-static int seeker_start(struct ztfuse_seeker *seeker)
-{
-	int error;
-
-	if (seeker->has_thread)
-		return 0;
-	error = zt_fault_hit() ? EAGAIN
-			       : pthread_create(&seeker->thread, NULL, seek_thread, seeker);
-	if (error)
-		return -error;
-	pthread_setname_np(seeker->thread, "zt-seek");
-	seeker->has_thread = true;
-	return 0;
+	(void)line;
+	wait->serve(wait);
+	ztfuse_release(wait->held);
+	zt_free(wait);
 }
 
 /*
@@ -155,32 +121,14 @@ static void seek_assume_data(const struct seek_wait *wait, struct seek_answer *a
 static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wait)
 {
 	struct seek_wait *copy = zt_zalloc(sizeof(*copy));
-	bool taken = false;
 
 	if (!copy)
 		return false;
 	*copy = *wait;
-	mutex_lock(&seeker->lock);
-	if (!seeker->stop && seeker_start(seeker) == 0) {
-		*seeker->last = copy;
-		seeker->last = &copy->next;
-		zt_lock_check(pthread_cond_signal(&seeker->cond));
-		taken = true;
-	}
-	mutex_unlock(&seeker->lock);
-	if (!taken)
-		zt_free(copy);
-	return taken;
-}
-
-static bool seeker_is_stopped(struct ztfuse_seeker *seeker)
-{
-	bool stop;
-
-	mutex_lock(&seeker->lock);
-	stop = seeker->stop;
-	mutex_unlock(&seeker->lock);
-	return stop;
+	if (line_thread_start(&seeker->line) == 0 && line_thread_add(&seeker->line, &copy->item))
+		return true;
+	zt_free(copy);
+	return false;
 }
 
 /*
@@ -196,7 +144,7 @@ static void seek_defer(struct seek_wait *wait)
 	if (wait->held) {
 		if (seek_queue(seeker, wait))
 			return;
-		wait->give_up(wait, seeker_is_stopped(seeker));
+		wait->give_up(wait, line_thread_ends(&seeker->line));
 		ztfuse_release(wait->held);
 		return;
 	}
@@ -285,31 +233,16 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 void seeker_init(struct ztfuse_seeker *seeker)
 {
 	atomic_init(&seeker->nr_may_wait, 0);
-	mutex_init(&seeker->lock);
-	zt_lock_check(pthread_cond_init(&seeker->cond, NULL));
-	seeker->first = NULL;
-	seeker->last = &seeker->first;
-	seeker->has_thread = false;
-	seeker->stop = false;
+	line_thread_init(&seeker->line, "zt-seek", serve_next);
 }
 
 void seeker_stop(struct ztfuse_seeker *seeker)
 {
-	bool join;
-
-	mutex_lock(&seeker->lock);
-	seeker->stop = true;
-	join = seeker->has_thread;
-	seeker->has_thread = false;
-	zt_lock_check(pthread_cond_signal(&seeker->cond));
-	mutex_unlock(&seeker->lock);
-	if (join)
-		zt_lock_check(pthread_join(seeker->thread, NULL));
+	line_thread_stop(&seeker->line);
 }
 
 void seeker_exit(struct ztfuse_seeker *seeker)
 {
 	seeker_stop(seeker);
-	zt_lock_check(pthread_cond_destroy(&seeker->cond));
-	mutex_exit(&seeker->lock);
+	line_thread_exit(&seeker->line);
 }

@@ -13,24 +13,19 @@
 #ifndef ZT_FUSE_SEEK_H
 #define ZT_FUSE_SEEK_H
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 
-struct seek_wait;
+#include "util/line.h"
 
 /* Part of struct ztfuse. */
 struct ztfuse_seeker {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	struct seek_wait *first, **last; /* guarded by lock */
-	bool has_thread, stop; /* guarded by lock */
+	/* Of struct seek_wait; "zt-seek", made when first needed, joined by seeker_stop(). */
+	struct line_thread line;
 	/*
 	 * Threads that may wait for the kernel by themselves: one fewer than there are. Set before
 	 * they run. No lock: each takes one and gives it back.
 	 */
 	atomic_int nr_may_wait;
-	pthread_t thread; /* "zt-seek", made when first needed; joined by seeker_stop() */
 };
 
 void seeker_init(struct ztfuse_seeker *seeker);

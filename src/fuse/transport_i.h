@@ -14,6 +14,7 @@
 #include "fuse/shim.h"
 #include "fuse/transport.h"
 #include "fuse/wakeup.h"
+#include "util/line.h"
 #include "util/sizes.h"
 
 /*
@@ -44,7 +45,9 @@ struct ztfuse_held {
 	bool held; /* by somebody else; its reply comes from another thread */
 	void *msg; /* what libfuse was given, */
 	size_t msg_len; /* for another time */
-	uint64_t wait_until; /* room.c's, while it stands in line: zt_now_ns() */
+	/* Room.c's, while it stands in line: */
+	struct line_item waiting;
+	uint64_t wait_until; /* zt_now_ns() */
 	/* The kernel's number of the request whose handler runs, and of one that is wanted no more. */
 	_Atomic uint64_t serving, interrupted;
 	/* Rings only, all the ring's own: */
@@ -62,7 +65,7 @@ struct ztfuse_held {
 struct longline {
 	pthread_mutex_t lock; /* innermost, guards the rest */
 	unsigned nr_serving; /* threads that serve one */
-	struct longline_item *first, **last;
+	struct line waiting; /* of copies of requests */
 };
 
 struct transport {

@@ -277,7 +277,7 @@ int arena_create(const struct arena_params *params, struct arena **out_arena)
 	error = super_init(arena);
 	if (error)
 		goto err_buddy;
-	mutex_init(&arena->lock);
+	mutex_init(&arena->lock, ZT_RANK_ARENA);
 	error = stock_init(arena, params);
 	if (error)
 		goto err_lock;

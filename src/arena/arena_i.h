@@ -15,6 +15,7 @@
 #include "arena/arena.h"
 #include "arena/buddy.h"
 #include "arena/pagemap.h"
+#include "util/lock.h"
 
 #define ARENA_MAGIC        UINT64_C(0x616e6572612d747a) /* "zt-arena" in memory order */
 #define ARENA_LAYOUT       1u
@@ -88,7 +89,7 @@ struct arena {
 	atomic_uint_fast64_t limit;
 	atomic_uint_fast64_t spare; /* of the limit */
 	atomic_uint_fast64_t run_bytes;
-	pthread_mutex_t lock; /* buddy, and writing the page map */
+	struct mutex lock; /* buddy, and writing the page map */
 	struct buddy buddy;
 	struct stock stock;
 };

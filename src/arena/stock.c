@@ -180,7 +180,7 @@ static int grow_step(struct arena *arena)
 	stock->want_order = 0;
 	stock->full = false;
 	stock->dry = false;
-	zt_lock_check(pthread_cond_broadcast(&stock->more));
+	cond_broadcast(&stock->more);
 	return 0;
 }
 
@@ -215,8 +215,8 @@ static void *grower_thread(void *arg)
 	while (!stock->stop) {
 		stock->idle = stock->paused;
 		if (stock->paused) {
-			zt_lock_check(pthread_cond_broadcast(&stock->more));
-			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+			cond_broadcast(&stock->more);
+			cond_wait(&stock->wanted, &arena->lock);
 			continue;
 		}
 		grows = may_grow(arena);
@@ -226,14 +226,14 @@ static void *grower_thread(void *arg)
 			continue;
 		if (error == -ENOMEM) {
 			until = deadline_after(RETRY_NS);
-			(void)pthread_cond_timedwait(&stock->wanted, &arena->lock, &until);
+			(void)cond_wait_until(&stock->wanted, &arena->lock, &until);
 		} else if (error) {
 			/* Nobody waits for what will not come. */
 			stock->full = true;
-			zt_lock_check(pthread_cond_broadcast(&stock->more));
-			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+			cond_broadcast(&stock->more);
+			cond_wait(&stock->wanted, &arena->lock);
 		} else if (!grows && !shrink_step(arena)) {
-			zt_lock_check(pthread_cond_wait(&stock->wanted, &arena->lock));
+			cond_wait(&stock->wanted, &arena->lock);
 		}
 	}
 	mutex_unlock(&arena->lock);
@@ -260,18 +260,18 @@ static bool take_block(struct arena *arena, uint32_t nr_pages, uint32_t *out_pag
 	return true;
 }
 
-/* Return: 0 or ETIMEDOUT. */
-static int wait_more(struct arena *arena, const struct timespec *until)
+/* Return: false when the time is over. */
+static bool wait_more(struct arena *arena, const struct timespec *until)
 {
 	struct stock *stock = &arena->stock;
-	int error;
+	bool in_time;
 
 	atomic_fetch_add_explicit(&stock->waiting, 1, memory_order_relaxed);
-	zt_lock_check(pthread_cond_signal(&stock->wanted));
-	error = pthread_cond_timedwait(&stock->more, &arena->lock, until);
+	cond_signal(&stock->wanted);
+	in_time = cond_wait_until(&stock->more, &arena->lock, until);
 	atomic_fetch_sub_explicit(&stock->waiting, 1, memory_order_relaxed);
-	stock->dry |= error == ETIMEDOUT;
-	return error;
+	stock->dry |= !in_time;
+	return in_time;
 }
 
 int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
@@ -299,7 +299,7 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 		(void)wait_more(arena, &until); /* it says so by stock->dry */
 	}
 	if (ready_pages(stock) < stock->target)
-		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		cond_signal(&stock->wanted);
 	return 0;
 }
 
@@ -319,9 +319,9 @@ void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages)
 	}
 	ready_add(stock, nr_pages);
 	stock->dry = false;
-	zt_lock_check(pthread_cond_broadcast(&stock->more));
+	cond_broadcast(&stock->more);
 	if (stock->full || may_give_back(stock))
-		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		cond_signal(&stock->wanted);
 }
 
 /* Pages that are waited for in favour of @bytes. */
@@ -340,15 +340,14 @@ void arena_stock_wait(struct arena *arena, uint64_t bytes)
 	struct stock *stock = &arena->stock;
 	uint64_t pages = pages_for(stock, bytes);
 	struct timespec until;
-	int error = 0;
 
 	if (likely(ready_pages(stock) >= pages))
 		return;
 	until = deadline_after(WAIT_NS);
 	atomic_fetch_add_explicit(&stock->waits, 1, memory_order_relaxed);
 	mutex_lock(&arena->lock);
-	while (ready_pages(stock) < pages && !stock->full && error != ETIMEDOUT)
-		error = wait_more(arena, &until);
+	while (ready_pages(stock) < pages && !stock->full && wait_more(arena, &until))
+		;
 	mutex_unlock(&arena->lock);
 }
 
@@ -361,7 +360,7 @@ void arena_stock_room(struct arena *arena, const struct arena_room *room)
 	mutex_lock(&arena->lock);
 	stock->room = *room;
 	if (may_grow(arena) || may_give_back(stock))
-		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		cond_signal(&stock->wanted);
 	mutex_unlock(&arena->lock);
 }
 
@@ -378,16 +377,16 @@ void stock_pause(struct arena *arena, bool paused)
 		return;
 	mutex_lock(&arena->lock);
 	stock->paused = paused;
-	zt_lock_check(pthread_cond_signal(&stock->wanted));
+	cond_signal(&stock->wanted);
 	while (paused && !stock->idle)
-		zt_lock_check(pthread_cond_wait(&stock->more, &arena->lock));
+		cond_wait(&stock->more, &arena->lock);
 	mutex_unlock(&arena->lock);
 }
 
 void stock_retry(struct arena *arena)
 {
 	mutex_lock(&arena->lock);
-	zt_lock_check(pthread_cond_signal(&arena->stock.wanted));
+	cond_signal(&arena->stock.wanted);
 	mutex_unlock(&arena->lock);
 }
 
@@ -413,12 +412,13 @@ static int wait_filled(struct arena *arena)
 {
 	struct stock *stock = &arena->stock;
 	struct timespec until;
-	int error = 0;
+	int error;
 
 	until = deadline_after(3 * WAIT_NS);
 	mutex_lock(&arena->lock);
-	while (ready_pages(stock) < stock->target && !stock->full && error != ETIMEDOUT)
-		error = pthread_cond_timedwait(&stock->more, &arena->lock, &until);
+	while (ready_pages(stock) < stock->target && !stock->full &&
+	       cond_wait_until(&stock->more, &arena->lock, &until))
+		;
 	if (ready_pages(stock) >= stock->target)
 		error = 0;
 	else
@@ -467,12 +467,12 @@ void stock_exit(struct arena *arena)
 	if (stock->has_thread) {
 		mutex_lock(&arena->lock);
 		stock->stop = true;
-		zt_lock_check(pthread_cond_signal(&stock->wanted));
+		cond_signal(&stock->wanted);
 		mutex_unlock(&arena->lock);
 		zt_lock_check(pthread_join(stock->thread, NULL));
 	}
-	zt_lock_check(pthread_cond_destroy(&stock->wanted));
-	zt_lock_check(pthread_cond_destroy(&stock->more));
+	cond_exit(&stock->wanted);
+	cond_exit(&stock->more);
 	zt_free(stock->backed);
 	stock->target = 0;
 }

@@ -76,7 +76,7 @@ static void batch_put(struct batch *batch)
 	zt_free(batch);
 	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
 	if (--map->nr_batches == 0)
-		zt_lock_check(pthread_cond_broadcast(&map->batch_cond));
+		cond_broadcast(&map->batch_cond);
 	mutex_unlock(&map->batch_lock);
 }
 
@@ -448,6 +448,6 @@ void blkmap_drain(struct blkmap *map)
 {
 	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
 	while (map->nr_batches > 0)
-		zt_lock_check(pthread_cond_wait(&map->batch_cond, &map->batch_lock));
+		cond_wait(&map->batch_cond, &map->batch_lock);
 	mutex_unlock(&map->batch_lock);
 }

@@ -16,18 +16,18 @@
 
 static void thread_vars_init(struct blkmap *map)
 {
-	mutex_init(&map->thread_lock);
-	mutex_init(&map->batch_lock);
-	mutex_init(&map->settings_lock);
+	mutex_init(&map->thread_lock, ZT_RANK_UPKEEP);
+	mutex_init(&map->batch_lock, ZT_RANK_BATCH);
+	mutex_init(&map->settings_lock, ZT_RANK_SETTINGS);
 	readers_init(&map->readers);
-	zt_lock_check(pthread_cond_init(&map->batch_cond, NULL));
+	cond_init(&map->batch_cond);
 	cond_init(&map->thread_cond);
 }
 
 static void thread_vars_exit(struct blkmap *map)
 {
-	zt_lock_check(pthread_cond_destroy(&map->thread_cond));
-	zt_lock_check(pthread_cond_destroy(&map->batch_cond));
+	cond_exit(&map->thread_cond);
+	cond_exit(&map->batch_cond);
 	readers_exit(&map->readers);
 	mutex_exit(&map->settings_lock);
 	mutex_exit(&map->batch_lock);
@@ -96,6 +96,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = params->nr_streams,
 		.private_stream = params->recompress != NULL,
+		.outer = true,
 		.room = sizeof(struct workspace),
 		.dict = params->dict,
 		.dict_size = params->dict_size,

@@ -73,7 +73,7 @@ struct live_map {
  * Not on cache lines of their own: neighbours seldom meet, and it would be 56 KiB.
  */
 struct slot_lock {
-	pthread_rwlock_t lock;
+	struct rwlock lock;
 	uint64_t seq; /* guarded by lock */
 	struct live_map *maps; /* guarded by lock */
 };
@@ -90,7 +90,7 @@ struct dedup;
  * word.
  */
 struct share_lock {
-	pthread_rwlock_t lock;
+	struct rwlock lock;
 	uint64_t seq; /* guarded by lock */
 } __attribute__((aligned(64)));
 
@@ -101,7 +101,7 @@ struct split_read;
 
 /* Threads "zt-read/N" that help with large reads: read_split.c. Joined by blkmap_stop(). */
 struct readers {
-	pthread_mutex_t lock; /* guards the rest */
+	struct mutex lock; /* guards the rest */
 	pthread_cond_t called;
 	struct split_read *queue; /* reads that want helpers */
 	pthread_t threads[READERS_MAX];
@@ -131,7 +131,7 @@ struct blkmap {
 	 * release before the first word with the number is published; a slot lock orders the rest.
 	 */
 	struct zcomp *codecs[SLOT_NR_CODECS];
-	pthread_mutex_t settings_lock; /* while an entry of record->settings is made or ends */
+	struct mutex settings_lock; /* while an entry of record->settings is made or ends */
 	/* Inodes and live maps that name an entry of record->settings; see settings.c. */
 	atomic_uint_fast64_t setting_users[BLKMAP_NR_SETTINGS];
 	/*
@@ -173,7 +173,7 @@ struct blkmap {
 	unsigned batch_window_min; /* immutable */
 
 	/* Batches that exist; innermost, nothing is called under it. */
-	pthread_mutex_t batch_lock;
+	struct mutex batch_lock;
 	pthread_cond_t batch_cond;
 	uint64_t nr_batches; /* guarded by batch_lock */
 
@@ -192,7 +192,7 @@ struct blkmap {
 	/* Maintenance thread "zt-maint", joined by blkmap_destroy(). */
 	bool has_thread;
 	pthread_t thread;
-	pthread_mutex_t thread_lock;
+	struct mutex thread_lock;
 	pthread_cond_t thread_cond;
 	bool stop; /* guarded by thread_lock */
 };

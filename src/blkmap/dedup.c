@@ -278,7 +278,7 @@ struct twin {
 	struct blkmap *map;
 	const struct dedup_object *object;
 	struct zs_owner owner; /* out */
-	pthread_rwlock_t *lock; /* out: held exclusive */
+	struct rwlock *lock; /* out: held exclusive */
 };
 
 /* zs_visit_fn. True: it may be one, and does not move, change or go while its lock is held. */
@@ -402,7 +402,7 @@ int dedup_init(struct blkmap *map)
 
 	if (!dedup)
 		return -ENOMEM;
-	mutex_init(&dedup->lock);
+	mutex_init(&dedup->lock, ZT_RANK_DEDUP);
 	dedup->hash_mask = UINT64_MAX;
 	map->dedup = dedup;
 	return 0;

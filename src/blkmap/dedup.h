@@ -13,6 +13,7 @@
 #define ZT_BLKMAP_DEDUP_H
 
 #include "blkmap/blkmap_i.h"
+#include "util/lock.h"
 
 /*
  * Fewest stored bytes that are worth it: a share record takes 32, an entry about 12. In what two
@@ -29,7 +30,7 @@
 
 /* One per mount that asks for it, owned by the blkmap. */
 struct dedup {
-	pthread_mutex_t lock;
+	struct mutex lock;
 	uint64_t
 		*entries; /* 26 bits of hash above a ref, 0: free; guarded by lock; NULL at first */
 	unsigned bits; /* 2^bits buckets; changed under lock and pass_lock */

@@ -185,13 +185,8 @@ static bool maintain_wait(struct blkmap *map)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	mutex_lock(&map->thread_lock);
-	while (!map->stop) {
-		int error = pthread_cond_timedwait(&map->thread_cond, &map->thread_lock, &until);
-
-		if (error == ETIMEDOUT)
-			break;
-		zt_lock_check(error);
-	}
+	while (!map->stop && cond_wait_until(&map->thread_cond, &map->thread_lock, &until))
+		;
 	go_on = !map->stop;
 	mutex_unlock(&map->thread_lock);
 	return go_on;
@@ -232,7 +227,7 @@ static void maintain_stop(struct blkmap *map)
 		return;
 	mutex_lock(&map->thread_lock);
 	map->stop = true;
-	zt_lock_check(pthread_cond_signal(&map->thread_cond));
+	cond_signal(&map->thread_cond);
 	mutex_unlock(&map->thread_lock);
 	zt_lock_check(pthread_join(map->thread, NULL));
 	map->has_thread = false;

@@ -204,7 +204,7 @@ void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file, uint
 
 /* Somebody who waits for a write of his, on his own stack. */
 struct waiter {
-	pthread_mutex_t lock;
+	struct mutex lock;
 	pthread_cond_t ended;
 	bool is_done, is_released;
 	int error;
@@ -229,14 +229,14 @@ static void waiter_release(void *arg)
 
 	mutex_lock(&waiter->lock);
 	waiter->is_released = true;
-	zt_lock_check(pthread_cond_signal(&waiter->ended));
+	cond_signal(&waiter->ended);
 	mutex_unlock(&waiter->lock);
 }
 
 int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const void *buf,
 		 size_t len, enum zstrm_pref pref, size_t *out_done)
 {
-	struct waiter waiter = { .ended = PTHREAD_COND_INITIALIZER };
+	struct waiter waiter = { 0 };
 	struct blkmap_write_end end = {
 		.done = waiter_done,
 		.arg = &waiter,
@@ -252,13 +252,14 @@ int blkmap_write(struct blkmap *map, const struct blkmap_file *file, uint64_t of
 		atomic_fetch_sub_explicit(&map->active_writes, 1, memory_order_relaxed);
 		return waiter.error;
 	}
-	mutex_init(&waiter.lock);
+	mutex_init(&waiter.lock, ZT_RANK_WAITER);
+	cond_init(&waiter.ended);
 	blkmap_write_async(map, file, off, buf, len, pref, &end);
 	mutex_lock(&waiter.lock);
 	while (!waiter.is_released)
-		zt_lock_check(pthread_cond_wait(&waiter.ended, &waiter.lock));
+		cond_wait(&waiter.ended, &waiter.lock);
 	mutex_unlock(&waiter.lock);
-	zt_lock_check(pthread_cond_destroy(&waiter.ended));
+	cond_exit(&waiter.ended);
 	mutex_exit(&waiter.lock);
 	*out_done = waiter.done;
 	return waiter.error;

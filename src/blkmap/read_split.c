@@ -87,7 +87,7 @@ static void help(struct blkmap *map, struct split_read *read)
 	}
 	mutex_lock(&readers->lock);
 	if (--read->nr_helping == 0)
-		zt_lock_check(pthread_cond_signal(&read->done));
+		cond_signal(&read->done);
 }
 
 static void *helper_thread(void *arg)
@@ -100,7 +100,7 @@ static void *helper_thread(void *arg)
 		if (readers->queue)
 			help(map, readers->queue);
 		else
-			zt_lock_check(pthread_cond_wait(&readers->called, &readers->lock));
+			cond_wait(&readers->called, &readers->lock);
 	}
 	mutex_unlock(&readers->lock);
 	return NULL;
@@ -146,7 +146,7 @@ static unsigned call_helpers(struct blkmap *map, struct split_read *read, unsign
 		readers->queue = read;
 	}
 	for (unsigned i = 0; i < nr; i++)
-		zt_lock_check(pthread_cond_signal(&readers->called));
+		cond_signal(&readers->called);
 	mutex_unlock(&readers->lock);
 	if (error)
 		zt_log(ZT_LOG_WARN, "large reads: not as many threads as CPUs: %s",
@@ -161,7 +161,7 @@ static void wait_for_helpers(struct readers *readers, struct split_read *read)
 	if (read->nr_wanted > 0)
 		leave_queue(readers, read);
 	while (read->nr_helping > 0)
-		zt_lock_check(pthread_cond_wait(&read->done, &readers->lock));
+		cond_wait(&read->done, &readers->lock);
 	mutex_unlock(&readers->lock);
 }
 
@@ -170,7 +170,7 @@ static int split_range(struct blkmap *map, struct split_read *read, unsigned nr_
 	struct zcomp_strm *strm;
 	unsigned nr;
 
-	zt_lock_check(pthread_cond_init(&read->done, NULL));
+	cond_init(&read->done);
 	strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT); /* before a helper has the last one */
 	nr = call_helpers(map, read, nr_busy);
 	while (take_piece(map, read, strm))
@@ -180,7 +180,7 @@ static int split_range(struct blkmap *map, struct split_read *read, unsigned nr_
 		wait_for_helpers(&map->readers, read);
 		atomic_fetch_add_explicit(&map->reads_split, 1, memory_order_relaxed);
 	}
-	zt_lock_check(pthread_cond_destroy(&read->done));
+	cond_exit(&read->done);
 	return atomic_load_explicit(&read->error, memory_order_relaxed);
 }
 
@@ -220,8 +220,8 @@ bool read_is_large(size_t len)
 
 void readers_init(struct readers *readers)
 {
-	mutex_init(&readers->lock);
-	zt_lock_check(pthread_cond_init(&readers->called, NULL));
+	mutex_init(&readers->lock, ZT_RANK_READERS);
+	cond_init(&readers->called);
 }
 
 void readers_stop(struct readers *readers)
@@ -232,7 +232,7 @@ void readers_stop(struct readers *readers)
 	readers->stop = true;
 	nr = readers->nr_threads;
 	readers->nr_threads = 0;
-	zt_lock_check(pthread_cond_broadcast(&readers->called));
+	cond_broadcast(&readers->called);
 	mutex_unlock(&readers->lock);
 	while (nr > 0)
 		zt_lock_check(pthread_join(readers->threads[--nr], NULL));
@@ -240,6 +240,6 @@ void readers_stop(struct readers *readers)
 
 void readers_exit(struct readers *readers)
 {
-	zt_lock_check(pthread_cond_destroy(&readers->called));
+	cond_exit(&readers->called);
 	mutex_exit(&readers->lock);
 }

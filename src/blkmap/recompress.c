@@ -32,7 +32,7 @@ struct visit {
 	struct recomp_item *item; /* out */
 };
 
-static pthread_rwlock_t *place_lock(const struct blkmap *map, uint64_t place, bool shared)
+static struct rwlock *place_lock(const struct blkmap *map, uint64_t place, bool shared)
 {
 	return shared ? &share_lock_at(map, place)->lock : &slot_lock_at(map, place)->lock;
 }
@@ -55,7 +55,7 @@ static bool visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner own
 	struct visit *visit = arg;
 	struct blkmap *map = visit->rc->map;
 	bool shared = owner.index == OWNER_SHARE;
-	pthread_rwlock_t *lock = place_lock(map, owner.word, shared);
+	struct rwlock *lock = place_lock(map, owner.word, shared);
 	struct zs_owner now;
 	uint64_t word;
 
@@ -434,7 +434,7 @@ static enum outcome item_commit(struct recompressor *rc, const struct recomp_ite
 				enum outcome wanted)
 {
 	struct loose_word old = { 0 };
-	pthread_rwlock_t *lock = place_lock(rc->map, item->place, item->shared);
+	struct rwlock *lock = place_lock(rc->map, item->place, item->shared);
 
 	write_lock(lock);
 	if (*place_seq(rc->map, item->place, item->shared) == object->seq) {
@@ -652,7 +652,7 @@ int recomp_init(struct blkmap *map, const struct blkmap_params *params, char err
 	/* A hundred ticks and more are left before an age would wrap. */
 	rc->tick_seconds = 1 + params->recompress_idle / 100;
 	rc->idle = params->recompress_idle / rc->tick_seconds;
-	mutex_init(&rc->pass_lock);
+	mutex_init(&rc->pass_lock, ZT_RANK_PASS);
 	map->recomp = rc;
 	error = params->dedup ? dedup_init(map) : 0;
 	if (error)

@@ -6,9 +6,9 @@
  * have lain idle, compresses them better, and puts the result in their place where it takes less
  * room. A pass holds no inode, and no lock while it compresses.
  *
- * Locks: pass_lock over one pass; below it, in turn: map->comp's private stream -> a slot lock, or
- * a share lock. The private stream of another codec is taken alone. recomp.lock guards what both threads share;
- * nothing is called under it.
+ * Locks: pass_lock over one pass; below it, in turn: a slot lock or a share lock -> map->comp's
+ * private stream. A stream of another codec is taken alone. recomp.lock guards what both threads
+ * share; nothing is called under it.
  */
 #ifndef ZT_BLKMAP_RECOMPRESS_H
 #define ZT_BLKMAP_RECOMPRESS_H
@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "blkmap/blkmap_i.h"
+#include "util/lock.h"
 
 /* Objects that are compressed together: as many, and as many bytes. */
 #define RECOMP_ITEMS 64u
@@ -91,7 +92,7 @@ struct recompressor {
 	int32_t level;
 	unsigned idle; /* ticks without use, by the option */
 	uint32_t tick_seconds;
-	pthread_mutex_t pass_lock;
+	struct mutex pass_lock;
 	/* Guarded by pass_lock; while state is RECOMP_WORK the worker's alone. */
 	struct recomp_batch batch;
 	char *in, *out; /* RECOMP_BYTES each, one mapping */
@@ -111,7 +112,7 @@ struct recompressor {
 	int psi; /* readable for POLLPRI when memory is short in the machine; -1: none */
 	pthread_t thread; /* "zt-recomp" */
 	pthread_t worker; /* "zt-recomp-cpu" */
-	pthread_mutex_t lock;
+	struct mutex lock;
 	pthread_cond_t cond; /* stop, kicks and state have changed */
 	enum recomp_state state; /* guarded by lock */
 	bool stop; /* guarded by lock */

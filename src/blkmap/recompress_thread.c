@@ -53,13 +53,9 @@ static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
 	bool go_on;
 
 	mutex_lock(&rc->lock);
-	while (!rc->stop && !(kick && rc->kicked)) {
-		int error = pthread_cond_timedwait(&rc->cond, &rc->lock, &until);
-
-		if (error == ETIMEDOUT)
-			break;
-		zt_lock_check(error);
-	}
+	while (!rc->stop && !(kick && rc->kicked) &&
+	       cond_wait_until(&rc->cond, &rc->lock, &until))
+		;
 	go_on = !rc->stop;
 	mutex_unlock(&rc->lock);
 	return go_on;
@@ -122,9 +118,9 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 	rc->job = job;
 	rc->job_arg = arg;
 	rc->state = RECOMP_WORK;
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	while (rc->state != RECOMP_DONE)
-		zt_lock_check(pthread_cond_wait(&rc->cond, &rc->lock));
+		cond_wait(&rc->cond, &rc->lock);
 	rc->state = RECOMP_IDLE;
 	rc->debt_ns += rc->job_cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
 	mutex_unlock(&rc->lock);
@@ -134,7 +130,7 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 static void tell_waiters(struct recompressor *rc)
 {
 	mutex_lock(&rc->lock);
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	mutex_unlock(&rc->lock);
 }
 
@@ -180,7 +176,7 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	mutex_lock(&rc->lock);
 	rc->in_pass = false;
 	atomic_fetch_add_explicit(&rc->passes, 1, memory_order_relaxed);
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	mutex_unlock(&rc->lock);
 	return go_on;
 }
@@ -296,9 +292,9 @@ static void *worker_thread(void *arg)
 			mutex_lock(&rc->lock);
 			rc->job_cpu_ns = thread_cpu_ns() - begin;
 			rc->state = RECOMP_DONE;
-			zt_lock_check(pthread_cond_broadcast(&rc->cond));
+			cond_broadcast(&rc->cond);
 		} else {
-			zt_lock_check(pthread_cond_wait(&rc->cond, &rc->lock));
+			cond_wait(&rc->cond, &rc->lock);
 		}
 	}
 	mutex_unlock(&rc->lock);
@@ -307,7 +303,7 @@ static void *worker_thread(void *arg)
 
 static void vars_init(struct recompressor *rc)
 {
-	mutex_init(&rc->lock);
+	mutex_init(&rc->lock, ZT_RANK_RECOMP);
 	cond_init(&rc->cond);
 	rc->state = RECOMP_IDLE;
 	rc->stop = false;
@@ -315,7 +311,7 @@ static void vars_init(struct recompressor *rc)
 
 static void vars_exit(struct recompressor *rc)
 {
-	zt_lock_check(pthread_cond_destroy(&rc->cond));
+	cond_exit(&rc->cond);
 	mutex_exit(&rc->lock);
 }
 
@@ -323,7 +319,7 @@ static void worker_end(struct recompressor *rc)
 {
 	mutex_lock(&rc->lock);
 	rc->state = RECOMP_END;
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	mutex_unlock(&rc->lock);
 	zt_lock_check(pthread_join(rc->worker, NULL));
 }
@@ -374,7 +370,7 @@ void recomp_stop(struct blkmap *map)
 	(void)pthread_setschedparam(rc->worker, SCHED_OTHER, &param);
 	mutex_lock(&rc->lock);
 	rc->stop = true;
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	mutex_unlock(&rc->lock);
 	zt_lock_check(pthread_join(rc->thread, NULL));
 	worker_end(rc);
@@ -396,7 +392,7 @@ uint64_t blkmap_recompress_kick(struct blkmap *map)
 	/* Behind a pass that is on its way comes the one that sees everything. */
 	passes = atomic_load_explicit(&rc->passes, memory_order_relaxed) + rc->in_pass;
 	rc->kicked = true;
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	mutex_unlock(&rc->lock);
 	return passes;
 }
@@ -413,15 +409,14 @@ uint64_t recomp_relieve(struct blkmap *map, uint64_t until_ns)
 	before = saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
 	passes = atomic_load_explicit(&rc->passes, memory_order_relaxed) + rc->in_pass;
 	rc->kicked = true;
-	zt_lock_check(pthread_cond_broadcast(&rc->cond));
+	cond_broadcast(&rc->cond);
 	while (!rc->stop && saved - before < RELIEVE_BYTES &&
 	       atomic_load_explicit(&rc->passes, memory_order_relaxed) <= passes) {
-		int error = pthread_cond_timedwait(&rc->cond, &rc->lock, &until);
+		const bool in_time = cond_wait_until(&rc->cond, &rc->lock, &until);
 
 		saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
-		if (error == ETIMEDOUT)
+		if (!in_time)
 			break;
-		zt_lock_check(error);
 	}
 	mutex_unlock(&rc->lock);
 	return saved - before;

@@ -321,7 +321,7 @@ int shares_init(struct blkmap *map)
 	if (!map->share_locks)
 		return -ENOMEM;
 	for (unsigned i = 0; i < SHARE_LOCKS; i++)
-		rwlock_init(&map->share_locks[i].lock);
+		rwlock_init(&map->share_locks[i].lock, ZT_RANK_SHARE);
 	return 0;
 }
 

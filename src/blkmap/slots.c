@@ -449,7 +449,7 @@ int slots_init(struct blkmap *map)
 		return -ENOMEM;
 	memset(map->locks, 0, SLOT_LOCKS * sizeof(*map->locks));
 	for (unsigned i = 0; i < SLOT_LOCKS; i++)
-		rwlock_init(&map->locks[i].lock);
+		rwlock_init(&map->locks[i].lock, ZT_RANK_SLOT);
 	error = zs_pool_create(map->arena, &params, &map->data);
 	if (error)
 		slots_exit(map);

@@ -52,7 +52,7 @@ struct caller {
 	pthread_t thread;
 	struct flight *flights; /* managed mode only */
 	uint32_t nr_flights;
-	pthread_mutex_t lock; /* for what follows */
+	struct mutex lock; /* for what follows */
 	pthread_cond_t landed;
 	struct flight *free;
 	uint32_t nr_free;
@@ -226,7 +226,7 @@ static void unit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req,
 	flight->next = caller->free;
 	caller->free = flight;
 	caller->nr_free++;
-	zt_lock_check(pthread_cond_signal(&caller->landed));
+	cond_signal(&caller->landed);
 	mutex_unlock(&caller->lock);
 }
 
@@ -237,7 +237,7 @@ static struct flight *wait_free(struct caller *caller, uint32_t nr, bool take)
 
 	mutex_lock(&caller->lock);
 	while (caller->nr_free < nr)
-		zt_lock_check(pthread_cond_wait(&caller->landed, &caller->lock));
+		cond_wait(&caller->landed, &caller->lock);
 	if (take) {
 		flight = caller->free;
 		caller->free = flight->next;
@@ -326,8 +326,8 @@ static int caller_init(struct run *run, struct caller *caller, uint32_t number)
 
 	caller->run = run;
 	caller->number = number;
-	mutex_init(&caller->lock);
-	zt_lock_check(pthread_cond_init(&caller->landed, NULL));
+	mutex_init(&caller->lock, ZT_RANK_ZBENCH);
+	cond_init(&caller->landed);
 	if (point->mode != ZBENCH_MANAGED)
 		return 0;
 	caller->nr_flights = point->depth / nr_callers(run);
@@ -366,7 +366,7 @@ static int run_callers(struct run *run, double seconds)
 	for (uint32_t i = 0; i < started; i++)
 		zt_lock_check(pthread_join(callers[i].thread, NULL));
 	for (uint32_t i = 0; i < inited; i++) {
-		zt_lock_check(pthread_cond_destroy(&callers[i].landed));
+		cond_exit(&callers[i].landed);
 		mutex_exit(&callers[i].lock);
 		zt_free(callers[i].flights);
 	}

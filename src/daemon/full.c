@@ -235,8 +235,8 @@ void full_stop(struct full *full)
 	front->stop = true;
 	join = full->has_thread;
 	full->has_thread = false;
-	zt_lock_check(pthread_cond_signal(&front->wake));
-	zt_lock_check(pthread_cond_broadcast(&front->changed));
+	cond_signal(&front->wake);
+	cond_broadcast(&front->changed);
 	mutex_unlock(&front->lock);
 	if (join)
 		zt_lock_check(pthread_join(full->thread, NULL));

@@ -26,7 +26,7 @@ void inode_drain(struct super *sb, struct inode_lock *lock)
 	atomic_fetch_add(&sb->nr_draining, 1);
 	mutex_lock(&sb->drain_lock);
 	while (atomic_load(&lock->nr_async) > 0)
-		zt_lock_check(pthread_cond_wait(&sb->drain_cond, &sb->drain_lock));
+		cond_wait(&sb->drain_cond, &sb->drain_lock);
 	mutex_unlock(&sb->drain_lock);
 	atomic_fetch_sub(&sb->nr_draining, 1);
 	zt_lock_wait_end(ZT_LOCK_FILE, begin);
@@ -37,7 +37,7 @@ void inode_async_end(struct super *sb, struct inode_lock *lock)
 	if (atomic_fetch_sub(&lock->nr_async, 1) != 1 || atomic_load(&sb->nr_draining) == 0)
 		return;
 	mutex_lock(&sb->drain_lock);
-	zt_lock_check(pthread_cond_broadcast(&sb->drain_cond));
+	cond_broadcast(&sb->drain_cond);
 	mutex_unlock(&sb->drain_lock);
 }
 

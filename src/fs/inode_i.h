@@ -32,6 +32,7 @@ void inode_lock_wait(struct inode_lock *lock, enum zt_lock_kind kind, bool exclu
 
 static inline void inode_lock_side(struct inode_lock *lock, enum zt_lock_kind kind)
 {
+	zt_lock_waits_for(&lock->lock);
 	if (unlikely(!read_trylock(&lock->lock)))
 		inode_lock_wait(lock, kind, false);
 }
@@ -53,6 +54,7 @@ void inode_drain(struct super *sb, struct inode_lock *lock);
 static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock,
 					enum zt_lock_kind kind)
 {
+	zt_lock_waits_for(&lock->lock);
 	if (unlikely(!write_trylock(&lock->lock)))
 		inode_lock_wait(lock, kind, true);
 	if (unlikely(atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0))

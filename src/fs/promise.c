@@ -64,7 +64,7 @@ static void lower(struct super *sb, struct inode_rec *rec, struct promise **at, 
 
 void promise_init(struct promises *promises)
 {
-	mutex_init(&promises->lock);
+	mutex_init(&promises->lock, ZT_RANK_PROMISES);
 }
 
 void promise_exit(struct super *sb)

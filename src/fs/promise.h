@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "fs/inode.h"
+#include "util/lock.h"
 
 struct promise;
 
@@ -24,7 +25,7 @@ struct promise;
 #define PROMISE_BUCKETS 256u
 
 struct promises {
-	pthread_mutex_t lock;
+	struct mutex lock;
 	struct promise *buckets[PROMISE_BUCKETS]; /* guarded by lock */
 };
 

@@ -148,7 +148,7 @@ static void super_free(struct super *sb)
 	mutex_exit(&sb->rename_lock);
 	mutex_exit(&sb->drain_lock);
 	mutex_exit(&sb->reap_lock);
-	zt_lock_check(pthread_cond_destroy(&sb->drain_cond));
+	cond_exit(&sb->drain_cond);
 	zt_free(sb);
 }
 
@@ -169,15 +169,15 @@ int super_create(const struct super_params *params, char error_text[256], struct
 		return -ENOMEM;
 	}
 	memset(sb, 0, sizeof(*sb));
-	mutex_init(&sb->rename_lock);
-	mutex_init(&sb->drain_lock);
-	mutex_init(&sb->reap_lock);
+	mutex_init(&sb->rename_lock, ZT_RANK_RENAME);
+	mutex_init(&sb->drain_lock, ZT_RANK_DRAIN);
+	mutex_init(&sb->reap_lock, ZT_RANK_REAP);
 	promise_init(&sb->promises);
 	line_init(&sb->jobs);
 	sb->round_ns = WORK_ROUND_NS;
-	zt_lock_check(pthread_cond_init(&sb->drain_cond, NULL));
+	cond_init(&sb->drain_cond);
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
-		rwlock_init(&sb->locks[i].lock);
+		rwlock_init(&sb->locks[i].lock, ZT_RANK_INODE);
 
 	err = keyhash_key_init(&sb->hash_key);
 	if (err)

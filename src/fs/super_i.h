@@ -20,6 +20,7 @@
 #include "util/keyhash.h"
 #include "util/line.h"
 #include "fs/super.h"
+#include "util/lock.h"
 #include "zsmalloc/pool.h"
 
 struct dirindex;
@@ -49,7 +50,7 @@ static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the aren
  * drop one.
  */
 struct inode_lock {
-	pthread_rwlock_t lock;
+	struct rwlock lock;
 	/*
 	 * Writes that were begun under the shared lock and end without it. Raised under the shared
 	 * lock, lowered by whoever ends the write; who holds the lock exclusive waits for 0. No
@@ -82,7 +83,7 @@ struct super {
 	struct promises promises; /* what fallocate(2) has promised */
 	struct keyhash_key hash_key; /* random, so that nobody can choose names or inode numbers that collide */
 	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
-	pthread_mutex_t drain_lock;
+	struct mutex drain_lock;
 	pthread_cond_t drain_cond;
 	atomic_uint nr_draining; /* threads that wait; pairs with nr_async, see inode_drain() */
 	/* Work in rounds (work.h); set while no request runs. */
@@ -90,11 +91,11 @@ struct super {
 	void *pause_arg;
 	uint64_t round_ns;
 	/* What requests have left (reap.c). */
-	pthread_mutex_t reap_lock; /* innermost: nothing is called under it */
+	struct mutex reap_lock; /* innermost: nothing is called under it */
 	struct line jobs; /* of struct reap_job; guarded by reap_lock */
 	bool reaping; /* a thread is at it; guarded by reap_lock */
 	atomic_uint nr_jobs; /* changed under reap_lock, a relaxed load is a hint */
-	pthread_mutex_t rename_lock; /* directories keep their parents while it is held */
+	struct mutex rename_lock; /* directories keep their parents while it is held */
 	struct inode_lock locks[INODE_NR_LOCKS];
 };
 

@@ -15,7 +15,7 @@ struct free_buffer {
 void buffers_init(struct ztfuse_buffers *buffers, size_t size)
 {
 	*buffers = (struct ztfuse_buffers){ .size = size };
-	mutex_init(&buffers->lock);
+	mutex_init(&buffers->lock, ZT_RANK_BUFFERS);
 }
 
 static void free_list(struct ztfuse_buffers *buffers, struct free_buffer *list)

@@ -14,9 +14,11 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "util/lock.h"
+
 struct ztfuse_buffers {
 	size_t size; /* bytes of each; immutable */
-	pthread_mutex_t lock;
+	struct mutex lock;
 	struct free_buffer *free; /* guarded by lock; the last one put first */
 	unsigned nr_free; /* guarded by lock */
 	unsigned nr_unused; /* guarded by lock: fewest that were free since the last trim */

@@ -27,7 +27,7 @@
 void full_init(struct ztfuse_full *full)
 {
 	*full = (struct ztfuse_full){ .mender_fd = -1 };
-	mutex_init(&full->lock);
+	mutex_init(&full->lock, ZT_RANK_FULL);
 	cond_init(&full->wake);
 	cond_init(&full->changed);
 }
@@ -46,8 +46,8 @@ void full_exit(struct ztfuse_full *full)
 {
 	list_free(full->refusals);
 	list_free(full->untold);
-	zt_lock_check(pthread_cond_destroy(&full->changed));
-	zt_lock_check(pthread_cond_destroy(&full->wake));
+	cond_exit(&full->changed);
+	cond_exit(&full->wake);
 	mutex_exit(&full->lock);
 }
 
@@ -86,7 +86,7 @@ static bool note(struct full_refusal **list, uint64_t ino, uint64_t from, uint64
 static void wake(struct ztfuse_full *full)
 {
 	full->woken = true;
-	zt_lock_check(pthread_cond_signal(&full->wake));
+	cond_signal(&full->wake);
 }
 
 void full_refused(struct ztfuse *front, uint64_t ino, uint64_t off, uint64_t len)
@@ -154,7 +154,7 @@ void full_mended(struct ztfuse_full *full, const struct full_refusal *refusal)
 	if (found) {
 		*place = found->next;
 		atomic_fetch_sub_explicit(&full->nr_refusals, 1, memory_order_relaxed);
-		zt_lock_check(pthread_cond_broadcast(&full->changed));
+		cond_broadcast(&full->changed);
 	}
 	mutex_unlock(&full->lock);
 	zt_free(found);
@@ -167,7 +167,7 @@ static bool wait_changed(struct ztfuse_full *full, uint64_t end_ns)
 {
 	const struct timespec end = zt_timespec(end_ns);
 
-	return pthread_cond_timedwait(&full->changed, &full->lock, &end) != ETIMEDOUT;
+	return cond_wait_until(&full->changed, &full->lock, &end);
 }
 
 bool full_mends(fuse_req_t req)
@@ -267,7 +267,7 @@ void full_set_safe(struct ztfuse_full *full, bool safe)
 {
 	mutex_lock(&full->lock);
 	full->safe = safe;
-	zt_lock_check(pthread_cond_broadcast(&full->changed));
+	cond_broadcast(&full->changed);
 	mutex_unlock(&full->lock);
 }
 
@@ -284,15 +284,14 @@ bool full_expects(struct ztfuse_full *full)
 bool full_sleep(struct ztfuse_full *full, uint64_t ns)
 {
 	const struct timespec end = zt_timespec(zt_now_ns() + ns);
-	int error = 0;
-	bool stop;
+	bool in_time = true, stop;
 
 	mutex_lock(&full->lock);
-	while (!full->woken && !full->stop && error != ETIMEDOUT) {
+	while (!full->woken && !full->stop && in_time) {
 		if (ns)
-			error = pthread_cond_timedwait(&full->wake, &full->lock, &end);
+			in_time = cond_wait_until(&full->wake, &full->lock, &end);
 		else
-			error = pthread_cond_wait(&full->wake, &full->lock);
+			cond_wait(&full->wake, &full->lock);
 	}
 	full->woken = false;
 	stop = full->stop;

@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "util/compiler.h"
+#include "util/lock.h"
 
 struct ztfuse;
 struct fuse_req; /* libfuse's: a fuse_req_t is a pointer to it */
@@ -42,7 +43,7 @@ struct ztfuse_full {
 	_Atomic pid_t mender;
 	_Atomic int mender_fd; /* the file that it mends, open */
 	bool flush; /* FLUSH tells of refusals; set before requests are served */
-	pthread_mutex_t lock;
+	struct mutex lock;
 	pthread_cond_t wake; /* for the thread; by CLOCK_MONOTONIC */
 	pthread_cond_t changed; /* for requests that wait; by CLOCK_MONOTONIC */
 	/* Guarded by lock: */

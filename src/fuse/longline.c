@@ -166,7 +166,7 @@ bool longline_interrupt(struct transport *t, uint64_t unique)
 
 void longline_init(struct longline *line)
 {
-	mutex_init(&line->lock);
+	mutex_init(&line->lock, ZT_RANK_LONGLINE);
 	line_init(&line->waiting);
 }
 

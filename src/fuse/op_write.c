@@ -346,7 +346,7 @@ void writers_init(struct ztfuse_writers *writers)
 {
 	*writers = (struct ztfuse_writers){ .most = 0 };
 	line_init(&writers->line);
-	mutex_init(&writers->lock);
+	mutex_init(&writers->lock, ZT_RANK_WRITERS);
 }
 
 void writers_exit(struct ztfuse_writers *writers)

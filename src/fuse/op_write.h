@@ -12,10 +12,11 @@
 #include <pthread.h>
 
 #include "util/line.h"
+#include "util/lock.h"
 
 /* Part of struct ztfuse. */
 struct ztfuse_writers {
-	pthread_mutex_t lock;
+	struct mutex lock;
 	unsigned most; /* threads that write at a time; 0: all. Set before they run */
 	unsigned nr; /* that write; guarded by lock */
 	struct line line; /* of struct later_write; guarded by lock */

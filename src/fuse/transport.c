@@ -271,12 +271,8 @@ int transport_serve_init(struct transport *t)
 bool transport_wait(struct transport *t, uint64_t until_ns)
 {
 	const struct timespec until = zt_timespec(until_ns);
-	const int error = pthread_cond_timedwait(&t->ended_cond, &t->lock, &until);
 
-	if (error == ETIMEDOUT)
-		return false;
-	zt_lock_check(error);
-	return true;
+	return cond_wait_until(&t->ended_cond, &t->lock, &until);
 }
 
 void transport_ended(struct transport *t, int error)
@@ -285,7 +281,7 @@ void transport_ended(struct transport *t, int error)
 	if (!t->ended)
 		t->error = error;
 	t->ended = true;
-	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	cond_broadcast(&t->ended_cond);
 	mutex_unlock(&t->lock);
 }
 
@@ -372,7 +368,7 @@ void transport_stop(struct transport *t)
 {
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	t->ended = true;
-	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	cond_broadcast(&t->ended_cond);
 	mutex_unlock(&t->lock);
 }
 
@@ -471,7 +467,7 @@ int transport_create(struct ztfuse *front, const struct transport_params *params
 	t->spin_fd = -1;
 	t->wakeup.fd = params->latency_asked ? params->latency_fd : -1;
 	t->wakeup.latency_us = params->latency_us;
-	mutex_init(&t->lock);
+	mutex_init(&t->lock, ZT_RANK_TRANSPORT);
 	longline_init(&t->longline);
 	cond_init(&t->ended_cond);
 	if (params->uring != TRANSPORT_URING_OFF)
@@ -516,7 +512,7 @@ void transport_destroy(struct transport *t)
 	zt_free(t->reqs);
 	workers_destroy(t);
 	longline_exit(&t->longline);
-	(void)pthread_cond_destroy(&t->ended_cond);
+	cond_exit(&t->ended_cond);
 	mutex_exit(&t->lock);
 	zt_free(t);
 }

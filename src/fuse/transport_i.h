@@ -15,6 +15,7 @@
 #include "fuse/transport.h"
 #include "fuse/wakeup.h"
 #include "util/line.h"
+#include "util/lock.h"
 #include "util/sizes.h"
 
 /*
@@ -63,7 +64,7 @@ struct ztfuse_held {
 
 /* Long requests that wait for others: longline.c. */
 struct longline {
-	pthread_mutex_t lock; /* innermost, guards the rest */
+	struct mutex lock; /* innermost, guards the rest */
 	unsigned nr_serving; /* threads that serve one */
 	struct line waiting; /* of copies of requests */
 };
@@ -96,7 +97,7 @@ struct transport {
 	struct uring *stopped_uring; /* for late replies until the end */
 	int uring_error; /* why rings cannot be had here, or 0 */
 	atomic_bool stop;
-	pthread_mutex_t lock;
+	struct mutex lock;
 	pthread_cond_t ended_cond; /* by CLOCK_MONOTONIC */
 	bool ended; /* guarded by lock */
 	bool started; /* by transport_start(); of the thread that makes and runs it */

@@ -59,7 +59,7 @@ struct ring {
 	unsigned nr_active; /* entries with the kernel or being served: not held, not dead */
 	bool dead; /* the connection has gone, or the ring does not work */
 	int error; /* why, in the second case */
-	pthread_mutex_t lock;
+	struct mutex lock;
 	struct ztfuse_held *late; /* answered by other threads; guarded by lock */
 	atomic_bool large; /* relaxed: some entry has much memory */
 	atomic_bool trim; /* relaxed; asked for again */
@@ -72,7 +72,7 @@ struct uring {
 	struct transport *transport;
 	unsigned nr_rings;
 	struct ring *rings;
-	pthread_mutex_t lock;
+	struct mutex lock;
 	pthread_cond_t cond;
 	unsigned nr_ready; /* rings that registered or failed; guarded by lock */
 	int error; /* the first failure; guarded by lock */
@@ -358,7 +358,7 @@ static void ring_report(struct ring *ring, int error)
 	uring->nr_ready++;
 	if (error && !uring->error)
 		uring->error = error;
-	zt_lock_check(pthread_cond_broadcast(&uring->cond));
+	cond_broadcast(&uring->cond);
 	mutex_unlock(&uring->lock);
 }
 
@@ -454,7 +454,7 @@ static int start_rings(struct uring *uring)
 	}
 	mutex_lock_counted(&uring->lock, ZT_LOCK_TRANSPORT);
 	while (uring->nr_ready < nr)
-		zt_lock_check(pthread_cond_wait(&uring->cond, &uring->lock));
+		cond_wait(&uring->cond, &uring->lock);
 	if (!error)
 		error = uring->error;
 	mutex_unlock(&uring->lock);
@@ -471,8 +471,8 @@ int uring_start(struct transport *t, struct uring **out_uring)
 		goto err_refuse;
 	uring->transport = t;
 	uring->nr_rings = uring_nr_rings(t->params.nr_threads);
-	mutex_init(&uring->lock);
-	zt_lock_check(pthread_cond_init(&uring->cond, NULL));
+	mutex_init(&uring->lock, ZT_RANK_URING);
+	cond_init(&uring->cond);
 	uring->rings = zt_zalloc(uring->nr_rings * sizeof(*uring->rings));
 	if (!uring->rings)
 		goto err_destroy;
@@ -484,7 +484,7 @@ int uring_start(struct transport *t, struct uring **out_uring)
 		ring->qid = i % nr_queues;
 		ring->bound = i < nr_queues;
 		ring->wake_fd = -1;
-		mutex_init(&ring->lock);
+		mutex_init(&ring->lock, ZT_RANK_RING);
 	}
 	error = start_rings(uring);
 	if (error)
@@ -525,7 +525,7 @@ void uring_destroy(struct uring *uring)
 		mutex_exit(&uring->rings[i].lock);
 	}
 	zt_free(uring->rings);
-	(void)pthread_cond_destroy(&uring->cond);
+	cond_exit(&uring->cond);
 	mutex_exit(&uring->lock);
 	zt_free(uring);
 }

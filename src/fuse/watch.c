@@ -37,7 +37,7 @@ struct watch {
 void watch_wake(struct transport *t)
 {
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
-	zt_lock_check(pthread_cond_broadcast(&t->ended_cond));
+	cond_broadcast(&t->ended_cond);
 	mutex_unlock(&t->lock);
 }
 
@@ -115,7 +115,7 @@ static void sleep_until_served(struct watch *w)
 	if (!served && has_memory(w)) {
 		served = transport_wait(t, w->idle_at_ns + WATCH_IDLE_NS);
 	} else if (!served) {
-		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
+		cond_wait(&t->ended_cond, &t->lock);
 		served = true;
 	}
 	atomic_store(&t->watch_sleeps, false);
@@ -153,7 +153,7 @@ void watch_until_end(struct transport *t)
 	mutex_lock_counted(&t->lock, ZT_LOCK_TRANSPORT);
 	w.slow = t->nr_workers == 1 && t->wakeup.fd < 0;
 	while (!t->ended && w.slow && !w.trims)
-		zt_lock_check(pthread_cond_wait(&t->ended_cond, &t->lock));
+		cond_wait(&t->ended_cond, &t->lock);
 	while (!t->ended)
 		watch_once(&w);
 	mutex_unlock(&t->lock);

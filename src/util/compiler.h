@@ -14,6 +14,28 @@
 #define ZT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ZT_NORETURN          __attribute__((noreturn))
 
+/*
+ * What a function does to locks, checked by clang (-Wthread-safety): it takes one and returns with
+ * it, gives back one that its caller holds, or is called with one held. Other compilers see nothing.
+ */
+#ifdef __clang__
+#define ZT_TSA(x) __attribute__((x))
+#else
+#define ZT_TSA(x)
+#endif
+#define ZT_CAPABILITY(name)      ZT_TSA(capability(name))
+#define ZT_GUARDED_BY(lock)      ZT_TSA(guarded_by(lock)) /* of a variable that is no member */
+#define ZT_ACQUIRE(lock)         ZT_TSA(acquire_capability(lock))
+#define ZT_ACQUIRE_SHARED(lock)  ZT_TSA(acquire_shared_capability(lock))
+#define ZT_TRY_ACQUIRE(lock)     ZT_TSA(try_acquire_capability(true, lock))
+#define ZT_TRY_SHARED(lock)      ZT_TSA(try_acquire_shared_capability(true, lock))
+#define ZT_RELEASE(lock)         ZT_TSA(release_capability(lock))
+#define ZT_RELEASE_GENERIC(lock) ZT_TSA(release_generic_capability(lock))
+#define ZT_REQUIRES(lock)        ZT_TSA(requires_capability(lock))
+#define ZT_REQUIRES_SHARED(lock) ZT_TSA(requires_shared_capability(lock))
+#define ZT_EXCLUDES(lock)        ZT_TSA(locks_excluded(lock))
+#define ZT_NO_LOCK_CHECK         ZT_TSA(no_thread_safety_analysis) /* with its reason beside it */
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -27,7 +27,7 @@ static struct line_item *next_item(struct line_thread *thread)
 
 	mutex_lock(&thread->lock);
 	while (!(item = line_take(&thread->line)) && !thread->stop)
-		zt_lock_check(pthread_cond_wait(&thread->cond, &thread->lock));
+		cond_wait(&thread->cond, &thread->lock);
 	mutex_unlock(&thread->lock);
 	return item;
 }
@@ -77,7 +77,7 @@ bool line_thread_add(struct line_thread *thread, struct line_item *item)
 	taken = thread->runs && !thread->stop;
 	if (taken) {
 		line_add(&thread->line, item);
-		zt_lock_check(pthread_cond_signal(&thread->cond));
+		cond_signal(&thread->cond);
 	}
 	mutex_unlock(&thread->lock);
 	return taken;
@@ -98,7 +98,7 @@ void line_thread_init(struct line_thread *thread, const char *name,
 {
 	*thread = (struct line_thread){ .name = name, .serve = serve };
 	line_init(&thread->line);
-	mutex_init(&thread->lock);
+	mutex_init(&thread->lock, ZT_RANK_LINE_THREAD);
 	cond_init(&thread->cond);
 }
 
@@ -110,7 +110,7 @@ void line_thread_stop(struct line_thread *thread)
 	thread->stop = true;
 	join = thread->runs;
 	thread->runs = false;
-	zt_lock_check(pthread_cond_signal(&thread->cond));
+	cond_signal(&thread->cond);
 	mutex_unlock(&thread->lock);
 	if (join)
 		zt_lock_check(pthread_join(thread->thread, NULL));
@@ -118,6 +118,6 @@ void line_thread_stop(struct line_thread *thread)
 
 void line_thread_exit(struct line_thread *thread)
 {
-	zt_lock_check(pthread_cond_destroy(&thread->cond));
+	cond_exit(&thread->cond);
 	mutex_exit(&thread->lock);
 }

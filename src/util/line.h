@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "util/compiler.h"
+#include "util/lock.h"
 
 /* Part of what waits. The line's from line_add() until line_take() or line_remove(). */
 struct line_item {
@@ -64,7 +65,7 @@ struct line_thread {
 	const char *name; /* the thread's */
 	/* In the thread, with nothing locked; the item is its own from here on. */
 	void (*serve)(struct line_thread *thread, struct line_item *item);
-	pthread_mutex_t lock;
+	struct mutex lock;
 	pthread_cond_t cond; /* something came, or the end */
 	struct line line; /* guarded by lock */
 	bool runs; /* there is a thread to join; guarded by lock */

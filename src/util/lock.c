@@ -53,7 +53,7 @@ void zt_lock_wait_end(enum zt_lock_kind kind, uint64_t begin)
 	atomic_fetch_add_explicit(&counters[kind].ns, ns, memory_order_relaxed);
 }
 
-void mutex_lock_wait(pthread_mutex_t *mutex, enum zt_lock_kind kind)
+void mutex_lock_wait(struct mutex *mutex, enum zt_lock_kind kind)
 {
 	const uint64_t begin = zt_lock_wait_begin();
 
@@ -61,7 +61,7 @@ void mutex_lock_wait(pthread_mutex_t *mutex, enum zt_lock_kind kind)
 	zt_lock_wait_end(kind, begin);
 }
 
-void read_lock_wait(pthread_rwlock_t *lock, enum zt_lock_kind kind)
+void read_lock_wait(struct rwlock *lock, enum zt_lock_kind kind)
 {
 	const uint64_t begin = zt_lock_wait_begin();
 
@@ -69,7 +69,7 @@ void read_lock_wait(pthread_rwlock_t *lock, enum zt_lock_kind kind)
 	zt_lock_wait_end(kind, begin);
 }
 
-void write_lock_wait(pthread_rwlock_t *lock, enum zt_lock_kind kind)
+void write_lock_wait(struct rwlock *lock, enum zt_lock_kind kind)
 {
 	const uint64_t begin = zt_lock_wait_begin();
 

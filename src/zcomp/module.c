@@ -49,7 +49,7 @@ struct zcomp_module {
 	struct zcomp_module *next;
 };
 
-static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mutex modules_lock = MUTEX_INITIALIZER(ZT_RANK_MODULES);
 static struct zcomp_module *modules; /* guarded by modules_lock, as is nr_users */
 
 const char *zcomp_module_dir = ZCOMP_MODULE_DIR;

@@ -85,9 +85,11 @@ struct zcomp_strm *zcomp_stream_try(struct zcomp *comp)
 
 static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
 {
-	struct zcomp_strm *strm = zcomp_stream_try(comp);
+	struct zcomp_strm *strm;
 	struct thread_strm *thread;
 
+	zt_lock_waits_for(&comp->threads[0].lock); /* any of them */
+	strm = zcomp_stream_try(comp);
 	if (strm)
 		return strm;
 	thread = &comp->threads[thread_number() % (comp->nr_streams - comp->private_stream)];
@@ -185,8 +187,15 @@ static int memory_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
 	return 0;
 }
 
+static enum zt_lock_rank streams_rank(const struct zcomp *comp, bool last, bool outer)
+{
+	if (last && comp->private_stream)
+		return ZT_RANK_PRIVATE;
+	return outer ? ZT_RANK_STREAM : ZT_RANK_CODEC;
+}
+
 /* Memory first, then the streams one by one; nr_streams counts those whose context exists. */
-int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
+int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room, bool outer)
 {
 	size_t unit = comp->params.unit;
 	size_t each = 3 * unit;
@@ -206,7 +215,7 @@ int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
 		error = comp->ops->create_ctx(&comp->params, &strm->ctx);
 		if (error)
 			goto err_streams;
-		mutex_init(&thread->lock);
+		mutex_init(&thread->lock, streams_rank(comp, i == nr_streams - 1, outer));
 		comp->nr_streams++;
 	}
 	return 0;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/lock.h"
 #include "zcomp/zcomp.h"
 
 struct zcomp_module;
@@ -49,7 +50,7 @@ enum zcomp_counter {
  * and waiting don't meet either.
  */
 struct thread_strm {
-	alignas(ZCOMP_CACHE_LINE) pthread_mutex_t lock; /* from get to put */
+	alignas(ZCOMP_CACHE_LINE) struct mutex lock; /* from get to put */
 	struct zcomp_strm strm;
 	void *room; /* the callers', out of the backend's sight; immutable */
 	alignas(ZCOMP_CACHE_LINE) atomic_uint_fast64_t count[NR_ZCOMP_COUNTERS];
@@ -80,9 +81,10 @@ extern const struct zcomp_host zcomp_host;
 /**
  * streams_init() - make the per-thread streams of @comp, whose backend is set up
  * @room: bytes that zcomp_stream_room() has of each
+ * @outer: see zcomp_config
  * Return: 0, -ENOMEM, or what create_ctx() says.
  */
-int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room) ZT_MUST_CHECK;
+int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room, bool outer) ZT_MUST_CHECK;
 void streams_exit(struct zcomp *comp);
 
 /** zcomp_count() - add to the counters of the calling thread's number */

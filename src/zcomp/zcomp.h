@@ -40,6 +40,8 @@ struct zcomp_config {
 	bool decode_only; /* zcomp_compress() will never be called */
 	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
 	uint32_t room; /* bytes that zcomp_stream_room() has; 0: none */
+	/* Threads take locks while they hold a per-thread stream; otherwise its lock is innermost. */
+	bool outer;
 };
 
 /* Bucket i counts times of 2^i to 2^(i+1) - 1 ns; the last one all that are longer: from 2.1 s. */

@@ -58,10 +58,10 @@ int zs_pool_create(struct arena *arena, const struct zs_pool_params *params,
 	else
 		(void)zs_rooms_fill(pool->rooms); /* as many as it counted */
 	ZT_ASSERT(pool->nr_classes <= 1u << ZS_USER_CLASS_BITS);
-	mutex_init(&pool->ready_lock);
-	mutex_init(&pool->compact_lock);
-	mutex_init(&pool->wait_lock);
-	zt_lock_check(pthread_cond_init(&pool->wait_cond, NULL));
+	mutex_init(&pool->ready_lock, ZT_RANK_READY);
+	mutex_init(&pool->compact_lock, ZT_RANK_COMPACT);
+	mutex_init(&pool->wait_lock, ZT_RANK_PAGE_WAIT);
+	cond_init(&pool->wait_cond);
 	*out_pool = pool;
 	return 0;
 
@@ -100,7 +100,7 @@ void zs_pool_destroy(struct zs_pool *pool)
 	for (uint32_t i = 0; i < pool->nr_classes; i++)
 		if (size_class_is_ready(&pool->classes[i]))
 			class_destroy(&pool->classes[i]);
-	zt_lock_check(pthread_cond_destroy(&pool->wait_cond));
+	cond_exit(&pool->wait_cond);
 	mutex_exit(&pool->wait_lock);
 	mutex_exit(&pool->compact_lock);
 	mutex_exit(&pool->ready_lock);

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "util/lock.h"
 #include "zsmalloc/pool.h"
 #include "zsmalloc/size_class.h"
 
@@ -30,14 +31,14 @@ struct zs_pool {
 	uint32_t nr_classes;
 	uint32_t *rooms; /* of the classes, ascending */
 	struct size_class *classes; /* not all are ready */
-	pthread_mutex_t ready_lock; /* held by who makes one ready; innermost */
+	struct mutex ready_lock; /* held by who makes one ready; innermost */
 	/* Sum of the classes' cached. A hint for zs_free() when read without their locks. */
 	atomic_long cached;
 	atomic_uint_fast64_t pages_compacted;
-	pthread_mutex_t compact_lock; /* one compaction at a time; zspage.tried */
+	struct mutex compact_lock; /* one compaction at a time; zspage.tried */
 	/* Threads in zspage_wait(); they count themselves under class->lock, where it is read. */
 	atomic_uint nr_waiters;
-	pthread_mutex_t wait_lock;
+	struct mutex wait_lock;
 	pthread_cond_t wait_cond;
 };
 

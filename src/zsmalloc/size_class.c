@@ -149,7 +149,7 @@ void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t id
 	while (1u << class->run_order < class->geo.nr_pages)
 		class->run_order++;
 	class->buckets = &class->bucket0;
-	mutex_init(&class->lock);
+	mutex_init(&class->lock, ZT_RANK_CLASS);
 	atomic_store_explicit(&class->ready, true, memory_order_release);
 }
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/lock.h"
 #include "zsmalloc/pool.h"
 
 #define ZS_ROOM_STEP 16u /* refs count in it */
@@ -43,7 +44,7 @@ struct size_class {
 	uint8_t page_words; /* and of one of pages */
 	uint8_t run_order; /* zspages start at multiples of 2^run_order pages */
 	atomic_bool ready; /* stored with release when all above is there */
-	pthread_mutex_t lock;
+	struct mutex lock;
 	struct zspage *groups[ZS_NR_GROUPS];
 	struct zspage **buckets; /* hash by page: bucket_mask + 1 chains; &bucket0 at first */
 	struct zspage *bucket0;

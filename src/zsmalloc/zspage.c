@@ -314,7 +314,7 @@ static void busy_end(struct size_class *class, struct zspage *zspage, const stru
 	if (atomic_load_explicit(&pool->nr_waiters, memory_order_relaxed) == 0)
 		return;
 	mutex_lock(&pool->wait_lock);
-	zt_lock_check(pthread_cond_broadcast(&pool->wait_cond));
+	cond_broadcast(&pool->wait_cond);
 	mutex_unlock(&pool->wait_lock);
 }
 
@@ -328,7 +328,7 @@ void zspage_wait(struct size_class *class)
 	mutex_lock(&pool->wait_lock);
 	mutex_unlock(&class->lock);
 	begin = zt_lock_wait_begin();
-	zt_lock_check(pthread_cond_wait(&pool->wait_cond, &pool->wait_lock));
+	cond_wait(&pool->wait_cond, &pool->wait_lock);
 	zt_lock_wait_end(ZT_LOCK_PAGE, begin);
 	mutex_unlock(&pool->wait_lock);
 	atomic_fetch_sub_explicit(&pool->nr_waiters, 1, memory_order_relaxed);

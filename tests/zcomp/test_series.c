@@ -330,10 +330,10 @@ START_TEST(test_row_wrappers_lock_is_around_the_per_thread_stream_alone)
 	struct zcomp_strm *managed = zcomp_stream_get_managed(comp);
 	struct thread_strm *thread = container_of(own, struct thread_strm, strm);
 
-	ck_assert_int_eq(pthread_mutex_trylock(&thread->lock), EBUSY); /* held from get to put */
+	ck_assert_int_eq(pthread_mutex_trylock(&thread->lock.mutex), EBUSY); /* held from get to put */
 	zcomp_stream_put(comp, own);
-	ck_assert_int_eq(pthread_mutex_trylock(&thread->lock), 0);
-	pthread_mutex_unlock(&thread->lock);
+	ck_assert_int_eq(pthread_mutex_trylock(&thread->lock.mutex), 0);
+	pthread_mutex_unlock(&thread->lock.mutex);
 	ck_assert_uint_le(sizeof(*managed), sizeof(struct thread_strm) - sizeof(thread->lock));
 	zcomp_stream_put(comp, managed);
 	zcomp_destroy(comp);

@@ -15,12 +15,12 @@
 struct keeper {
 	ref_t *words; /* each guarded by its lock */
 	uint32_t nr_words;
-	pthread_mutex_t locks[KEEPER_NR_LOCKS];
+	struct mutex locks[KEEPER_NR_LOCKS];
 	uint64_t nr_moved, nr_refused; /* by compaction, one at a time */
 	bool refuse; /* every move */
 };
 
-static inline pthread_mutex_t *keeper_lock_of(struct keeper *keeper, uint32_t i)
+static inline struct mutex *keeper_lock_of(struct keeper *keeper, uint32_t i)
 {
 	return &keeper->locks[i % KEEPER_NR_LOCKS];
 }
@@ -67,7 +67,7 @@ static inline void keeper_init(struct keeper *keeper, uint32_t nr_words)
 	keeper->nr_moved = keeper->nr_refused = 0;
 	keeper->refuse = false;
 	for (uint32_t i = 0; i < KEEPER_NR_LOCKS; i++)
-		mutex_init(&keeper->locks[i]);
+		mutex_init(&keeper->locks[i], ZT_RANK_SLOT);
 }
 
 static inline void keeper_exit(struct keeper *keeper)

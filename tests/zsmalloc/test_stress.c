@@ -106,7 +106,7 @@ static uint32_t size_of(uint64_t r)
 /* Replace, then free: the old object loses its word before it is freed, without the lock. */
 static void replace(uint32_t i, uint64_t r)
 {
-	pthread_mutex_t *lock = keeper_lock_of(&keeper, i);
+	struct mutex *lock = keeper_lock_of(&keeper, i);
 	ref_t fresh = 0, old;
 
 	if (r % 4 != 0) {
@@ -136,7 +136,7 @@ static void replace(uint32_t i, uint64_t r)
 /* Overwrite in place, sometimes with another length. */
 static void overwrite(uint32_t i, uint64_t r)
 {
-	pthread_mutex_t *lock = keeper_lock_of(&keeper, i);
+	struct mutex *lock = keeper_lock_of(&keeper, i);
 
 	mutex_lock(lock);
 	if (keeper.words[i]) {

@@ -3,7 +3,7 @@
  * blkmap.h - the content of files: clusters, their slots, and the way between bytes and objects.
  *
  * The only place where codecs (zcomp) and the pool (zsmalloc) meet. A file's content is an array of
- * clusters of 2^order pages; each has one 8-byte slot in the file's tree. See slot.h for what a
+ * clusters of 2^order pages; each has one 8-byte slot in the file's tree. See slot/word.h for what a
  * slot says.
  *
  * Calls come with the file held: shared for reading and writing (many at a time), exclusive for
@@ -23,7 +23,7 @@
 #include <sys/types.h>
 
 #include "arena/arena.h"
-#include "blkmap/tree.h"
+#include "blkmap/slot/tree.h"
 #include "util/compiler.h"
 #include "util/round.h"
 #include "zcomp/zcomp.h"

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "blkmap/blkmap.h"
-#include "blkmap/slot.h"
+#include "blkmap/slot/word.h"
 #include "util/keyhash.h"
 #include "util/lock.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "blkmap/tree.h"
+#include "blkmap/slot/tree.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 

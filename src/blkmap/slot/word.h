@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * slot.h - the 8-byte state word of one cluster (and of one page inside a cluster map).
+ * word.h - the 8-byte state word of one cluster (and of one page inside a cluster map).
  *
  *   kind       bits 0..2
  *   HOLE       the whole word is 0: never written, or punched
@@ -18,8 +18,8 @@
  * some pages below length are holes: the object begins with 4 bytes, one bit per present page.
  * codec: how the object is stored, and what was tried with it; see below.
  */
-#ifndef ZT_BLKMAP_SLOT_H
-#define ZT_BLKMAP_SLOT_H
+#ifndef ZT_BLKMAP_SLOT_WORD_H
+#define ZT_BLKMAP_SLOT_WORD_H
 
 #include <assert.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
  * No locks: the caller holds the tree shared or exclusive. Nodes are published by compare-and-swap,
  * so that two writers of one file may need the same new node at the same time.
  */
-#include "blkmap/tree.h"
+#include "blkmap/slot/tree.h"
 
 #include <errno.h>
 #include <string.h>

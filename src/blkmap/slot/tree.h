@@ -15,8 +15,8 @@
  * compare-and-swap); tree_grow(), tree_prune() and tree_clear() need the tree alone. The
  * caller's inode lock, shared or exclusive, says so.
  */
-#ifndef ZT_BLKMAP_TREE_H
-#define ZT_BLKMAP_TREE_H
+#ifndef ZT_BLKMAP_SLOT_TREE_H
+#define ZT_BLKMAP_SLOT_TREE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "blkmap/blkmap_i.h"
-#include "blkmap/dedup.h"
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 
 static void thread_vars_init(struct blkmap *map)

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "blkmap/dedup.h"
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/recompress.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/recompress.h"
 #include "tests/blkmap/bm_fixture.h"
 
 #define NR_TEXT  64u /* clusters that zstd makes smaller, */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/recompress.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/hook.h"
 

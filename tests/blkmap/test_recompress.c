@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/recompress.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 #include "util/clock.h"

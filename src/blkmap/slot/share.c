@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-#include "blkmap/dedup.h"
+#include "blkmap/upkeep/dedup.h"
 #include "util/alloc.h"
 
 static_assert(OWNER_SHARE < 64, "an owner index has 6 bits");

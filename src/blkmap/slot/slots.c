@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "blkmap/dedup.h"
+#include "blkmap/upkeep/dedup.h"
 #include "util/alloc.h"
 #include "util/hook.h"
 

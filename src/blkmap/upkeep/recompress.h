@@ -10,8 +10,8 @@
  * private stream. A stream of another codec is taken alone. recomp.lock guards what both threads
  * share; nothing is called under it.
  */
-#ifndef ZT_BLKMAP_RECOMPRESS_H
-#define ZT_BLKMAP_RECOMPRESS_H
+#ifndef ZT_BLKMAP_UPKEEP_RECOMPRESS_H
+#define ZT_BLKMAP_UPKEEP_RECOMPRESS_H
 
 #include <pthread.h>
 

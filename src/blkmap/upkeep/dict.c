@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 #include "zcomp/dict.h"
 #include "zcomp/registry.h"

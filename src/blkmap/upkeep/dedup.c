@@ -16,8 +16,8 @@
  *
  * Locks: dedup.h.
  */
-#include "blkmap/dedup.h"
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/recompress.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,8 +9,8 @@
  * Locks: dedup.lock, innermost; nothing is called under it. dedup_take() takes the slot lock or the
  * share lock of one other object by a try, and the metadata pool's below it.
  */
-#ifndef ZT_BLKMAP_DEDUP_H
-#define ZT_BLKMAP_DEDUP_H
+#ifndef ZT_BLKMAP_UPKEEP_DEDUP_H
+#define ZT_BLKMAP_UPKEEP_DEDUP_H
 
 #include "blkmap/blkmap_i.h"
 #include "util/lock.h"

@@ -11,13 +11,13 @@
  *
  * Locks: recompress.h.
  */
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/recompress.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "blkmap/dedup.h"
+#include "blkmap/upkeep/dedup.h"
 #include "util/alloc.h"
 
 /* Ages beyond this are set back to it, so that they never wrap and look young. */

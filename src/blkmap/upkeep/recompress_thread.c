@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "blkmap/dedup.h"
-#include "blkmap/recompress.h"
+#include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * blkmap.c - life cycle and counters of a mount's block map.
+ * blkmap.c - the face of the block map: its parts made and ended, and its functions handed to them.
  */
 #include "blkmap/blkmap.h"
 
@@ -9,30 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "blkmap/blkmap_i.h"
-#include "blkmap/upkeep/dedup.h"
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/cluster/settings.h"
+#include "blkmap/parts.h"
+#include "blkmap/slot/account.h"
+#include "blkmap/slot/age.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 
-static void thread_vars_init(struct blkmap *map)
-{
-	mutex_init(&map->thread_lock, ZT_RANK_UPKEEP);
-	mutex_init(&map->batch_lock, ZT_RANK_BATCH);
-	mutex_init(&map->settings_lock, ZT_RANK_SETTINGS);
-	readers_init(&map->readers);
-	cond_init(&map->batch_cond);
-	cond_init(&map->thread_cond);
-}
-
-static void thread_vars_exit(struct blkmap *map)
-{
-	cond_exit(&map->thread_cond);
-	cond_exit(&map->batch_cond);
-	readers_exit(&map->readers);
-	mutex_exit(&map->settings_lock);
-	mutex_exit(&map->batch_lock);
-	mutex_exit(&map->thread_lock);
-}
+/* ---- life ---- */
 
 /* With one CPU an engine could only take turns with the thread that waits for it. */
 static bool wants_accel(const struct blkmap_params *params, unsigned nr_cpus)
@@ -49,47 +34,9 @@ static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
-/*
- * What is held for as long as the map lives: @tables, and with the accelerator the bytes in flight,
- * which it has once as they were and once as they become.
- */
-static int set_aside(struct blkmap *map, bool accel, uint64_t tables, char error_text[256])
+/* The main compressor's. */
+static struct zcomp_config main_config(const struct blkmap_params *params, unsigned nr_cpus)
 {
-	struct arena_stat arena;
-	int error;
-
-	arena_get_stat(map->arena, &arena);
-	map->inflight_limit = BLKMAP_INFLIGHT_LIMIT;
-	if (arena.limit)
-		map->inflight_limit =
-			min_u64(max_u64(arena.limit / BLKMAP_INFLIGHT_SHARE, BLKMAP_INFLIGHT_MIN),
-				BLKMAP_INFLIGHT_LIMIT);
-	map->set_aside = tables + (accel ? 2 * map->inflight_limit : 0);
-	error = arena_set_aside(map->arena, map->set_aside);
-	if (error)
-		snprintf(error_text, 256,
-			 "the memory limit is too small: tables and streams take %llu KiB",
-			 (unsigned long long)(map->set_aside / KIB));
-	return error;
-}
-
-static int threads_start(struct blkmap *map, char error_text[256])
-{
-	int error = maintain_start(map);
-
-	if (!error && map->recomp)
-		error = recomp_start(map, recomp_psi_open(RECOMP_PSI_FILE));
-	if (error) {
-		snprintf(error_text, 256, "cannot start a maintenance thread: %s",
-			 strerror(-error));
-		blkmap_stop(map);
-	}
-	return error;
-}
-
-int blkmap_create(const struct blkmap_params *params, char error_text[256], struct blkmap **out_map)
-{
-	struct blkmap *map = zt_alloc_aligned(_Alignof(struct blkmap), sizeof(*map));
 	struct zcomp_config config = {
 		.name = params->compress,
 		.level = params->level,
@@ -100,76 +47,105 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		.room = sizeof(struct workspace),
 		.dict = params->dict,
 		.dict_size = params->dict_size,
+		.accel = wants_accel(params, nr_cpus),
+		.accel_params = params->accel_params,
 	};
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	config.accel_params.engines = nr_engines(params, nr_cpus);
+	return config;
+}
+
+/*
+ * What is held for as long as the map lives: @tables, and with the accelerator the bytes in flight.
+ */
+static int set_aside(struct blkmap *map, bool accel, uint64_t tables, char error_text[256])
+{
+	struct arena_stat arena;
+	uint64_t inflight;
+	int error;
+
+	arena_get_stat(map->slots.arena, &arena);
+	inflight = batches_set_limit(&map->content.batches, arena.limit);
+	map->set_aside = tables + (accel ? inflight : 0);
+	error = arena_set_aside(map->slots.arena, map->set_aside);
+	if (error)
+		snprintf(error_text, 256,
+			 "the memory limit is too small: tables and streams take %llu KiB",
+			 (unsigned long long)(map->set_aside / KIB));
+	return error;
+}
+
+static int threads_start(struct blkmap *map, char error_text[256])
+{
+	int error = upkeep_start(&map->upkeep);
+
+	if (error) {
+		snprintf(error_text, 256, "cannot start a maintenance thread: %s",
+			 strerror(-error));
+		blkmap_stop(map);
+	}
+	return error;
+}
+
+/* What works on slots: they are there, with all that must be counted against the limit. */
+static int parts_init(struct blkmap *map, const struct blkmap_params *params,
+		      const struct zcomp_config *config, char error_text[256])
+{
+	int error = codecs_init(&map->codecs, &map->slots, params, config, error_text);
+
+	if (error)
+		return error;
+	error = params->recompress ? ages_init(&map->slots) : 0;
+	if (error)
+		goto err_codecs;
+	error = upkeep_init(&map->upkeep, &map->content, params, error_text);
+	if (error)
+		goto err_codecs;
+	error = params->background ? threads_start(map, error_text) : 0;
+	if (error)
+		goto err_upkeep;
+	return 0;
+
+err_upkeep:
+	upkeep_exit(&map->upkeep);
+err_codecs:
+	codecs_exit(&map->codecs);
+	return error;
+}
+
+int blkmap_create(const struct blkmap_params *params, char error_text[256], struct blkmap **out_map)
+{
+	struct blkmap *map = zt_alloc_aligned(_Alignof(struct blkmap), sizeof(*map));
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	const unsigned nr_cpus = cpus > 0 ? (unsigned)cpus : 1;
+	const struct zcomp_config config = main_config(params, nr_cpus);
 	const uint64_t before = zt_thread_allocated();
-	int error = -ENOMEM;
+	int error;
 
 	snprintf(error_text, 256, "no memory");
 	if (!map)
-		return error;
+		return -ENOMEM;
 	memset(map, 0, sizeof(*map));
-	map->arena = params->arena;
-	map->meta = params->meta;
-	map->beside = params->beside;
-	map->record = params->record ? params->record : &map->own_record;
-	map->accel = params->accel;
-	map->max_pages = params->max_pages;
-	map->nr_cpus = cpus > 0 ? (unsigned)cpus : 1;
-	config.accel = wants_accel(params, map->nr_cpus);
-	config.accel_params = params->accel_params;
-	config.accel_params.engines = nr_engines(params, map->nr_cpus);
-	map->batch_window_min = 2 * config.accel_params.engines;
-	atomic_init(&map->batch_window, map->batch_window_min);
-	thread_vars_init(map);
-
-	error = keyhash_key_init(&map->hash_key);
+	error = slots_init(&map->slots, params, error_text);
 	if (error)
-		snprintf(error_text, 256, "cannot get random bytes: %s", strerror(-error));
-	if (!error)
-		error = shares_init(map);
-	if (!error)
-		error = slots_init(map);
-	if (error)
-		goto err_shares;
-	error = heat_init(map);
-	if (error)
-		goto err_slots;
+		goto err_free;
+	content_init(&map->content, &map->slots, &map->codecs, params->accel, nr_cpus,
+		     config.accel_params.engines);
 	error = set_aside(map, config.accel, zt_thread_allocated() - before, error_text);
 	if (error)
-		goto err_heat;
-	error = comp_create(map, &config, error_text, &map->comp);
+		goto err_content;
+	error = parts_init(map, params, &config, error_text);
 	if (error)
 		goto err_aside;
-	error = codecs_init(map, params);
-	if (error)
-		goto err_comp;
-	error = recomp_init(map, params, error_text);
-	if (error)
-		goto err_codecs;
-	if (params->background) {
-		error = threads_start(map, error_text);
-		if (error)
-			goto err_recomp;
-	}
 	*out_map = map;
 	return 0;
 
-err_recomp:
-	recomp_exit(map);
-err_codecs:
-	codecs_exit(map);
-err_comp:
-	comp_destroy(map, map->comp);
 err_aside:
-	arena_unset_aside(map->arena, map->set_aside);
-err_heat:
-	heat_exit(map);
-err_slots:
-	slots_exit(map);
-err_shares:
-	shares_exit(map);
-	thread_vars_exit(map);
+	arena_unset_aside(map->slots.arena, map->set_aside);
+err_content:
+	content_exit(&map->content);
+	slots_exit(&map->slots);
+err_free:
 	zt_free(map);
 	return error;
 }
@@ -179,62 +155,218 @@ void blkmap_destroy(struct blkmap *map)
 	if (!map)
 		return;
 	blkmap_stop(map);
-	recomp_exit(map);
-	codecs_exit(map);
-	comp_destroy(map, map->comp);
-	arena_unset_aside(map->arena, map->set_aside);
-	heat_exit(map);
-	slots_exit(map);
-	shares_exit(map);
-	thread_vars_exit(map);
+	upkeep_exit(&map->upkeep);
+	codecs_exit(&map->codecs);
+	arena_unset_aside(map->slots.arena, map->set_aside);
+	content_exit(&map->content);
+	slots_exit(&map->slots);
 	zt_free(map);
 }
 
+void blkmap_stop(struct blkmap *map)
+{
+	/* Writes that end may still wait for what recompression finds: it goes last. */
+	content_stop(&map->content);
+	upkeep_stop(&map->upkeep);
+}
+
+/* ---- what is asked of the whole ---- */
+
 const char *blkmap_zcomp_name(const struct blkmap *map)
 {
-	return zcomp_name(map->comp);
+	return zcomp_name(map->codecs.comp);
 }
 
 struct zs_pool *blkmap_data_pool(const struct blkmap *map)
 {
-	return map->data;
-}
-
-static uint64_t counter(const atomic_uint_fast64_t *value)
-{
-	return atomic_load_explicit(value, memory_order_relaxed);
-}
-
-uint64_t blkmap_pages_left(const struct blkmap *map)
-{
-	const uint64_t used = atomic_load_explicit(&map->nr_pages, memory_order_relaxed);
-
-	if (!map->max_pages)
-		return UINT64_MAX;
-	return map->max_pages > used ? map->max_pages - used : 0;
+	return map->slots.data;
 }
 
 void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 {
-	*out_stat = (struct blkmap_stat){
-		.nr_pages = counter(&map->nr_pages),
-		.max_pages = map->max_pages,
-		.same_pages = counter(&map->same_pages),
-		.huge_pages = counter(&map->huge_pages),
-		.huge_pages_since = counter(&map->huge_pages_since),
-		.huge_pages_skipped = counter(&map->huge_pages_skipped),
-		.folds = counter(&map->folds),
-		.shared_pages = counter(&map->shared_pages),
-		.reads_split = counter(&map->reads_split),
-		.overwrites_in_place = counter(&map->overwrites_in_place),
-	};
-	recomp_get_stat(map, out_stat);
-	dedup_get_stat(map, out_stat);
-	out_stat->async_writes = counter(&map->async_writes);
-	out_stat->inflight_now = counter(&map->inflight);
-	out_stat->inflight_max = counter(&map->inflight_max);
-	out_stat->inflight_limit = map->inflight_limit;
-	out_stat->fallback_inflight = counter(&map->fallback_inflight);
-	zs_pool_get_stat(map->data, &out_stat->data);
-	zcomp_get_stat(map->comp, &out_stat->zcomp);
+	memset(out_stat, 0, sizeof(*out_stat));
+	account_get_stat(&map->slots, out_stat);
+	codecs_get_stat(&map->codecs, out_stat);
+	content_get_stat(&map->content, out_stat);
+	upkeep_get_stat(&map->upkeep, out_stat);
+	zs_pool_get_stat(map->slots.data, &out_stat->data);
+	zcomp_get_stat(map->codecs.comp, &out_stat->zcomp);
+}
+
+uint64_t blkmap_pages_left(const struct blkmap *map)
+{
+	return pages_left(&map->slots);
+}
+
+uint64_t blkmap_requests(const struct blkmap *map)
+{
+	return atomic_load_explicit(&map->content.requests, memory_order_relaxed);
+}
+
+/* ---- cluster ---- */
+
+const char *blkmap_recompress_name(const struct blkmap *map)
+{
+	return codec_idle_name(&map->codecs);
+}
+
+const char *blkmap_codec_name(struct blkmap *map, unsigned codec)
+{
+	return codec_name(&map->codecs, codec);
+}
+
+int blkmap_setting_find(struct blkmap *map, uint32_t maker, const char *name, int32_t level,
+			char error_text[256], unsigned *out_setting)
+{
+	return setting_find(&map->codecs, maker, name, level, error_text, out_setting);
+}
+
+void blkmap_setting_get(struct blkmap *map, unsigned setting)
+{
+	setting_get(&map->slots, setting);
+}
+
+void blkmap_setting_put(struct blkmap *map, unsigned setting)
+{
+	setting_put(&map->slots, setting);
+}
+
+void blkmap_setting_tell(const struct blkmap *map, unsigned setting, const char **out_name,
+			 int32_t *out_level)
+{
+	setting_tell(&map->codecs, setting, out_name, out_level);
+}
+
+int blkmap_check_settings(const struct blkmap *map, const uint64_t users[BLKMAP_NR_SETTINGS])
+{
+	return check_settings(&map->codecs, users);
+}
+
+bool blkmap_setting_is_known(const struct blkmap *map, unsigned setting)
+{
+	return setting_is_known(&map->codecs, setting);
+}
+
+/* ---- content ---- */
+
+int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
+		size_t len)
+{
+	return content_read(&map->content, file, off, buf, len);
+}
+
+bool blkmap_covers(const struct blkmap_file *file, uint64_t off, size_t len)
+{
+	return content_covers(file, off, len);
+}
+
+int blkmap_grow(struct blkmap *map, const struct blkmap_file *file, uint64_t off, size_t len)
+{
+	return content_grow(&map->content, file, off, len);
+}
+
+int blkmap_write(struct blkmap *map, const struct blkmap_file *file,
+		 const struct blkmap_bytes *bytes, size_t *out_done)
+{
+	return content_write(&map->content, file, bytes, out_done);
+}
+
+void blkmap_write_async(struct blkmap *map, const struct blkmap_file *file,
+			const struct blkmap_bytes *bytes, const struct blkmap_write_end *end)
+{
+	content_write_async(&map->content, file, bytes, end);
+}
+
+bool blkmap_may_defer(const struct blkmap *map, size_t len)
+{
+	return content_may_defer(&map->content, len);
+}
+
+void blkmap_drain(struct blkmap *map)
+{
+	content_drain(&map->content);
+}
+
+int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
+{
+	return content_punch(&map->content, file, off, len);
+}
+
+int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file, uint64_t size)
+{
+	return content_truncate(&map->content, file, size);
+}
+
+bool blkmap_can_hold(const struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		     uint64_t len)
+{
+	return content_can_hold(&map->content, file, off, len);
+}
+
+void blkmap_uncharge(struct blkmap *map, const struct blkmap_file *file)
+{
+	content_uncharge(&map->content, file);
+}
+
+int blkmap_allocate(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)
+{
+	return content_allocate(&map->content, file, off, len);
+}
+
+int blkmap_share(struct blkmap *map, const struct blkmap_copy *copy, uint64_t *out_done)
+{
+	return content_share(&map->content, copy, out_done);
+}
+
+int blkmap_fold(struct blkmap *map, const struct blkmap_file *file, uint64_t off)
+{
+	return content_fold(&map->content, file, off);
+}
+
+int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t size, uint64_t off,
+		int whence, uint64_t *out_off)
+{
+	return content_seek(&map->content, file, size, off, whence, out_off);
+}
+
+int blkmap_usage(struct blkmap *map, const struct blkmap_file *file, struct blkmap_usage *out_usage)
+{
+	return content_usage(&map->slots, file, out_usage);
+}
+
+int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file, uint64_t *inout_objects)
+{
+	return content_check_file(&map->content, file, inout_objects);
+}
+
+int blkmap_check(struct blkmap *map, uint64_t objects)
+{
+	return content_check(&map->content, objects);
+}
+
+/* ---- upkeep ---- */
+
+uint64_t blkmap_trim(struct blkmap *map)
+{
+	return upkeep_trim(&map->upkeep);
+}
+
+bool blkmap_find_room(struct blkmap *map, unsigned tries, uint64_t until_ns)
+{
+	return upkeep_find_room(&map->upkeep, tries, until_ns);
+}
+
+bool blkmap_room_may_come(struct blkmap *map)
+{
+	return upkeep_room_may_come(&map->upkeep);
+}
+
+uint64_t blkmap_recompress(struct blkmap *map, unsigned idle)
+{
+	return recomp_now(map->upkeep.recomp, idle);
+}
+
+uint64_t blkmap_recompress_kick(struct blkmap *map)
+{
+	return recomp_kick(map->upkeep.recomp);
 }

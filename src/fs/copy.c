@@ -76,14 +76,20 @@ static bool is_worth_it(const struct copy *copy, const struct inode_rec *from,
 static int share_locked(struct copy *copy, struct inode_rec *from, struct inode_rec *to,
 			uint64_t len)
 {
-	struct blkmap_file from_file = inode_file(from), to_file = inode_file(to);
+	const struct blkmap_file from_file = inode_file(from), to_file = inode_file(to);
+	const struct blkmap_copy shared = {
+		.from = &from_file,
+		.to = &to_file,
+		.from_off = copy->from_off,
+		.to_off = copy->to_off,
+		.len = len,
+	};
 	uint64_t done = 0;
 	int err = file_prepare(copy->sb, to, copy->to_off, len, work_round(&copy->work));
 
 	if (err)
 		return err;
-	err = blkmap_share(copy->sb->map, &from_file, copy->from_off, &to_file, copy->to_off, len,
-			   &done);
+	err = blkmap_share(copy->sb->map, &shared, &done);
 	if (done) {
 		inode_raise_size(to, copy->to_off + done);
 		inode_touch(to, INODE_MTIME | INODE_CTIME);

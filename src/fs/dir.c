@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "blkmap/slot/tree.h"
+#include "blkmap/blkmap.h"
 #include "fs/dirblock.h"
 #include "fs/dirindex.h"
 #include "fs/namei.h"

@@ -223,6 +223,7 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	const uint64_t off = args->off + from;
 	const char *buf = args->buf + from;
 	const size_t len = args->len - from;
+	const struct blkmap_bytes bytes = { off, buf, len, write_pref(args->flags) };
 	struct blkmap_file file;
 	struct inode_rec *rec;
 	bool failed, drop_caps = false;
@@ -239,8 +240,7 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	if (!err)
 		(void)promise_use(sb, args->ino, rec, page_starts(off, len));
 	if (!err && len > 0)
-		err = blkmap_write(sb->map, &file, off, buf, len, write_pref(args->flags),
-				   out_done);
+		err = blkmap_write(sb->map, &file, &bytes, out_done);
 	failed = err != 0 && err != -EPERM;
 	/* A piece of a page whose first byte was written before, or never. */
 	if (err == -ENOSPC && promise_use(sb, args->ino, rec, len / ZT_PAGE_SIZE + 2))
@@ -380,7 +380,8 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 	map_end.arg = write;
 	map_end.release_arg = write;
 	map_end.keeps_bytes = end->release != NULL;
-	blkmap_write_async(sb->map, &file, off, buf, len, write_pref(flags), &map_end);
+	blkmap_write_async(sb->map, &file,
+			   &(struct blkmap_bytes){ off, buf, len, write_pref(flags) }, &map_end);
 	/* It may have ended here already; near a limit that is the rule. */
 	failed = inode_tail_is_dirty(rec);
 	inode_unlock(sb, ino);

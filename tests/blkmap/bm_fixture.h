@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "blkmap/blkmap.h"
-#include "blkmap/blkmap_i.h"
+#include "blkmap/parts.h"
 #include "tests/lib/zt_check.h"
 
 struct bm_file {
@@ -138,7 +138,7 @@ static inline int bm_write(struct bm *bm, uint64_t off, const void *buf, size_t 
 		if (error)
 			return error;
 	}
-	return blkmap_write(bm->map, &bm->file, off, buf, len, ZSTRM_PREFER_MGMT, &done);
+	return blkmap_write(bm->map, &bm->file, &(struct blkmap_bytes){ off, buf, len, ZSTRM_PREFER_MGMT }, &done);
 }
 
 /* Text-like, incompressible, zero, one value repeated. */

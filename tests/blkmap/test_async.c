@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/accel.h"
+#include "blkmap/content/batch.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 
@@ -74,7 +75,7 @@ static void start(struct bm *bm, enum blkmap_accel accel, unsigned order,
 
 static const struct zcomp_params *params_of(struct bm *bm)
 {
-	return zcomp_get_params(bm->map->comp);
+	return zcomp_get_params(bm->map->codecs.comp);
 }
 
 static void fill(uint64_t seed)
@@ -97,7 +98,7 @@ static void submit(struct bm *bm, struct wait *wait, char *bytes, uint64_t off, 
 	sem_init(&wait->released, 0, 0);
 	wait->bytes = keeps ? bytes : NULL;
 	ck_assert(blkmap_covers(&bm->file, off, len));
-	blkmap_write_async(bm->map, &bm->file, off, bytes, len, ZSTRM_PREFER_MGMT, &end);
+	blkmap_write_async(bm->map, &bm->file, &(struct blkmap_bytes){ off, bytes, len, ZSTRM_PREFER_MGMT }, &end);
 }
 
 static void ended(struct wait *wait, int error, size_t len)
@@ -258,16 +259,16 @@ START_TEST(test_bytes_in_flight_are_bounded)
 	accel_hold(params_of(&bm));
 	for (nr = 0; nr < ARRAY_SIZE(waits); nr++)
 		submit(&bm, &waits[nr], data, (uint64_t)nr * CLUSTER, CLUSTER, false);
-	ck_assert_uint_eq(stat_now(&bm).inflight_now, BLKMAP_INFLIGHT_LIMIT);
-	ck_assert_uint_eq(stat_now(&bm).inflight_limit, BLKMAP_INFLIGHT_LIMIT);
+	ck_assert_uint_eq(stat_now(&bm).inflight_now, INFLIGHT_LIMIT);
+	ck_assert_uint_eq(stat_now(&bm).inflight_limit, INFLIGHT_LIMIT);
 	ck_assert_uint_ge(stat_now(&bm).fallback_inflight,
-			  ARRAY_SIZE(waits) - BLKMAP_INFLIGHT_LIMIT / CLUSTER);
-	for (unsigned i = BLKMAP_INFLIGHT_LIMIT / CLUSTER; i < nr; i++)
+			  ARRAY_SIZE(waits) - INFLIGHT_LIMIT / CLUSTER);
+	for (unsigned i = INFLIGHT_LIMIT / CLUSTER; i < nr; i++)
 		ended(&waits[i], 0, CLUSTER);
 	accel_release(params_of(&bm));
-	for (unsigned i = 0; i < BLKMAP_INFLIGHT_LIMIT / CLUSTER; i++)
+	for (unsigned i = 0; i < INFLIGHT_LIMIT / CLUSTER; i++)
 		ended(&waits[i], 0, CLUSTER);
-	ck_assert_uint_eq(stat_now(&bm).inflight_max, BLKMAP_INFLIGHT_LIMIT);
+	ck_assert_uint_eq(stat_now(&bm).inflight_max, INFLIGHT_LIMIT);
 	bm_stop(&bm);
 }
 END_TEST
@@ -295,10 +296,10 @@ START_TEST(test_row_only_delayed_writes_prefer_managed_streams)
 	ended(&wait, 0, CLUSTER);
 	/* Not delayed, and one cluster. */
 	ck_assert_int_eq(
-		blkmap_write(bm.map, &bm.file, CLUSTER, data, CLUSTER, ZSTRM_DEFAULT, &done), 0);
+		blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ CLUSTER, data, CLUSTER, ZSTRM_DEFAULT }, &done), 0);
 	/* Reading, a small change, and folding it: a recompression. */
 	reads_back(&bm, data, 0, CLUSTER);
-	ck_assert_int_eq(blkmap_write(bm.map, &bm.file, 4096, data, 4096, ZSTRM_DEFAULT, &done), 0);
+	ck_assert_int_eq(blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ 4096, data, 4096, ZSTRM_DEFAULT }, &done), 0);
 	blkmap_trim(bm.map);
 	after = stat_now(&bm);
 	ck_assert_uint_eq(after.folds, before.folds + 1);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "blkmap/slot/heat.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 #include "zcomp/registry.h"
@@ -101,7 +102,7 @@ static void random_op(uint64_t *seed)
 			present[p] = true;
 		break;
 	case 4:
-		blkmap_fold_idle(bm.map, 0);
+		fold_idle(&bm.map->upkeep.folder, 0);
 		break;
 	case 5:
 		blkmap_recompress(bm.map, 0);
@@ -172,7 +173,7 @@ START_TEST(test_small_write_into_a_cluster_leaves_its_object_alone_and_is_folded
 	ck_assert_uint_eq(stat.data.objects, 2);
 	bm_check(&bm);
 
-	ck_assert_uint_eq(blkmap_fold_idle(bm.map, 0), 1);
+	ck_assert_uint_eq(fold_idle(&bm.map->upkeep.folder, 0), 1);
 	blkmap_get_stat(bm.map, &stat);
 	ck_assert_uint_eq(stat.data.objects, 1);
 	ck_assert_uint_eq(stat.folds, 1);
@@ -260,7 +261,7 @@ START_TEST(test_what_is_decoded_is_forgotten_when_its_slot_changes)
 		ck_assert_int_eq(bm_write(&bm, 9 * ZT_PAGE_SIZE, model + 9 * ZT_PAGE_SIZE, 100), 0);
 		expect_page(9);
 		expect_page(3);
-		blkmap_fold_idle(bm.map, 0);
+		fold_idle(&bm.map->upkeep.folder, 0);
 		expect_page(9);
 		/* Cut and longer again: zeros. */
 		ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 5 * ZT_PAGE_SIZE + 7), 0);
@@ -319,7 +320,7 @@ START_TEST(test_a_cluster_written_page_by_page_is_spread_and_not_compressed_agai
 	ck_assert_uint_eq(after.zcomp.compress_in - before.zcomp.compress_in, 200 * ZT_PAGE_SIZE);
 	ck_assert_uint_eq(nr_objects(), 16);
 	expect_cluster();
-	blkmap_fold_idle(bm.map, 0);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	ck_assert_uint_eq(nr_objects(), 1);
 	expect_cluster();
 	bm_stop(&bm);
@@ -351,15 +352,15 @@ START_TEST(test_a_cluster_read_again_and_again_in_small_pieces_is_spread)
 	expect_cluster();
 
 	/* It stays so while it is hot, and is folded when it has cooled down. */
-	place = slot_place(bm.map, tree_slot(bm.arena, &bm.file.tree, 0));
-	ck_assert_uint_eq(heat_of(bm.map, place), HEAT_MAX);
+	place = slot_place(&bm.map->slots, tree_slot(bm.arena, &bm.file.tree, 0));
+	ck_assert_uint_eq(heat_of(&bm.map->slots, place), HEAT_MAX);
 	for (int i = 0; i < 5; i++) {
 		ck_assert_uint_eq(nr_objects(), 16 + 1);
-		live_map_find(slot_lock_at(bm.map, place), place)->touched = 0;
-		blkmap_fold_idle(bm.map, 1);
-		heat_cool(bm.map);
+		live_map_find(slot_lock_at(&bm.map->slots, place), place)->touched = 0;
+		fold_idle(&bm.map->upkeep.folder, 1);
+		heat_cool(&bm.map->slots);
 	}
-	blkmap_fold_idle(bm.map, 1);
+	fold_idle(&bm.map->upkeep.folder, 1);
 	ck_assert_uint_eq(nr_objects(), 2);
 	expect_cluster();
 	bm_stop(&bm);

@@ -114,7 +114,7 @@ static void put(struct model *m, uint64_t off, const char *src, size_t len)
 	size_t done;
 
 	ck_assert_int_eq(blkmap_grow(bm.map, &m->file, off, len), 0);
-	ck_assert_int_eq(blkmap_write(bm.map, &m->file, off, src, len, ZSTRM_DEFAULT, &done), 0);
+	ck_assert_int_eq(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, src, len, ZSTRM_DEFAULT }, &done), 0);
 	if (m->bytes + off != src)
 		memcpy(m->bytes + off, src, len);
 }
@@ -158,7 +158,7 @@ START_TEST(test_alike_clusters_are_stored_once_until_one_is_written)
 		compare(&models[i]);
 	check();
 	/* Nothing is looked up twice. */
-	blkmap_fold_idle(bm.map, 0);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	(void)blkmap_recompress(bm.map, 0);
 	(void)blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(get_stat().dedup_joined, 16);
@@ -234,7 +234,7 @@ END_TEST
 START_TEST(test_colliding_hashes_are_told_apart)
 {
 	start_default();
-	bm.map->dedup->hash_mask = 0;
+	bm.map->upkeep.recomp->dedup->hash_mask = 0;
 	for (unsigned c = 0; c < 6; c++)
 		put_content(&models[0], c, 4 * (uint64_t)c + 3);
 	(void)blkmap_recompress(bm.map, 0);
@@ -269,12 +269,12 @@ START_TEST(test_two_whose_slots_have_one_lock_join)
 	fill(0, page, sizeof(page));
 	put(&models[0], 0, page, sizeof(page));
 	(void)blkmap_recompress(bm.map, 0);
-	lock = slot_lock(bm.map, tree_slot(bm.arena, &models[0].file.tree, 0));
+	lock = slot_lock(&bm.map->slots, tree_slot(bm.arena, &models[0].file.tree, 0));
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, SLOTS * sizeof(same)), 0);
 	memset(same, 'x', sizeof(same));
 	for (uint64_t i = 0; i < SLOTS; i++)
 		ck_assert_int_eq(bm_write(&bm, i * sizeof(same), same, sizeof(same)), 0);
-	while (c < SLOTS && slot_lock(bm.map, tree_slot(bm.arena, &bm.file.tree, c)) != lock)
+	while (c < SLOTS && slot_lock(&bm.map->slots, tree_slot(bm.arena, &bm.file.tree, c)) != lock)
 		c++;
 	ck_assert_uint_lt(c, SLOTS);
 	ck_assert_int_eq(bm_write(&bm, c * sizeof(page), page, sizeof(page)), 0);
@@ -306,8 +306,7 @@ START_TEST(test_thousands_of_pairs_all_join_and_the_index_grows)
 			size_t done;
 
 			ck_assert_int_eq(blkmap_grow(bm.map, file, p * 4096ull, SIZE), 0);
-			ck_assert_int_eq(blkmap_write(bm.map, file, p * 4096ull, pages[p], SIZE,
-						      ZSTRM_DEFAULT, &done),
+			ck_assert_int_eq(blkmap_write(bm.map, file, &(struct blkmap_bytes){ p * 4096ull, pages[p], SIZE, ZSTRM_DEFAULT }, &done),
 					 0);
 		}
 	}
@@ -349,7 +348,7 @@ START_TEST(test_what_compaction_moved_is_still_found)
 		memset(models[0].bytes + (size_t)c * CLUSTER, 0, CLUSTER);
 	}
 	joined = get_stat().dedup_joined;
-	while (zs_compact(bm.map->data, 0) > 0)
+	while (zs_compact(bm.map->slots.data, 0) > 0)
 		;
 	ck_assert_uint_gt(get_stat().data.pages_compacted, 0);
 	for (unsigned c = 1; c < CLUSTERS; c += 2)
@@ -427,10 +426,10 @@ START_TEST(test_index_counts_against_the_limit)
 	start_default();
 	arena_get_stat(bm.arena, &before);
 	arena_set_limit(bm.arena, before.used + ZT_PAGE_SIZE);
-	dedup_reserve(bm.map);
+	dedup_reserve(bm.map->upkeep.recomp->dedup);
 	ck_assert_uint_eq(get_stat().dedup_index, 0);
 	arena_set_limit(bm.arena, before.used + 2 * ZT_PAGE_SIZE);
-	dedup_reserve(bm.map);
+	dedup_reserve(bm.map->upkeep.recomp->dedup);
 	ck_assert_uint_eq(get_stat().dedup_index, ZT_PAGE_SIZE);
 	arena_get_stat(bm.arena, &after);
 	/* The table, and malloc()'s word before it. */
@@ -453,8 +452,7 @@ START_TEST(test_at_the_limit_joining_makes_room)
 	while (!error) {
 		error = blkmap_grow(bm.map, &bm.file, c * CLUSTER, CLUSTER);
 		if (!error)
-			error = blkmap_write(bm.map, &bm.file, c * CLUSTER, buf, CLUSTER,
-					     ZSTRM_DEFAULT, &done);
+			error = blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ c * CLUSTER, buf, CLUSTER, ZSTRM_DEFAULT }, &done);
 		c += !error;
 	}
 	ck_assert_int_eq(error, -ENOSPC);
@@ -501,13 +499,12 @@ static void random_op(uint64_t *seed, struct model *m)
 		break;
 	case 2:
 		memset(m->bytes + off, 'x', len);
-		must(blkmap_write(bm.map, &m->file, off, m->bytes + off, len, ZSTRM_DEFAULT, &done),
+		must(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, m->bytes + off, len, ZSTRM_DEFAULT }, &done),
 		     "write");
 		break;
 	default:
 		fill(zt_random(seed) % NR_CONTENTS, m->bytes + c * CLUSTER, CLUSTER);
-		must(blkmap_write(bm.map, &m->file, c * CLUSTER, m->bytes + c * CLUSTER, CLUSTER,
-				  ZSTRM_DEFAULT, &done),
+		must(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ c * CLUSTER, m->bytes + c * CLUSTER, CLUSTER, ZSTRM_DEFAULT }, &done),
 		     "write");
 		break;
 	}
@@ -526,7 +523,7 @@ START_TEST(test_random_operations_match_their_models)
 
 	start(&configs[_i]);
 	if (_i == 2)
-		bm.map->dedup->hash_mask = UINT64_C(3) << 62;
+		bm.map->upkeep.recomp->dedup->hash_mask = UINT64_C(3) << 62;
 	for (unsigned i = 0; i < NR_FILES; i++)
 		ck_assert_int_eq(blkmap_grow(bm.map, &models[i].file, 0, FILE_SIZE), 0);
 	for (unsigned i = 0; i < ROUNDS / 3; i++) {
@@ -534,9 +531,9 @@ START_TEST(test_random_operations_match_their_models)
 		if (zt_random(&seed) % 4 == 0)
 			(void)blkmap_recompress(bm.map, 0);
 		if (zt_random(&seed) % 8 == 0)
-			zs_compact(bm.map->data, 0);
+			zs_compact(bm.map->slots.data, 0);
 		if (zt_random(&seed) % 16 == 0)
-			blkmap_fold_idle(bm.map, 0);
+			fold_idle(&bm.map->upkeep.folder, 0);
 		if (i % 32 == 0) {
 			for (unsigned f = 0; f < NR_FILES; f++)
 				compare(&models[f]);
@@ -581,9 +578,9 @@ static void *move_run(void *arg)
 {
 	(void)arg;
 	while (!atomic_load(&ended)) {
-		blkmap_fold_idle(bm.map, 0);
-		zs_compact(bm.map->data, 0);
-		zs_trim(bm.map->data, 0);
+		fold_idle(&bm.map->upkeep.folder, 0);
+		zs_compact(bm.map->slots.data, 0);
+		zs_trim(bm.map->slots.data, 0);
 	}
 	return NULL;
 }

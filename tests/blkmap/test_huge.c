@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "blkmap/cluster/huge.h"
 #include "tests/blkmap/bm_fixture.h"
 
 enum { ORDER = 4, CLUSTER = 65536, PAGES = 16, NR = 64 };
@@ -161,12 +162,12 @@ START_TEST(test_another_file_has_to_prove_itself)
 	*mine.nr_pages = record.nr_pages;
 	bm.file = mine;
 	/* Of so many others one has the same entry, and takes it. */
-	ck_assert(huge_skip(bm.map, &mine, data, CLUSTER));
+	ck_assert(huge_skip(&bm.map->codecs, &mine, data, CLUSTER));
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		bm.file.nr_pages = &others[i];
-		huge_note(bm.map, &bm.file, false);
+		huge_note(&bm.map->codecs, &bm.file, false);
 	}
-	ck_assert(!huge_skip(bm.map, &mine, data, CLUSTER));
+	ck_assert(!huge_skip(&bm.map->codecs, &mine, data, CLUSTER));
 	bm.file = mine;
 	stop(&bm, 11 * CLUSTER);
 }

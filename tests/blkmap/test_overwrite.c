@@ -45,11 +45,11 @@ static unsigned fill_up(void)
 	struct arena_stat stat;
 	unsigned nr;
 
-	zs_trim(bm.map->data, 0);
+	zs_trim(bm.map->slots.data, 0);
 	zs_trim(bm.meta, 0);
 	arena_get_stat(bm.arena, &stat);
 	arena_set_limit(bm.arena, stat.used);
-	nr = plug_pool(bm.map->data);
+	nr = plug_pool(bm.map->slots.data);
 	plug_pool(bm.meta);
 	return nr;
 }
@@ -274,7 +274,7 @@ START_TEST(test_a_base_that_was_shared_is_the_file_s_own_again)
 	ck_assert_int_eq(put(&seed, noise, 0, CLUSTER), 0);
 	/* Two clusters of one file share an object; then one of them goes. */
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, 2 * CLUSTER), 0);
-	ck_assert_int_eq(blkmap_share(bm.map, &bm.file, 0, &bm.file, CLUSTER, CLUSTER, &done), 0);
+	ck_assert_int_eq(blkmap_share(bm.map, &(struct blkmap_copy){ .from = &bm.file, .from_off = 0, .to = &bm.file, .to_off = CLUSTER, .len = CLUSTER }, &done), 0);
 	for (uint32_t p = 0; p < 4; p += 2)
 		ck_assert_int_eq(put(&seed, noise, p * PAGE, (p + 1) * PAGE), 0);
 	(void)fill_up();
@@ -317,9 +317,9 @@ START_TEST(test_what_was_overwritten_by_less_moves_to_a_smaller_room)
 	ck_assert_int_eq(put(&seed, soft, 0, CLUSTER), 0);
 	give_back();
 	slot = tree_slot(bm.arena, &bm.file.tree, 0);
-	ck_assert_uint_ge(zs_room_of(bm.map->data, slot_ref(word_get(slot))), CLUSTER);
+	ck_assert_uint_ge(zs_room_of(bm.map->slots.data, slot_ref(word_get(slot))), CLUSTER);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
-	ck_assert_uint_lt(zs_room_of(bm.map->data, slot_ref(word_get(slot))), CLUSTER * 3 / 4);
+	ck_assert_uint_lt(zs_room_of(bm.map->slots.data, slot_ref(word_get(slot))), CLUSTER * 3 / 4);
 	blkmap_get_stat(bm.map, &stat);
 	ck_assert_uint_gt(stat.recompress_saved, CLUSTER / 4);
 	compare(CLUSTER);
@@ -340,7 +340,7 @@ START_TEST(test_folding_and_punching_need_no_memory)
 	ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, 5 * PAGE + 1, 2 * PAGE), 0);
 	memset(model + 5 * PAGE + 1, 0, 2 * PAGE);
 	compare(2 * CLUSTER);
-	blkmap_fold_idle(bm.map, 0);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	ck_assert_int_eq(kind_of_first(), SLOT_OBJ);
 	compare(2 * CLUSTER);
 	stop();
@@ -424,8 +424,8 @@ static void *mover_run(void *arg)
 {
 	(void)arg;
 	while (!atomic_load(&ended)) {
-		zs_compact(bm.map->data, 0);
-		blkmap_fold_idle(bm.map, 0);
+		zs_compact(bm.map->slots.data, 0);
+		fold_idle(&bm.map->upkeep.folder, 0);
 	}
 	return NULL;
 }

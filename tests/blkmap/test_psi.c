@@ -107,7 +107,7 @@ START_TEST(test_an_event_recompresses_what_is_young_and_closes_gaps)
 
 	start(0);
 	fill();
-	ck_assert_int_eq(recomp_start(bm.map, fd), 0);
+	ck_assert_int_eq(recomp_start(bm.map->upkeep.recomp, fd), 0);
 	/* It looks once a second, and sees requests that it has not seen before, but no event. */
 	wait_ms(1500);
 	stat = get_stat();
@@ -141,7 +141,7 @@ START_TEST(test_an_event_folds_maps_however_young)
 	fill();
 	memcpy(content, "over it", 7);
 	ck_assert_int_eq(bm_write(&bm, 0, content, 7), 0);
-	ck_assert_int_eq(recomp_start(bm.map, fd), 0);
+	ck_assert_int_eq(recomp_start(bm.map->upkeep.recomp, fd), 0);
 	ck_assert_int_eq(tcflush(terminal, TCIFLUSH), 0);
 	for (int tries = 600; get_stat().folds == 0 && tries > 0; tries--)
 		wait_ms(100);
@@ -161,7 +161,7 @@ START_TEST(test_an_event_without_new_requests_is_nothing_new)
 
 	start(0);
 	fill();
-	ck_assert_int_eq(recomp_start(bm.map, fd), 0);
+	ck_assert_int_eq(recomp_start(bm.map->upkeep.recomp, fd), 0);
 	ck_assert_int_eq(tcflush(terminal, TCIFLUSH), 0);
 	wait_pressures(1);
 	/* It stays raised; nobody has read it. */
@@ -218,7 +218,7 @@ START_TEST(test_a_machine_without_watches_is_no_error)
 	close(next);
 	start(0);
 	fill();
-	ck_assert_int_eq(recomp_start(bm.map, -1), 0);
+	ck_assert_int_eq(recomp_start(bm.map->upkeep.recomp, -1), 0);
 	wait_ms(1200);
 	ck_assert_uint_eq(get_stat().recompress_pressures, 0);
 	blkmap_stop(bm.map);

@@ -97,7 +97,7 @@ static void file_write(struct blkmap_file *file, uint64_t off, const void *buf, 
 
 	if (!blkmap_covers(file, off, len))
 		ck_assert_int_eq(blkmap_grow(bm.map, file, off, len), 0);
-	ck_assert_int_eq(blkmap_write(bm.map, file, off, buf, len, ZSTRM_DEFAULT, &done), 0);
+	ck_assert_int_eq(blkmap_write(bm.map, file, &(struct blkmap_bytes){ off, buf, len, ZSTRM_DEFAULT }, &done), 0);
 }
 
 /* All files are those given; everything is walked, and what the kernel holds is what is counted. */
@@ -156,8 +156,8 @@ START_TEST(test_fold_does_not_read_a_slot_that_is_gone)
 	ck_assert_int_eq(bm_write(&bm, 3 * 65536 + 4096, page, sizeof(page)), 0);
 	old_slot = slot_of(&bm.file, 3);
 	ck_assert_int_eq(slot_kind(*old_slot), SLOT_MAP);
-	at_point("maintain: maps are remembered", reuse_by_bytes);
-	blkmap_fold_idle(bm.map, 0);
+	at_point("fold: maps are remembered", reuse_by_bytes);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
 	check_files((struct blkmap_file *[]){ &bm.file }, 1);
 	stop();
@@ -190,8 +190,8 @@ START_TEST(test_fold_does_not_take_a_slot_for_that_of_another_cluster_size)
 	ck_assert_int_eq(bm_write(&bm, 3 * size + 4096, page, sizeof(page)), 0);
 	old_slot = slot_of(&bm.file, 3);
 	ck_assert_int_eq(slot_kind(*old_slot), SLOT_MAP);
-	at_point("maintain: maps are remembered", reuse_by_slot);
-	blkmap_fold_idle(bm.map, 0);
+	at_point("fold: maps are remembered", reuse_by_slot);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
 	memcpy(text + 3 * other_size + other_size / 2, page, sizeof(page));
 	ck_assert_int_eq(blkmap_read(bm.map, &other, 0, back, 16 * other_size), 0);
@@ -227,7 +227,7 @@ START_TEST(test_last_object_with_a_dictionary_keeps_it_when_it_is_cut)
 	blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(slot_codec(*slot_of(&bm.file, 0)), SLOT_CODEC_DICT);
 	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 800), 0);
-	ck_assert_uint_eq(bm.map->codec_objects[SLOT_CODEC_DICT], 1);
+	ck_assert_uint_eq(bm.map->slots.account.codec_objects[SLOT_CODEC_DICT], 1);
 	at_point("range: a word is counted anew", pass_begins);
 	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 700), 0);
 	ck_assert_uint_eq(nr_arrivals, 1);
@@ -242,9 +242,9 @@ END_TEST
 
 static void compact_and_look(void)
 {
-	blkmap_fold_idle(bm.map, 0);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	(void)zs_trim(bm.meta, 0);
-	(void)zs_compact(bm.map->data, 0);
+	(void)zs_compact(bm.map->slots.data, 0);
 }
 
 /*
@@ -307,7 +307,7 @@ START_TEST(test_object_that_gave_way_names_no_slot_when_it_is_freed)
 	}
 	at_point("slots: a word is released", empty_and_compact);
 	if (_i == 2)
-		blkmap_fold_idle(bm.map, 0);
+		fold_idle(&bm.map->upkeep.folder, 0);
 	else
 		blkmap_recompress(bm.map, 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
@@ -332,7 +332,7 @@ static void *cut_run(void *arg)
 static void *fold_run(void *arg)
 {
 	(void)arg;
-	blkmap_fold_idle(bm.map, 0);
+	fold_idle(&bm.map->upkeep.folder, 0);
 	atomic_store(&is_folded, true);
 	return NULL;
 }
@@ -366,12 +366,12 @@ static void page_hook(void *arg, const char *point, uint64_t what)
 START_TEST(test_map_stays_while_compaction_looks_at_one_of_its_pages)
 {
 	map_start();
-	page_ref = slot_ref(cluster_map_at(bm.map, *slot_of(&bm.file, 0))->pages[12]);
+	page_ref = slot_ref(cluster_map_at(&bm.map->slots, *slot_of(&bm.file, 0))->pages[12]);
 	atomic_store(&is_cut, false);
 	atomic_store(&is_folded, false);
 	atomic_store(&nr_arrivals, 0);
 	zt_hook_set(page_hook, NULL);
-	(void)zs_compact(bm.map->data, 0);
+	(void)zs_compact(bm.map->slots.data, 0);
 	ck_assert_uint_eq(nr_arrivals, 1);
 	pthread_join(cutter, NULL);
 	pthread_join(folder, NULL);
@@ -392,7 +392,7 @@ static void wait_for_stop(void)
 {
 	while (!atomic_load(&may_complete))
 		nanosleep(&millisecond, NULL);
-	had_recompression = bm.map->recomp->has_threads;
+	had_recompression = bm.map->upkeep.recomp->has_threads;
 }
 
 static void *stop_run(void *arg)
@@ -437,7 +437,7 @@ START_TEST(test_recompression_ends_after_the_writes_that_may_wait_for_it)
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, 65536), 0);
 	fill_text(text, 65536, 1);
 	at_point("batch: a cluster comes back", wait_for_stop);
-	blkmap_write_async(bm.map, &bm.file, 0, text, 65536, ZSTRM_PREFER_MGMT, &end);
+	blkmap_write_async(bm.map, &bm.file, &(struct blkmap_bytes){ 0, text, 65536, ZSTRM_PREFER_MGMT }, &end);
 	ck_assert_int_eq(pthread_create(&stopper, NULL, stop_run, &stopped), 0);
 	ck_assert(!comes(&stopped));
 	atomic_store(&may_complete, true);

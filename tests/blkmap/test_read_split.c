@@ -22,7 +22,7 @@ static void start(unsigned order, unsigned nr_cpus)
 	size_t done;
 
 	bm_start(&bm, &config);
-	bm.map->nr_cpus = nr_cpus; /* whatever the machine has */
+	bm.map->content.nr_cpus = nr_cpus; /* whatever the machine has */
 	content = calloc(1, FILE_SIZE);
 	got = malloc(FILE_SIZE);
 	ck_assert(content && got);
@@ -32,7 +32,7 @@ static void start(unsigned order, unsigned nr_cpus)
 		bm_fill(&seed, content + at, len);
 		ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, at, len), 0);
 		ck_assert_int_eq(
-			blkmap_write(bm.map, &bm.file, at, content + at, len, ZSTRM_DEFAULT, &done),
+			blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ at, content + at, len, ZSTRM_DEFAULT }, &done),
 			0);
 	}
 }
@@ -98,7 +98,7 @@ START_TEST(test_small_reads_are_not_split)
 	start(4, 4);
 	expect_read(0, 512 * KIB - 1);
 	ck_assert_uint_eq(nr_split(), 0);
-	ck_assert(!bm.map->readers.started);
+	ck_assert(!bm.map->content.readers.started);
 	expect_read(0, 512 * KIB);
 	ck_assert_uint_eq(nr_split(), 1);
 	stop();
@@ -109,10 +109,10 @@ START_TEST(test_no_helper_is_called_when_no_cpu_is_free)
 {
 	start(4, 2);
 	/* As if another read and a write were under way. */
-	atomic_fetch_add(&bm.map->active_writes, 1);
+	atomic_fetch_add(&bm.map->content.active_writes, 1);
 	expect_read(0, READ_SIZE);
 	ck_assert_uint_eq(nr_split(), 0);
-	atomic_fetch_sub(&bm.map->active_writes, 1);
+	atomic_fetch_sub(&bm.map->content.active_writes, 1);
 	expect_read(0, READ_SIZE);
 	ck_assert_uint_eq(nr_split(), 1);
 	stop();
@@ -129,7 +129,7 @@ START_TEST(test_threads_that_cannot_be_made_are_done_without)
 	zt_fault_set(2);
 	expect_read(0, READ_SIZE);
 	zt_fault_set(0);
-	ck_assert_uint_eq(bm.map->readers.nr_threads, 1);
+	ck_assert_uint_eq(bm.map->content.readers.nr_threads, 1);
 	ck_assert_uint_eq(nr_split(), 1);
 	stop();
 }
@@ -142,11 +142,11 @@ START_TEST(test_helpers_without_a_stream_go_away)
 
 	start(4, 4);
 	for (unsigned i = 0; i < ARRAY_SIZE(streams); i++)
-		streams[i] = zcomp_stream_get(bm.map->comp, ZSTRM_DEFAULT);
+		streams[i] = zcomp_stream_get(bm.map->codecs.comp, ZSTRM_DEFAULT);
 	for (unsigned i = 0; i < 100; i++)
 		expect_read(0, READ_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(streams); i++)
-		zcomp_stream_put(bm.map->comp, streams[i]);
+		zcomp_stream_put(bm.map->codecs.comp, streams[i]);
 	stop();
 }
 END_TEST
@@ -225,11 +225,10 @@ START_TEST(test_many_readers_beside_a_writer)
 		const size_t at = zt_random(&seed) % (FILE_SIZE / (96 * KIB)) * 96 * KIB;
 		size_t done;
 
-		ck_assert_int_eq(blkmap_write(bm.map, &bm.file, at, content + at, 64 * KIB,
-					      ZSTRM_DEFAULT, &done),
+		ck_assert_int_eq(blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ at, content + at, 64 * KIB, ZSTRM_DEFAULT }, &done),
 				 0);
 		if (i % 50 == 0)
-			(void)zs_compact(bm.map->data, 0);
+			(void)zs_compact(bm.map->slots.data, 0);
 	}
 	atomic_store(&ended, true);
 	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "blkmap/slot/age.h"
 #include "blkmap/upkeep/recompress.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
@@ -187,7 +188,7 @@ START_TEST(test_each_new_object_moves_its_locks_count)
 	start(4);
 	fill_text(15, content, CLUSTER);
 	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
-	lock = slot_lock(bm.map, tree_slot(bm.arena, &bm.file.tree, 0));
+	lock = slot_lock(&bm.map->slots, tree_slot(bm.arena, &bm.file.tree, 0));
 	seq = lock->seq;
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
 	ck_assert_uint_eq(lock->seq, seq + 1);
@@ -215,7 +216,7 @@ START_TEST(test_sparse_cut_and_overlaid_clusters_keep_their_pages)
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 3);
 	ck_assert_uint_eq(*bm.file.nr_pages, pages);
 	check_content(4 * CLUSTER);
-	ck_assert_uint_eq(blkmap_fold_idle(bm.map, 0), 1);
+	ck_assert_uint_eq(fold_idle(&bm.map->upkeep.folder, 0), 1);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
 	ck_assert_uint_eq(*bm.file.nr_pages, pages);
 	check_content(4 * CLUSTER);
@@ -228,11 +229,11 @@ START_TEST(test_what_is_used_stays_young_and_the_rest_ages)
 	start(4);
 	fill_text(5, content, 4 * CLUSTER);
 	ck_assert_int_eq(bm_write(&bm, 0, content, 4 * CLUSTER), 0);
-	atomic_store(&bm.map->age_now, 10);
+	atomic_store(&bm.map->slots.age_now, 10);
 	/* Reading makes cluster 1 young, writing cluster 2. */
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, CLUSTER + 5, buf, 10), 0);
 	ck_assert_int_eq(bm_write(&bm, 2 * CLUSTER, content + 2 * CLUSTER, CLUSTER), 0);
-	atomic_store(&bm.map->age_now, 14);
+	atomic_store(&bm.map->slots.age_now, 14);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 15), 0);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 5), 2);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 4), 2);
@@ -248,10 +249,10 @@ START_TEST(test_what_is_old_stays_old_when_ages_wrap)
 	fill_noise(6, content, CLUSTER);
 	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
 	for (unsigned now = 0; now < 600; now += 40) {
-		atomic_store(&bm.map->age_now, now);
+		atomic_store(&bm.map->slots.age_now, now);
 		ck_assert_uint_eq(blkmap_recompress(bm.map, 1000), 0);
 	}
-	ck_assert_uint_ge(age_of(bm.map, slot_ref(word_get(bm.file.tree.word))), 200);
+	ck_assert_uint_ge(age_of(&bm.map->slots, slot_ref(word_get(bm.file.tree.word))), 200);
 	ck_assert_uint_eq(get_stat().recompress_kept, 0);
 	blkmap_recompress(bm.map, 200);
 	ck_assert_uint_eq(get_stat().recompress_kept, 1);
@@ -270,17 +271,17 @@ START_TEST(test_compaction_takes_ages_along)
 		fill_noise(i, content, 700);
 		ck_assert_int_eq(bm_write(&bm, i * 4096, content, 700), 0);
 	}
-	atomic_store(&bm.map->age_now, 100);
+	atomic_store(&bm.map->slots.age_now, 100);
 	for (size_t i = 0; i < N; i++)
 		if (i % 2)
 			ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, i * 4096, 4096), 0);
 		else if (i < N / 2)
 			ck_assert_int_eq(blkmap_read(bm.map, &bm.file, i * 4096, buf, 1), 0);
-	ck_assert_uint_gt(zs_compact(bm.map->data, 0), 0);
+	ck_assert_uint_gt(zs_compact(bm.map->slots.data, 0), 0);
 	for (size_t i = 0; i < N / 2; i += 2) {
 		uint64_t *slot = tree_slot(bm.arena, &bm.file.tree, i);
 
-		kept += age_of(bm.map, slot_ref(word_get(slot))) == 0;
+		kept += age_of(&bm.map->slots, slot_ref(word_get(slot))) == 0;
 	}
 	ck_assert_uint_eq(kept, N / 4);
 	bm_stop(&bm);
@@ -367,7 +368,7 @@ START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
 	start(0);
 	write_small(0, 1500, "pear");
 	blkmap_recompress(bm.map, 0);
-	first = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	first = bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec;
 	ck_assert_uint_eq(first, SLOT_CODEC_DICT);
 	/* More than four times as much comes: a new one is made, and the old objects move to it. */
 	for (unsigned i = 1; i <= 4; i++) {
@@ -375,7 +376,7 @@ START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
 		blkmap_recompress(bm.map, 0);
 	}
 	blkmap_recompress(bm.map, 0);
-	ck_assert_uint_eq(bm.map->recomp->dicts[RECOMP_SMALL].codec, first + 1);
+	ck_assert_uint_eq(bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec, first + 1);
 	check_small(0, 1500, "pear");
 	check_small(1500, 6000, "a strawberry");
 	bm_check(&bm);
@@ -384,7 +385,7 @@ START_TEST(test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed)
 	ck_assert_uint_eq(get_stat().dict_objects, 0);
 	blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(get_stat().dicts, 0);
-	ck_assert_ptr_null(bm.map->codecs[first]);
+	ck_assert_ptr_null(bm.map->codecs.decoders[first]);
 	bm_stop(&bm);
 }
 END_TEST
@@ -417,7 +418,7 @@ START_TEST(test_a_dictionary_is_renewed_where_the_amount_stays_the_same)
 	start(0);
 	write_kind(0, 0, 1500);
 	blkmap_recompress(bm.map, 0);
-	first = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	first = bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec;
 	ck_assert_uint_ne(first, 0);
 	size = get_stat().data.object_bytes;
 	/* Some of the old kind stay, enough for a dictionary to stay with them. */
@@ -428,13 +429,13 @@ START_TEST(test_a_dictionary_is_renewed_where_the_amount_stays_the_same)
 		write_kind(1, 200, 1300);
 		blkmap_recompress(bm.map, 0);
 	}
-	ck_assert_uint_ne(bm.map->recomp->dicts[RECOMP_SMALL].codec, first);
+	ck_assert_uint_ne(bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec, first);
 	ck_assert_uint_lt(get_stat().data.object_bytes, size + size / 10);
 	/* What is tried again with it is nothing new: it stays the one. */
-	first = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	first = bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec;
 	for (unsigned pass = 0; pass < 20; pass++)
 		blkmap_recompress(bm.map, 0);
-	ck_assert_uint_eq(bm.map->recomp->dicts[RECOMP_SMALL].codec, first);
+	ck_assert_uint_eq(bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec, first);
 	bm_check(&bm);
 	bm_stop(&bm);
 }
@@ -489,11 +490,11 @@ START_TEST(test_a_retired_dictionary_takes_no_byte_along)
 		ck_assert_int_eq(bm_write(&bm, i * 4096, noise, sizeof(noise)), 0);
 	}
 	blkmap_recompress(bm.map, 0);
-	codec = bm.map->recomp->dicts[RECOMP_SMALL].codec;
+	codec = bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec;
 	ck_assert_uint_ne(codec, 0);
 	ck_assert_uint_ge(get_stat().dict_objects, 1900);
-	bm.map->recomp->dicts[RECOMP_SMALL].codec = 0;
-	bm.map->recomp->retired[codec - SLOT_CODEC_DICT] = true;
+	bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec = 0;
+	bm.map->upkeep.recomp->retired[codec - SLOT_CODEC_DICT] = true;
 	blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(get_stat().dict_objects, 0);
 	for (size_t i = 0; i < 2000; i++) {
@@ -503,7 +504,7 @@ START_TEST(test_a_retired_dictionary_takes_no_byte_along)
 	}
 	bm_check(&bm);
 	blkmap_recompress(bm.map, 0);
-	ck_assert_ptr_null(bm.map->codecs[codec]);
+	ck_assert_ptr_null(bm.map->codecs.decoders[codec]);
 	bm_stop(&bm);
 }
 END_TEST
@@ -587,7 +588,7 @@ START_TEST(test_large_clusters_get_a_dictionary_of_their_own)
 	/* Those of the first pass move to it. */
 	ck_assert_uint_eq(after.dict_objects, LARGE_CLUSTERS);
 	ck_assert_uint_lt(after.data.object_bytes, 2 * plain.data.object_bytes * 9 / 10);
-	ck_assert_uint_eq(bm.map->recomp->dicts[RECOMP_SMALL].codec, 0);
+	ck_assert_uint_eq(bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec, 0);
 	check_large(0, LARGE_CLUSTERS);
 	/* In parts, and when they have become small. */
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 3 * CLUSTER + 50001, buf, 3000), 0);
@@ -612,9 +613,9 @@ START_TEST(test_a_new_dictionary_is_tried_a_few_times_at_most)
 	bm_start(&bm, &(struct bm_config){ .order = 4, .recompress = "zstd" });
 	write_large(0, LARGE_CLUSTERS);
 	/* Everything but what is written now has lain idle. */
-	atomic_store(&bm.map->age_now, 100);
+	atomic_store(&bm.map->slots.age_now, 100);
 	write_large(LARGE_CLUSTERS, 1);
-	dict = &bm.map->recomp->dicts[RECOMP_LARGE];
+	dict = &bm.map->upkeep.recomp->dicts[RECOMP_LARGE];
 	for (unsigned i = 0; i < DICT_REFRESHES; i++) {
 		blkmap_recompress(bm.map, 50);
 		ck_assert_uint_eq(get_stat().dicts, 1);
@@ -810,7 +811,7 @@ START_TEST(test_without_recompression_nothing_of_it_is_there)
 	ck_assert_ptr_null(blkmap_recompress_name(bm.map));
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
 	ck_assert_uint_eq(blkmap_recompress_kick(bm.map), 0);
-	ck_assert_ptr_null(bm.map->ages);
+	ck_assert_ptr_null(bm.map->slots.ages);
 	bm_stop(&bm);
 }
 END_TEST

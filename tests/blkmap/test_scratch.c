@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "blkmap/content/change.h"
 #include "tests/blkmap/bm_fixture.h"
 
 #define CLUSTER 131072u
@@ -106,18 +107,19 @@ START_TEST(test_small_read_after_a_cluster_was_overwritten_in_place)
 {
 	uint64_t seed = zt_seed();
 	struct cluster_op op = { .from = 4 * PAGE, .to = 6 * PAGE, .src = model + CLUSTER + 4 * PAGE };
-	struct zcomp_strm *strm;
+	struct cluster c;
 
 	start();
 	put(&seed, text, 0, 2 * CLUSTER);
 	put(&seed, text, CLUSTER + 4 * PAGE, 2 * PAGE);
 	ck_assert_int_eq(slot_kind(word_get(slot_of(1))), SLOT_MAP);
-	ck_assert_ptr_ne(slot_lock(bm.map, slot_of(0)), slot_lock(bm.map, slot_of(1)));
+	ck_assert_ptr_ne(slot_lock(&bm.map->slots, slot_of(0)), slot_lock(&bm.map->slots, slot_of(1)));
 	keep(0);
-	strm = zcomp_stream_get(bm.map->comp, ZSTRM_DEFAULT);
-	ck_assert_int_eq(cluster_overwrite(bm.map, &bm.file, slot_of(1), strm, &op), 0);
-	zcomp_stream_put(bm.map->comp, strm);
-	ck_assert_uint_gt(bm.map->overwrites_in_place, 0);
+	c = cluster_of(&bm.map->codecs, &bm.file, slot_of(1),
+		       zcomp_stream_get(bm.map->codecs.comp, ZSTRM_DEFAULT));
+	ck_assert_int_eq(cluster_overwrite(&c, &op), 0);
+	zcomp_stream_put(bm.map->codecs.comp, c.strm);
+	ck_assert_uint_gt(bm.map->slots.account.overwrites_in_place, 0);
 	expect(0, PAGE);
 	expect(0, 2 * CLUSTER);
 	bm_stop(&bm);

@@ -2,6 +2,7 @@
 /* test_share.c - objects that several slots name: two files against models, limits, failures. */
 #include <errno.h>
 
+#include "blkmap/slot/share.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 
@@ -86,7 +87,7 @@ static int write_at(struct model *m, uint64_t off, const char *src, size_t len)
 	int error = blkmap_grow(bm.map, &m->file, off, len);
 
 	if (!error)
-		error = blkmap_write(bm.map, &m->file, off, src, len, ZSTRM_DEFAULT, &done);
+		error = blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, src, len, ZSTRM_DEFAULT }, &done);
 	if (error)
 		return error;
 	memcpy(m->bytes + off, src, len);
@@ -103,8 +104,7 @@ static int share(struct model *from, uint64_t from_off, struct model *to, uint64
 	int error = blkmap_grow(bm.map, &to->file, to_off, len);
 
 	while (!error && done < len) {
-		error = blkmap_share(bm.map, &from->file, from_off + done, &to->file, to_off + done,
-				     len - done, &step);
+		error = blkmap_share(bm.map, &(struct blkmap_copy){ .from = &from->file, .from_off = from_off + done, .to = &to->file, .to_off = to_off + done, .len = len - done }, &step);
 		if (error == -EAGAIN)
 			error = blkmap_fold(bm.map, &from->file, from_off + done + step);
 		for (uint64_t at = done; at < done + step; at += ZT_PAGE_SIZE) {
@@ -165,11 +165,11 @@ static void random_op(uint64_t *seed, unsigned order)
 		punch(m, off, len);
 		break;
 	case 2:
-		blkmap_fold_idle(bm.map, 0);
+		fold_idle(&bm.map->upkeep.folder, 0);
 		break;
 	case 3:
 		if (zt_random(seed) % 2)
-			zs_compact(bm.map->data, 0);
+			zs_compact(bm.map->slots.data, 0);
 		else
 			(void)blkmap_recompress(bm.map, 0);
 		break;
@@ -256,7 +256,7 @@ START_TEST(test_sharing_costs_a_record_and_a_slot_and_writing_ends_it)
 	check();
 	compare(&models[0]);
 	compare(&models[1]);
-	ck_assert_uint_gt(blkmap_fold_idle(bm.map, 0), 0);
+	ck_assert_uint_gt(fold_idle(&bm.map->upkeep.folder, 0), 0);
 	compare(&models[0]);
 	compare(&models[1]);
 	stop();
@@ -274,7 +274,7 @@ static uint64_t first_object(const struct model *m)
 {
 	uint64_t word = word_get(tree_slot(bm.arena, &m->file.tree, 0));
 
-	return slot_kind(word) == SLOT_SHARED ? word_get(&share_rec_at(bm.map, word)->word) : word;
+	return slot_kind(word) == SLOT_SHARED ? word_get(&share_rec_at(&bm.map->slots, word)->word) : word;
 }
 
 START_TEST(test_shared_objects_are_recompressed_for_all_their_names)
@@ -359,7 +359,7 @@ START_TEST(test_recompressed_and_the_file_s_own_again_it_is_counted_right)
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
 	truncate_to(a, 0);
 	/* Nothing is left but the object's own room. */
-	zs_trim(bm.map->data, 0);
+	zs_trim(bm.map->slots.data, 0);
 	arena_get_stat(bm.arena, &arena);
 	arena_set_limit(bm.arena, arena.used);
 	for (uint64_t off = 0; !error; off += ZT_PAGE_SIZE) {
@@ -450,10 +450,10 @@ START_TEST(test_shared_objects_move_and_are_found_again)
 	for (unsigned p = 0; p < MODEL_PAGES; p++)
 		for (unsigned i = 0; p % 6 && i < NR_FILES; i++)
 			punch(&models[i], p * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
-	zs_trim(bm.map->data, 0);
-	zs_pool_get_stat(bm.map->data, &before);
-	ck_assert_uint_gt(zs_compact(bm.map->data, 0), 0);
-	zs_pool_get_stat(bm.map->data, &after);
+	zs_trim(bm.map->slots.data, 0);
+	zs_pool_get_stat(bm.map->slots.data, &before);
+	ck_assert_uint_gt(zs_compact(bm.map->slots.data, 0), 0);
+	zs_pool_get_stat(bm.map->slots.data, &after);
 	ck_assert_uint_lt(after.resident, before.resident);
 	compare(&models[0]);
 	compare(&models[1]);
@@ -502,7 +502,7 @@ START_TEST(test_walker_sees_wrong_counts_of_names)
 	ck_assert_int_eq(write_at(&models[0], 0, buf, 65536), 0);
 	ck_assert_int_eq(share(&models[0], 0, &models[1], 0, 65536), 0);
 	check();
-	rec = share_rec_at(bm.map, *tree_slot(bm.arena, &models[0].file.tree, 0));
+	rec = share_rec_at(&bm.map->slots, *tree_slot(bm.arena, &models[0].file.tree, 0));
 	rec->count++;
 	for (unsigned i = 0; i < NR_FILES; i++)
 		ck_assert_int_eq(blkmap_check_file(bm.map, &models[i].file, &objects), 0);

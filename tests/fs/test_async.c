@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "backends/accel.h"
-#include "blkmap/blkmap_i.h"
+#include "blkmap/parts.h"
 #include "tests/fs/fixture.h"
 
 enum { CLUSTER = 65536 };
@@ -18,7 +18,7 @@ static char data[CLUSTER];
 
 static const struct zcomp_params *device(void)
 {
-	return zcomp_get_params(sb->map->comp);
+	return zcomp_get_params(sb->map->codecs.comp);
 }
 
 static void setup(void)

@@ -4,7 +4,8 @@
 
 #include <sys/sysmacros.h>
 
-#include "blkmap/blkmap_i.h"
+#include "blkmap/parts.h"
+#include "blkmap/slot/share.h"
 #include "tests/lib/waiter.h"
 
 static struct super *sb;
@@ -73,12 +74,12 @@ static const void *inode_entry(struct super *of, uint64_t number)
 
 static const void *slot_entry(struct super *of, uint64_t number)
 {
-	return (const char *)slot_lock_at(of->map, number) - (uintptr_t)of->map->locks;
+	return (const char *)slot_lock_at(&of->map->slots, number) - (uintptr_t)of->map->slots.locks;
 }
 
 static const void *share_entry(struct super *of, uint64_t number)
 {
-	return (const char *)share_lock_at(of->map, number) - (uintptr_t)of->map->share_locks;
+	return (const char *)share_lock_at(&of->map->slots, number) - (uintptr_t)of->map->slots.share_locks;
 }
 
 /*

@@ -8,7 +8,7 @@
 #include <sys/xattr.h>
 
 #include "fs/xattr.h"
-#include "blkmap/blkmap_i.h"
+#include "blkmap/parts.h"
 #include "tests/fs/fixture.h"
 #include "util/clock.h"
 

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "blkmap/blkmap_i.h"
+#include "blkmap/parts.h"
 #include "fs/settings.h"
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
@@ -129,7 +129,7 @@ START_TEST(test_contents_are_stored_as_they_are_or_by_the_algorithm_and_stay_so)
 	memset(content + 100000, 'x', 5000);
 	write_all(sb, file, 100000, content + 100000, 5000);
 	check_stored(file, "none");
-	ck_assert_uint_ge(blkmap_fold_idle(sb->map, 0), 1);
+	ck_assert_uint_ge(fold_idle(&sb->map->upkeep.folder, 0), 1);
 	check_stored(file, "none");
 	/* Back to the mount's: what is written from now on. */
 	ck_assert_int_eq(set_compress(file, "default"), 0);
@@ -299,7 +299,7 @@ START_TEST(test_an_entry_stays_while_contents_need_it)
 	write_all(sb, inos[1], 8192, content + 8192, 4096);
 	ck_assert_int_eq(set_compress(inos[1], "default"), 0);
 	ck_assert_int_eq(set(copy, &user_cred, "zstd", 5, 0), -ENOSPC);
-	ck_assert_uint_ge(blkmap_fold_idle(sb->map, 0), 1);
+	ck_assert_uint_ge(fold_idle(&sb->map->upkeep.folder, 0), 1);
 	check_stored(inos[1], "zstd");
 	ck_assert_int_eq(fs_unlink(sb, dir, "2"), 0);
 	fs_forget(sb, inos[1], 1);
@@ -321,9 +321,9 @@ START_TEST(test_walker_finds_a_wrong_count_of_users)
 {
 	ck_assert_int_eq(set_compress(file, "zstd"), 0);
 	ck_assert_int_eq(super_check(sb), 0);
-	sb->map->setting_users[0]++;
+	sb->map->slots.account.setting_users[0]++;
 	ck_assert_int_eq(super_check(sb), -EUCLEAN);
-	sb->map->setting_users[0]--;
+	sb->map->slots.account.setting_users[0]--;
 }
 END_TEST
 
@@ -357,7 +357,7 @@ static void *race(void *arg)
 		else
 			write_all(sb, racer->ino, 0, content, sizeof(mine));
 		if (i % 8 == 3)
-			(void)blkmap_fold_idle(sb->map, 0);
+			(void)fold_idle(&sb->map->upkeep.folder, 0);
 		ck_assert_int_eq(fs_file_stat(sb, racer->ino, &stat), 0);
 		ck_assert_int_eq(fs_read(sb, racer->ino, 0, mine, sizeof(mine), &len), 0);
 		ck_assert_uint_eq(len, sizeof(mine));

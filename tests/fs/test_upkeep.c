@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "blkmap/blkmap_i.h"
+#include "blkmap/parts.h"
 #include "fs/settings.h"
 #include "fs/super_i.h"
 #include "fs/xattr.h"
@@ -421,10 +421,10 @@ static void *upkeep_run(void *arg)
 {
 	(void)arg;
 	for (unsigned i = 0; !atomic_load(&stop); i++) {
-		blkmap_fold_idle(sb->map, 0);
+		fold_idle(&sb->map->upkeep.folder, 0);
 		if (i % 4 == 0)
 			blkmap_recompress(sb->map, 0);
-		zs_compact(sb->map->data, 0);
+		zs_compact(sb->map->slots.data, 0);
 		zs_compact(sb->meta, 0);
 		if (i % 3 == 0)
 			(void)super_compact(sb);

@@ -13,7 +13,7 @@
  */
 #include <string.h>
 
-#include "blkmap/blkmap_i.h"
+#include "blkmap/cluster/huge.h"
 
 #define NR_PROOF    4u
 #define PROBE_EVERY 16u
@@ -23,7 +23,7 @@
  * sixteenth of text is seen (the bound below), and less than that would save less than a 32nd.
  */
 #define SAMPLE_PIECE      64u
-#define SAMPLE_SHARE      256u /* a piece for so many bytes */
+#define SAMPLE_DIVISOR    256u /* a piece for so many bytes */
 #define SAMPLE_MAX_PIECES 64u
 
 /*
@@ -41,45 +41,44 @@ static uint32_t even_squares(uint32_t n)
 #define ENTRY_SKIP_SHIFT 8
 #define ENTRY_MASK       0xffu
 
-static uint32_t hash_of(const struct blkmap *map, const struct blkmap_file *file)
+static uint32_t hash_of(const struct codecs *codecs, const struct blkmap_file *file)
 {
-	return (uint32_t)keyhash_word(&map->hash_key, (uintptr_t)file->nr_pages);
+	return (uint32_t)keyhash_word(&codecs->slots->hash_key, (uintptr_t)file->nr_pages);
 }
 
-static atomic_uint *entry_of(struct blkmap *map, const struct blkmap_file *file)
+static atomic_uint *entry_of(struct codecs *codecs, const struct blkmap_file *file)
 {
-	return &map->huge_proofs[hash_of(map, file) % HUGE_PROOFS];
+	return &codecs->huge_proofs[hash_of(codecs, file) % HUGE_PROOFS];
 }
 
-static uint32_t tag_of(const struct blkmap *map, const struct blkmap_file *file)
+static uint32_t tag_of(const struct codecs *codecs, const struct blkmap_file *file)
 {
-	return hash_of(map, file) >> 16 | 1; /* not 0, so that no entry at all is nobody's */
+	return hash_of(codecs, file) >> 16 | 1; /* not 0, so that no entry at all is nobody's */
 }
 static_assert(HUGE_PROOFS <= 1u << 16, "place and tag are of different bits");
 
 /* What the file's entry says; 0 when it is another's. */
-static uint32_t entry_load(struct blkmap *map, const struct blkmap_file *file)
+static uint32_t entry_load(struct codecs *codecs, const struct blkmap_file *file)
 {
-	uint32_t entry = atomic_load_explicit(entry_of(map, file), memory_order_relaxed);
+	uint32_t entry = atomic_load_explicit(entry_of(codecs, file), memory_order_relaxed);
 
-	return entry >> ENTRY_TAG_SHIFT == tag_of(map, file) ? entry : 0;
+	return entry >> ENTRY_TAG_SHIFT == tag_of(codecs, file) ? entry : 0;
 }
 
-static void entry_store(struct blkmap *map, const struct blkmap_file *file, uint32_t failures,
+static void entry_store(struct codecs *codecs, const struct blkmap_file *file, uint32_t failures,
 			uint32_t skipped)
 {
-	atomic_store_explicit(entry_of(map, file),
-			      tag_of(map, file) << ENTRY_TAG_SHIFT | skipped << ENTRY_SKIP_SHIFT |
+	atomic_store_explicit(entry_of(codecs, file),
+			      tag_of(codecs, file) << ENTRY_TAG_SHIFT | skipped << ENTRY_SKIP_SHIFT |
 				      failures,
 			      memory_order_relaxed);
 }
 
 bool huge_looks_even(const void *src, uint32_t len)
 {
-	uint16_t counts[4][256] = {
-		0
-	}; /* four, so that equal bytes need not wait for each other */
-	uint32_t nr = (uint32_t)min_u64(len / SAMPLE_SHARE, SAMPLE_MAX_PIECES), sum = 0;
+	/* Four, so that equal bytes need not wait for each other. */
+	uint16_t counts[4][256] = { 0 };
+	uint32_t nr = (uint32_t)min_u64(len / SAMPLE_DIVISOR, SAMPLE_MAX_PIECES), sum = 0;
 
 	if (len < ZT_PAGE_SIZE)
 		return false;
@@ -103,40 +102,40 @@ bool huge_looks_even(const void *src, uint32_t len)
 	return sum <= even_squares(nr * SAMPLE_PIECE);
 }
 
-bool huge_skip(struct blkmap *map, const struct blkmap_file *file, const void *src, uint32_t len)
+bool huge_skip(struct codecs *codecs, const struct blkmap_file *file, const void *src, uint32_t len)
 {
 	uint32_t entry, skipped;
 
 	if (!file->nr_pages)
 		return false;
-	entry = entry_load(map, file);
+	entry = entry_load(codecs, file);
 	skipped = (entry >> ENTRY_SKIP_SHIFT & ENTRY_MASK) + 1;
 	if ((entry & ENTRY_MASK) < NR_PROOF || !huge_looks_even(src, len))
 		return false;
 	/* Counted before the probe ends: of what comes meanwhile nothing else is one. */
-	entry_store(map, file, NR_PROOF, skipped % PROBE_EVERY);
+	entry_store(codecs, file, NR_PROOF, skipped % PROBE_EVERY);
 	if (skipped == PROBE_EVERY)
 		return false;
-	atomic_fetch_add_explicit(&map->huge_pages_skipped,
+	atomic_fetch_add_explicit(&codecs->huge_pages_skipped,
 				  (len + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT, memory_order_relaxed);
 	return true;
 }
 
-void huge_note(struct blkmap *map, const struct blkmap_file *file, bool compressed)
+void huge_note(struct codecs *codecs, const struct blkmap_file *file, bool compressed)
 {
 	uint32_t entry, failures;
 
 	if (!file->nr_pages)
 		return;
-	entry = entry_load(map, file);
+	entry = entry_load(codecs, file);
 	failures = compressed ? 0 : (uint32_t)min_u64((entry & ENTRY_MASK) + 1, NR_PROOF);
 	/* Nothing to be remembered of most files. */
 	if (entry || failures)
-		entry_store(map, file, failures, 0);
+		entry_store(codecs, file, failures, 0);
 }
 
-void huge_forget(struct blkmap *map, const struct blkmap_file *file)
+void huge_forget(struct codecs *codecs, const struct blkmap_file *file)
 {
-	if (file->nr_pages && entry_load(map, file))
-		entry_store(map, file, 0, 0);
+	if (file->nr_pages && entry_load(codecs, file))
+		entry_store(codecs, file, 0, 0);
 }

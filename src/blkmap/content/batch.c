@@ -11,15 +11,19 @@
  * completes the last cluster tells the caller. What the accelerator refuses or fails is done by the
  * own stream of whoever notices.
  *
- * Locks: none of its own but map->batch_lock, for who waits until no batch is left. A completion
+ * Locks: none of its own but batches.lock, for a thread that waits until no batch is left. A completion
  * runs in a thread of the accelerator and takes a per-thread stream, slot locks and what is below
  * them, never the file's. Nobody waits for a completion with a stream in hand.
  */
-#include "blkmap/blkmap_i.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/cluster/huge.h"
+#include "blkmap/content/batch.h"
+#include "blkmap/content/change.h"
+#include "blkmap/content/content.h"
+#include "blkmap/slot/account.h"
 #include "util/alloc.h"
 #include "util/hook.h"
 
@@ -43,7 +47,7 @@ struct batch_task {
 };
 
 struct batch {
-	struct blkmap *map;
+	struct content *content;
 	struct blkmap_file file;
 	struct blkmap_write_end end;
 	const char *src; /* of the whole write */
@@ -64,20 +68,20 @@ struct batch {
 	struct batch_task tasks[];
 };
 
-/* Ends --------------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static void batch_put(struct batch *batch)
 {
-	struct blkmap *map = batch->map;
+	struct content *content = batch->content;
 
 	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	batch->end.release(batch->end.release_arg);
 	zt_free(batch);
-	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
-	if (--map->nr_batches == 0)
-		cond_broadcast(&map->batch_cond);
-	mutex_unlock(&map->batch_lock);
+	mutex_lock_counted(&content->batches.lock, ZT_LOCK_BATCH);
+	if (--content->batches.nr == 0)
+		cond_broadcast(&content->batches.cond);
+	mutex_unlock(&content->batches.lock);
 }
 
 static void batch_fail(struct batch *batch, size_t at, int error)
@@ -109,7 +113,7 @@ static void batch_leave(struct batch *batch, bool is_async)
 	if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) != 1)
 		return;
 	if (is_async)
-		atomic_fetch_add_explicit(&batch->map->async_writes, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&batch->content->batches.async_writes, 1, memory_order_relaxed);
 	failure = atomic_load_explicit(&batch->failure, memory_order_relaxed);
 	if (failure == NO_FAILURE)
 		batch->end.done(batch->end.arg, 0, batch->len);
@@ -117,17 +121,38 @@ static void batch_leave(struct batch *batch, bool is_async)
 		batch->end.done(batch->end.arg, batch_error(batch), (size_t)(failure >> 16));
 }
 
-/* Clusters ------------------------------------------------------------------- */
+/* ---- clusters ---- */
 
 static size_t task_at(const struct batch_task *task)
 {
 	return (size_t)(task->src - task->batch->src);
 }
 
+static struct cluster task_cluster(const struct batch_task *task, struct zcomp_strm *strm)
+{
+	const struct batch *batch = task->batch;
+
+	return cluster_of(batch->content->codecs, &batch->file, task->slot, strm);
+}
+
+/* The bytes of a task's cluster, wherever they stand. */
+static struct source task_source(const struct batch_task *task, const void *data)
+{
+	uint32_t size = task->batch->size;
+
+	return (struct source){
+		.data = data,
+		.len = size,
+		.full = size,
+		.mask = pages_mask(size),
+	};
+}
+
 static void task_store(struct batch_task *task, const struct encoded *enc)
 {
 	struct batch *batch = task->batch;
-	int error = cluster_commit(batch->map, &batch->file, task->slot, enc, NULL, false);
+	const struct cluster c = task_cluster(task, NULL);
+	int error = cluster_commit(&c, enc, NULL);
 
 	if (error)
 		batch_fail(batch, task_at(task), error);
@@ -135,36 +160,36 @@ static void task_store(struct batch_task *task, const struct encoded *enc)
 
 static void task_inline(struct batch_task *task, struct zcomp_strm *own, const char *src)
 {
-	struct batch *batch = task->batch;
+	const struct cluster c = task_cluster(task, own);
+	const struct source source = task_source(task, src);
 	struct encoded enc;
 
-	encode(batch->map, &batch->file, own, src, batch->size, batch->size,
-	       pages_mask(batch->size), &enc);
+	encode(&c, &source, &enc);
 	task_store(task, &enc);
 }
 
 /* In flight: from submit to done. */
-static bool inflight_add(struct blkmap *map, uint64_t bytes)
+static bool inflight_add(struct content *content, uint64_t bytes)
 {
 	uint64_t now =
-		atomic_fetch_add_explicit(&map->inflight, bytes, memory_order_relaxed) + bytes;
-	uint64_t max = atomic_load_explicit(&map->inflight_max, memory_order_relaxed);
+		atomic_fetch_add_explicit(&content->batches.inflight, bytes, memory_order_relaxed) + bytes;
+	uint64_t max = atomic_load_explicit(&content->batches.inflight_max, memory_order_relaxed);
 
-	if (now > map->inflight_limit) {
-		atomic_fetch_sub_explicit(&map->inflight, bytes, memory_order_relaxed);
-		atomic_fetch_add_explicit(&map->fallback_inflight, 1, memory_order_relaxed);
+	if (now > content->batches.inflight_limit) {
+		atomic_fetch_sub_explicit(&content->batches.inflight, bytes, memory_order_relaxed);
+		atomic_fetch_add_explicit(&content->batches.fallback_inflight, 1, memory_order_relaxed);
 		return false;
 	}
 	while (now > max &&
-	       !atomic_compare_exchange_weak_explicit(&map->inflight_max, &max, now,
+	       !atomic_compare_exchange_weak_explicit(&content->batches.inflight_max, &max, now,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
 	return true;
 }
 
-static void inflight_sub(struct blkmap *map, uint64_t bytes)
+static void inflight_sub(struct content *content, uint64_t bytes)
 {
-	atomic_fetch_sub_explicit(&map->inflight, bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&content->batches.inflight, bytes, memory_order_relaxed);
 }
 
 /* The device no longer reads the request's bytes. */
@@ -183,24 +208,24 @@ static void task_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req,
 {
 	struct batch_task *task = arg;
 	struct batch *batch = task->batch;
-	struct blkmap *map = batch->map;
+	struct content *content = batch->content;
 
 	zt_hook("batch: a cluster comes back", 0);
 	if (error && error != -ENOSPC) {
-		struct zcomp_strm *own = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+		struct zcomp_strm *own = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT);
 
 		task_inline(task, own, req->src);
-		zcomp_stream_put(map->comp, own);
+		zcomp_stream_put(content->codecs->comp, own);
 	} else {
+		const struct source source = task_source(task, req->src);
 		struct encoded enc;
 
-		encode_result(req->src, batch->size, pages_mask(batch->size),
-			      error ? NULL : strm->buffer, req->dst_len, &enc);
-		huge_note(map, &batch->file, !error);
+		encode_result(&source, error ? NULL : strm->buffer, req->dst_len, &enc);
+		huge_note(content->codecs, &batch->file, !error);
 		task_store(task, &enc);
 	}
-	zcomp_stream_put(map->comp, strm);
-	inflight_sub(map, batch->size);
+	zcomp_stream_put(content->codecs->comp, strm);
+	inflight_sub(content, batch->size);
 	batch_leave(batch, true);
 	batch_put(batch);
 }
@@ -235,35 +260,36 @@ static unsigned task_refs(const struct batch_task *task)
 static bool task_submit(struct batch_task *task)
 {
 	struct batch *batch = task->batch;
-	struct blkmap *map = batch->map;
+	struct content *content = batch->content;
+	const struct source source = task_source(task, task->src);
 	struct encoded enc;
 
-	if (encode_same(task->src, batch->size, batch->size, pages_mask(batch->size), &enc)) {
+	if (encode_same(&source, &enc)) {
 		task_store(task, &enc);
 		return true;
 	}
-	if (huge_skip(map, &batch->file, task->src, batch->size)) {
-		encode_raw(&batch->file, task->src, batch->size, pages_mask(batch->size), &enc);
+	if (huge_skip(content->codecs, &batch->file, task->src, batch->size)) {
+		encode_raw(&batch->file, &source, &enc);
 		task_store(task, &enc);
 		return true;
 	}
-	if (!inflight_add(map, batch->size))
+	if (!inflight_add(content, batch->size))
 		return false;
-	task->strm = zcomp_stream_get_managed(map->comp);
+	task->strm = zcomp_stream_get_managed(content->codecs->comp);
 	if (!task->strm)
 		goto err_inflight;
 	task_fill(task);
 	atomic_fetch_add_explicit(&batch->left, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
-	if (zcomp_submit(map->comp, task->strm, &task->req, task_done, task) == 0)
+	if (zcomp_submit(content->codecs->comp, task->strm, &task->req, task_done, task) == 0)
 		return true;
 	/* The thread itself holds one of each: neither can reach zero here. */
 	atomic_fetch_sub_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
 	atomic_fetch_sub_explicit(&batch->left, 1, memory_order_relaxed);
-	zcomp_stream_put(map->comp, task->strm);
+	zcomp_stream_put(content->codecs->comp, task->strm);
 	task->strm = NULL;
 err_inflight:
-	inflight_sub(map, batch->size);
+	inflight_sub(content, batch->size);
 	return false;
 }
 
@@ -271,16 +297,16 @@ static bool task_cancel(struct batch_task *task)
 {
 	struct batch *batch = task->batch;
 
-	if (!task->strm || !zcomp_cancel(batch->map->comp, task->strm, &task->req))
+	if (!task->strm || !zcomp_cancel(batch->content->codecs->comp, task->strm, &task->req))
 		return false;
-	zcomp_stream_put(batch->map->comp, task->strm);
-	inflight_sub(batch->map, batch->size);
+	zcomp_stream_put(batch->content->codecs->comp, task->strm);
+	inflight_sub(batch->content, batch->size);
 	atomic_fetch_sub_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
 	atomic_fetch_sub_explicit(&batch->left, 1, memory_order_relaxed);
 	return true;
 }
 
-/* The write ------------------------------------------------------------------ */
+/* ---- the write ---- */
 
 /* The first and the last cluster, if the write has only a part of them. */
 static void write_edges(struct batch *batch, struct zcomp_strm *own)
@@ -289,14 +315,14 @@ static void write_edges(struct batch *batch, struct zcomp_strm *own)
 	int error;
 
 	if (batch->first > 0) {
-		error = cluster_write_part(batch->map, &batch->file, batch->off, batch->src,
-					   (uint32_t)batch->first, own);
+		error = write_part(batch->content, &batch->file, own, batch->off, batch->src,
+				   (uint32_t)batch->first);
 		if (error)
 			batch_fail(batch, 0, error);
 	}
 	if (last < batch->len && !batch->slot_error && !batch_failed(batch)) {
-		error = cluster_write_part(batch->map, &batch->file, batch->off + last,
-					   batch->src + last, (uint32_t)(batch->len - last), own);
+		error = write_part(batch->content, &batch->file, own, batch->off + last,
+				   batch->src + last, (uint32_t)(batch->len - last));
 		if (error)
 			batch_fail(batch, last, error);
 	}
@@ -307,22 +333,22 @@ static void write_edges(struct batch *batch, struct zcomp_strm *own)
  * thread compresses one. When they ran dry, they are faster than that, or their latency is longer:
  * give them more. When much had to be taken back at the end, less.
  */
-static void window_adapt(struct blkmap *map, bool ran_dry, unsigned nr_cancelled)
+static void window_adapt(struct content *content, bool ran_dry, unsigned nr_cancelled)
 {
-	unsigned window = atomic_load_explicit(&map->batch_window, memory_order_relaxed);
+	unsigned window = atomic_load_explicit(&content->batches.window, memory_order_relaxed);
 
 	if (ran_dry && window < BATCH_MAX_CLUSTERS)
 		window *= 2;
-	else if (nr_cancelled > map->batch_window_min && window > map->batch_window_min)
+	else if (nr_cancelled > content->batches.window_min && window > content->batches.window_min)
 		window /= 2;
 	else
 		return;
-	atomic_store_explicit(&map->batch_window, window, memory_order_relaxed);
+	atomic_store_explicit(&content->batches.window, window, memory_order_relaxed);
 }
 
 static void batch_run(struct batch *batch, struct zcomp_strm *own)
 {
-	unsigned window = atomic_load_explicit(&batch->map->batch_window, memory_order_relaxed);
+	unsigned window = atomic_load_explicit(&batch->content->batches.window, memory_order_relaxed);
 	unsigned front = 0, back = batch->nr, nr_cancelled = 0;
 	bool ran_dry = false, edges = false;
 
@@ -356,32 +382,32 @@ static void batch_run(struct batch *batch, struct zcomp_strm *own)
 		nr_cancelled++;
 		task_inline(&batch->tasks[front], own, batch->tasks[front].src);
 	}
-	window_adapt(batch->map, ran_dry, nr_cancelled);
+	window_adapt(batch->content, ran_dry, nr_cancelled);
 }
 
 /* With auto: only while there are fewer writers than CPUs, so that engines find idle ones. */
-static bool batch_pays(const struct blkmap *map, unsigned order, uint64_t nr, enum zstrm_pref pref)
+static bool batch_pays(const struct content *content, unsigned order, uint64_t nr, enum zstrm_pref pref)
 {
 	if (nr == 0 || nr > BATCH_MAX_CLUSTERS)
 		return false;
-	if (map->accel == BLKMAP_ACCEL_ON)
+	if (content->accel == BLKMAP_ACCEL_ON)
 		return nr > 1 || pref == ZSTRM_PREFER_MGMT;
 	return nr > 1 && order >= BATCH_AUTO_ORDER &&
-	       atomic_load_explicit(&map->active_writes, memory_order_relaxed) <= map->nr_cpus - 1;
+	       atomic_load_explicit(&content->active_writes, memory_order_relaxed) <= content->nr_cpus - 1;
 }
 
 /* Near a limit clusters are stored in their order, so that as much as possible is. */
-bool batch_room_is_short(const struct blkmap *map, size_t len)
+bool batch_is_near_limit(const struct content *content, size_t len)
 {
 	uint64_t bytes =
-		len + BATCH_HEADROOM + atomic_load_explicit(&map->inflight, memory_order_relaxed);
+		len + BATCH_HEADROOM + atomic_load_explicit(&content->batches.inflight, memory_order_relaxed);
 	struct arena_stat arena;
 
-	if (map->max_pages &&
-	    atomic_load_explicit(&map->nr_pages, memory_order_relaxed) + (bytes >> ZT_PAGE_SHIFT) >
-		    map->max_pages)
+	if (content->slots->account.max_pages &&
+	    nr_pages(content->slots) + (bytes >> ZT_PAGE_SHIFT) >
+		    content->slots->account.max_pages)
 		return true;
-	arena_get_stat(map->arena, &arena);
+	arena_get_stat(content->slots->arena, &arena);
 	return arena.limit && arena.used + bytes > arena.limit;
 }
 
@@ -393,7 +419,7 @@ static void find_slots(struct batch *batch, unsigned nr)
 	for (; batch->nr < nr; batch->nr++) {
 		struct batch_task *task = &batch->tasks[batch->nr];
 		size_t at = batch->first + (size_t)batch->nr * batch->size;
-		int error = tree_slot_alloc(batch->map->arena, batch->map->meta, &batch->file.tree,
+		int error = tree_slot_alloc(batch->content->slots->arena, batch->content->slots->meta, &batch->file.tree,
 					    idx + batch->nr, &task->slot);
 
 		if (error) {
@@ -405,49 +431,50 @@ static void find_slots(struct batch *batch, unsigned nr)
 	}
 }
 
-bool batch_write(struct blkmap *map, const struct blkmap_file *file, uint64_t off, const char *src,
-		 size_t len, enum zstrm_pref pref, const struct blkmap_write_end *end)
+bool batch_write(struct content *content, const struct blkmap_file *file,
+		 const struct blkmap_bytes *bytes, const struct blkmap_write_end *end)
 {
 	uint32_t size = cluster_size(file->order);
-	size_t first = (size_t)min_u64((size - off % size) % size, len);
-	uint64_t nr = (len - first) / size;
+	size_t first = (size_t)min_u64((size - bytes->off % size) % size, bytes->len);
+	uint64_t nr = (bytes->len - first) / size;
 	struct zcomp_strm *own;
 	struct batch *batch;
 
 	/* Engines know the mount's algorithm only. */
-	if (file->setting != BLKMAP_SETTING_DEFAULT || !batch_pays(map, file->order, nr, pref) ||
-	    batch_room_is_short(map, len))
+	if (file->setting != BLKMAP_SETTING_DEFAULT ||
+	    !batch_pays(content, file->order, nr, bytes->pref) ||
+	    batch_is_near_limit(content, bytes->len))
 		return false;
 	batch = zt_zalloc(sizeof(*batch) + nr * sizeof(batch->tasks[0]));
 	if (!batch)
 		return false;
-	batch->map = map;
+	batch->content = content;
 	batch->file = *file;
 	batch->end = *end;
-	batch->src = src;
-	batch->off = off;
-	batch->len = len;
+	batch->src = bytes->data;
+	batch->off = bytes->off;
+	batch->len = bytes->len;
 	batch->first = first;
 	batch->size = size;
 	atomic_init(&batch->left, 1);
 	atomic_init(&batch->refs, 1);
 	atomic_init(&batch->failure, NO_FAILURE);
-	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
-	map->nr_batches++;
-	mutex_unlock(&map->batch_lock);
+	mutex_lock_counted(&content->batches.lock, ZT_LOCK_BATCH);
+	content->batches.nr++;
+	mutex_unlock(&content->batches.lock);
 	find_slots(batch, (unsigned)nr);
-	own = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
+	own = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT);
 	batch_run(batch, own);
-	zcomp_stream_put(map->comp, own);
+	zcomp_stream_put(content->codecs->comp, own);
 	batch_leave(batch, false);
 	batch_put(batch);
 	return true;
 }
 
-void blkmap_drain(struct blkmap *map)
+void content_drain(struct content *content)
 {
-	mutex_lock_counted(&map->batch_lock, ZT_LOCK_BATCH);
-	while (map->nr_batches > 0)
-		cond_wait(&map->batch_cond, &map->batch_lock);
-	mutex_unlock(&map->batch_lock);
+	mutex_lock_counted(&content->batches.lock, ZT_LOCK_BATCH);
+	while (content->batches.nr > 0)
+		cond_wait(&content->batches.cond, &content->batches.lock);
+	mutex_unlock(&content->batches.lock);
 }

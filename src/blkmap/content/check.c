@@ -4,7 +4,9 @@
  *
  * Runs alone on the mount.
  */
-#include "blkmap/blkmap_i.h"
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/content/content.h"
+#include "blkmap/slot/share.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +17,7 @@
 #include "util/log.h"
 
 struct check {
-	struct blkmap *map;
+	struct content *content;
 	struct zcomp_strm *strm;
 	unsigned order;
 	uint64_t objects, pages, shared;
@@ -27,52 +29,52 @@ static int bad(uint64_t idx, const char *what)
 	return -EUCLEAN;
 }
 
-/* Note that a slot names a record; blkmap_check() counts the names. */
-static int note_share(struct blkmap *map, ref_t rec)
+/* Note that a slot names a record; content_check() counts the names. */
+static int note_share(struct content *content, ref_t rec)
 {
-	if (map->nr_check_shares == map->max_check_shares) {
-		uint64_t max = map->max_check_shares ? 2 * map->max_check_shares : 256;
+	if (content->check.nr == content->check.max) {
+		uint64_t max = content->check.max ? 2 * content->check.max : 256;
 		ref_t *bigger = zt_zalloc(max * sizeof(*bigger));
 
 		if (!bigger)
 			return -ENOMEM;
-		if (map->check_shares)
-			memcpy(bigger, map->check_shares, map->nr_check_shares * sizeof(*bigger));
-		zt_free(map->check_shares);
-		map->check_shares = bigger;
-		map->max_check_shares = max;
+		if (content->check.refs)
+			memcpy(bigger, content->check.refs, content->check.nr * sizeof(*bigger));
+		zt_free(content->check.refs);
+		content->check.refs = bigger;
+		content->check.max = max;
 	}
-	map->check_shares[map->nr_check_shares++] = rec;
+	content->check.refs[content->check.nr++] = rec;
 	return 0;
 }
 
 static int check_shared(struct check *check, uint64_t idx, uint64_t word, unsigned order)
 {
-	struct blkmap *map = check->map;
+	struct content *content = check->content;
 	struct share_rec *rec;
 	struct zs_owner owner;
 
-	if (!zs_is_live(map->meta, slot_ref(word)))
+	if (!zs_is_live(content->slots->meta, slot_ref(word)))
 		return bad(idx, "names no live share record");
-	rec = share_rec_at(map, word);
-	if (slot_kind(rec->word) != SLOT_OBJ || !zs_is_live(map->data, slot_ref(rec->word)))
+	rec = share_rec_at(content->slots, word);
+	if (slot_kind(rec->word) != SLOT_OBJ || !zs_is_live(content->slots->data, slot_ref(rec->word)))
 		return bad(idx, "its share record names no live object");
-	owner = zs_get_owner(map->arena, slot_ref(rec->word));
-	if (owner.word != slot_place(map, &rec->word) || owner.index != OWNER_SHARE)
+	owner = zs_get_owner(content->slots->arena, slot_ref(rec->word));
+	if (owner.word != slot_place(content->slots, &rec->word) || owner.index != OWNER_SHARE)
 		return bad(idx, "its share record names an object of another owner");
 	if (slot_length(word) > cluster_size(order))
 		return bad(idx, "is longer than its cluster");
 	if ((word ^ rec->word) & SLOT_SPARSE)
 		return bad(idx, "and its share record differ about holes");
 	check->shared += (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
-	return note_share(map, slot_ref(word));
+	return note_share(content, slot_ref(word));
 }
 
 /* One word that is no map: @place holds it, @index is the owner index that its object must have. */
 static int check_word(struct check *check, uint64_t idx, const uint64_t *place, unsigned index,
 		      unsigned order)
 {
-	struct blkmap *map = check->map;
+	struct content *content = check->content;
 	uint64_t word = word_get(place);
 	struct zs_owner owner;
 
@@ -82,10 +84,10 @@ static int check_word(struct check *check, uint64_t idx, const uint64_t *place, 
 		return bad(idx, "a word of an unknown kind");
 	if (slot_kind(word) != SLOT_OBJ)
 		return 0;
-	if (!zs_is_live(map->data, slot_ref(word)))
+	if (!zs_is_live(content->slots->data, slot_ref(word)))
 		return bad(idx, "names no live object");
-	owner = zs_get_owner(map->arena, slot_ref(word));
-	if (owner.word != slot_place(map, place) || owner.index != index)
+	owner = zs_get_owner(content->slots->arena, slot_ref(word));
+	if (owner.word != slot_place(content->slots, place) || owner.index != index)
 		return bad(idx, "names an object of another owner");
 	if (slot_length(word) > cluster_size(order))
 		return bad(idx, "is longer than its cluster");
@@ -95,16 +97,16 @@ static int check_word(struct check *check, uint64_t idx, const uint64_t *place, 
 
 static int check_map(struct check *check, uint64_t idx, uint64_t *slot)
 {
-	struct blkmap *map = check->map;
+	struct content *content = check->content;
 	struct cluster_map *cmap;
 	int error;
 
-	if (!zs_is_live(map->meta, slot_ref(word_get(slot))))
+	if (!zs_is_live(content->slots->meta, slot_ref(word_get(slot))))
 		return bad(idx, "names no live cluster map");
-	cmap = cluster_map_at(map, word_get(slot));
-	if (cmap->place != slot_place(map, slot))
+	cmap = cluster_map_at(content->slots, word_get(slot));
+	if (cmap->place != slot_place(content->slots, slot))
 		return bad(idx, "its cluster map belongs to another slot");
-	if (!live_map_find(slot_lock(map, slot), slot_place(map, slot)))
+	if (!live_map_find(slot_lock(content->slots, slot), slot_place(content->slots, slot)))
 		return bad(idx, "its cluster map is not listed");
 	error = check_word(check, idx, &cmap->base, OWNER_BASE, check->order);
 	for (unsigned p = 0; p < 1u << check->order && !error; p++)
@@ -114,52 +116,52 @@ static int check_map(struct check *check, uint64_t idx, uint64_t *slot)
 
 static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 {
-	struct blkmap *map = check->map;
-	struct slot_lock *lock = slot_lock(map, slot);
+	struct content *content = check->content;
+	const struct cluster c = cluster_of(content->codecs, NULL, slot, check->strm);
 	int error;
 
-	read_lock(&lock->lock);
+	read_lock(&c.lock->lock);
 	if (slot_kind(word_get(slot)) == SLOT_MAP)
 		error = check_map(check, idx, slot);
 	else
 		error = check_word(check, idx, slot, OWNER_SLOT, check->order);
 	if (!error) {
-		uint32_t present = slot_present(map, word_get(slot), check->order);
+		uint32_t present = slot_present(content->slots, word_get(slot), check->order);
 
 		check->pages += (unsigned)__builtin_popcount(present);
-		if (cluster_load(map, lock, check->strm, word_get(slot), 0,
-				 cluster_size(check->order), strm_bytes(check->strm)))
+		if (cluster_load(&c, word_get(slot), 0, cluster_size(check->order),
+				 strm_bytes(check->strm)))
 			error = bad(idx, "cannot be read");
 	}
-	rw_unlock(&lock->lock);
+	rw_unlock(&c.lock->lock);
 	return error;
 }
 
-int blkmap_check_file(struct blkmap *map, const struct blkmap_file *file, uint64_t *inout_objects)
+int content_check_file(struct content *content, const struct blkmap_file *file, uint64_t *inout_objects)
 {
 	struct check check = {
-		.map = map,
-		.strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT),
+		.content = content,
+		.strm = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT),
 		.order = file->order,
 	};
 	uint64_t *slot;
 	int error = 0;
 
-	for (uint64_t idx = 0; !error && (slot = tree_next(map->arena, &file->tree, &idx)); idx++)
+	for (uint64_t idx = 0; !error && (slot = tree_next(content->slots->arena, &file->tree, &idx)); idx++)
 		error = check_cluster(&check, idx, slot);
-	zcomp_stream_put(map->comp, check.strm);
+	zcomp_stream_put(content->codecs->comp, check.strm);
 	if (!error && check.pages != *file->nr_pages) {
 		zt_log(ZT_LOG_ERR, "blkmap: a file counts %" PRIu64 " pages and has %" PRIu64,
 		       *file->nr_pages, check.pages);
 		error = -EUCLEAN;
 	}
 	*inout_objects += check.objects;
-	map->check_shared_pages += check.shared;
+	content->check.pages += check.shared;
 	return error;
 }
 
 struct codec_check {
-	struct blkmap *map;
+	struct content *content;
 	uint64_t objects[SLOT_NR_CODECS];
 };
 
@@ -170,20 +172,20 @@ static bool count_codec(void *arg, ref_t ref, uint32_t len, struct zs_owner owne
 	(void)ref;
 	(void)len;
 	if (owner.word != 0)
-		check->objects[slot_codec(word_get(slot_at(check->map, owner.word)))]++;
+		check->objects[slot_codec(word_get(slot_at(check->content->slots, owner.word)))]++;
 	return false;
 }
 
 /* A dictionary lives by the number of its objects: they must be counted right. */
-static int check_codecs(struct blkmap *map)
+static int check_codecs(struct content *content)
 {
-	struct codec_check check = { .map = map };
+	struct codec_check check = { .content = content };
 	uint64_t cursor = 0;
 
-	(void)zs_scan(map->data, &cursor, count_codec, &check);
+	(void)zs_scan(content->slots->data, &cursor, count_codec, &check);
 	for (unsigned codec = SLOT_CODEC_MAIN + 1; codec < SLOT_NR_CODECS; codec++) {
 		uint64_t counted =
-			atomic_load_explicit(&map->codec_objects[codec], memory_order_relaxed);
+			atomic_load_explicit(&content->slots->account.codec_objects[codec], memory_order_relaxed);
 
 		if (counted == check.objects[codec])
 			continue;
@@ -203,15 +205,15 @@ static int ref_cmp(const void *a, const void *b)
 }
 
 /* Each record has as many names as it counts. Their objects go to *inout_objects. */
-static int check_shares(struct blkmap *map, uint64_t *inout_objects)
+static int check_shares(struct content *content, uint64_t *inout_objects)
 {
-	const ref_t *refs = map->check_shares;
-	uint64_t nr = map->nr_check_shares;
+	const ref_t *refs = content->check.refs;
+	uint64_t nr = content->check.nr;
 
 	if (nr)
-		qsort(map->check_shares, nr, sizeof(*refs), ref_cmp);
+		qsort(content->check.refs, nr, sizeof(*refs), ref_cmp);
 	for (uint64_t i = 0, names; i < nr; i += names) {
-		const struct share_rec *rec = zs_data(map->arena, refs[i]);
+		const struct share_rec *rec = zs_data(content->slots->arena, refs[i]);
 
 		for (names = 1; i + names < nr && refs[i + names] == refs[i];)
 			names++;
@@ -223,28 +225,28 @@ static int check_shares(struct blkmap *map, uint64_t *inout_objects)
 		       rec->count, names);
 		return -EUCLEAN;
 	}
-	if (map->check_shared_pages == map->shared_pages)
+	if (content->check.pages == content->slots->account.shared_pages)
 		return 0;
 	zt_log(ZT_LOG_ERR, "blkmap: %" PRIu64 " shared pages are counted, files have %" PRIu64,
-	       (uint64_t)map->shared_pages, map->check_shared_pages);
+	       (uint64_t)content->slots->account.shared_pages, content->check.pages);
 	return -EUCLEAN;
 }
 
-int blkmap_check(struct blkmap *map, uint64_t objects)
+int content_check(struct content *content, uint64_t objects)
 {
 	struct zs_pool_stat stat;
-	int error = check_shares(map, &objects);
+	int error = check_shares(content, &objects);
 
-	map->nr_check_shares = 0;
-	map->check_shared_pages = 0;
+	content->check.nr = 0;
+	content->check.pages = 0;
 	if (error)
 		return error;
-	zs_pool_get_stat(map->data, &stat);
+	zs_pool_get_stat(content->slots->data, &stat);
 	if (stat.objects != objects) {
 		zt_log(ZT_LOG_ERR,
 		       "blkmap: the data pool has %" PRIu64 " objects, files name %" PRIu64,
 		       stat.objects, objects);
 		return -EUCLEAN;
 	}
-	return check_codecs(map) ? -EUCLEAN : zs_check(map->data);
+	return check_codecs(content) ? -EUCLEAN : zs_check(content->slots->data);
 }

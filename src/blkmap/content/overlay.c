@@ -8,21 +8,21 @@
  * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. When half of the pages are
  * covered, the rest become objects of their own too, and the base, half dead weight by then, goes
  * away: the cluster is spread. So is one that is read in small pieces again and again (heat.c). Maps
- * are folded into one object when they have been left alone for a while (maintain.c), or when a file
+ * are folded into one object when they have been left alone for a while (upkeep/fold.c), or when a file
  * grows over them (cluster_write.c).
  */
-#include "blkmap/blkmap_i.h"
-
 #include <errno.h>
 #include <string.h>
 
-#include "util/alloc.h"
+#include "blkmap/content/attempt.h"
+#include "blkmap/content/change.h"
+#include "blkmap/slot/account.h"
 
-#define OVERLAY_ROUNDS 4u
-
-/* One attempt: what was prepared without the slot lock. */
+/* What a round has seen and prepared. */
 struct overlay {
-	uint64_t seq; /* of the slot lock, when it began */
+	const struct cluster_op *op;
+	bool spreads; /* the pages that the op leaves alone get objects of their own, too */
+	bool has_map; /* the slot had one when the round began */
 	uint64_t words[BLKMAP_MAX_PAGES]; /* new page objects, unowned; 0 when they are published */
 	uint32_t extent; /* of the cluster, when it began */
 	uint32_t spread; /* pages of the base that get objects of their own */
@@ -37,13 +37,14 @@ struct overlay {
  * Where page @p of the op has its bytes: in the request when it is whole, otherwise put together
  * in the workspace.
  */
-static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
-			      const struct cluster_op *op, uint32_t p, uint32_t *out_len)
+static const char *page_bytes(const struct cluster *c, const struct overlay *ov, uint32_t p,
+			      uint32_t *out_len)
 {
+	const struct cluster_op *op = ov->op;
 	uint32_t start = p << ZT_PAGE_SHIFT, end = start + ZT_PAGE_SIZE;
 	uint32_t from = (uint32_t)max_u64(op->from, start), to = (uint32_t)min_u64(op->to, end);
 	uint32_t old_end = (uint32_t)min_u64(max_u64(ov->extent, start), end);
-	char *page = strm_bytes(strm) + start;
+	char *page = strm_bytes(c->strm) + start;
 
 	*out_len = (uint32_t)max_u64(to, old_end) - start;
 	if (from == start && to - start == *out_len)
@@ -53,20 +54,17 @@ static const char *page_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 }
 
 /* Old bytes of the op's first and last page, when it does not cover them. Slot lock held. */
-static int load_edges(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
-		      uint64_t word, const struct cluster_op *op)
+static int load_edges(const struct cluster *c, uint64_t word, const struct cluster_op *op)
 {
 	uint32_t first = op->from >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
 	uint32_t last = (op->to - 1) >> ZT_PAGE_SHIFT << ZT_PAGE_SHIFT;
-	char *bytes = strm_bytes(strm);
+	char *bytes = strm_bytes(c->strm);
 	int error = 0;
 
 	if (op->from > first)
-		error = cluster_load(map, lock, strm, word, first, first + ZT_PAGE_SIZE,
-				     bytes + first);
+		error = cluster_load(c, word, first, first + ZT_PAGE_SIZE, bytes + first);
 	if (!error && op->to < last + ZT_PAGE_SIZE && (last != first || op->from == first))
-		error = cluster_load(map, lock, strm, word, last, last + ZT_PAGE_SIZE,
-				     bytes + last);
+		error = cluster_load(c, word, last, last + ZT_PAGE_SIZE, bytes + last);
 	return error;
 }
 
@@ -74,23 +72,21 @@ static int load_edges(struct blkmap *map, const struct slot_lock *lock, struct z
  * The pages of a cluster that stand in its base alone, to be spread: their bytes go to the workspace.
  * Slot lock held.
  */
-static int load_base(struct blkmap *map, const struct slot_lock *lock, struct zcomp_strm *strm,
-		     uint64_t word, unsigned order, struct overlay *ov)
+static int load_base(const struct cluster *c, uint64_t word, struct overlay *ov)
 {
 	const struct cluster_map *cmap = NULL;
+	unsigned order = c->file->order;
 	uint64_t base = word;
 
 	if (slot_kind(word) == SLOT_MAP) {
-		cmap = cluster_map_at(map, word);
+		cmap = cluster_map_at(c->slots, word);
 		base = word_get(&cmap->base);
 	}
-	ov->spread = slot_present(map, base, order);
+	ov->spread = slot_present(c->slots, base, order);
 	if (cmap)
 		ov->spread &= ~cluster_map_pages(cmap, order);
-	ov->base_extent = slot_extent(map, base, order);
-	return ov->spread
-		       ? cluster_load(map, lock, strm, base, 0, ov->base_extent, strm_bytes(strm))
-		       : 0;
+	ov->base_extent = slot_extent(c->slots, base, order);
+	return ov->spread ? cluster_load(c, base, 0, ov->base_extent, strm_bytes(c->strm)) : 0;
 }
 
 /* A page of the base, as it is in the workspace. */
@@ -103,194 +99,181 @@ static const char *base_bytes(struct zcomp_strm *strm, const struct overlay *ov,
 	return strm_bytes(strm) + start;
 }
 
-static void overlay_drop(struct blkmap *map, struct overlay *ov, unsigned order)
-{
-	for (unsigned p = 0; p < BLKMAP_MAX_PAGES; p++)
-		slot_release(map, ov->words[p] ? slot_fresh(ov->words[p]) : ov->old[p], 0);
-	slot_release(map, ov->old_base, order);
-	if (ov->cmap)
-		zs_free(map->meta, ov->cmap);
-	arena_heap_free(map->arena, ov->live, sizeof(*ov->live));
-}
-
 /* Compress and place one page. */
-static int overlay_page(struct blkmap *map, const struct blkmap_file *file, struct zcomp_strm *strm,
-			const struct cluster_op *op, struct overlay *ov, uint32_t p)
+static int overlay_page(const struct cluster *c, struct overlay *ov, uint32_t p)
 {
-	bool written = pages_touched(op) & 1u << p;
+	bool written = pages_touched(ov->op) & 1u << p;
+	struct source source = { .full = ZT_PAGE_SIZE, .mask = 1 };
 	struct encoded enc;
-	uint32_t len;
-	const char *bytes =
-		written ? page_bytes(strm, ov, op, p, &len) : base_bytes(strm, ov, p, &len);
 
-	encode(map, file, strm, bytes, len, ZT_PAGE_SIZE, 1, &enc);
-	return encoded_place_hard(map, &enc, &ov->words[p]);
+	source.data = written ? page_bytes(c, ov, p, &source.len)
+			      : base_bytes(c->strm, ov, p, &source.len);
+	encode(c, &source, &enc);
+	return encoded_place_hard(c->slots, &enc, &ov->words[p]);
 }
 
 /* The record and the list entry of a cluster map, for a slot that has none. */
-static int overlay_alloc_map(struct blkmap *map, unsigned order, struct overlay *ov)
+static int overlay_alloc_map(struct slots *slots, unsigned order, struct overlay *ov)
 {
 	uint32_t size = (uint32_t)(sizeof(struct cluster_map) + (sizeof(uint64_t) << order));
-	int error = zs_malloc(map->meta, size, &ov->cmap);
+	int error = zs_malloc(slots->meta, size, &ov->cmap);
 	void *space;
 
 	if (!error)
-		error = arena_heap_alloc(map->arena, sizeof(*ov->live), &space);
+		error = arena_heap_alloc(slots->arena, sizeof(*ov->live), &space);
 	if (!error)
 		ov->live = space;
 	return error;
 }
 
-/* Under the shared slot lock, then without: fill @ov. On error nothing is kept. */
-static int overlay_prepare(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-			   struct zcomp_strm *strm, const struct cluster_op *op, bool spread,
-			   struct overlay *ov)
+static int overlay_look(const struct cluster *c, void *arg)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
-	uint32_t pages;
-	uint64_t word;
-	bool has_map;
+	struct overlay *ov = arg;
+	const struct cluster_op *op = ov->op;
+	uint64_t word = word_get(c->slot);
 	int error = 0;
 
-	*ov = (struct overlay){ 0 };
-	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-	word = word_get(slot);
-	ov->seq = lock->seq;
-	ov->extent = slot_extent(map, word, file->order);
-	has_map = slot_kind(word) == SLOT_MAP;
-	if (spread)
-		error = load_base(map, lock, strm, word, file->order, ov);
+	*ov = (struct overlay){ .op = op, .spreads = ov->spreads };
+	ov->extent = slot_extent(c->slots, word, c->file->order);
+	ov->has_map = slot_kind(word) == SLOT_MAP;
+	if (ov->spreads)
+		error = load_base(c, word, ov);
 	if (!error && op->from < op->to)
-		error = load_edges(map, lock, strm, word, op);
-	rw_unlock(&lock->lock);
+		error = load_edges(c, word, op);
+	return error;
+}
 
-	pages = pages_touched(op) | ov->spread;
-	for (uint32_t p = 0; !error && p < 1u << file->order; p++)
+static int overlay_prepare(const struct cluster *c, void *arg, bool kept)
+{
+	struct overlay *ov = arg;
+	const uint32_t pages = pages_touched(ov->op) | ov->spread;
+	int error = 0;
+
+	(void)kept; /* never: see overlay_ops */
+	for (uint32_t p = 0; !error && p < 1u << c->file->order; p++)
 		if (pages & 1u << p)
-			error = overlay_page(map, file, strm, op, ov, p);
-	if (!error && !has_map)
-		error = overlay_alloc_map(map, file->order, ov);
-	if (error)
-		overlay_drop(map, ov, file->order);
+			error = overlay_page(c, ov, p);
+	if (!error && !ov->has_map)
+		error = overlay_alloc_map(c->slots, c->file->order, ov);
 	return error;
 }
 
 /* The slot gets its cluster map, with the old word as base. Slot lock held exclusive. */
-static struct cluster_map *overlay_make_map(struct blkmap *map, const struct blkmap_file *file,
-					    uint64_t *slot, struct overlay *ov)
+static struct cluster_map *overlay_make_map(const struct cluster *c, struct overlay *ov)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
-	struct cluster_map *cmap = zs_data(map->arena, ov->cmap);
-	uint64_t base = word_get(slot);
+	struct cluster_map *cmap = zs_data(c->slots->arena, ov->cmap);
+	uint64_t base = word_get(c->slot);
 
-	word_set(&cmap->place, slot_place(map, slot));
+	word_set(&cmap->place, slot_place(c->slots, c->slot));
 	word_set(&cmap->base, base);
-	for (unsigned p = 0; p < 1u << file->order; p++)
+	for (unsigned p = 0; p < 1u << c->file->order; p++)
 		word_set(&cmap->pages[p], 0);
-	slot_set_owner(map, base, &cmap->base, OWNER_BASE);
-	word_set(slot, slot_make_map(ov->cmap));
-	ov->live->place = slot_place(map, slot);
-	ov->live->order = file->order;
-	ov->live->setting = file->setting;
-	blkmap_setting_get(map, file->setting);
-	ov->live->next = lock->maps;
-	lock->maps = ov->live;
+	slot_set_owner(c->slots, base, &cmap->base, OWNER_BASE);
+	word_set(c->slot, slot_make_map(ov->cmap));
+	ov->live->place = slot_place(c->slots, c->slot);
+	ov->live->order = c->file->order;
+	ov->live->setting = c->file->setting;
+	setting_get(c->slots, c->file->setting);
+	ov->live->next = c->lock->maps;
+	c->lock->maps = ov->live;
 	return cmap;
 }
 
 /* No page shows the base any more. Slot lock held exclusive. */
-static void overlay_take_base(struct blkmap *map, struct cluster_map *cmap, unsigned order,
+static void overlay_take_base(struct slots *slots, struct cluster_map *cmap, unsigned order,
 			      struct overlay *ov)
 {
 	uint64_t base = word_get(&cmap->base);
 
-	slot_count(map, base, order, -1);
+	slot_count(slots, base, order, -1);
 	word_set(&cmap->base, 0);
-	ov->old_base = slot_disown(map, base, order);
+	ov->old_base = slot_disown(slots, base, order);
 }
 
-/* Exchange the prepared words for the ones in the map. Slot lock held exclusive, seq unchanged. */
-static int overlay_publish(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-			   bool spread, struct overlay *ov)
+/* Exchange the prepared words for the ones in the map. */
+static int overlay_publish(const struct cluster *c, void *arg)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
-	uint32_t present = slot_present(map, word_get(slot), file->order), added = 0;
+	struct overlay *ov = arg;
+	struct slots *slots = c->slots;
+	const unsigned order = c->file->order;
+	uint32_t present = slot_present(slots, word_get(c->slot), order), added = 0;
 	struct cluster_map *cmap;
 	int error;
 
-	for (unsigned p = 0; p < 1u << file->order; p++)
+	for (unsigned p = 0; p < 1u << order; p++)
 		if (ov->words[p])
 			added |= 1u << p;
-	error = pages_charge(map, file, __builtin_popcount(added & ~present));
+	error = pages_charge(slots, c->file, __builtin_popcount(added & ~present));
 	if (error)
 		return error;
-	if (ov->cmap)
-		cmap = overlay_make_map(map, file, slot, ov);
-	else
-		cmap = cluster_map_at(map, word_get(slot));
-	live_map_find(lock, slot_place(map, slot))->touched = blkmap_now();
-	for (unsigned p = 0; p < 1u << file->order; p++) {
+	cmap = ov->cmap ? overlay_make_map(c, ov) : cluster_map_at(slots, word_get(c->slot));
+	live_map_find(c->lock, slot_place(slots, c->slot))->touched = blkmap_now();
+	for (unsigned p = 0; p < 1u << order; p++) {
 		uint64_t old = word_get(&cmap->pages[p]);
 
 		if (!ov->words[p])
 			continue;
-		slot_count(map, ov->words[p], 0, 1);
-		slot_count(map, old, 0, -1);
-		slot_set_owner(map, ov->words[p], &cmap->pages[p], OWNER_PAGE(p));
+		slot_count(slots, ov->words[p], 0, 1);
+		slot_count(slots, old, 0, -1);
+		slot_set_owner(slots, ov->words[p], &cmap->pages[p], OWNER_PAGE(p));
 		word_set(&cmap->pages[p], ov->words[p]);
 		ov->words[p] = 0;
-		ov->old[p] = slot_disown(map, old, 0);
+		ov->old[p] = slot_disown(slots, old, 0);
 	}
-	if (spread)
-		overlay_take_base(map, cmap, file->order, ov);
-	lock->seq++;
+	if (ov->spreads)
+		overlay_take_base(slots, cmap, order, ov);
+	c->lock->seq++;
 	/* Published: what is left in ov are the replaced words. */
 	ov->cmap = 0;
 	ov->live = NULL;
 	return 0;
 }
 
-int cluster_overlay(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		    struct zcomp_strm *strm, const struct cluster_op *op, bool spread)
+static void overlay_end(const struct cluster *c, void *arg)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
+	struct overlay *ov = arg;
+	struct slots *slots = c->slots;
 
-	for (unsigned round = 0; round < OVERLAY_ROUNDS; round++) {
-		struct overlay ov;
-		int error = overlay_prepare(map, file, slot, strm, op, spread, &ov);
+	for (unsigned p = 0; p < BLKMAP_MAX_PAGES; p++)
+		slot_release(slots, ov->words[p] ? slot_fresh(ov->words[p]) : ov->old[p], 0);
+	slot_release(slots, ov->old_base, c->file->order);
+	if (ov->cmap)
+		zs_free(slots->meta, ov->cmap);
+	arena_heap_free(slots->arena, ov->live, sizeof(*ov->live));
+}
 
-		if (error)
-			return error;
-		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-		if (ov.seq != lock->seq)
-			error = -EAGAIN;
-		else
-			error = overlay_publish(map, file, slot, spread, &ov);
-		rw_unlock(&lock->lock);
-		overlay_drop(map, &ov, file->order);
-		if (error != -EAGAIN)
-			return error;
-	}
-	return -EAGAIN;
+/* It keeps no lock in the end: what others keep changing is merged instead. */
+static const struct attempt_ops overlay_ops = {
+	.look = overlay_look,
+	.prepare = overlay_prepare,
+	.publish = overlay_publish,
+	.end = overlay_end,
+};
+
+int cluster_overlay(const struct cluster *c, const struct cluster_op *op, bool spread)
+{
+	struct overlay ov;
+
+	ov.op = op;
+	ov.spreads = spread;
+	return attempt_run(c, &overlay_ops, &ov);
 }
 
 /* Whether a spread would change anything: with a base that is stored raw, pages are found at once. */
-static bool is_worth_spreading(struct blkmap *map, uint64_t word)
+static bool is_worth_spreading(struct slots *slots, uint64_t word)
 {
 	if (slot_kind(word) == SLOT_MAP)
-		word = word_get(&cluster_map_at(map, word)->base);
+		word = word_get(&cluster_map_at(slots, word)->base);
 	return slot_kind(word) == SLOT_OBJ && !slot_is_raw(word);
 }
 
-int cluster_spread(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		   struct zcomp_strm *strm)
+int cluster_spread(const struct cluster *c)
 {
 	const struct cluster_op op = { .from = 0, .to = 0 };
-	struct slot_lock *lock = slot_lock(map, slot);
 	bool worth;
 
-	read_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-	worth = is_worth_spreading(map, word_get(slot));
-	rw_unlock(&lock->lock);
-	return worth ? cluster_overlay(map, file, slot, strm, &op, true) : 0;
+	read_lock_counted(&c->lock->lock, ZT_LOCK_SLOT);
+	worth = is_worth_spreading(c->slots, word_get(c->slot));
+	rw_unlock(&c->lock->lock);
+	return worth ? cluster_overlay(c, &op, true) : 0;
 }

@@ -13,17 +13,22 @@
  * All is encoded beforehand. Whether it fits is known before the first byte is stored, all under one
  * exclusive slot lock, so that no reader sees a mix.
  */
-#include "blkmap/blkmap_i.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "blkmap/content/attempt.h"
+#include "blkmap/content/change.h"
+#include "blkmap/slot/account.h"
+#include "blkmap/slot/age.h"
+#include "blkmap/slot/share.h"
+#include "util/alloc.h"
+
 /* Most bytes of an object in the room that a word's object has; 0: it has none of its own. */
-static uint32_t room_of(const struct blkmap *map, uint64_t word)
+static uint32_t room_of(const struct slots *slots, uint64_t word)
 {
 	if (slot_kind(word) != SLOT_OBJ)
 		return 0;
-	return zs_room_of(map->data, slot_ref(word));
+	return zs_room_of(slots->data, slot_ref(word));
 }
 
 static bool fits(const struct encoded *enc, uint32_t room)
@@ -35,78 +40,80 @@ static bool fits(const struct encoded *enc, uint32_t room)
  * The word at @place becomes what was encoded, which fits. Slot lock held exclusive. The object goes
  * under it: its memory is needed at once.
  */
-static void word_overwrite(struct blkmap *map, uint64_t *place, const struct encoded *enc,
+static void word_overwrite(struct slots *slots, uint64_t *place, const struct encoded *enc,
 			   unsigned order)
 {
 	uint64_t old = word_get(place), word = enc->word;
 	bool resized;
 
 	if (slot_kind(word) == SLOT_OBJ) {
-		resized = zs_resize(map->data, slot_ref(old), encoded_size(enc));
+		resized = zs_resize(slots->data, slot_ref(old), encoded_size(enc));
 		ZT_ASSERT(resized); /* its room was measured */
 		(void)resized;
-		encoded_copy(map, enc, slot_ref(old));
+		encoded_copy(slots, enc, slot_ref(old));
 		word = slot_with_ref(word, slot_ref(old));
-		age_touch(map, slot_ref(old));
+		age_touch(slots, slot_ref(old));
 	}
-	slot_count(map, word, order, 1);
-	slot_count(map, old, order, -1);
+	slot_count(slots, word, order, 1);
+	slot_count(slots, old, order, -1);
 	word_set(place, word);
 	if (slot_kind(word) != SLOT_OBJ)
-		slot_release(map, slot_disown(map, old, order), order);
+		slot_release(slots, slot_disown(slots, old, order), order);
 }
 
 /* Where a slot has its whole cluster, but for pages over it, and as what it owns that object. */
-static uint64_t *base_place(const struct blkmap *map, uint64_t *slot, unsigned *out_index)
+static uint64_t *base_place(const struct slots *slots, uint64_t *slot, unsigned *out_index)
 {
 	uint64_t word = word_get(slot);
 
 	*out_index = slot_kind(word) == SLOT_MAP ? OWNER_BASE : OWNER_SLOT;
-	return slot_kind(word) == SLOT_MAP ? &cluster_map_at(map, word)->base : slot;
+	return slot_kind(word) == SLOT_MAP ? &cluster_map_at(slots, word)->base : slot;
 }
 
 static const struct encoded nothing;
 
 /* The cluster map ends: its base is all that there is. Slot lock held exclusive. */
-static void map_end(struct blkmap *map, uint64_t *slot, unsigned order)
+static void map_end(struct slots *slots, uint64_t *slot, unsigned order)
 {
 	uint64_t word = word_get(slot), base;
-	struct cluster_map *cmap = cluster_map_at(map, word);
+	struct cluster_map *cmap = cluster_map_at(slots, word);
 
 	for (unsigned p = 0; p < 1u << order; p++)
-		word_overwrite(map, &cmap->pages[p], &nothing, 0);
+		word_overwrite(slots, &cmap->pages[p], &nothing, 0);
 	base = word_get(&cmap->base);
-	slot_set_owner(map, base, slot, OWNER_SLOT);
+	slot_set_owner(slots, base, slot, OWNER_SLOT);
 	word_set(slot, base);
-	live_map_remove(map, slot_lock(map, slot), slot_place(map, slot));
-	zs_free(map->meta, slot_ref(word));
+	live_map_remove(slots, slot_lock(slots, slot), slot_place(slots, slot));
+	zs_free(slots->meta, slot_ref(word));
 }
 
-bool encoded_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		       const struct encoded *enc)
+bool encoded_overwrite(const struct cluster *c, const struct encoded *enc)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
-	uint32_t present = slot_present(map, word_get(slot), file->order);
+	const struct blkmap_file *file = c->file;
+	struct slots *slots = c->slots;
+	struct slot_lock *lock = c->lock;
+	uint64_t *slot = c->slot;
+	uint32_t present = slot_present(slots, word_get(slot), file->order);
 	unsigned index;
-	uint64_t *place = base_place(map, slot, &index);
+	uint64_t *place = base_place(slots, slot, &index);
 
-	share_end(map, lock, place, index);
-	if (slot_kind(enc->word) != SLOT_OBJ || !fits(enc, room_of(map, word_get(place))))
+	share_end(slots, lock, place, index);
+	if (slot_kind(enc->word) != SLOT_OBJ || !fits(enc, room_of(slots, word_get(place))))
 		return false;
-	if (pages_charge(map, file, __builtin_popcount(enc->mask) - __builtin_popcount(present)))
+	if (pages_charge(slots, file, __builtin_popcount(enc->mask) - __builtin_popcount(present)))
 		return false;
-	word_overwrite(map, place, enc, file->order);
+	word_overwrite(slots, place, enc, file->order);
 	if (index == OWNER_BASE)
-		map_end(map, slot, file->order);
+		map_end(slots, slot, file->order);
 	lock->seq++;
-	atomic_fetch_add_explicit(&map->overwrites_in_place, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&slots->account.overwrites_in_place, 1, memory_order_relaxed);
 	return true;
 }
 
-/* A cluster as it was when an attempt began, and what is to come where. */
+/* A cluster as it was when a round began, and what is to come where. */
 struct pieces {
-	uint64_t seq; /* of the slot lock */
-	uint32_t extent; /* bytes of the cluster */
+	const struct cluster_op *op;
+	uint32_t len; /* bytes of the cluster as it will be */
 	uint32_t touched, present; /* pages that the op writes; that are there */
 	uint32_t over; /* pages that have a word of their own */
 	uint32_t rooms[BLKMAP_MAX_PAGES]; /* of their objects */
@@ -118,45 +125,56 @@ struct pieces {
 	struct encoded base, pages[BLKMAP_MAX_PAGES];
 };
 
-/* Slot lock held. */
-static void pieces_look(struct blkmap *map, uint64_t *slot, unsigned order,
-			const struct cluster_op *op, struct pieces *out)
+static int pieces_look(const struct cluster *c, void *arg)
 {
-	uint64_t word = word_get(slot), base;
+	struct pieces *pieces = arg;
+	const struct cluster_op *op = pieces->op;
+	struct slots *slots = c->slots;
+	const unsigned order = c->file->order;
+	uint64_t word = word_get(c->slot), base;
 	unsigned index;
 
-	*out = (struct pieces){ .seq = slot_lock(map, slot)->seq, .touched = pages_touched(op) };
-	out->extent = slot_extent(map, word, order);
-	out->present = slot_present(map, word, order);
-	base = word_get(base_place(map, slot, &index));
-	out->base_room = room_of(map, base);
-	out->base_extent = slot_extent(map, base, order);
-	out->base_present = slot_present(map, base, order);
-	out->has_map = index == OWNER_BASE;
-	if (!out->has_map)
-		return;
-	out->over = cluster_map_pages(cluster_map_at(map, word), order);
-	for (unsigned p = 0; p < 1u << order; p++)
-		out->rooms[p] = room_of(map, word_get(&cluster_map_at(map, word)->pages[p]));
+	*pieces = (struct pieces){ .op = op, .touched = pages_touched(op) };
+	pieces->len = (uint32_t)max_u64(slot_extent(slots, word, order), op->to);
+	pieces->present = slot_present(slots, word, order);
+	base = word_get(base_place(slots, c->slot, &index));
+	pieces->base_room = room_of(slots, base);
+	pieces->base_extent = slot_extent(slots, base, order);
+	pieces->base_present = slot_present(slots, base, order);
+	pieces->has_map = index == OWNER_BASE;
+	if (pieces->has_map) {
+		const struct cluster_map *cmap = cluster_map_at(slots, word);
+
+		pieces->over = cluster_map_pages(cmap, order);
+		for (unsigned p = 0; p < 1u << order; p++)
+			pieces->rooms[p] = room_of(slots, word_get(&cmap->pages[p]));
+	}
+	/* Mostly nothing is there that could be overwritten. */
+	if (!pieces->base_room && !pieces->over)
+		return -ENOSPC;
+	return cluster_load(c, word, 0, pieces->len, strm_bytes(c->strm));
 }
 
 /*
  * Encode the op's pages for their own words; those that do not fit are left to the base. What is to
  * be stored is kept at @keep, a page at most for each.
  */
-static void pieces_encode_pages(struct blkmap *map, const struct blkmap_file *file,
-				struct zcomp_strm *strm, uint32_t len, char *keep,
-				struct pieces *pieces)
+static void pieces_encode_pages(const struct cluster *c, char *keep, struct pieces *pieces)
 {
-	for (uint32_t p = 0; p < 1u << file->order; p++) {
+	for (uint32_t p = 0; p < 1u << c->file->order; p++) {
 		struct encoded *enc = &pieces->pages[p];
 		uint32_t start = p << ZT_PAGE_SHIFT;
+		const struct source source = {
+			.data = strm_bytes(c->strm) + start,
+			.len = (uint32_t)min_u64(pieces->len - start, ZT_PAGE_SIZE),
+			.full = ZT_PAGE_SIZE,
+			.mask = 1,
+		};
 
 		if (!(pieces->touched & 1u << p))
 			continue;
 		if (pieces->has_map)
-			encode(map, file, strm, strm_bytes(strm) + start,
-			       (uint32_t)min_u64(len - start, ZT_PAGE_SIZE), ZT_PAGE_SIZE, 1, enc);
+			encode(c, &source, enc);
 		if (!pieces->has_map || !fits(enc, pieces->rooms[p])) {
 			pieces->below |= 1u << p;
 			continue;
@@ -171,94 +189,86 @@ static void pieces_encode_pages(struct blkmap *map, const struct blkmap_file *fi
 }
 
 /* The base with the pages that go into it. What other pages hide of it is cleared: it may shrink. */
-static void pieces_encode_base(struct blkmap *map, const struct blkmap_file *file,
-			       struct zcomp_strm *strm, uint32_t len, struct pieces *pieces)
+static void pieces_encode_base(const struct cluster *c, struct pieces *pieces)
 {
 	uint32_t hidden = pieces->own | (pieces->over & ~pieces->below);
 	uint32_t below_end = (32u - (uint32_t)__builtin_clz(pieces->below)) << ZT_PAGE_SHIFT;
-	uint32_t base_len = (uint32_t)max_u64(pieces->base_extent, min_u64(below_end, len));
-	char *bytes = strm_bytes(strm);
+	char *bytes = strm_bytes(c->strm);
+	const struct source source = {
+		.data = bytes,
+		.len = (uint32_t)max_u64(pieces->base_extent, min_u64(below_end, pieces->len)),
+		.full = cluster_size(c->file->order),
+		.mask = pieces->base_present | pieces->below,
+	};
 
-	for (uint32_t p = 0; p < 1u << file->order; p++)
+	for (uint32_t p = 0; p < 1u << c->file->order; p++)
 		if (hidden & 1u << p)
 			memset(bytes + (p << ZT_PAGE_SHIFT), 0, ZT_PAGE_SIZE);
-	encode(map, file, strm, bytes, base_len, cluster_size(file->order),
-	       pieces->base_present | pieces->below, &pieces->base);
+	encode(c, &source, &pieces->base);
 }
 
-/* Slot lock held exclusive, nothing has changed since pieces_look(), everything fits. */
-static int pieces_store(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-			const struct pieces *pieces)
+static int pieces_prepare(const struct cluster *c, void *arg, bool kept)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
+	struct pieces *pieces = arg;
+	const struct cluster_op *op = pieces->op;
+
+	(void)kept; /* it allocates nothing */
+	memcpy(strm_bytes(c->strm) + op->from, op->src, op->to - op->from);
+	pieces_encode_pages(c, strm_take_scratch(c->strm), pieces);
+	if (!pieces->below)
+		return 0;
+	pieces_encode_base(c, pieces);
+	return fits(&pieces->base, pieces->base_room) ? 0 : -ENOSPC;
+}
+
+/* Everything fits. */
+static int pieces_store(const struct cluster *c, void *arg)
+{
+	const struct pieces *pieces = arg;
+	struct slots *slots = c->slots;
+	const unsigned order = c->file->order;
 	struct cluster_map *cmap = NULL;
 	unsigned index;
-	uint64_t *base = base_place(map, slot, &index);
-	int error = pages_charge(map, file, __builtin_popcount(pieces->touched & ~pieces->present));
+	uint64_t *base = base_place(slots, c->slot, &index);
+	int error = pages_charge(slots, c->file,
+				 __builtin_popcount(pieces->touched & ~pieces->present));
 
 	if (error)
 		return error;
 	if (pieces->has_map)
-		cmap = cluster_map_at(map, word_get(slot));
-	for (unsigned p = 0; cmap && p < 1u << file->order; p++) {
+		cmap = cluster_map_at(slots, word_get(c->slot));
+	for (unsigned p = 0; cmap && p < 1u << order; p++) {
 		if (pieces->own & 1u << p)
-			word_overwrite(map, &cmap->pages[p], &pieces->pages[p], 0);
+			word_overwrite(slots, &cmap->pages[p], &pieces->pages[p], 0);
 		else if (pieces->below & 1u << p)
-			word_overwrite(map, &cmap->pages[p], &nothing, 0);
+			word_overwrite(slots, &cmap->pages[p], &nothing, 0);
 	}
 	if (pieces->below)
-		word_overwrite(map, base, &pieces->base, file->order);
+		word_overwrite(slots, base, &pieces->base, order);
 	if (cmap)
-		live_map_find(lock, slot_place(map, slot))->touched = blkmap_now();
-	lock->seq++;
-	atomic_fetch_add_explicit(&map->overwrites_in_place, 1, memory_order_relaxed);
+		live_map_find(c->lock, slot_place(slots, c->slot))->touched = blkmap_now();
+	c->lock->seq++;
+	atomic_fetch_add_explicit(&slots->account.overwrites_in_place, 1, memory_order_relaxed);
 	return 0;
 }
 
-/* Between the lock and the bytes: the same as a merge, see cluster_write.c. */
-static int overwrite_once(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-			  struct zcomp_strm *strm, const struct cluster_op *op, bool locked)
+static const struct attempt_ops overwrite_ops = {
+	.look = pieces_look,
+	.prepare = pieces_prepare,
+	.publish = pieces_store,
+	.keeps_lock = true,
+};
+
+int cluster_overwrite(const struct cluster *c, const struct cluster_op *op)
 {
-	struct slot_lock *lock = slot_lock(map, slot);
-	char *bytes = strm_bytes(strm);
 	struct pieces pieces;
-	uint32_t len;
-	int error = -ENOSPC;
-
-	pieces_look(map, slot, file->order, op, &pieces);
-	len = (uint32_t)max_u64(pieces.extent, op->to);
-	/* Mostly nothing is there that could be overwritten. */
-	if (pieces.base_room || pieces.over)
-		error = cluster_load(map, lock, strm, word_get(slot), 0, len, bytes);
-	if (!locked)
-		rw_unlock(&lock->lock);
-	if (error)
-		return error;
-	memcpy(bytes + op->from, op->src, op->to - op->from);
-	pieces_encode_pages(map, file, strm, len, strm_take_scratch(strm), &pieces);
-	if (pieces.below) {
-		pieces_encode_base(map, file, strm, len, &pieces);
-		if (!fits(&pieces.base, pieces.base_room))
-			return -ENOSPC;
-	}
-	if (!locked)
-		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-	error = pieces.seq == lock->seq ? pieces_store(map, file, slot, &pieces) : -EAGAIN;
-	if (!locked)
-		rw_unlock(&lock->lock);
-	return error;
-}
-
-int cluster_overwrite(struct blkmap *map, const struct blkmap_file *file, uint64_t *slot,
-		      struct zcomp_strm *strm, const struct cluster_op *op)
-{
-	struct slot_lock *lock = slot_lock(map, slot);
 	unsigned index;
 	uint64_t *base;
 
-	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
-	base = base_place(map, slot, &index);
-	share_end(map, lock, base, index);
-	rw_unlock(&lock->lock);
-	return cluster_rounds(map, file, slot, strm, op, overwrite_once);
+	write_lock_counted(&c->lock->lock, ZT_LOCK_SLOT);
+	base = base_place(c->slots, c->slot, &index);
+	share_end(c->slots, c->lock, base, index);
+	rw_unlock(&c->lock->lock);
+	pieces.op = op;
+	return attempt_run(c, &overwrite_ops, &pieces);
 }

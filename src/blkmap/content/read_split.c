@@ -9,12 +9,12 @@
  * Locks: readers.lock, innermost; nothing is called under it. Helpers hold no lock but those of
  * read_range(), so a reader may wait for them with its inode locked.
  */
-#include "blkmap/blkmap_i.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "blkmap/content/content.h"
+#include "blkmap/content/read.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -42,7 +42,7 @@ struct split_read {
 	struct split_read *next_read;
 };
 
-static bool take_piece(struct blkmap *map, struct split_read *read, struct zcomp_strm *strm)
+static bool take_piece(struct content *content, struct split_read *read, struct zcomp_strm *strm)
 {
 	const uint64_t nr = atomic_fetch_add_explicit(&read->next, 1, memory_order_relaxed);
 	uint64_t from, to;
@@ -52,7 +52,7 @@ static bool take_piece(struct blkmap *map, struct split_read *read, struct zcomp
 		return false;
 	from = max_u64((read->first + nr) * SPLIT_PIECE, read->off);
 	to = min_u64((read->first + nr + 1) * SPLIT_PIECE, read->off + read->len);
-	error = read_range(map, read->file, strm, from, read->dst + (from - read->off), to - from);
+	error = read_range(content, read->file, strm, from, read->dst + (from - read->off), to - from);
 	if (error)
 		atomic_store_explicit(&read->error, error, memory_order_relaxed);
 	return true;
@@ -70,20 +70,20 @@ static void leave_queue(struct readers *readers, struct split_read *read)
 }
 
 /* With readers.lock held, which is given up meanwhile. */
-static void help(struct blkmap *map, struct split_read *read)
+static void help(struct content *content, struct split_read *read)
 {
-	struct readers *readers = &map->readers;
+	struct readers *readers = &content->readers;
 	struct zcomp_strm *strm;
 
 	read->nr_helping++;
 	if (--read->nr_wanted == 0)
 		leave_queue(readers, read);
 	mutex_unlock(&readers->lock);
-	strm = zcomp_stream_try(map->comp);
+	strm = zcomp_stream_try(content->codecs->comp);
 	if (strm) {
-		while (take_piece(map, read, strm))
+		while (take_piece(content, read, strm))
 			;
-		zcomp_stream_put(map->comp, strm);
+		zcomp_stream_put(content->codecs->comp, strm);
 	}
 	mutex_lock(&readers->lock);
 	if (--read->nr_helping == 0)
@@ -92,13 +92,13 @@ static void help(struct blkmap *map, struct split_read *read)
 
 static void *helper_thread(void *arg)
 {
-	struct blkmap *map = arg;
-	struct readers *readers = &map->readers;
+	struct content *content = arg;
+	struct readers *readers = &content->readers;
 
 	mutex_lock(&readers->lock);
 	while (!readers->stop) {
 		if (readers->queue)
-			help(map, readers->queue);
+			help(content, readers->queue);
 		else
 			cond_wait(&readers->called, &readers->lock);
 	}
@@ -107,10 +107,10 @@ static void *helper_thread(void *arg)
 }
 
 /* With readers.lock held: as many helpers as other CPUs, once. Return: 0 or why there are fewer. */
-static int start_helpers(struct blkmap *map)
+static int start_helpers(struct content *content)
 {
-	struct readers *readers = &map->readers;
-	const unsigned wanted = (unsigned)min_u64(map->nr_cpus - 1, READERS_MAX);
+	struct readers *readers = &content->readers;
+	const unsigned wanted = (unsigned)min_u64(content->nr_cpus - 1, READERS_MAX);
 	int error = 0;
 
 	readers->started = true;
@@ -118,7 +118,7 @@ static int start_helpers(struct blkmap *map)
 		pthread_t *thread = &readers->threads[readers->nr_threads];
 		char name[16];
 
-		error = zt_fault_hit() ? EAGAIN : pthread_create(thread, NULL, helper_thread, map);
+		error = zt_fault_hit() ? EAGAIN : pthread_create(thread, NULL, helper_thread, content);
 		if (error)
 			break;
 		(void)snprintf(name, sizeof(name), "zt-read/%u", readers->nr_threads % 100);
@@ -129,16 +129,16 @@ static int start_helpers(struct blkmap *map)
 }
 
 /* Return: how many helpers were called. */
-static unsigned call_helpers(struct blkmap *map, struct split_read *read, unsigned nr_busy)
+static unsigned call_helpers(struct content *content, struct split_read *read, unsigned nr_busy)
 {
-	struct readers *readers = &map->readers;
+	struct readers *readers = &content->readers;
 	int error = 0;
 	unsigned nr;
 
 	mutex_lock(&readers->lock);
 	if (!readers->started && !readers->stop)
-		error = start_helpers(map);
-	nr = (unsigned)min_u64(map->nr_cpus - nr_busy, readers->nr_threads);
+		error = start_helpers(content);
+	nr = (unsigned)min_u64(content->nr_cpus - nr_busy, readers->nr_threads);
 	nr = (unsigned)min_u64(nr, read->nr_pieces / 2);
 	read->nr_wanted = nr;
 	if (nr > 0) {
@@ -165,26 +165,26 @@ static void wait_for_helpers(struct readers *readers, struct split_read *read)
 	mutex_unlock(&readers->lock);
 }
 
-static int split_range(struct blkmap *map, struct split_read *read, unsigned nr_busy)
+static int split_range(struct content *content, struct split_read *read, unsigned nr_busy)
 {
 	struct zcomp_strm *strm;
 	unsigned nr;
 
 	cond_init(&read->done);
-	strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT); /* before a helper has the last one */
-	nr = call_helpers(map, read, nr_busy);
-	while (take_piece(map, read, strm))
+	strm = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT); /* before a helper has the last one */
+	nr = call_helpers(content, read, nr_busy);
+	while (take_piece(content, read, strm))
 		;
-	zcomp_stream_put(map->comp, strm);
+	zcomp_stream_put(content->codecs->comp, strm);
 	if (nr > 0) {
-		wait_for_helpers(&map->readers, read);
-		atomic_fetch_add_explicit(&map->reads_split, 1, memory_order_relaxed);
+		wait_for_helpers(&content->readers, read);
+		atomic_fetch_add_explicit(&content->reads_split, 1, memory_order_relaxed);
 	}
 	cond_exit(&read->done);
 	return atomic_load_explicit(&read->error, memory_order_relaxed);
 }
 
-int read_large(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
+int read_large(struct content *content, const struct blkmap_file *file, uint64_t off, void *buf,
 	       size_t len)
 {
 	struct split_read read = {
@@ -197,19 +197,19 @@ int read_large(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
 	};
 	/* This one, too. */
 	const unsigned nr_busy =
-		atomic_fetch_add_explicit(&map->large_reads, 1, memory_order_relaxed) + 1 +
-		atomic_load_explicit(&map->active_writes, memory_order_relaxed);
+		atomic_fetch_add_explicit(&content->large_reads, 1, memory_order_relaxed) + 1 +
+		atomic_load_explicit(&content->active_writes, memory_order_relaxed);
 	struct zcomp_strm *strm;
 	int error;
 
-	if (nr_busy < map->nr_cpus) {
-		error = split_range(map, &read, nr_busy);
+	if (nr_busy < content->nr_cpus) {
+		error = split_range(content, &read, nr_busy);
 	} else {
-		strm = zcomp_stream_get(map->comp, ZSTRM_DEFAULT);
-		error = read_range(map, file, strm, off, buf, len);
-		zcomp_stream_put(map->comp, strm);
+		strm = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT);
+		error = read_range(content, file, strm, off, buf, len);
+		zcomp_stream_put(content->codecs->comp, strm);
 	}
-	atomic_fetch_sub_explicit(&map->large_reads, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&content->large_reads, 1, memory_order_relaxed);
 	return error;
 }
 

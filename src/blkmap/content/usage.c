@@ -6,16 +6,17 @@
  *
  * Weakness: the tree's nodes, one for 64 clusters, are counted in one go.
  */
-#include "blkmap/blkmap_i.h"
+#include "blkmap/content/content.h"
+#include "blkmap/slot/share.h"
 
 static_assert(BLKMAP_NR_CODECS == SLOT_NR_CODECS, "one sum for each number");
 
 struct usage {
-	struct blkmap *map;
+	struct slots *slots;
 	struct blkmap_usage *sum;
 };
 
-static uint32_t room_of(const struct zs_pool *pool, ref_t ref)
+static uint32_t object_bytes(const struct zs_pool *pool, ref_t ref)
 {
 	return zs_room_of(pool, ref) + ZS_HDR_SIZE;
 }
@@ -23,37 +24,37 @@ static uint32_t room_of(const struct zs_pool *pool, ref_t ref)
 /* One that is shared counts in full wherever it is named, as a copy of its own would. */
 static void add_object(struct usage *usage, uint64_t word)
 {
-	uint32_t size = zs_size(usage->map->arena, slot_ref(word));
+	uint32_t size = zs_size(usage->slots->arena, slot_ref(word));
 
 	usage->sum->objects++;
 	usage->sum->stored += size;
-	usage->sum->memory += room_of(usage->map->data, slot_ref(word));
+	usage->sum->memory += object_bytes(usage->slots->data, slot_ref(word));
 	usage->sum->bytes[slot_codec(word)] += size;
 }
 
 /* @over: pages that stand over this word, so that its own do not count. */
 static void add_word(struct usage *usage, uint64_t word, unsigned order, uint32_t over)
 {
-	struct blkmap *map = usage->map;
-	uint32_t mask = slot_present(map, word, order) & ~over;
+	struct slots *slots = usage->slots;
+	uint32_t mask = slot_present(slots, word, order) & ~over;
 	unsigned codec = BLKMAP_NR_CODECS;
 
 	if (slot_kind(word) == SLOT_OBJ) {
 		codec = slot_codec(word);
 		add_object(usage, word);
 	} else if (slot_kind(word) == SLOT_SHARED) {
-		uint64_t obj = share_hold(map, word);
+		uint64_t obj = share_hold(slots, word);
 
 		codec = slot_codec(obj);
 		add_object(usage, obj);
-		share_drop(map, word);
+		share_drop(slots, word);
 	}
 	usage->sum->pages[codec] += (unsigned)__builtin_popcount(mask);
 }
 
 static void add_map(struct usage *usage, uint64_t word, unsigned order)
 {
-	const struct cluster_map *cmap = cluster_map_at(usage->map, word);
+	const struct cluster_map *cmap = cluster_map_at(usage->slots, word);
 	uint32_t over = 0;
 
 	for (unsigned p = 0; p < 1u << order; p++) {
@@ -65,26 +66,27 @@ static void add_map(struct usage *usage, uint64_t word, unsigned order)
 		add_word(usage, page, 0, 0);
 	}
 	add_word(usage, word_get(&cmap->base), order, over);
-	usage->sum->memory += room_of(usage->map->meta, slot_ref(word));
+	usage->sum->memory += object_bytes(usage->slots->meta, slot_ref(word));
 }
 
 static void add_node(void *arg, ref_t node)
 {
 	struct usage *usage = arg;
 
-	usage->sum->memory += room_of(usage->map->meta, node);
+	usage->sum->memory += object_bytes(usage->slots->meta, node);
 }
 
-int blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
+int content_usage(struct slots *slots, const struct blkmap_file *file,
 		 struct blkmap_usage *out_usage)
 {
-	struct usage usage = { .map = map, .sum = out_usage };
+	struct usage usage = { .slots = slots, .sum = out_usage };
 	uint64_t *slot;
 
 	if (!file->round)
 		*out_usage = (struct blkmap_usage){ 0 };
-	for (uint64_t idx = file->round ? file->round->at : 0; (slot = tree_next(map->arena, &file->tree, &idx)); idx++) {
-		struct slot_lock *lock = slot_lock(map, slot);
+	for (uint64_t idx = file->round ? file->round->at : 0;
+	     (slot = tree_next(slots->arena, &file->tree, &idx)); idx++) {
+		struct slot_lock *lock = slot_lock(slots, slot);
 		uint64_t word;
 
 		read_lock(&lock->lock);
@@ -99,6 +101,6 @@ int blkmap_usage(struct blkmap *map, const struct blkmap_file *file,
 			return -EAGAIN;
 		}
 	}
-	(void)tree_nr_nodes(map->arena, &file->tree, add_node, &usage);
+	(void)tree_nr_nodes(slots->arena, &file->tree, add_node, &usage);
 	return 0;
 }

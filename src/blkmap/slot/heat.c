@@ -7,11 +7,11 @@
  * page an object of its own, which takes about a seventh more room (lz4, 64 KiB clusters of /usr:
  * ratio 1.60 instead of 1.81). When they have cooled down they are folded into one object again.
  *
- * A byte for each of 65,536 groups of slots, by the slot's place; volatile. Each second of
- * HEAT_TICK halves them all. No locks: relaxed bytes, and a count that is lost, or that belongs to
+ * A byte for each of 65,536 groups of slots, by the slot's place; volatile. Every HEAT_TICK
+ * seconds all are halved. No locks: relaxed bytes, and a count that is lost, or that belongs to
  * another slot of the group, makes a cluster look hotter or cooler than it is, no more.
  */
-#include "blkmap/blkmap_i.h"
+#include "blkmap/slot/heat.h"
 
 #include <errno.h>
 
@@ -20,31 +20,31 @@
 #define HEAT_BITS    16u
 #define HEAT_ENTRIES (1u << HEAT_BITS)
 
-static uint8_t *heat_at(const struct blkmap *map, uint64_t place)
+static uint8_t *heat_at(const struct slots *slots, uint64_t place)
 {
-	return &map->heat[keyhash_word(&map->hash_key, place) >> (64 - HEAT_BITS)];
+	return &slots->heat[keyhash_word(&slots->hash_key, place) >> (64 - HEAT_BITS)];
 }
 
-int heat_init(struct blkmap *map)
+int heat_init(struct slots *slots)
 {
-	map->heat = zt_map(HEAT_ENTRIES);
-	return map->heat ? 0 : -ENOMEM;
+	slots->heat = zt_map(HEAT_ENTRIES);
+	return slots->heat ? 0 : -ENOMEM;
 }
 
-void heat_exit(struct blkmap *map)
+void heat_exit(struct slots *slots)
 {
-	zt_unmap(map->heat, HEAT_ENTRIES);
-	map->heat = NULL;
+	zt_unmap(slots->heat, HEAT_ENTRIES);
+	slots->heat = NULL;
 }
 
-unsigned heat_of(const struct blkmap *map, uint64_t place)
+unsigned heat_of(const struct slots *slots, uint64_t place)
 {
-	return __atomic_load_n(heat_at(map, place), __ATOMIC_RELAXED);
+	return __atomic_load_n(heat_at(slots, place), __ATOMIC_RELAXED);
 }
 
-unsigned heat_add(struct blkmap *map, uint64_t place, unsigned add)
+unsigned heat_add(struct slots *slots, uint64_t place, unsigned add)
 {
-	uint8_t *heat = heat_at(map, place);
+	uint8_t *heat = heat_at(slots, place);
 	unsigned old = __atomic_load_n(heat, __ATOMIC_RELAXED);
 	unsigned now = old + add < HEAT_MAX ? old + add : HEAT_MAX;
 
@@ -54,17 +54,17 @@ unsigned heat_add(struct blkmap *map, uint64_t place, unsigned add)
 	return now;
 }
 
-void heat_clear(struct blkmap *map, uint64_t place)
+void heat_clear(struct slots *slots, uint64_t place)
 {
-	__atomic_store_n(heat_at(map, place), 0, __ATOMIC_RELAXED);
+	__atomic_store_n(heat_at(slots, place), 0, __ATOMIC_RELAXED);
 }
 
-void heat_cool(struct blkmap *map)
+void heat_cool(struct slots *slots)
 {
 	for (unsigned i = 0; i < HEAT_ENTRIES; i++) {
-		uint8_t heat = __atomic_load_n(&map->heat[i], __ATOMIC_RELAXED);
+		uint8_t heat = __atomic_load_n(&slots->heat[i], __ATOMIC_RELAXED);
 
 		if (heat)
-			__atomic_store_n(&map->heat[i], heat / 2, __ATOMIC_RELAXED);
+			__atomic_store_n(&slots->heat[i], heat / 2, __ATOMIC_RELAXED);
 	}
 }

@@ -10,7 +10,7 @@
  *   OBJ        an object in the data pool: ref (38 bits), codec (4), length - 1 (17), two flags
  *   MAP        a cluster map in the metadata pool: ref (38 bits)
  *   SHARED     as OBJ, but several slots name the object: ref is that of a share record
- *              (blkmap_i.h) in the metadata pool, whose word says where the object is and how it
+ *              (slots.h) in the metadata pool, whose word says where the object is and how it
  *              is coded; length and flags are the slot's own
  *
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.

@@ -17,12 +17,12 @@
  * Locks: dedup.h.
  */
 #include "blkmap/upkeep/dedup.h"
-#include "blkmap/upkeep/recompress.h"
 
 #include <errno.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "blkmap/slot/share.h"
 #include "util/alloc.h"
 
 #define TAG_BITS (64u - ARENA_REF_BITS)
@@ -111,26 +111,25 @@ static uint64_t table_bytes(unsigned bits)
 }
 
 /* The largest table for what the arena holds now. */
-static unsigned bits_allowed(const struct blkmap *map)
+static unsigned bits_allowed(const struct dedup *dedup)
 {
 	struct arena_stat arena;
 	unsigned bits = DEDUP_MIN_BITS;
 
-	arena_get_stat(map->arena, &arena);
-	while (bits < DEDUP_MAX_BITS && table_bytes(bits + 1) <= arena.resident / DEDUP_INDEX_SHARE)
+	arena_get_stat(dedup->slots->arena, &arena);
+	while (bits < DEDUP_MAX_BITS && table_bytes(bits + 1) <= arena.resident / DEDUP_INDEX_DIVISOR)
 		bits++;
 	return bits;
 }
 
 /* Into a table of another size. False: no memory for it. */
-static bool resize(struct blkmap *map, unsigned bits)
+static bool resize(struct dedup *dedup, unsigned bits)
 {
-	struct dedup *dedup = map->dedup;
 	uint64_t *old = dedup->entries;
 	uint64_t nr_old = old ? table_entries(dedup->bits) : 0, old_bytes = nr_old * sizeof(*old);
 	void *space;
 
-	if (arena_heap_alloc(map->arena, table_bytes(bits), &space))
+	if (arena_heap_alloc(dedup->slots->arena, table_bytes(bits), &space))
 		return false;
 	mutex_lock(&dedup->lock);
 	dedup->entries = space;
@@ -140,15 +139,14 @@ static bool resize(struct blkmap *map, unsigned bits)
 		if (old[i])
 			entry_put(dedup, old[i]);
 	mutex_unlock(&dedup->lock);
-	arena_heap_free(map->arena, old, old_bytes);
+	arena_heap_free(dedup->slots->arena, old, old_bytes);
 	atomic_store_explicit(&dedup->index_bytes, table_bytes(bits), memory_order_relaxed);
 	return true;
 }
 
 /* Take out what names no object any more. */
-static void sweep(struct blkmap *map)
+static void sweep(struct dedup *dedup)
 {
-	struct dedup *dedup = map->dedup;
 
 	for (uint64_t i = 0; i < table_entries(dedup->bits); i++) {
 		uint64_t entry;
@@ -157,7 +155,7 @@ static void sweep(struct blkmap *map)
 		entry = dedup->entries[i];
 		mutex_unlock(&dedup->lock);
 		/* The pool's locks come before ours. */
-		if (!entry || zs_is_live(map->data, entry_ref(entry)))
+		if (!entry || zs_is_live(dedup->slots->data, entry_ref(entry)))
 			continue;
 		mutex_lock(&dedup->lock);
 		if (dedup->entries[i] == entry) {
@@ -178,50 +176,47 @@ static bool is_full(struct dedup *dedup)
 	return full;
 }
 
-void dedup_reserve(struct blkmap *map)
+void dedup_reserve(struct dedup *dedup)
 {
-	struct dedup *dedup = map->dedup;
 
 	if (!dedup)
 		return;
 	if (!dedup->entries) {
-		(void)resize(map, DEDUP_MIN_BITS); /* nothing is found until there is memory */
+		(void)resize(dedup, DEDUP_MIN_BITS); /* nothing is found until there is memory */
 		return;
 	}
 	/* One that may not grow is looked through now and then, not each time. */
 	if (!is_full(dedup) || dedup->noted < table_entries(dedup->bits) / FULL_DEN)
 		return;
 	dedup->noted = 0;
-	sweep(map);
-	if (is_full(dedup) && dedup->bits < bits_allowed(map))
-		(void)resize(map, dedup->bits + 1); /* else older entries give way */
+	sweep(dedup);
+	if (is_full(dedup) && dedup->bits < bits_allowed(dedup))
+		(void)resize(dedup, dedup->bits + 1); /* else older entries give way */
 }
 
-void dedup_trim(struct blkmap *map)
+void dedup_trim(struct dedup *dedup)
 {
-	struct dedup *dedup = map->dedup;
 	unsigned bits;
 
 	if (!dedup || !dedup->entries || dedup->bits == DEDUP_MIN_BITS)
 		return;
-	bits = bits_allowed(map);
+	bits = bits_allowed(dedup);
 	/* Half as much in the arena is needed first, so that it does not go to and fro. */
 	if (bits + 1 >= dedup->bits)
 		return;
-	sweep(map);
-	(void)resize(map, bits); /* it stays larger, then */
+	sweep(dedup);
+	(void)resize(dedup, bits); /* it stays larger, then */
 }
 
 /* ---- noting ---- */
 
-uint64_t dedup_hash(const struct blkmap *map, const void *data, uint32_t size)
+uint64_t dedup_hash(const struct dedup *dedup, const void *data, uint32_t size)
 {
-	return XXH3_64bits_withSeed(data, size, map->hash_key.k0) & map->dedup->hash_mask;
+	return XXH3_64bits_withSeed(data, size, dedup->slots->hash_key.k0) & dedup->hash_mask;
 }
 
-void dedup_note(struct blkmap *map, uint64_t hash, ref_t ref)
+void dedup_note(struct dedup *dedup, uint64_t hash, ref_t ref)
 {
-	struct dedup *dedup = map->dedup;
 	uint64_t entry = entry_make(hash, ref);
 
 	mutex_lock(&dedup->lock);
@@ -239,19 +234,18 @@ static bool is_done(unsigned codec)
 	       codec == SLOT_CODEC_IDLE || codec >= SLOT_CODEC_DICT;
 }
 
-void dedup_moved(struct blkmap *map, uint64_t word, ref_t old)
+void dedup_moved(struct dedup *dedup, uint64_t word, ref_t old)
 {
-	struct dedup *dedup = map->dedup;
 	ref_t ref = slot_ref(word);
 	uint32_t size;
 	uint64_t hash, *at;
 
 	if (!dedup || slot_kind(word) != SLOT_OBJ || !is_done(slot_codec(word)))
 		return;
-	size = zs_size(map->arena, ref);
-	if (!dedup_may(map, word, size))
+	size = zs_size(dedup->slots->arena, ref);
+	if (!dedup_may(dedup, word, size))
 		return;
-	hash = dedup_hash(map, zs_data(map->arena, ref), size);
+	hash = dedup_hash(dedup, zs_data(dedup->slots->arena, ref), size);
 	mutex_lock(&dedup->lock);
 	at = entry_find(dedup, entry_make(hash, old));
 	if (at)
@@ -261,9 +255,9 @@ void dedup_moved(struct blkmap *map, uint64_t word, ref_t old)
 
 /* ---- joining ---- */
 
-bool dedup_may(const struct blkmap *map, uint64_t word, uint32_t size)
+bool dedup_may(const struct dedup *dedup, uint64_t word, uint32_t size)
 {
-	return map->dedup && size >= DEDUP_MIN_SIZE && !(word & (SLOT_SPARSE | SLOT_CUT));
+	return dedup && size >= DEDUP_MIN_SIZE && !(word & (SLOT_SPARSE | SLOT_CUT));
 }
 
 /* The number of the decoder: what was tried in vain is stored as what was not. */
@@ -275,7 +269,7 @@ static unsigned decoder_of(uint64_t word)
 }
 
 struct twin {
-	struct blkmap *map;
+	struct dedup *dedup;
 	const struct dedup_object *object;
 	struct zs_owner owner; /* out */
 	struct rwlock *lock; /* out: held exclusive */
@@ -285,7 +279,7 @@ struct twin {
 static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
 {
 	struct twin *twin = arg;
-	struct blkmap *map = twin->map;
+	struct dedup *dedup = twin->dedup;
 	const uint64_t other = twin->object->word;
 	struct zs_owner now;
 	uint64_t word;
@@ -293,17 +287,17 @@ static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner
 	if (owner.word == 0 || len != twin->object->size)
 		return false;
 	if (owner.index == OWNER_SLOT)
-		twin->lock = &slot_lock_at(map, owner.word)->lock;
+		twin->lock = &slot_lock_at(dedup->slots, owner.word)->lock;
 	else if (owner.index == OWNER_SHARE)
-		twin->lock = &share_lock_at(map, owner.word)->lock;
+		twin->lock = &share_lock_at(dedup->slots, owner.word)->lock;
 	else
 		return false;
 	if (!write_trylock(twin->lock))
 		return false;
 	/* Has it got or lost its share record since we looked? */
-	now = zs_get_owner(map->arena, ref);
+	now = zs_get_owner(dedup->slots->arena, ref);
 	if (now.word == owner.word && now.index == owner.index) {
-		word = word_get(slot_at(map, owner.word));
+		word = word_get(slot_at(dedup->slots, owner.word));
 		if (slot_kind(word) == SLOT_OBJ && slot_ref(word) == ref &&
 		    !(word & (SLOT_SPARSE | SLOT_CUT)) && slot_length(word) == slot_length(other) &&
 		    decoder_of(word) == decoder_of(other)) {
@@ -316,11 +310,11 @@ static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner
 }
 
 /* The slot of a twin gets a share record. Its lock is held. 0: no room for one. */
-static uint64_t share_slot(struct blkmap *map, const struct zs_owner *owner,
+static uint64_t share_slot(struct dedup *dedup, const struct zs_owner *owner,
 			   struct dedup_object *object)
 {
-	struct slot_lock *lock = slot_lock_at(map, owner->word);
-	bool same = lock == slot_lock_at(map, object->place) && lock->seq == object->seq;
+	struct slot_lock *lock = slot_lock_at(dedup->slots, owner->word);
+	bool same = lock == slot_lock_at(dedup->slots, object->place) && lock->seq == object->seq;
 	const uint64_t before = lock->seq;
 	uint64_t word;
 	ref_t rec;
@@ -328,40 +322,41 @@ static uint64_t share_slot(struct blkmap *map, const struct zs_owner *owner,
 
 	/* What is spared for recompression comes back with the object that goes. */
 	arena_use_spare(true);
-	error = zs_malloc(map->meta, sizeof(struct share_rec), &rec);
+	error = zs_malloc(dedup->slots->meta, sizeof(struct share_rec), &rec);
 	arena_use_spare(false);
 	if (error)
 		return 0;
-	word = share_begin(map, slot_at(map, owner->word), rec);
-	recomp_moved(map->recomp, &lock->seq, before, owner->word);
+	word = share_begin(dedup->slots, slot_at(dedup->slots, owner->word), rec);
+	if (dedup->changed)
+		dedup->changed(dedup->changed_arg, &lock->seq, before, owner->word);
 	if (same)
 		object->seq = lock->seq;
 	return word;
 }
 
 /* The twin that is locked gets another name. */
-static uint64_t share_record(struct blkmap *map, const struct zs_owner *owner)
+static uint64_t share_record(struct dedup *dedup, const struct zs_owner *owner)
 {
-	struct share_rec *rec = (struct share_rec *)slot_at(map, owner->word);
+	struct share_rec *rec = (struct share_rec *)slot_at(dedup->slots, owner->word);
 
 	rec->count++;
-	return slot_make_shared(word_get(&rec->word), share_rec_ref(map, rec));
+	return slot_make_shared(word_get(&rec->word), share_rec_ref(dedup->slots, rec));
 }
 
-static bool take_from(struct blkmap *map, ref_t ref, struct dedup_object *object,
+static bool take_from(struct dedup *dedup, ref_t ref, struct dedup_object *object,
 		      uint64_t *out_word)
 {
-	struct twin twin = { .map = map, .object = object };
+	struct twin twin = { .dedup = dedup, .object = object };
 	uint64_t word = 0;
 
-	if (!zs_visit(map->data, ref, visit_twin, &twin))
+	if (!zs_visit(dedup->slots->data, ref, visit_twin, &twin))
 		return false;
-	if (memcmp(zs_data(map->arena, ref), object->data, object->size) != 0)
-		atomic_fetch_add_explicit(&map->dedup->collisions, 1, memory_order_relaxed);
+	if (memcmp(zs_data(dedup->slots->arena, ref), object->data, object->size) != 0)
+		atomic_fetch_add_explicit(&dedup->collisions, 1, memory_order_relaxed);
 	else if (twin.owner.index == OWNER_SLOT)
-		word = share_slot(map, &twin.owner, object);
+		word = share_slot(dedup, &twin.owner, object);
 	else
-		word = share_record(map, &twin.owner);
+		word = share_record(dedup, &twin.owner);
 	rw_unlock(twin.lock);
 	if (!word)
 		return false;
@@ -369,9 +364,8 @@ static bool take_from(struct blkmap *map, ref_t ref, struct dedup_object *object
 	return true;
 }
 
-bool dedup_take(struct blkmap *map, struct dedup_object *object, uint64_t *out_word)
+bool dedup_take(struct dedup *dedup, struct dedup_object *object, uint64_t *out_word)
 {
-	struct dedup *dedup = map->dedup;
 	uint64_t tag = entry_make(object->hash, 0), *buckets[2];
 	ref_t refs[2 * DEDUP_BUCKET];
 	unsigned nr = 0;
@@ -389,40 +383,46 @@ bool dedup_take(struct blkmap *map, struct dedup_object *object, uint64_t *out_w
 	}
 	mutex_unlock(&dedup->lock);
 	for (unsigned i = 0; i < nr; i++)
-		if (take_from(map, refs[i], object, out_word))
+		if (take_from(dedup, refs[i], object, out_word))
 			return true;
 	return false;
 }
 
 /* ---- life cycle ---- */
 
-int dedup_init(struct blkmap *map)
+/* slots.moved */
+static void moved(void *arg, uint64_t word, ref_t old)
+{
+	dedup_moved(arg, word, old);
+}
+
+int dedup_create(struct slots *slots, struct dedup **out_dedup)
 {
 	struct dedup *dedup = zt_zalloc(sizeof(*dedup));
 
 	if (!dedup)
 		return -ENOMEM;
 	mutex_init(&dedup->lock, ZT_RANK_DEDUP);
+	dedup->slots = slots;
 	dedup->hash_mask = UINT64_MAX;
-	map->dedup = dedup;
+	slots->moved_arg = dedup;
+	slots->moved = moved;
+	*out_dedup = dedup;
 	return 0;
 }
 
-void dedup_exit(struct blkmap *map)
+void dedup_destroy(struct dedup *dedup)
 {
-	struct dedup *dedup = map->dedup;
-
 	if (!dedup)
 		return;
+	dedup->slots->moved = NULL;
 	mutex_exit(&dedup->lock);
-	arena_heap_free(map->arena, dedup->entries, table_bytes(dedup->bits));
+	arena_heap_free(dedup->slots->arena, dedup->entries, table_bytes(dedup->bits));
 	zt_free(dedup);
-	map->dedup = NULL;
 }
 
-void dedup_get_stat(const struct blkmap *map, struct blkmap_stat *out_stat)
+void dedup_get_stat(const struct dedup *dedup, struct blkmap_stat *out_stat)
 {
-	const struct dedup *dedup = map->dedup;
 
 	if (!dedup)
 		return;

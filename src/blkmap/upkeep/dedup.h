@@ -12,8 +12,7 @@
 #ifndef ZT_BLKMAP_UPKEEP_DEDUP_H
 #define ZT_BLKMAP_UPKEEP_DEDUP_H
 
-#include "blkmap/blkmap_i.h"
-#include "util/lock.h"
+#include "blkmap/slot/slots.h"
 
 /*
  * Fewest stored bytes that are worth it: a share record takes 32, an entry about 12. In what two
@@ -21,8 +20,8 @@
  */
 #define DEDUP_MIN_SIZE 128u
 
-/* The index takes this share of the arena at most. */
-#define DEDUP_INDEX_SHARE 128u
+/* The index takes a 128th of the arena at most. */
+#define DEDUP_INDEX_DIVISOR 128u
 
 #define DEDUP_BUCKET   8u /* entries: one cache line */
 #define DEDUP_MIN_BITS 6u /* 4 KiB */
@@ -30,9 +29,16 @@
 
 /* One per mount that asks for it, owned by the blkmap. */
 struct dedup {
+	struct slots *slots; /* not owned; immutable */
+	/*
+	 * Told when a slot that no item of the caller's is about has got a share record: its lock's
+	 * @seq, @before until then, has counted that. Set before the first dedup_take().
+	 */
+	void (*changed)(void *arg, const uint64_t *seq, uint64_t before, uint64_t place);
+	void *changed_arg;
 	struct mutex lock;
-	uint64_t
-		*entries; /* 26 bits of hash above a ref, 0: free; guarded by lock; NULL at first */
+	/* 26 bits of hash above a ref, 0: free; guarded by lock; NULL at first */
+	uint64_t *entries;
 	unsigned bits; /* 2^bits buckets; changed under lock and pass_lock */
 	uint64_t used; /* entries that are not 0; guarded by lock */
 	uint64_t noted; /* since the index was last looked through; guarded by pass_lock */
@@ -54,13 +60,19 @@ struct dedup_object {
 	uint64_t seq; /* of that slot's lock, when data was read */
 };
 
-int dedup_init(struct blkmap *map) ZT_MUST_CHECK;
-void dedup_exit(struct blkmap *map);
+/*
+ * dedup_create() - before there is any object: it is told by @slots when compaction moves one
+ * dedup_destroy() - when nobody compacts any more; NULL is allowed
+ */
+int dedup_create(struct slots *slots, struct dedup **out_dedup) ZT_MUST_CHECK;
+void dedup_destroy(struct dedup *dedup);
+
+/* All functions below take NULL for a mount that has none, and find nothing. */
 
 /** dedup_may() - whether objects like this are shared at all */
-bool dedup_may(const struct blkmap *map, uint64_t word, uint32_t size);
+bool dedup_may(const struct dedup *dedup, uint64_t word, uint32_t size);
 
-uint64_t dedup_hash(const struct blkmap *map, const void *data, uint32_t size);
+uint64_t dedup_hash(const struct dedup *dedup, const void *data, uint32_t size);
 
 /**
  * dedup_take() - one more name for an object that is stored like @object, if there is one
@@ -69,20 +81,20 @@ uint64_t dedup_hash(const struct blkmap *map, const void *data, uint32_t size);
  *
  * Context: pass_lock held, no slot lock. Return: whether there is.
  */
-bool dedup_take(struct blkmap *map, struct dedup_object *object, uint64_t *out_word);
+bool dedup_take(struct dedup *dedup, struct dedup_object *object, uint64_t *out_word);
 
 /** dedup_reserve() - make room in the index, as far as it may grow. pass_lock held, no slot lock */
-void dedup_reserve(struct blkmap *map);
+void dedup_reserve(struct dedup *dedup);
 
 /** dedup_note() - the object @ref can be found now. pass_lock held; and its slot's, or it is pinned */
-void dedup_note(struct blkmap *map, uint64_t hash, ref_t ref);
+void dedup_note(struct dedup *dedup, uint64_t hash, ref_t ref);
 
 /** dedup_moved() - compaction has moved the object of @word from @old; its lock is held */
-void dedup_moved(struct blkmap *map, uint64_t word, ref_t old);
+void dedup_moved(struct dedup *dedup, uint64_t word, ref_t old);
 
 /** dedup_trim() - give memory of the index back when the arena has become small. pass_lock held */
-void dedup_trim(struct blkmap *map);
+void dedup_trim(struct dedup *dedup);
 
-void dedup_get_stat(const struct blkmap *map, struct blkmap_stat *out_stat);
+void dedup_get_stat(const struct dedup *dedup, struct blkmap_stat *out_stat);
 
 #endif

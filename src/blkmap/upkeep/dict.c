@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "blkmap/slot/age.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 #include "zcomp/dict.h"
@@ -25,15 +26,15 @@
 static const struct {
 	uint64_t bytes; /* of objects, at least */
 	uint64_t nr;
-	uint32_t share; /* it may cost as much of what it is made for */
+	uint32_t divisor; /* it may cost such a part of what it is made for */
 	uint32_t piece; /* bytes of a sample, at most */
 } rules[] = {
-	[RECOMP_SMALL] = { .bytes = MIB, .nr = 256, .share = 32, .piece = RECOMP_SMALL_MAX },
+	[RECOMP_SMALL] = { .bytes = MIB, .nr = 256, .divisor = 32, .piece = RECOMP_SMALL_MAX },
 	/*
 	 * It saves about 1 % of the content. Many short samples see more than few long ones:
 	 * 512 of 4 KiB make as good a one as 128 of 64 KiB.
 	 */
-	[RECOMP_LARGE] = { .bytes = 16 * MIB, .nr = 256, .share = 256, .piece = 4096 },
+	[RECOMP_LARGE] = { .bytes = 16 * MIB, .nr = 256, .divisor = 256, .piece = 4096 },
 };
 
 /*
@@ -46,21 +47,21 @@ static const struct {
 #define SAMPLE_BYTES (2 * MIB)
 #define SAMPLE_NR    16384u
 
-static uint64_t nr_objects(const struct blkmap *map, unsigned codec)
+static uint64_t nr_objects(const struct recompressor *rc, unsigned codec)
 {
-	return atomic_load_explicit(&map->codec_objects[codec], memory_order_acquire);
+	return atomic_load_explicit(&rc->slots->account.codec_objects[codec], memory_order_acquire);
 }
 
 /* ---- life ---- */
 
-static void dict_free(struct blkmap *map, unsigned codec)
+static void dict_free(struct recompressor *rc, unsigned codec)
 {
-	ref_t ref = map->record->dicts[codec - SLOT_CODEC_DICT].ref;
+	ref_t ref = rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref;
 
-	codec_destroy(map, codec);
-	map->record->dicts[codec - SLOT_CODEC_DICT].size = 0;
-	word_set(&map->record->dicts[codec - SLOT_CODEC_DICT].ref, 0);
-	zs_free(map->meta, ref);
+	codec_destroy(rc->codecs, codec);
+	rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size = 0;
+	word_set(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref, 0);
+	zs_free(rc->slots->meta, ref);
 }
 
 /* The kind whose dictionary in use has that number; RECOMP_NR_KINDS: none. */
@@ -88,25 +89,24 @@ static bool give_up(struct recomp_dict *dict)
 
 static void free_unused(struct recompressor *rc)
 {
-	struct blkmap *map = rc->map;
 
 	for (unsigned codec = SLOT_CODEC_DICT; codec < SLOT_NR_CODECS; codec++) {
 		enum recomp_kind kind = kind_of(rc, codec);
 
-		if (map->record->dicts[codec - SLOT_CODEC_DICT].ref == 0 ||
-		    nr_objects(map, codec) > 0)
+		if (rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref == 0 ||
+		    nr_objects(rc, codec) > 0)
 			continue;
 		if (kind < RECOMP_NR_KINDS && !give_up(&rc->dicts[kind]))
 			continue;
 		rc->retired[codec - SLOT_CODEC_DICT] = false;
-		dict_free(map, codec);
+		dict_free(rc, codec);
 	}
 }
 
 /* Whether an older one is there, and not on its way out yet. */
 static bool may_retire(const struct recompressor *rc, unsigned i)
 {
-	return rc->map->record->dicts[i].ref != 0 && !rc->retired[i] &&
+	return rc->codecs->record->dicts[i].ref != 0 && !rc->retired[i] &&
 	       kind_of(rc, SLOT_CODEC_DICT + i) == RECOMP_NR_KINDS;
 }
 
@@ -119,8 +119,8 @@ static void retire_small(struct recompressor *rc)
 	for (unsigned i = 0; rc->held_known && i < SLOT_CODEC_NR_DICT; i++) {
 		enum recomp_kind kind = kind_of(rc, SLOT_CODEC_DICT + i);
 
-		if (rc->map->record->dicts[i].ref == 0 ||
-		    rc->held[i] >= rc->map->record->dicts[i].size)
+		if (rc->codecs->record->dicts[i].ref == 0 ||
+		    rc->held[i] >= rc->codecs->record->dicts[i].size)
 			continue;
 		if (kind < RECOMP_NR_KINDS && (rc->dicts[kind].refresh > 0 || !give_up(&rc->dicts[kind])))
 			continue;
@@ -135,36 +135,36 @@ static void retire_one(struct recompressor *rc)
 
 	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++)
 		if (may_retire(rc, i) &&
-		    (least == SLOT_CODEC_NR_DICT || nr_objects(rc->map, SLOT_CODEC_DICT + i) <
-							    nr_objects(rc->map, SLOT_CODEC_DICT + least)))
+		    (least == SLOT_CODEC_NR_DICT || nr_objects(rc, SLOT_CODEC_DICT + i) <
+							    nr_objects(rc, SLOT_CODEC_DICT + least)))
 			least = i;
 	if (least < SLOT_CODEC_NR_DICT)
 		rc->retired[least] = true;
 }
 
-void dicts_exit(struct blkmap *map)
+void dicts_exit(struct recompressor *rc)
 {
 	for (unsigned codec = SLOT_CODEC_DICT; codec < SLOT_NR_CODECS; codec++)
-		if (map->record->dicts[codec - SLOT_CODEC_DICT].ref != 0)
-			dict_free(map, codec);
+		if (rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref != 0)
+			dict_free(rc, codec);
 }
 
-void dict_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
+void dict_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat)
 {
 	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++) {
-		uint64_t size = __atomic_load_n(&map->record->dicts[i].size, __ATOMIC_RELAXED);
+		uint64_t size = __atomic_load_n(&rc->codecs->record->dicts[i].size, __ATOMIC_RELAXED);
 
 		out_stat->dicts += size != 0;
 		out_stat->dict_bytes += size;
-		out_stat->dict_objects += nr_objects(map, SLOT_CODEC_DICT + i);
+		out_stat->dict_objects += nr_objects(rc, SLOT_CODEC_DICT + i);
 	}
 }
 
-static unsigned free_number(const struct blkmap *map)
+static unsigned free_number(const struct recompressor *rc)
 {
 	unsigned codec = SLOT_CODEC_DICT;
 
-	while (codec < SLOT_NR_CODECS && map->record->dicts[codec - SLOT_CODEC_DICT].ref != 0)
+	while (codec < SLOT_NR_CODECS && rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref != 0)
 		codec++;
 	return codec < SLOT_NR_CODECS ? codec : 0;
 }
@@ -173,29 +173,35 @@ static unsigned free_number(const struct blkmap *map)
 static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned codec,
 			const void *dict, size_t size)
 {
-	struct blkmap *map = rc->map;
+	struct zcomp_config config = {
+		.name = rc->name,
+		.level = rc->level,
+		.unit = ZCOMP_MAX_UNIT,
+		.dict_size = size,
+		.decode_only = true,
+	};
 	char error_text[ZCOMP_ERROR_TEXT];
 	ref_t ref;
-	int error = zs_malloc(map->meta, (uint32_t)size, &ref);
+	int error = zs_malloc(rc->slots->meta, (uint32_t)size, &ref);
 
 	if (error)
 		return error;
-	memcpy(zs_data(map->arena, ref), dict, size);
-	error = codec_create(map, codec, rc->name, rc->level, zs_data(map->arena, ref), size,
-			     error_text);
+	memcpy(zs_data(rc->slots->arena, ref), dict, size);
+	config.dict = zs_data(rc->slots->arena, ref);
+	error = codec_create(rc->codecs, codec, &config, error_text);
 	if (error) {
-		zs_free(map->meta, ref);
+		zs_free(rc->slots->meta, ref);
 		return error;
 	}
-	__atomic_store_n(&map->record->dicts[codec - SLOT_CODEC_DICT].size, size, __ATOMIC_RELAXED);
-	word_set(&map->record->dicts[codec - SLOT_CODEC_DICT].ref, ref);
+	__atomic_store_n(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size, size, __ATOMIC_RELAXED);
+	word_set(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref, ref);
 	rc->dicts[kind].codec = codec;
 	rc->dicts[kind].refresh = DICT_REFRESHES;
 	rc->dicts[kind].served = false;
 	return 0;
 }
 
-size_t dict_max(const char *name, enum recomp_kind kind)
+size_t recomp_dict_max(const char *name, enum recomp_kind kind)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(name);
 	size_t max = ops ? ops->dict_max : 0;
@@ -209,7 +215,7 @@ size_t dict_max(const char *name, enum recomp_kind kind)
 /* ---- samples ---- */
 
 struct survey {
-	const struct blkmap *map;
+	const struct slots *slots;
 	unsigned idle; /* ticks without use; younger ones are not counted */
 	struct population {
 		uint64_t bytes, nr;
@@ -232,7 +238,7 @@ static bool survey_counts(void *arg, uint64_t word)
 	struct survey *survey = arg;
 	struct population *population = &survey->of[recomp_kind(word)];
 
-	if (word_may_teach(word) && age_of(survey->map, slot_ref(word)) >= survey->idle) {
+	if (word_may_teach(word) && age_of(survey->slots, slot_ref(word)) >= survey->idle) {
 		population->bytes += slot_length(word);
 		population->nr++;
 	}
@@ -315,17 +321,17 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	char *space;
 	struct training training = {
 		.dict_cap =
-			(size_t)min_u64(survey->of[survey->kind].bytes / rules[survey->kind].share,
+			(size_t)min_u64(survey->of[survey->kind].bytes / rules[survey->kind].divisor,
 					rc->dicts[survey->kind].max),
 	};
 	int error;
 
-	error = arena_set_aside(rc->map->arena, TRAINING_SIZE + TRAINER_SIZE);
+	error = arena_set_aside(rc->slots->arena, TRAINING_SIZE + TRAINER_SIZE);
 	if (error)
 		return error;
 	space = zt_map(TRAINING_SIZE);
 	if (!space) {
-		arena_unset_aside(rc->map->arena, TRAINING_SIZE + TRAINER_SIZE);
+		arena_unset_aside(rc->slots->arena, TRAINING_SIZE + TRAINER_SIZE);
 		return -ENOMEM;
 	}
 	training.samples = space;
@@ -339,7 +345,7 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	zt_unmap(space, TRAINING_SIZE);
 	/* The trainer takes a few MiB from the heap, in pieces. */
 	zt_heap_trim();
-	arena_unset_aside(rc->map->arena, TRAINING_SIZE + TRAINER_SIZE);
+	arena_unset_aside(rc->slots->arena, TRAINING_SIZE + TRAINER_SIZE);
 	return error;
 }
 
@@ -353,7 +359,7 @@ static void dict_renew(struct recompressor *rc, struct survey *survey)
 {
 	const struct population *population = &survey->of[survey->kind];
 	struct recomp_dict *dict = &rc->dicts[survey->kind];
-	unsigned codec = free_number(rc->map);
+	unsigned codec = free_number(rc);
 
 	if (population->nr < rules[survey->kind].nr ||
 	    population->bytes < rules[survey->kind].bytes)
@@ -372,7 +378,7 @@ static void dict_renew(struct recompressor *rc, struct survey *survey)
 
 void dict_prepare(struct recompressor *rc, unsigned idle)
 {
-	struct survey survey = { .map = rc->map, .idle = idle };
+	struct survey survey = { .slots = rc->slots, .idle = idle };
 	struct recomp_item item;
 	uint64_t cursor = 0;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * recompress.h - the inside of recompression, for its two files.
+ * recompress.h - objects that lie idle, compressed better: what the files of recompression share.
  *
  * One pass looks at every object of the data pool in the order of their places, gathers those that
  * have lain idle, compresses them better, and puts the result in their place where it takes less
  * room. A pass holds no inode, and no lock while it compresses.
  *
- * Locks: pass_lock over one pass; below it, in turn: a slot lock or a share lock -> map->comp's
+ * Locks: pass_lock over one pass; below it, in turn: a slot lock or a share lock -> the main codec's
  * private stream. A stream of another codec is taken alone. recomp.lock guards what both threads
  * share; nothing is called under it.
  */
@@ -15,7 +15,9 @@
 
 #include <pthread.h>
 
-#include "blkmap/blkmap_i.h"
+#include "blkmap/content/content.h"
+#include "blkmap/slot/share.h"
+#include "blkmap/upkeep/fold.h"
 #include "util/lock.h"
 
 /* Objects that are compressed together: as many, and as many bytes. */
@@ -23,8 +25,8 @@
 #define RECOMP_BYTES ZCOMP_MAX_UNIT
 
 /* Bytes spared so that recompression can begin when memory is used up; a 64th of the limit at most. */
-#define RECOMP_SPARE       (128 * KIB)
-#define RECOMP_SPARE_SHARE 64u
+#define RECOMP_SPARE         (128 * KIB)
+#define RECOMP_SPARE_DIVISOR 64u
 
 /* One object on its way. */
 struct recomp_item {
@@ -69,8 +71,8 @@ enum recomp_kind { RECOMP_SMALL, RECOMP_LARGE, RECOMP_NR_KINDS };
 static_assert(DICT_MAX <= RECOMP_BYTES, "any bytes of the input are a dictionary");
 /* So many passes try again with a new dictionary what was done without it, if some was in use. */
 #define DICT_REFRESHES 4u
-/* Compressors with and without one take so large a share of a limit on memory at most. */
-#define DICT_LIMIT_SHARE 16u
+/* Compressors with and without one take a 16th of a limit on memory at most. */
+#define DICT_LIMIT_DIVISOR 16u
 
 /* The dictionaries of a kind; guarded by pass_lock. */
 struct recomp_dict {
@@ -86,8 +88,15 @@ struct recomp_dict {
 
 enum recomp_state { RECOMP_IDLE, RECOMP_WORK, RECOMP_DONE, RECOMP_END };
 
+struct dedup;
+
+/* One per mount that asks for it, owned by the upkeep. */
 struct recompressor {
-	struct blkmap *map;
+	struct slots *slots; /* not owned; immutable, as the next four */
+	struct codecs *codecs; /* not owned */
+	struct content *content; /* not owned: its requests are counted */
+	struct folder *folder; /* not owned */
+	struct dedup *dedup; /* owned; NULL: off */
 	char name[32]; /* the algorithm */
 	int32_t level;
 	unsigned idle; /* ticks without use, by the option */
@@ -142,7 +151,29 @@ static inline enum recomp_kind recomp_kind(uint64_t word)
 	return slot_length(word) <= RECOMP_SMALL_MAX ? RECOMP_SMALL : RECOMP_LARGE;
 }
 
-/* recompress.c; pass_lock held */
+static inline uint32_t kind_unit(enum recomp_kind kind)
+{
+	return kind == RECOMP_SMALL ? RECOMP_SMALL_MAX : ZCOMP_MAX_UNIT;
+}
+
+static inline void recomp_count(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* The lock of the slot, or of the share record, whose word is at @place. */
+static inline struct rwlock *place_lock(const struct slots *slots, uint64_t place, bool shared)
+{
+	return shared ? &share_lock_at(slots, place)->lock : &slot_lock_at(slots, place)->lock;
+}
+
+/* Its count of changes; guarded by that lock. */
+static inline uint64_t *place_seq(const struct slots *slots, uint64_t place, bool shared)
+{
+	return shared ? &share_lock_at(slots, place)->seq : &slot_lock_at(slots, place)->seq;
+}
+
+/* scan.c; pass_lock held */
 
 /*
  * Find the next object that @wanted wants by its slot's or share record's word, and lock that shared.
@@ -156,16 +187,24 @@ void recomp_unlock(struct recompressor *rc, const struct recomp_item *item);
 /* Read what an item's word stands for; its slot or record is locked. 0 or -EIO. */
 int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst) ZT_MUST_CHECK;
 
+/* pass.c; pass_lock held */
+
 void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass);
-/*
- * The pass itself has changed the word at @place: its lock's @seq, @before until then, has counted
- * that. Other items of the batch under the same lock are as they were, and need not be left for the
- * next pass. The lock is held exclusive, and pass_lock.
- */
-void recomp_moved(struct recompressor *rc, const uint64_t *seq, uint64_t before, uint64_t place);
 /* One batch: find, compress, publish. False: the end was reached, or memory is short. */
 bool recomp_step(struct recompressor *rc, struct recomp_pass *pass);
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete);
+
+/* publish.c; pass_lock held */
+
+/* Put what was made of an item in its place. Return: whether it takes less room now. */
+bool recomp_publish(struct recompressor *rc, const struct recomp_item *item);
+
+/*
+ * dedup.changed, @arg: the recompressor. The pass itself has changed the word at @place: its lock's
+ * @seq, @before until then, has counted that. Other items of the batch under the same lock are as
+ * they were, and need not be left for the next pass. The lock is held exclusive.
+ */
+void recomp_changed(void *arg, const uint64_t *seq, uint64_t before, uint64_t place);
 
 /* recompress_thread.c: run a job in the worker, or here when there is none. pass_lock held. */
 void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg),
@@ -175,8 +214,31 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 #define RECOMP_PSI_FILE "/proc/pressure/memory"
 int recomp_psi_open(const char *path);
 
-/* Start the threads; there is a recompressor. Takes @psi over, whatever comes of it; -1: none. */
-int recomp_start(struct blkmap *map, int psi) ZT_MUST_CHECK;
+/* Start the threads. Takes @psi over, whatever comes of it; -1: none. */
+int recomp_start(struct recompressor *rc, int psi) ZT_MUST_CHECK;
+/* End them; without threads, or NULL: nothing to do. */
+void recomp_stop(struct recompressor *rc);
+
+/* recomp_kick() - see blkmap_recompress_kick(); NULL: off */
+uint64_t recomp_kick(struct recompressor *rc);
+
+/*
+ * recomp_relieve() - memory was refused: have everything recompressed, and wait until some has come,
+ * a pass has ended, or it is @until_ns (zt_now_ns())
+ * Nothing held: neither file nor stream nor lock. Return: bytes saved. NULL: off.
+ */
+uint64_t recomp_relieve(struct recompressor *rc, uint64_t until_ns);
+
+/* recompress.c */
+
+/* Make the recompressor of params->recompress; recomp_start() its threads. */
+int recomp_create(struct content *content, struct folder *folder,
+		  const struct blkmap_params *params, char error_text[256],
+		  struct recompressor **out_rc) ZT_MUST_CHECK;
+void recomp_destroy(struct recompressor *rc);
+/* recomp_now() - a pass in the caller's thread; see blkmap_recompress(). NULL: off. */
+uint64_t recomp_now(struct recompressor *rc, unsigned idle);
+void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat);
 
 /* dict.c; pass_lock held */
 
@@ -186,8 +248,8 @@ int recomp_start(struct blkmap *map, int psi) ZT_MUST_CHECK;
  */
 void dict_prepare(struct recompressor *rc, unsigned idle);
 /* Bytes of a dictionary of a kind for an algorithm, at most; 0: it is of no use. */
-size_t dict_max(const char *name, enum recomp_kind kind);
-void dict_get_stat(struct blkmap *map, struct blkmap_stat *out_stat);
-void dicts_exit(struct blkmap *map);
+size_t recomp_dict_max(const char *name, enum recomp_kind kind);
+void dict_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat);
+void dicts_exit(struct recompressor *rc);
 
 #endif

@@ -21,7 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "blkmap/slot/account.h"
 #include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/fold.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -37,7 +39,7 @@
 #define DEBT_MAX_NS    (20 * NS_PER_MS)
 
 /* Near mem_limit=: less than a 32nd of it is left, and less than so much. */
-#define SHORT_SHARE 32u
+#define SHORT_DIVISOR 32u
 #define SHORT_MAX   (64 * MIB)
 
 /* Saved so much, it is worth another try: two clusters that do not compress. */
@@ -64,9 +66,8 @@ static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
 /* Whether requests come faster than leaves room for others. Begins a new window when one is over. */
 static bool requests_are_many(struct recompressor *rc)
 {
-	struct blkmap *map = rc->map;
 	uint64_t now = zt_now_ns();
-	uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
+	uint64_t requests = atomic_load_explicit(&rc->content->requests, memory_order_relaxed);
 	uint64_t windows = max_u64(1, (now - rc->window_ns) / WINDOW_NS);
 	bool many = requests - rc->window_requests > windows * WINDOW_REQUESTS;
 
@@ -170,7 +171,7 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	recomp_pass_end(rc, pass, go_on);
 	rc->run_here = false;
 	/* What became smaller left gaps. */
-	while (go_on && pass->nr_done > 0 && zs_compact(rc->map->data, 4 * MIB) > 0)
+	while (go_on && pass->nr_done > 0 && zs_compact(rc->slots->data, 4 * MIB) > 0)
 		go_on = pace(rc, pass);
 	mutex_unlock(&rc->pass_lock);
 	mutex_lock(&rc->lock);
@@ -210,7 +211,7 @@ static bool run_hard_pass(struct recompressor *rc)
 	go_on = run_pass(rc, &pass);
 	/* Behind it: whoever waits for room wants that of recompression first. */
 	if (go_on)
-		blkmap_fold_idle(rc->map, 0);
+		fold_idle(rc->folder, 0);
 	return go_on;
 }
 
@@ -233,7 +234,6 @@ static uint64_t pass_interval_ns(const struct recompressor *rc)
 static void *recomp_thread(void *arg)
 {
 	struct recompressor *rc = arg;
-	struct blkmap *map = rc->map;
 	uint64_t started = zt_now_ns(), last_pass = started, seen_requests = 0;
 	bool leftovers = false;
 
@@ -241,15 +241,15 @@ static void *recomp_thread(void *arg)
 
 	while (wait_until(rc, zt_now_ns() + ZT_NS_PER_S, true)) {
 		uint64_t now = zt_now_ns();
-		uint64_t requests = atomic_load_explicit(&map->requests, memory_order_relaxed);
+		uint64_t requests = atomic_load_explicit(&rc->content->requests, memory_order_relaxed);
 		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
-		bool hard = psi_fired(rc->psi) || blkmap_limit_is_near(map, SHORT_SHARE, SHORT_MAX);
+		bool hard = psi_fired(rc->psi) || limit_is_near(rc->slots, SHORT_DIVISOR, SHORT_MAX);
 
-		atomic_store_explicit(&map->age_now,
+		atomic_store_explicit(&rc->slots->age_now,
 				      (unsigned)((now - started) / ZT_NS_PER_S / rc->tick_seconds),
 				      memory_order_relaxed);
 		mutex_lock(&rc->pass_lock);
-		dedup_trim(map);
+		dedup_trim(rc->dedup);
 		mutex_unlock(&rc->pass_lock);
 		if (hard && (pass.forced || leftovers || requests != seen_requests)) {
 			if (!run_hard_pass(rc))
@@ -331,9 +331,8 @@ static void psi_close(struct recompressor *rc)
 	rc->psi = -1;
 }
 
-int recomp_start(struct blkmap *map, int psi)
+int recomp_start(struct recompressor *rc, int psi)
 {
-	struct recompressor *rc = map->recomp;
 	int error;
 
 	ZT_ASSERT(rc);
@@ -359,10 +358,9 @@ err_vars:
 	return -error;
 }
 
-void recomp_stop(struct blkmap *map)
+void recomp_stop(struct recompressor *rc)
 {
 	struct sched_param param = { .sched_priority = 0 };
-	struct recompressor *rc = map->recomp;
 
 	if (!rc || !rc->has_threads)
 		return;
@@ -379,15 +377,14 @@ void recomp_stop(struct blkmap *map)
 	rc->has_threads = false;
 }
 
-uint64_t blkmap_recompress_kick(struct blkmap *map)
+uint64_t recomp_kick(struct recompressor *rc)
 {
-	struct recompressor *rc = map->recomp;
 	uint64_t passes;
 
 	if (!rc || !rc->has_threads)
 		return 0;
 	/* Bases of cluster maps are left alone by a pass. */
-	blkmap_fold_idle(map, 0);
+	fold_idle(rc->folder, 0);
 	mutex_lock(&rc->lock);
 	/* Behind a pass that is on its way comes the one that sees everything. */
 	passes = atomic_load_explicit(&rc->passes, memory_order_relaxed) + rc->in_pass;
@@ -397,9 +394,8 @@ uint64_t blkmap_recompress_kick(struct blkmap *map)
 	return passes;
 }
 
-uint64_t recomp_relieve(struct blkmap *map, uint64_t until_ns)
+uint64_t recomp_relieve(struct recompressor *rc, uint64_t until_ns)
 {
-	struct recompressor *rc = map->recomp;
 	const struct timespec until = zt_timespec(until_ns);
 	uint64_t saved, before, passes;
 

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * decode.c - from objects to the bytes of a cluster.
+ *
+ * Context: the slot lock is held, shared is enough.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/slot/age.h"
+#include "blkmap/slot/heat.h"
+#include "blkmap/slot/share.h"
+
+static void fill_same(char *dst, uint32_t from, uint32_t to, uint64_t value)
+{
+	char pattern[sizeof(value)];
+
+	memcpy(pattern, &value, sizeof(value));
+	for (uint32_t i = from; i < to; i++)
+		dst[i - from] = pattern[i % sizeof(value)];
+}
+
+/*
+ * The first @end bytes of what @data decodes to, in the workspace. Only so much is decoded
+ * where the codec can, and all of it when the same object is asked for more: then somebody goes
+ * through it in small steps, and finds the rest here.
+ */
+static int load_scratch(const struct cluster *c, uint64_t word, const char *data, uint32_t data_len,
+			uint32_t end)
+{
+	const struct slot_lock *lock = c->lock;
+	struct workspace *work = strm_workspace(c->strm);
+	struct loaded *loaded = &work->loaded;
+	bool same =
+		lock && loaded->lock == lock && loaded->seq == lock->seq && loaded->word == word;
+	const struct decoding what = {
+		.src = data,
+		.src_len = data_len,
+		.dst = work->decoded,
+		.dst_cap = ZCOMP_MAX_UNIT,
+		.want = same ? ZCOMP_MAX_UNIT : end,
+	};
+	size_t out_len;
+	int error;
+
+	if (same && loaded->len >= end)
+		return 0;
+	loaded->lock = NULL;
+	error = codec_decompress(c->codecs, slot_codec(word), c->strm, &what, &out_len);
+	if (!error && out_len < end)
+		error = -EIO;
+	if (error)
+		return error;
+	loaded->lock = lock;
+	loaded->seq = lock ? lock->seq : 0;
+	loaded->word = word;
+	loaded->len = (uint32_t)out_len;
+	loaded->effort += !same && out_len > what.want ? HEAT_DECODE : HEAT_READ;
+	return 0;
+}
+
+char *strm_take_scratch(struct zcomp_strm *strm)
+{
+	struct workspace *work = strm_workspace(strm);
+
+	work->loaded.lock = NULL;
+	return work->decoded;
+}
+
+uint64_t strm_effort(struct zcomp_strm *strm)
+{
+	return strm_workspace(strm)->loaded.effort;
+}
+
+/* Bytes [from, to) of what an OBJ word stands for. */
+static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+{
+	uint32_t length = slot_length(word), end = (uint32_t)min_u64(to, length);
+	const char *data = zs_data(c->slots->arena, slot_ref(word));
+	uint32_t data_len = zs_size(c->slots->arena, slot_ref(word));
+	uint32_t prefix = word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+	size_t out_len;
+	int error = 0;
+
+	if (end <= from) {
+		memset(dst, 0, to - from);
+		return 0;
+	}
+	if (data_len <= prefix)
+		return -EIO;
+	data += prefix;
+	data_len -= prefix;
+	if (slot_is_raw(word)) {
+		if (data_len < length)
+			return -EIO;
+		memcpy(dst, data + from, end - from);
+	} else if (from == 0 && end == length && !(word & SLOT_CUT)) {
+		const struct decoding what = {
+			.src = data,
+			.src_len = data_len,
+			.dst = dst,
+			.dst_cap = length,
+			.want = length,
+		};
+
+		error = codec_decompress(c->codecs, slot_codec(word), c->strm, &what, &out_len);
+		if (!error && out_len != length)
+			error = -EIO;
+	} else {
+		error = load_scratch(c, word, data, data_len, end);
+		if (!error)
+			memcpy(dst, strm_workspace(c->strm)->decoded + from, end - from);
+	}
+	if (error)
+		return -EIO;
+	memset(dst + (end - from), 0, to - end);
+	return 0;
+}
+
+/* What is decoded of a record's object is not kept: it changes under a lock of its own. */
+static int load_shared(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+{
+	struct cluster unkept = *c;
+	uint64_t obj = share_hold(c->slots, word);
+	int error;
+
+	unkept.lock = NULL;
+	error = load_obj(&unkept, obj, from, to, dst);
+	age_touch(c->slots, slot_ref(obj));
+	share_drop(c->slots, word);
+	return error;
+}
+
+static int load_simple(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
+		       char *dst)
+{
+	switch (slot_kind(word)) {
+	case SLOT_HOLE:
+	case SLOT_ZERO:
+		memset(dst, 0, to - from);
+		return 0;
+	case SLOT_SAME:
+		fill_same(dst, from, to, slot_same_value(word));
+		return 0;
+	case SLOT_OBJ:
+		return load_obj(c, word, from, to, dst);
+	case SLOT_SHARED:
+		return load_shared(c, word, from, to, dst);
+	case SLOT_MAP:
+		break;
+	}
+	return -EIO;
+}
+
+/* Whether every page of [from, to) has a word of its own: then base need not be unpacked. */
+static bool base_hidden(const struct cluster_map *cmap, uint32_t from, uint32_t to)
+{
+	for (uint32_t p = from >> ZT_PAGE_SHIFT; p << ZT_PAGE_SHIFT < to; p++)
+		if (!word_get(&cmap->pages[p]))
+			return false;
+	return true;
+}
+
+int cluster_load(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+{
+	const struct cluster_map *cmap;
+	int error;
+
+	if (from >= to)
+		return 0;
+	if (slot_kind(word) != SLOT_MAP)
+		return load_simple(c, word, from, to, dst);
+	cmap = cluster_map_at(c->slots, word);
+	if (!base_hidden(cmap, from, to)) {
+		error = load_simple(c, word_get(&cmap->base), from, to, dst);
+		if (error)
+			return error;
+	}
+	for (uint32_t p = from >> ZT_PAGE_SHIFT; p << ZT_PAGE_SHIFT < to; p++) {
+		uint32_t start = p << ZT_PAGE_SHIFT;
+		uint32_t page_from = (uint32_t)max_u64(start, from);
+		uint32_t page_to = (uint32_t)min_u64(start + ZT_PAGE_SIZE, to);
+		uint64_t page = word_get(&cmap->pages[p]);
+
+		if (!page)
+			continue;
+		error = load_simple(c, page, page_from - start, page_to - start,
+				    dst + (page_from - from));
+		if (error)
+			return error;
+	}
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * settings.h - how single files want to be compressed: entries of a table of the mount.
+ *
+ * The functions of blkmap.h with these names say what they do.
+ */
+#ifndef ZT_BLKMAP_CLUSTER_SETTINGS_H
+#define ZT_BLKMAP_CLUSTER_SETTINGS_H
+
+#include "blkmap/cluster/codecs.h"
+
+/* The codec number of what is written with a setting that is neither default nor none. */
+static inline unsigned setting_codec(unsigned setting)
+{
+	return SLOT_CODEC_FILE + (setting - BLKMAP_SETTING_FIRST);
+}
+static_assert(BLKMAP_NR_SETTINGS == SLOT_CODEC_NR_FILE, "each setting has a codec number");
+
+/* The algorithm behind the codec number of a setting. No lock but settings_lock's own. */
+const char *setting_codec_name(struct codecs *codecs, unsigned codec);
+
+/*
+ * setting_compress() - into @strm's buffer, by another setting than the default
+ * @strm: the caller's stream of codecs->comp; the setting's own is taken here, for this call alone
+ * False: it does not fit encode_cap(), or is not to be compressed.
+ */
+bool setting_compress(struct codecs *codecs, unsigned setting, struct zcomp_strm *strm,
+		      const void *src, uint32_t len, size_t *out_len);
+
+int setting_find(struct codecs *codecs, uint32_t maker, const char *name, int32_t level,
+		 char error_text[256], unsigned *out_setting) ZT_MUST_CHECK;
+void setting_tell(const struct codecs *codecs, unsigned setting, const char **out_name,
+		  int32_t *out_level);
+bool setting_is_known(const struct codecs *codecs, unsigned setting);
+int check_settings(const struct codecs *codecs,
+		   const uint64_t users[BLKMAP_NR_SETTINGS]) ZT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * read.c - reading byte ranges of a file, cluster by cluster.
+ *
+ * A read may write: a cluster that is read in small pieces again and again is spread (slot/heat.c),
+ * by the thread that reads it.
+ */
+#include <string.h>
+
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/content/change.h"
+#include "blkmap/content/content.h"
+#include "blkmap/content/read.h"
+#include "blkmap/slot/account.h"
+#include "blkmap/slot/age.h"
+#include "blkmap/slot/heat.h"
+
+/* Somebody reads what a word stands for. Slot lock held. */
+static void slot_used(struct slots *slots, uint64_t word)
+{
+	if (slot_kind(word) == SLOT_MAP)
+		word = word_get(&cluster_map_at(slots, word)->base);
+	if (slot_kind(word) == SLOT_OBJ)
+		age_touch(slots, slot_ref(word));
+}
+
+/*
+ * Somebody read a small piece of a cluster that is one object, or one page of those over it: a reader that
+ * comes back for more finds it spread before long. The last quarter of the memory that a limit
+ * allows is not for that.
+ */
+static void read_heats(const struct cluster *c, unsigned effort)
+{
+	uint64_t place = slot_place(c->slots, c->slot);
+
+	if (heat_add(c->slots, place, effort ? effort : HEAT_READ) < HEAT_MAX || effort == 0)
+		return;
+	if (limit_is_near(c->slots, 4, UINT64_MAX) || cluster_spread(c))
+		heat_clear(c->slots, place);
+}
+
+/* Bytes [from, to) of a cluster. Stream held. */
+static int read_cluster(const struct cluster *c, uint32_t from, uint32_t to, char *dst)
+{
+	uint64_t before = strm_effort(c->strm), word;
+	unsigned effort;
+	bool has_map;
+	int error;
+
+	read_lock_counted(&c->lock->lock, ZT_LOCK_SLOT);
+	word = word_get(c->slot);
+	has_map = slot_kind(word) == SLOT_MAP;
+	slot_used(c->slots, word);
+	error = cluster_load(c, word, from, to, dst);
+	rw_unlock(&c->lock->lock);
+	effort = (unsigned)(strm_effort(c->strm) - before);
+	if (!error && (effort > 0 || has_map) && (to - from) * 4 <= cluster_size(c->file->order))
+		read_heats(c, effort);
+	return error;
+}
+
+int read_range(struct content *content, const struct blkmap_file *file, struct zcomp_strm *strm,
+	       uint64_t off, void *buf, size_t len)
+{
+	uint32_t size = cluster_size(file->order);
+	char *dst = buf;
+	int error = 0;
+
+	while (len > 0 && !error) {
+		uint32_t from = off % size, to = (uint32_t)min_u64(size, from + len);
+		uint64_t *slot = tree_slot(content->slots->arena, &file->tree, off / size);
+
+		if (slot) {
+			struct cluster c = cluster_of(content->codecs, file, slot, strm);
+
+			error = read_cluster(&c, from, to, dst);
+		} else {
+			memset(dst, 0, to - from);
+		}
+		dst += to - from;
+		off += to - from;
+		len -= to - from;
+	}
+	return error;
+}
+
+int content_read(struct content *content, const struct blkmap_file *file, uint64_t off, void *buf,
+		size_t len)
+{
+	struct zcomp_strm *strm;
+	int error;
+
+	atomic_fetch_add_explicit(&content->requests, 1, memory_order_relaxed);
+	if (read_is_large(len))
+		return read_large(content, file, off, buf, len);
+	strm = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT);
+	error = read_range(content, file, strm, off, buf, len);
+	zcomp_stream_put(content->codecs->comp, strm);
+	return error;
+}

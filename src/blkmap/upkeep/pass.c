@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pass.c - one pass of recompression: gathering, compressing, and who puts it in place.
+ *
+ * What is read under the slot lock is compressed under none, by the batch: see publish.c.
+ *
+ * Locks: recompress.h.
+ */
+#include <string.h>
+
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/slot/age.h"
+#include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/recompress.h"
+#include "util/alloc.h"
+
+/* Ages beyond this are set back to it, so that they never wrap and look young. */
+#define AGE_MAX 200u
+
+/* ---- gathering ---- */
+
+struct gather {
+	struct recompressor *rc;
+	struct recomp_pass *pass;
+};
+
+/* The codec that may make a word's object smaller; 0: none, or it was tried. */
+static unsigned target_codec(const struct recompressor *rc, uint64_t word)
+{
+	const struct recomp_dict *dict = &rc->dicts[recomp_kind(word)];
+	unsigned codec = slot_codec(word);
+
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW || recomp_is_retired(rc, word))
+		return dict->codec ? dict->codec : SLOT_CODEC_IDLE;
+	if (dict->refresh > 0 && codec != dict->codec &&
+	    (codec == SLOT_CODEC_MAIN_KEPT || codec == SLOT_CODEC_IDLE || codec >= SLOT_CODEC_DICT))
+		return dict->codec;
+	return 0;
+}
+
+/* Whether it has been left alone for long enough. */
+static bool is_idle(struct gather *gather, ref_t ref)
+{
+	struct slots *slots = gather->rc->slots;
+	unsigned age = age_of(slots, ref);
+
+	if (age > AGE_MAX)
+		age_limit(slots, ref, AGE_MAX);
+	if (age >= gather->pass->idle)
+		return true;
+	gather->pass->nr_young++;
+	return false;
+}
+
+static bool gather_wants(void *arg, uint64_t word)
+{
+	struct gather *gather = arg;
+	struct recompressor *rc = gather->rc;
+
+	if (slot_codec(word) >= SLOT_CODEC_DICT)
+		rc->held[slot_codec(word) - SLOT_CODEC_DICT] += slot_length(word);
+	if (!target_codec(rc, word))
+		return false;
+	/* What is always in use may not keep a dictionary for ever. */
+	return recomp_is_retired(rc, word) || is_idle(gather, slot_ref(word));
+}
+
+/*
+ * Most bytes of a result that would be worth having: it takes less room than the object has, which
+ * was overwritten in place by less, maybe. What is raw now reads fastest: it is to save as much as
+ * it would have had to when it was written. An older dictionary is left for the same room, so that
+ * it can go; one that has to go, for any.
+ */
+static uint32_t useful_size(const struct recompressor *rc, const struct recomp_item *item)
+{
+	uint32_t most = slot_codec(item->word) >= SLOT_CODEC_DICT
+				? item->room
+				: zs_room_below(rc->slots->data, item->room);
+	uint32_t prefix = item->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+
+	if (recomp_is_retired(rc, item->word))
+		return item->len;
+	if (most <= prefix)
+		return 0;
+	most -= prefix;
+	if (slot_is_raw(item->word))
+		most = (uint32_t)min_u64(most, encode_cap(item->len));
+	return (uint32_t)min_u64(most, item->len);
+}
+
+static struct zcomp **item_comp(struct recompressor *rc, const struct recomp_item *item)
+{
+	return item->codec == SLOT_CODEC_IDLE ? &rc->plain
+					      : &rc->dicts[recomp_kind(item->word)].comp;
+}
+
+/* What it takes was set aside when the recompressor was made. */
+static int make_compressor(struct recompressor *rc, const struct recomp_item *item)
+{
+	struct zcomp **comp = item_comp(rc, item);
+	struct zcomp_config config = {
+		.name = rc->name,
+		.level = rc->level,
+		.unit = ZCOMP_MAX_UNIT,
+		.nr_streams = 1,
+	};
+	char error_text[ZCOMP_ERROR_TEXT];
+
+	if (*comp)
+		return 0;
+	if (item->codec != SLOT_CODEC_IDLE) {
+		unsigned i = item->codec - SLOT_CODEC_DICT;
+
+		config.unit = kind_unit(recomp_kind(item->word));
+		config.dict = zs_data(rc->slots->arena, rc->codecs->record->dicts[i].ref);
+		config.dict_size = rc->codecs->record->dicts[i].size;
+	}
+	return zcomp_create(&config, error_text, comp);
+}
+
+/*
+ * Remember how an item is stored, for when it cannot be made smaller but others are stored alike:
+ * raw ones are what was read, others are copied to where the result would be.
+ */
+static void keep_stored(struct recompressor *rc, struct recomp_item *item)
+{
+	item->size = zs_size(rc->slots->arena, slot_ref(item->word));
+	item->alike = dedup_may(rc->dedup, item->word, item->size) && item->size <= item->len;
+	if (item->alike && !slot_is_raw(item->word))
+		memcpy(rc->out + item->at, zs_data(rc->slots->arena, slot_ref(item->word)),
+		       item->size);
+}
+
+/* Add the object of an item, whose slot is locked, to the batch. */
+static int batch_add(struct recompressor *rc, struct recomp_item *item)
+{
+	struct recomp_batch *batch = &rc->batch;
+
+	item->at = batch->used;
+	item->mask = slot_present(rc->slots, item->word, 0);
+	item->room = zs_room_of(rc->slots->data, slot_ref(item->word));
+	item->cap = useful_size(rc, item);
+	item->codec = target_codec(rc, item->word);
+	item->out_len = 0;
+	keep_stored(rc, item);
+	return recomp_load(rc, item, rc->in + item->at);
+}
+
+/* Fill the batch from pass->cursor on. False: the end was reached, or memory is short. */
+static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
+{
+	struct recomp_batch *batch = &rc->batch;
+	struct gather gather = { .rc = rc, .pass = pass };
+
+	batch->nr = 0;
+	batch->used = 0;
+	while (batch->nr < RECOMP_ITEMS) {
+		uint64_t before = pass->cursor;
+		struct recomp_item *item = &batch->items[batch->nr];
+		int error;
+
+		if (!recomp_find(rc, &pass->cursor, gather_wants, &gather, item))
+			return false;
+		if (item->len > RECOMP_BYTES - batch->used) {
+			/* It begins the next batch. */
+			recomp_unlock(rc, item);
+			pass->cursor = before;
+			return true;
+		}
+		error = batch_add(rc, item);
+		recomp_unlock(rc, item);
+		if (error)
+			continue; /* damaged: whoever reads it will hear of it */
+		if (make_compressor(rc, item)) {
+			pass->nr_young++;
+			pass->cut_short = true;
+			return false;
+		}
+		batch->used += item->len;
+		batch->nr++;
+	}
+	return true;
+}
+
+/* ---- compressing: in the worker ---- */
+
+/* Its dictionary has to go, and without one it does not compress. */
+static void store_raw(struct recompressor *rc, struct recomp_item *item)
+{
+	memcpy(rc->out + item->at, rc->in + item->at, item->len);
+	item->out_len = item->len;
+	item->codec = SLOT_CODEC_RAW_KEPT;
+}
+
+static void compress_batch(struct recompressor *rc, void *arg)
+{
+	struct recomp_batch *batch = arg;
+
+	for (unsigned i = 0; i < batch->nr; i++) {
+		struct recomp_item *item = &batch->items[i];
+		struct zcomp *comp = *item_comp(rc, item);
+		struct zcomp_strm *strm;
+
+		if (item->cap == 0)
+			continue;
+		strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+		if (zcomp_compress(comp, strm, rc->in + item->at, item->len, item->cap,
+				   &item->out_len))
+			item->out_len = 0;
+		else
+			memcpy(rc->out + item->at, strm->buffer, item->out_len);
+		zcomp_stream_put(comp, strm);
+		if (item->out_len == 0 && recomp_is_retired(rc, item->word))
+			store_raw(rc, item);
+	}
+}
+
+/* ---- one pass ---- */
+
+void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass)
+{
+	dict_prepare(rc, pass->idle);
+	memset(rc->held, 0, sizeof(rc->held));
+	rc->held_known = false;
+	dedup_trim(rc->dedup);
+}
+
+/* What an item says about the dictionary of its kind. */
+static void note_dict(struct recompressor *rc, const struct recomp_item *item)
+{
+	struct recomp_dict *dict = &rc->dicts[recomp_kind(item->word)];
+	unsigned codec = slot_codec(item->word);
+
+	/* What is tried again with a new dictionary is not new itself. */
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW)
+		dict->done += item->len;
+	if (item->codec == dict->codec && item->out_len > 0)
+		dict->served = true;
+}
+
+bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
+{
+	struct recomp_batch *batch = &rc->batch;
+	bool more = gather_batch(rc, pass);
+
+	if (batch->nr > 0)
+		recomp_run(rc, compress_batch, batch);
+	for (unsigned i = 0; i < batch->nr; i++) {
+		const struct recomp_item *item = &batch->items[i];
+
+		pass->nr_done += recomp_publish(rc, item);
+		note_dict(rc, item);
+	}
+	return more;
+}
+
+void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete)
+{
+	rc->held_known = complete && !pass->cut_short;
+	zcomp_destroy(rc->plain);
+	rc->plain = NULL;
+	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {
+		struct recomp_dict *dict = &rc->dicts[kind];
+
+		zcomp_destroy(dict->comp);
+		dict->comp = NULL;
+		if (complete && dict->refresh > 0)
+			dict->refresh = pass->nr_young == 0 ? 0 : dict->refresh - 1;
+	}
+	zt_map_drop(rc->in, 2 * (size_t)RECOMP_BYTES);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * scan.c - finding and reading of objects, in the order of their places.
+ *
+ * An object is found by the pool, with its slot: under class->lock it cannot be freed, and under its
+ * slot lock, tried from there, not change. With an object that several slots name the record and its
+ * lock stand for the slot.
+ *
+ * Locks: recompress.h.
+ */
+#include "blkmap/cluster/cluster.h"
+#include "blkmap/upkeep/recompress.h"
+
+struct visit {
+	struct recompressor *rc;
+	recomp_wanted_fn wanted;
+	void *arg;
+	struct recomp_item *item; /* out */
+};
+
+static bool word_is_wanted(struct visit *visit, uint64_t word, ref_t ref)
+{
+	return slot_kind(word) == SLOT_OBJ && slot_ref(word) == ref &&
+	       visit->wanted(visit->arg, word);
+}
+
+/* zs_visit_fn. True: it is wanted, and its slot's or record's lock is held shared. */
+static bool visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+{
+	struct visit *visit = arg;
+	const struct slots *slots = visit->rc->slots;
+	bool shared = owner.index == OWNER_SHARE;
+	struct rwlock *lock = place_lock(slots, owner.word, shared);
+	struct zs_owner now;
+	uint64_t word;
+
+	(void)len;
+	/* Pinned ones are on their way; bases and pages of cluster maps are folded first. */
+	if (owner.word == 0 || (owner.index != OWNER_SLOT && !shared))
+		return false;
+	/* A look without the lock sorts most out; the word's memory stays while the object does. */
+	if (!word_is_wanted(visit, word_get(slot_at(slots, owner.word)), ref))
+		return false;
+	if (!read_trylock(lock))
+		return false;
+	now = zs_get_owner(slots->arena, ref);
+	/* Without its record nothing is there to be read. */
+	word = now.index == owner.index ? word_get(slot_at(slots, owner.word)) : 0;
+	if (now.word != owner.word || !word_is_wanted(visit, word, ref)) {
+		rw_unlock(lock);
+		return false;
+	}
+	visit->item->place = owner.word;
+	visit->item->shared = shared;
+	visit->item->word = word;
+	visit->item->seq = *place_seq(slots, owner.word, shared);
+	visit->item->len = slot_length(word);
+	return true;
+}
+
+bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
+		 void *arg, struct recomp_item *out_item)
+{
+	struct visit visit = { .rc = rc, .wanted = wanted, .arg = arg, .item = out_item };
+
+	return zs_scan(rc->slots->data, inout_cursor, visit_object, &visit);
+}
+
+void recomp_unlock(struct recompressor *rc, const struct recomp_item *item)
+{
+	rw_unlock(place_lock(rc->slots, item->place, item->shared));
+}
+
+int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *dst)
+{
+	struct cluster c = { .codecs = rc->codecs, .slots = rc->slots };
+	int error;
+
+	/* What is decoded under a share lock is not kept for later. */
+	c.lock = item->shared ? NULL : slot_lock_at(rc->slots, item->place);
+	c.strm = zcomp_stream_get_private(rc->codecs->comp);
+	error = cluster_load(&c, item->word, 0, item->len, dst);
+	zcomp_stream_put(rc->codecs->comp, c.strm);
+	return error;
+}

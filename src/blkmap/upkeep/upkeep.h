@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * upkeep.h - what is done behind requests: folding, compaction, recompression, and memory for those to
+ * whom it was refused.
+ *
+ * Nothing below knows this room: what it must hear of there it has registered.
+ */
+#ifndef ZT_BLKMAP_UPKEEP_UPKEEP_H
+#define ZT_BLKMAP_UPKEEP_UPKEEP_H
+
+#include "blkmap/content/content.h"
+#include "blkmap/upkeep/fold.h"
+
+struct recompressor;
+
+/* One per mount, owned by its block map. */
+struct upkeep {
+	struct slots *slots; /* not owned; immutable, as the next two */
+	struct zs_pool *beside; /* not owned; given back as meta is; NULL: none */
+	struct recompressor *recomp; /* owned; NULL: off */
+	struct folder folder;
+
+	/* When memory was last looked for without finding any: seconds. Relaxed, a hint. */
+	atomic_uint_fast64_t no_room_until;
+
+	/* "zt-maint", joined by maintain_stop(). */
+	bool has_thread;
+	pthread_t thread;
+	struct mutex thread_lock;
+	pthread_cond_t thread_cond;
+	bool stop; /* guarded by thread_lock */
+};
+
+/* upkeep.c */
+
+/*
+ * upkeep_init() - with the recompressor, if it is asked for; *@upkeep is zero
+ * upkeep_start() - the threads. 0 or -errno; some may run then: upkeep_stop()
+ * upkeep_stop() - for good; may be called again
+ */
+int upkeep_init(struct upkeep *upkeep, struct content *content, const struct blkmap_params *params,
+		char error_text[256]) ZT_MUST_CHECK;
+void upkeep_exit(struct upkeep *upkeep);
+int upkeep_start(struct upkeep *upkeep) ZT_MUST_CHECK;
+void upkeep_stop(struct upkeep *upkeep);
+void upkeep_get_stat(const struct upkeep *upkeep, struct blkmap_stat *out_stat);
+
+/* maintain.c */
+
+int maintain_start(struct upkeep *upkeep) ZT_MUST_CHECK;
+void maintain_stop(struct upkeep *upkeep);
+
+/* reclaim.c; see blkmap.h */
+
+bool upkeep_find_room(struct upkeep *upkeep, unsigned tries, uint64_t until_ns);
+bool upkeep_room_may_come(struct upkeep *upkeep);
+uint64_t upkeep_trim(struct upkeep *upkeep);
+
+/* What is cached in all pools goes back; return: bytes. */
+uint64_t trim_pools(struct upkeep *upkeep);
+/* Objects are moved together, where that may give something back; return: bytes. */
+uint64_t compact_if_worth(struct upkeep *upkeep);
+
+/* For tests: called whenever somebody is about to wait for room. NULL: nothing is. */
+extern void (*blkmap_room_hook)(void);
+
+#endif

@@ -6,6 +6,8 @@
  *
  * Weakness: the tree's nodes, one for 64 clusters, are counted in one go.
  */
+#include <string.h>
+
 #include "blkmap/content/content.h"
 #include "blkmap/slot/share.h"
 
@@ -83,7 +85,7 @@ int content_usage(struct slots *slots, const struct blkmap_file *file,
 	uint64_t *slot;
 
 	if (!file->round)
-		*out_usage = (struct blkmap_usage){ 0 };
+		memset(out_usage, 0, sizeof(*out_usage));
 	for (uint64_t idx = file->round ? file->round->at : 0;
 	     (slot = tree_next(slots->arena, &file->tree, &idx)); idx++) {
 		struct slot_lock *lock = slot_lock(slots, slot);

@@ -3,6 +3,8 @@
  * test_async.c - writes that end in another thread: when they are reported, by whom, what becomes
  * of their bytes, and who gets to compress. The device is ruled by hooks; nothing waits for time to
  * pass.
+ *
+ * Tests batch.c of content.
  */
 #include <errno.h>
 #include <semaphore.h>

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_blkmap.c - the block map against a model: bytes and pages of one file. */
+/*
+ * test_blkmap.c - the block map against a model: bytes and pages of one file.
+ *
+ * Tests blkmap.c, and of content: content.c, read.c, write.c, range.c, cluster_write.c,
+ * overlay.c and check.c.
+ */
 #include <errno.h>
 #include <unistd.h>
 

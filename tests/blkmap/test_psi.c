@@ -5,6 +5,8 @@
  *
  * The event comes from a pseudo-terminal in packet mode, which poll() tells in the same way. There
  * is no maintenance thread, so that whatever happens is the event's doing.
+ *
+ * Tests recompress_thread.c of upkeep.
  */
 #include <errno.h>
 #include <fcntl.h>

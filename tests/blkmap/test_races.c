@@ -4,6 +4,8 @@
  *
  * Each test forces one schedule by a point at which the thread is stopped (util/hook.h). What is to
  * happen meanwhile is done by a thread that the hook starts and waits for.
+ *
+ * Tests fold.c, maintain.c and upkeep.c of upkeep, and what the others do between two locks.
  */
 #include <pthread.h>
 #include <stdatomic.h>

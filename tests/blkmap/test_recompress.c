@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_recompress.c - what lies idle becomes smaller, stays readable, and is not tried twice. */
+/*
+ * test_recompress.c - what lies idle becomes smaller, stays readable, and is not tried twice.
+ *
+ * Tests recompress.c, scan.c, pass.c, publish.c and dict.c of upkeep.
+ */
 #include <errno.h>
 #include <time.h>
 

@@ -2,6 +2,8 @@
 /*
  * test_scratch.c - what a stream keeps decoded between two reads is that cluster's bytes, or is
  * forgotten. One stream, so that every call meets what the one before left.
+ *
+ * Tests decode.c of cluster, by way of content.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_share.c - objects that several slots name: two files against models, limits, failures. */
+/*
+ * test_share.c - objects that several slots name: two files against models, limits, failures.
+ *
+ * Tests share.c of slot, and clone.c of content.
+ */
 #include <errno.h>
 
 #include "blkmap/slot/share.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_threads.c - writers, readers, folding and compaction inside the same clusters. */
+/*
+ * test_threads.c - writers, readers, folding and compaction inside the same clusters.
+ *
+ * Tests cluster_write.c, overlay.c and merge.c of content, and relocate.c of slot, side by side.
+ */
 #include <stdatomic.h>
 #include <string.h>
 

@@ -2,6 +2,8 @@
 /*
  * test_room.c - at the limit on memory: names, links, attributes and all that needs a little more
  * have room made for them first, and say ENOSPC when there is none.
+ *
+ * Tests reclaim.c of blkmap/upkeep, too.
  */
 #include <limits.h>
 #include <stdio.h>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_settings.c - how single files want to be compressed: who may say so, who inherits it. */
+/*
+ * test_settings.c - how single files want to be compressed: who may say so, who inherits it.
+ *
+ * Tests usage.c of blkmap/content, too.
+ */
 #include <linux/falloc.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -15,27 +15,32 @@
 /* Four requests under way at a time: with one, its sender and the daemon take turns. */
 #define READ_AHEAD_KB "4096"
 
+struct search {
+	const char *path;
+	struct bdi bdi;
+	bool found;
+};
+
 /* The last line for a mount point is the one on top. */
+static void look(void *arg, const struct mountinfo *mount)
+{
+	struct search *search = arg;
+
+	if (strcmp(mount->path, search->path) != 0)
+		return;
+	search->bdi = (struct bdi){ mount->major, mount->minor,
+				    mountinfo_has_word(mount->options, "nosuid") };
+	search->found = true;
+}
+
 bool bdi_find(const char *mountpoint, struct bdi *out_bdi)
 {
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	struct mountinfo mount;
-	char *line = NULL;
-	size_t room = 0;
-	bool found = false;
+	struct search search = { .path = mountpoint };
 
-	if (!file)
+	if (!mountinfo_each(look, &search) || !search.found)
 		return false;
-	while (getline(&line, &room, file) > 0) {
-		if (mountinfo_parse(line, &mount) && strcmp(mount.path, mountpoint) == 0) {
-			*out_bdi = (struct bdi){ mount.major, mount.minor,
-						 mountinfo_has_word(mount.options, "nosuid") };
-			found = true;
-		}
-	}
-	free(line);
-	fclose(file);
-	return found;
+	*out_bdi = search.bdi;
+	return true;
 }
 
 static int open_limit(const struct bdi *bdi, const char *name, int flags)

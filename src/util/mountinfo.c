@@ -7,6 +7,7 @@
 #include "util/mountinfo.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_octal(const char *text)
@@ -80,4 +81,21 @@ bool mountinfo_has_word(const char *list, const char *word)
 		list += size;
 	}
 	return false;
+}
+
+bool mountinfo_each(void (*look)(void *arg, const struct mountinfo *mount), void *arg)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	struct mountinfo mount;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return false;
+	while (getline(&line, &size, file) > 0)
+		if (mountinfo_parse(line, &mount))
+			look(arg, &mount);
+	free(line);
+	fclose(file);
+	return true;
 }

@@ -619,6 +619,10 @@ static const struct option_desc table[] = {
 	{ "atime", NULL, NULL, "on", "Do not forbid access times", parse_flag, MOUNT_ATIME, 1 },
 	{ "noatime", NULL, NULL, NULL, "Forbid changes of access times", parse_flag, MOUNT_ATIME,
 	  0 },
+	{ "diratime", NULL, NULL, "on", "Do not forbid access times of directories", parse_flag,
+	  MOUNT_DIRATIME, 1 },
+	{ "nodiratime", NULL, NULL, NULL, "Forbid changes of access times of directories",
+	  parse_flag, MOUNT_DIRATIME, 0 },
 };
 
 const struct option_desc *option_at(size_t idx)

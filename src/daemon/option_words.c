@@ -58,7 +58,6 @@ static const struct option_word taken[] = {
 	{ "nostrictatime", NULL, NULL },
 	{ "nolazytime", NULL, NULL },
 	{ "noquota", NULL, NULL },
-	{ "nodiratime", NULL, NULL },
 	{ "norelatime", WHY_ATIME, NULL },
 	{ "strictatime", WHY_ATIME, NULL },
 	{ "lazytime", WHY_LAZY, NULL },

@@ -416,7 +416,7 @@ int options_mount_opts(const struct options *options, char **out_text)
 {
 	static const struct {
 		const char *off, *on;
-	} flags[MOUNT_SYMFOLLOW] = {
+	} flags[MOUNT_DIRATIME] = {
 		[MOUNT_RO] = { "rw", "ro" },
 		[MOUNT_SUID] = { "nosuid", "suid" },
 		[MOUNT_DEV] = { "nodev", "dev" },

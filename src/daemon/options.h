@@ -48,7 +48,9 @@ enum mount_flag {
 	MOUNT_SYNC,
 	MOUNT_DIRSYNC,
 	MOUNT_ATIME,
-	MOUNT_SYMFOLLOW, /* mount(2) alone knows it: remount.h */
+	/* Those that libfuse does not know: remount.h. */
+	MOUNT_DIRATIME,
+	MOUNT_SYMFOLLOW,
 	MOUNT_NR_FLAGS
 };
 

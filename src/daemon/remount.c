@@ -40,7 +40,8 @@ static const struct {
 	[MOUNT_RO] = { MS_RDONLY, false },	  [MOUNT_SUID] = { MS_NOSUID, true },
 	[MOUNT_DEV] = { MS_NODEV, true },	  [MOUNT_EXEC] = { MS_NOEXEC, true },
 	[MOUNT_SYNC] = { MS_SYNCHRONOUS, false }, [MOUNT_DIRSYNC] = { MS_DIRSYNC, false },
-	[MOUNT_ATIME] = { MS_NOATIME, true },	  [MOUNT_SYMFOLLOW] = { MS_NOSYMFOLLOW, true },
+	[MOUNT_ATIME] = { MS_NOATIME, true },	  [MOUNT_DIRATIME] = { MS_NODIRATIME, true },
+	[MOUNT_SYMFOLLOW] = { MS_NOSYMFOLLOW, true },
 };
 
 /* The mount's counters, which only a ztmpfs has. */
@@ -132,13 +133,21 @@ int remount_run(const struct options *options, struct options_error *out_error)
 	return error;
 }
 
+static int set_attr(const struct options *options, uint64_t bit)
+{
+	struct mount_attr attr = { .attr_set = bit };
+
+	return (int)syscall(SYS_mount_setattr, AT_FDCWD, options->mountpoint, 0, &attr,
+			    sizeof(attr));
+}
+
 int remount_finish(const struct options *options, struct options_error *out_error)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSYMFOLLOW };
-
-	if (options->mount_flags[MOUNT_SYMFOLLOW] != 0)
-		return 0;
-	if (syscall(SYS_mount_setattr, AT_FDCWD, options->mountpoint, 0, &attr, sizeof(attr)) == 0)
+	/* The daemon heeds it anyway; with this /proc/mounts shows it. */
+	if (options->mount_flags[MOUNT_DIRATIME] == 0)
+		(void)set_attr(options, MOUNT_ATTR_NODIRATIME);
+	if (options->mount_flags[MOUNT_SYMFOLLOW] != 0 ||
+	    set_attr(options, MOUNT_ATTR_NOSYMFOLLOW) == 0)
 		return 0;
 	ERR_PRINTF(out_error, "%s: option nosymfollow: the kernel refuses it: %s",
 		   options->mountpoint, strerror(errno));

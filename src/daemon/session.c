@@ -13,14 +13,17 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "daemon/bdi.h"
+#include "daemon/atimes.h"
 #include "daemon/dict.h"
 #include "daemon/full.h"
 #include "daemon/latency.h"
@@ -47,6 +50,8 @@ struct session {
 	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
 	atomic_bool ended;
 	struct caller_namespace caller;
+	struct atimes atimes; /* the signal thread's, while serving */
+	int signal_fd; /* terminating signals; non-blocking */
 	pthread_t signals; /* while serving */
 	bool serving; /* its threads are there */
 	bool mounted;
@@ -63,7 +68,7 @@ static void signal_set(sigset_t *out_set)
 	sigaddset(out_set, SIGHUP);
 }
 
-static void block_signals(void)
+static int block_signals(struct session *s)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
@@ -72,6 +77,8 @@ static void block_signals(void)
 	signal_set(&set);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? -errno : 0;
 }
 
 /* The first line of what was printed into @fd, without the name of who said it. */
@@ -175,6 +182,7 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 	}
 	agree_on_clock(s);
 	found = bdi_find(mountpoint, &bdi);
+	atimes_open(&s->atimes, s->sb, s->options, found && !s->caller.left ? &bdi : NULL);
 	if (found) {
 		bdi_tune(&bdi);
 		prepare_full(s, &bdi);
@@ -208,9 +216,8 @@ static uint64_t plan_transport(const struct options *options, struct transport_p
 			       unsigned *out_io_max)
 {
 	*out_params = (struct transport_params){
-		.nr_threads = options->swap
-				      ? options->max_threads
-				      : (unsigned)max_u64(options->max_threads, THREADS_MIN),
+		.nr_threads = options->swap ? options->max_threads
+					    : (unsigned)max_u64(options->max_threads, THREADS_MIN),
 		.nr_spare = options->swap ? NR_SPARE_SWAP : NR_SPARE,
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,
@@ -287,12 +294,20 @@ static bool refuses_to_end(const struct session *s)
 static void *signal_thread(void *arg)
 {
 	struct session *s = arg;
-	sigset_t set;
-	int sig;
+	struct pollfd wanted[] = { { .fd = s->signal_fd, .events = POLLIN },
+				   { .fd = s->atimes.fd, .events = POLLPRI } };
+	struct signalfd_siginfo info;
 
-	signal_set(&set);
-	while (sigwait(&set, &sig) != 0 || refuses_to_end(s))
-		;
+	/* What came before the first look has been seen by atimes_open(). */
+	for (;;) {
+		if (poll(wanted, ARRAY_SIZE(wanted), -1) < 0)
+			continue;
+		if (wanted[1].revents)
+			atimes_look(&s->atimes);
+		if (wanted[0].revents && read(s->signal_fd, &info, sizeof(info)) > 0 &&
+		    !refuses_to_end(s))
+			break;
+	}
 	/* While requests are still served: they may wait for the kernel's writes and reads. */
 	seeker_stop(&s->front.seeker);
 	room_stop(&s->front.room);
@@ -346,12 +361,19 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (!s)
 		return error;
 	s->options = options;
+	s->signal_fd = -1;
+	s->atimes.fd = -1;
 	/*
 	 * One heap: those that malloc() makes for each thread keep what is freed in them. What is
 	 * allocated for requests comes from the threads' own caches.
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
-	block_signals();
+	error = block_signals(s);
+	if (error) {
+		ERR_PRINTF(out_error, "%s: cannot take signals: %s", options->mountpoint,
+			   strerror(-error));
+		goto err_free;
+	}
 	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
 	if (!options->foreground && !options->swap)
 		namespace_leave(&s->caller);
@@ -398,6 +420,8 @@ err_front:
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 err_free:
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
 	zt_free(s->dict);
 	zt_free(s);
 	return error;
@@ -439,6 +463,8 @@ void session_destroy(struct session *s)
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 	fs_time_unfollow();
+	atimes_close(&s->atimes);
+	close(s->signal_fd);
 	zt_free(s->dict);
 	zt_free(s);
 }

@@ -95,7 +95,7 @@ static int share_locked(struct copy *copy, struct inode_rec *from, struct inode_
 		inode_touch(to, INODE_MTIME | INODE_CTIME);
 		if (cred_kills_setid(copy->cred, false))
 			inode_clear_setid(to, copy->cred, false);
-		inode_touch_read(from);
+		inode_touch_read(copy->sb, from);
 		copy_advance(copy, done);
 	}
 	return err;

@@ -53,7 +53,7 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len, s
 		err = blkmap_read(sb->map, &file, off, buf, len);
 	if (err)
 		goto out;
-	inode_touch_read(rec);
+	inode_touch_read(sb, rec);
 	*out_len = len;
 out:
 	inode_unlock(sb, ino);

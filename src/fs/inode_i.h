@@ -329,9 +329,9 @@ void inode_touch_at(struct inode_rec *rec, unsigned which, fs_time now);
 
 /**
  * inode_touch_read() - set atime as relatime does: if it is not newer than the last change, or a
- * day old
+ * day old; and if super_set_frozen_atimes() does not forbid it
  */
-void inode_touch_read(struct inode_rec *rec);
+void inode_touch_read(const struct super *sb, struct inode_rec *rec);
 
 /* Symlinks (symlink.c) --------------------------------------------------- */
 

@@ -65,7 +65,7 @@ int fs_readdir(struct super *sb, ino_nr ino, uint64_t cookie, bool plus, fs_dir_
 	err = dir_open(sb, ino, &dir);
 	if (err)
 		goto out;
-	inode_touch_read(dir.rec);
+	inode_touch_read(sb, dir.rec);
 	for (; cookie < COOKIE_NAMES; cookie++)
 		if (!emit_dots(&list, &dir, cookie))
 			goto out;

@@ -55,6 +55,17 @@ void super_destroy(struct super *sb);
 /** super_has_acl() - whether the mount has POSIX ACLs */
 bool super_has_acl(const struct super *sb);
 
+/* Whose times of access reading leaves alone. */
+#define SUPER_ATIME_ALL (1u << 0) /* noatime, or no way in but read-only ones */
+#define SUPER_ATIME_DIR (1u << 1) /* nodiratime: those of folders */
+
+/**
+ * super_set_frozen_atimes() - the mount's flags, which the kernel leaves to the daemon
+ * @which: SUPER_ATIME_* or 0, as it is first
+ * Context: any thread.
+ */
+void super_set_frozen_atimes(struct super *sb, unsigned which);
+
 /** super_lock_memory() - never swap out what files hold (noswap). Return: see arena_lock_memory(). */
 int super_lock_memory(struct super *sb) ZT_MUST_CHECK;
 

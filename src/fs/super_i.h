@@ -80,6 +80,7 @@ struct super {
 	 */
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
+	atomic_uint frozen_atimes; /* SUPER_ATIME_*; relaxed */
 	struct promises promises; /* what fallocate(2) has promised */
 	struct keyhash_key hash_key; /* random, so that nobody can choose names or inode numbers that collide */
 	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */

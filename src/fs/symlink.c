@@ -48,7 +48,7 @@ int fs_readlink(struct super *sb, ino_nr ino, char *buf)
 		goto out;
 	memcpy(buf, zs_data(sb->arena, rec->tree_word), rec->size);
 	buf[rec->size] = '\0';
-	inode_touch_read(rec);
+	inode_touch_read(sb, rec);
 	err = 0;
 out:
 	inode_unlock(sb, ino);

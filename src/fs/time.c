@@ -130,11 +130,25 @@ fs_time inode_touch(struct inode_rec *rec, unsigned which)
 	return now;
 }
 
-void inode_touch_read(struct inode_rec *rec)
+/* Relaxed: whoever remounts may see a read that began before. */
+static bool atime_is_frozen(const struct super *sb, const struct inode_rec *rec)
+{
+	const unsigned frozen = atomic_load_explicit(&sb->frozen_atimes, memory_order_relaxed);
+
+	return rec_load(&rec->flags) & INODE_NOATIME || frozen & SUPER_ATIME_ALL ||
+	       (frozen & SUPER_ATIME_DIR && S_ISDIR(rec_load(&rec->mode)));
+}
+
+void super_set_frozen_atimes(struct super *sb, unsigned which)
+{
+	atomic_store_explicit(&sb->frozen_atimes, which, memory_order_relaxed);
+}
+
+void inode_touch_read(const struct super *sb, struct inode_rec *rec)
 {
 	fs_time atime = rec_load(&rec->times[FS_ATIME]);
 
-	if (rec_load(&rec->flags) & INODE_NOATIME)
+	if (unlikely(atime_is_frozen(sb, rec)))
 		return;
 	if (atime > rec_load(&rec->times[FS_MTIME]) && atime > rec_load(&rec->times[FS_CTIME]) &&
 	    coarse_now() < atime + TIME_DAY)

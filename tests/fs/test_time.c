@@ -115,23 +115,48 @@ static void set_times(struct inode_rec *rec, fs_time atime, fs_time mtime, fs_ti
 START_TEST(test_read_sets_atime_when_relatime_says_so)
 {
 	fs_time now = fs_time_now(), second = UINT64_C(1) << 30;
+	static struct super sb; /* nothing of it but what the mount says of atime */
 	struct inode_rec rec = { 0 };
 
 	/* newer than the last change, and not old: stays */
 	set_times(&rec, now - 10 * second, now - 20 * second, now - 20 * second);
-	inode_touch_read(&rec);
+	inode_touch_read(&sb, &rec);
 	ck_assert_uint_eq(rec.times[FS_ATIME], now - 10 * second);
 	/* changed since, or at the same time */
 	set_times(&rec, now - 10 * second, now - 5 * second, now - 20 * second);
-	inode_touch_read(&rec);
+	inode_touch_read(&sb, &rec);
 	ck_assert_uint_ge(rec.times[FS_ATIME], now);
 	set_times(&rec, now - 10 * second, now - 20 * second, now - 10 * second);
-	inode_touch_read(&rec);
+	inode_touch_read(&sb, &rec);
 	ck_assert_uint_ge(rec.times[FS_ATIME], now);
 	/* a day old */
 	set_times(&rec, now - 86401 * second, now - 90000 * second, now - 90000 * second);
-	inode_touch_read(&rec);
+	inode_touch_read(&sb, &rec);
 	ck_assert_uint_ge(rec.times[FS_ATIME], now);
+}
+END_TEST
+
+START_TEST(test_frozen_atimes_stay)
+{
+	static const mode_t modes[] = { S_IFREG | 0644, S_IFLNK | 0777, S_IFDIR | 0755 };
+	static struct super sb;
+	const fs_time now = fs_time_now();
+
+	for (unsigned frozen = 0; frozen <= (SUPER_ATIME_ALL | SUPER_ATIME_DIR); frozen++) {
+		super_set_frozen_atimes(&sb, frozen);
+		for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+			const bool stays = frozen & SUPER_ATIME_ALL ||
+					   (frozen & SUPER_ATIME_DIR && S_ISDIR(modes[i]));
+			struct inode_rec rec = { .mode = modes[i] };
+
+			set_times(&rec, 1, 2, 2);
+			inode_touch_read(&sb, &rec);
+			if (stays)
+				ck_assert_uint_eq(rec.times[FS_ATIME], 1);
+			else
+				ck_assert_uint_ge(rec.times[FS_ATIME], now);
+		}
+	}
 }
 END_TEST
 
@@ -159,6 +184,7 @@ int main(void)
 	tcase_add_test(tc, test_stamps_lie_between_those_of_the_kernel);
 	tcase_add_test(tc, test_the_clock_is_given_back);
 	tcase_add_test(tc, test_read_sets_atime_when_relatime_says_so);
+	tcase_add_test(tc, test_frozen_atimes_stay);
 	tcase_add_test(tc, test_touch_sets_what_is_asked_for);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

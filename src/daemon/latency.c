@@ -27,7 +27,7 @@ static bool cpus_halt(void)
 	return strcmp(driver, "haltpoll\n") == 0;
 }
 
-void latency_open(struct transport_params *inout_params)
+void latency_open(struct channel_params *inout_params)
 {
 	const bool poll = cpus_halt();
 	const int nr_cpus = get_nprocs();
@@ -39,7 +39,7 @@ void latency_open(struct transport_params *inout_params)
 	inout_params->latency_us = poll ? 0 : LATENCY_C1_US;
 }
 
-void latency_close(const struct transport_params *params)
+void latency_close(const struct channel_params *params)
 {
 	if (params->latency_asked)
 		close(params->latency_fd);

@@ -18,9 +18,9 @@
  * hundreds. Where the kernel has no idle driver, nothing comes of it but that the reader looks for
  * requests itself (spin.h).
  */
-void latency_open(struct transport_params *inout_params);
+void latency_open(struct channel_params *inout_params);
 
 /** latency_close() - once the transport has ended */
-void latency_close(const struct transport_params *params);
+void latency_close(const struct channel_params *params);
 
 #endif

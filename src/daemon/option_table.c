@@ -400,11 +400,11 @@ static int parse_io_uring(PARSE_ARGS)
 {
 	UNUSED_ARGS;
 	if (strcmp(value, "on") == 0)
-		options->uring = TRANSPORT_URING_ON;
+		options->uring = CHANNEL_URING_ON;
 	else if (strcmp(value, "auto") == 0)
-		options->uring = TRANSPORT_URING_AUTO;
+		options->uring = CHANNEL_URING_AUTO;
 	else if (strcmp(value, "off") == 0)
-		options->uring = TRANSPORT_URING_OFF;
+		options->uring = CHANNEL_URING_OFF;
 	else
 		return -EINVAL;
 	return 0;

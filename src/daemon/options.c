@@ -55,7 +55,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 
 	*options = (struct options){
 		.cache = ZTFUSE_CACHE_WRITEBACK,
-		.uring = TRANSPORT_URING_AUTO,
+		.uring = CHANNEL_URING_AUTO,
 		.cpu_latency = true,
 		.oom = DEFAULT_OOM,
 		.xattr = true,
@@ -301,8 +301,8 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	/* A stream for each of them, since who stores may wait for memory with one in hand. */
 	super->nr_streams = options->max_threads + SWAP_STREAMS_MORE;
 	/* Its threads are one for each CPU, and cannot stand in for each other. */
-	if (options->uring == TRANSPORT_URING_AUTO)
-		options->uring = TRANSPORT_URING_OFF;
+	if (options->uring == CHANNEL_URING_AUTO)
+		options->uring = CHANNEL_URING_OFF;
 	/* Every page comes and goes for itself, and must not be kept twice. */
 	super->cluster_order = 0;
 	/* Its thread was seen to wait for memory while the machine had none. */

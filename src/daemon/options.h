@@ -95,7 +95,7 @@ struct options {
 	bool mem_limit_said; /* by an option; else super.mem_limit follows from allow_other */
 	bool dedup_said; /* by an option; else super.dedup follows from allow_other */
 	bool dicts_said; /* the same for super.dicts */
-	enum transport_uring uring;
+	enum channel_uring uring;
 	unsigned max_threads;
 
 	bool swap; /* fit to carry swap; swapmode.h */

@@ -45,7 +45,7 @@ struct session {
 	struct super *sb;
 	struct ztfuse front;
 	struct fuse_session *se;
-	struct transport_params transport_params; /* its descriptor is the session's */
+	struct channel_params channel_params; /* its descriptor is the session's */
 	struct transport *transport;
 	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
 	atomic_bool ended;
@@ -197,11 +197,11 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 /* Behind an error of pthread_create(). */
 #define TOO_FEW_THREADS "; more processes must be allowed (ulimit -u, or pids.max of the cgroup)"
 /* How many requests may be answered later at one time, with their buffers. */
-#define NR_SPARE 64u
+#define NR_HELD 64u
 /* Before the thread that fills the reserve. */
 #define PRESSURE_PRIORITY 6
 /* Of a mount that carries swap: all of them are locked in memory. */
-#define NR_SPARE_SWAP 8u
+#define NR_HELD_SWAP 8u
 /*
  * What sleeping and waking cost the daemon and its client; and with swap the loop device's thread
  * and the one that completes its requests, too.
@@ -212,19 +212,18 @@ static int mount_for_caller(struct session *s, struct options_error *error)
 /* One may reap and one may serve a long request while the third reads what is short. */
 #define THREADS_MIN 3u
 
-static uint64_t plan_transport(const struct options *options, struct transport_params *out_params,
-			       unsigned *out_io_max)
+static uint64_t plan_transport(const struct options *options, struct channel_params *out_params)
 {
-	*out_params = (struct transport_params){
+	*out_params = (struct channel_params){
 		.nr_threads = options->swap ? options->max_threads
 					    : (unsigned)max_u64(options->max_threads, THREADS_MIN),
-		.nr_spare = options->swap ? NR_SPARE_SWAP : NR_SPARE,
+		.nr_held = options->swap ? NR_HELD_SWAP : NR_HELD,
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,
 		.spin_ns = options->swap ? SPIN_SWAP_NS : SPIN_NS,
+		.io_max = options->swap ? ZTFUSE_SWAP_IO_MAX : ZTFUSE_IO_MAX,
 	};
-	*out_io_max = options->swap ? ZTFUSE_SWAP_IO_MAX : ZTFUSE_IO_MAX;
-	return transport_plan(options->super.mem_limit, out_params, out_io_max);
+	return transport_plan(options->super.mem_limit, out_params);
 }
 
 static int make_transport(struct session *s)
@@ -232,8 +231,8 @@ static int make_transport(struct session *s)
 	int error;
 
 	if (s->options->cpu_latency)
-		latency_open(&s->transport_params);
-	error = transport_create(&s->front, &s->transport_params, &s->transport);
+		latency_open(&s->channel_params);
+	error = transport_create(&s->front, &s->channel_params, &s->transport);
 	return error ? error : transport_attach(s->transport, s->se, -1);
 }
 
@@ -354,7 +353,6 @@ int session_create(const struct options *options, struct options_error *out_erro
 	struct session *s = zt_zalloc(sizeof(*s));
 	char *mount_opts = NULL;
 	uint64_t mem_beside;
-	unsigned io_max;
 	int error = -ENOMEM;
 
 	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
@@ -377,7 +375,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
 	if (!options->foreground && !options->swap)
 		namespace_leave(&s->caller);
-	mem_beside = plan_transport(options, &s->transport_params, &io_max);
+	mem_beside = plan_transport(options, &s->channel_params);
 	error = options->swap ? swapmode_enter(options, out_error)
 			      : surroundings_oom(options, out_error);
 	if (!error)
@@ -386,7 +384,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 		goto err_free;
 	ztfuse_init(&s->front, s->sb, options->cache);
 	s->front.xattr = options->xattr;
-	s->front.io_max = io_max;
+	s->front.io_max = (uint32_t)s->channel_params.io_max;
 	if (options->swap)
 		error = ztfuse_prepare_swap(&s->front, options->max_threads);
 	if (!error)
@@ -459,7 +457,7 @@ void session_destroy(struct session *s)
 	}
 	fuse_session_destroy(s->se);
 	transport_destroy(s->transport);
-	latency_close(&s->transport_params);
+	latency_close(&s->channel_params);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);
 	fs_time_unfollow();

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "fuse/ops.h"
-#include "fuse/proto.h"
+#include "fuse/channel/proto.h"
 #include "fuse/reply.h"
 
 /* The request's bits are handed down as they are. */

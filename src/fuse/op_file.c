@@ -120,7 +120,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		reply_error(req, -EINVAL);
 		return;
 	}
-	buf = ztfuse_reply_room(req, size);
+	buf = ztfuse_reply_buffer(req, size);
 	own = buf != NULL;
 	if (!own)
 		buf = buffers_get(buffers);

@@ -44,7 +44,7 @@ struct write {
 /* One that is answered after its handler: in line, by who completes it, or when pages are dropped. */
 struct later_write {
 	struct write write;
-	struct ztfuse_held *held;
+	struct request *held;
 	struct ztfuse_room *room; /* where it waits when there is none; NULL: nowhere */
 	bool again; /* there was no room: it is tried again */
 	_Atomic unsigned refs; /* who still reads its bytes, and who is to answer */

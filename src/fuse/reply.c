@@ -12,7 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "fs/fileattr.h"
-#include "fuse/proto.h"
+#include "fuse/channel/proto.h"
 #include "fuse/request.h"
 
 /* Groups of a caller that are looked at. */

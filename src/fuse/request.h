@@ -19,7 +19,7 @@
 #include "fs/inode.h"
 #include "fuse/fuse_ops.h"
 
-struct ztfuse_held; /* one request that is answered later, with its buffer */
+struct request; /* one, with its buffer (channel/request.h) */
 
 /** ztfuse_req_kill_suidgid() - the kernel wants set-ID bits cleared with this WRITE or SETATTR */
 bool ztfuse_req_kill_suidgid(fuse_req_t req);
@@ -46,25 +46,25 @@ bool ztfuse_req_is_statx(fuse_req_t req);
 void ztfuse_req_may_wait(fuse_req_t req);
 
 /**
- * ztfuse_reply_room() - room for @size bytes of data in the reply, page-aligned; ZTFUSE_IO_MAX at
- * most
+ * ztfuse_reply_buffer() - where @size bytes of data of the reply may stand, page-aligned;
+ * ZTFUSE_IO_MAX at most
  * Nothing of the request is read any more. A reply from there is not copied on its way.
  * Return: NULL where requests do not come through our transport.
  */
-void *ztfuse_reply_room(fuse_req_t req, size_t size);
+void *ztfuse_reply_buffer(fuse_req_t req, size_t size);
 
 /**
  * ztfuse_hold() - take over the request and its buffer
  * Return: NULL when as many as there may be are held: the handler answers now, as ever.
  */
-struct ztfuse_held *ztfuse_hold(fuse_req_t req);
+struct request *ztfuse_hold(fuse_req_t req);
 
 /**
  * ztfuse_serve_again() - have the handler of a held request run once more, in this thread, and
  * release the request unless it is held again
  * libfuse has forgotten the request: fuse_reply_none(). Any thread but those that serve requests.
  */
-void ztfuse_serve_again(struct ztfuse_held *held);
+void ztfuse_serve_again(struct fuse_session *se, struct request *held);
 
 /**
  * ztfuse_serve_here() - the same for the request that this thread serves, which nobody holds
@@ -75,7 +75,7 @@ void ztfuse_serve_here(fuse_req_t req);
 /** ztfuse_req_has_worker() - whether another thread can read requests while this one waits */
 bool ztfuse_req_has_worker(fuse_req_t req);
 
-/** ztfuse_release() - give both back, after the reply. Any thread; takes the transport's lock. */
-void ztfuse_release(struct ztfuse_held *held);
+/** ztfuse_release() - give both back, after the reply. Any thread; takes the channel's lock. */
+void ztfuse_release(struct request *held);
 
 #endif

@@ -11,22 +11,27 @@
 
 #include <errno.h>
 
+#include "fuse/channel/request.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
-#include "fuse/transport_i.h"
 #include "util/clock.h"
 
 /* Past: try, and do not wait. */
 #define UNTIL_NOW 2u
 
-void room_queue(struct ztfuse_room *room, struct ztfuse_held *held)
+static void serve_again(struct ztfuse_room *room, struct request *held)
+{
+	ztfuse_serve_again(container_of(room, struct ztfuse, room)->se, held);
+}
+
+void room_queue(struct ztfuse_room *room, struct request *held)
 {
 	held->wait_until = zt_now_ns() + SUPER_WAIT_NS;
 	if (line_thread_add(&room->line, &held->waiting))
 		return;
 	super_wait_until(UNTIL_NOW);
-	ztfuse_serve_again(held);
+	serve_again(room, held);
 }
 
 bool room_wait_begin(fuse_req_t req)
@@ -59,7 +64,7 @@ static bool wait_here(struct ztfuse_room *room, fuse_req_t req)
 bool room_defer(fuse_req_t req)
 {
 	struct ztfuse_room *room = &req_front(req)->room;
-	struct ztfuse_held *held;
+	struct request *held;
 
 	if (!super_has_declined())
 		return false;
@@ -81,10 +86,10 @@ void room_request_begins(struct ztfuse_room *room)
 
 static void serve_next(struct line_thread *line, struct line_item *item)
 {
-	struct ztfuse_held *held = container_of(item, struct ztfuse_held, waiting);
+	struct request *held = container_of(item, struct request, waiting);
 
 	super_wait_until(line_thread_ends(line) ? UNTIL_NOW : held->wait_until);
-	ztfuse_serve_again(held);
+	serve_again(container_of(line, struct ztfuse_room, line), held);
 }
 
 int room_start(struct ztfuse_room *room, unsigned nr_threads)

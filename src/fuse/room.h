@@ -17,7 +17,7 @@
 #include "util/compiler.h"
 #include "util/line.h"
 
-struct ztfuse_held;
+struct request;
 struct fuse_req;
 
 /* Part of struct ztfuse. */
@@ -66,6 +66,6 @@ bool room_wait_begin(struct fuse_req *req) ZT_MUST_CHECK;
 void room_wait_end(struct ztfuse_room *room); /* the request may be gone by then */
 
 /** room_queue() - have the handler of a held request, which libfuse has forgotten, run again */
-void room_queue(struct ztfuse_room *room, struct ztfuse_held *held);
+void room_queue(struct ztfuse_room *room, struct request *held);
 
 #endif

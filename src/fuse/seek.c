@@ -33,7 +33,7 @@ struct seek_wait {
 	void (*give_up)(struct seek_wait *wait, bool stopped); /* replies without; at the end */
 	struct ztfuse *front;
 	fuse_req_t req;
-	struct ztfuse_held *held;
+	struct request *held;
 	ino_nr ino;
 	uint64_t off;
 	int whence; /* LSEEK */

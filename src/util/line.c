@@ -51,7 +51,8 @@ static int make_thread(struct line_thread *thread)
 		return -ECANCELED;
 	if (thread->runs)
 		return 0;
-	error = zt_fault_hit() ? EAGAIN : pthread_create(&thread->thread, NULL, thread_main, thread);
+	error = zt_fault_hit() ? EAGAIN
+			       : pthread_create(&thread->thread, NULL, thread_main, thread);
 	if (error)
 		return -error;
 	(void)pthread_setname_np(thread->thread, thread->name); /* for people only */

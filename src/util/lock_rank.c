@@ -44,7 +44,7 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_LONGLINE] = "longline.lock",
 		[ZT_RANK_WRITERS] = "writers.lock",
 		[ZT_RANK_LINE_THREAD] = "line_thread.lock",
-		[ZT_RANK_TRANSPORT] = "transport.lock",
+		[ZT_RANK_CHANNEL] = "channel.lock",
 		[ZT_RANK_RING] = "ring.lock",
 		[ZT_RANK_URING] = "uring.lock",
 		[ZT_RANK_BUFFERS] = "buffers.lock",

@@ -438,7 +438,7 @@ START_TEST(test_cache_and_threads_are_taken)
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_NEVER);
 	ck_assert_uint_eq(o.max_threads, 1000);
 	ck_assert(o.clone_fd);
-	ck_assert_int_eq(o.uring, TRANSPORT_URING_AUTO);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_AUTO);
 	options_free(&o);
 	good("", &o);
 	ck_assert_int_eq(o.oom, -900);
@@ -461,13 +461,13 @@ START_TEST(test_cache_and_threads_are_taken)
 	ck_assert(o.cpu_latency);
 	options_free(&o);
 	good("io_uring=on", &o);
-	ck_assert_int_eq(o.uring, TRANSPORT_URING_ON);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_ON);
 	options_free(&o);
 	good("io_uring=off", &o);
-	ck_assert_int_eq(o.uring, TRANSPORT_URING_OFF);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
 	options_free(&o);
 	good("io_uring=auto", &o);
-	ck_assert_int_eq(o.uring, TRANSPORT_URING_AUTO);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_AUTO);
 	options_free(&o);
 	good("cache=never,cache=writeback", &o);
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
@@ -502,7 +502,7 @@ START_TEST(test_swap_implies_what_it_needs_wherever_it_stands)
 		ck_assert_uint_eq(o.super.mem_limit, 500 * MIB);
 		ck_assert_uint_eq(o.super.swap_reserve, 1000 * MIB / 16);
 		ck_assert_uint_gt(o.super.nr_streams, o.max_threads);
-		ck_assert_int_eq(o.uring, TRANSPORT_URING_OFF);
+		ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
 		options_free(&o);
 	}
 	/* What is asked for all the same is done. */

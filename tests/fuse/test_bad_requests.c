@@ -6,7 +6,7 @@
  * finds the filesystem whole. Left out are those whose damage would meet libfuse alone: counts of
  * BATCH_FORGET, INTERRUPT and NOTIFY_REPLY.
  */
-#include "fuse/proto.h"
+#include "fuse/channel/proto.h"
 #include "tests/fuse/fixture.h"
 
 #define NR_RANDOM 6000

@@ -13,7 +13,7 @@
 #include "util/clock.h"
 
 #define NR_THREADS 4u
-#define NR_SPARE   8u
+#define NR_HELD   8u
 #define RESERVE    (2 * MIB)
 #define MEM_LIMIT  (96 * MIB)
 #define WRITE_SIZE ((uint32_t)ZTFUSE_SWAP_IO_MAX)
@@ -138,7 +138,7 @@ static void *server_main(void *arg)
 static void start(void)
 {
 	const struct ztfuse_session_params session = { .mount_opts = "fsname=test" };
-	const struct transport_params params = { .nr_threads = NR_THREADS, .nr_spare = NR_SPARE };
+	const struct channel_params params = { .nr_threads = NR_THREADS, .nr_held = NR_HELD };
 	const struct fuse_init_in init = { .major = 7, .minor = 31, .flags = FUSE_MAX_PAGES };
 	const struct fuse_mknod_in mknod_in = { .mode = S_IFREG | 0600 };
 	struct fuse_entry_out entry;
@@ -246,7 +246,7 @@ static void check_writes(uint64_t first, uint64_t nr)
 /* As many as the loop device of swap has under way, and more than there are threads. */
 START_TEST(test_a_read_is_answered_while_all_writes_wait_for_memory)
 {
-	const unsigned nr = NR_SPARE;
+	const unsigned nr = NR_HELD;
 	uint64_t first;
 
 	start();
@@ -265,7 +265,7 @@ END_TEST
 /* The last thread waits, too, and nothing is lost. */
 START_TEST(test_more_writes_than_can_stand_in_line_are_all_served)
 {
-	const unsigned nr = NR_THREADS - 1 + NR_SPARE + 2;
+	const unsigned nr = NR_THREADS - 1 + NR_HELD + 2;
 	uint64_t first;
 
 	start();
@@ -316,7 +316,7 @@ END_TEST
 /* Turns are taken by who comes and by who has written, at the same time. */
 START_TEST(test_turns_change_hands_many_times)
 {
-	const unsigned nr = 400, under_way = NR_SPARE;
+	const unsigned nr = 400, under_way = NR_HELD;
 	unsigned sent = 0;
 
 	start();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_shim.c - what the kernel can do and libfuse does not know, request by request. */
-#include "fuse/proto.h"
+#include "fuse/channel/proto.h"
 #include "fs/inode.h"
 #include "fuse/transport.h"
 #include "tests/fuse/fixture.h"

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_transport.c - threads, buffers, and answers from other threads.
+ * test_transport.c - libfuse on a channel: requests that are held, its threads at the end, and what
+ * may be missing. The channel's own tests are in tests/fuse/channel.
  *
  * The channel is a pair of sockets that keep the borders of messages, so several threads may read
  * it, as they read /dev/fuse. The table of requests is the test's own.
  */
 #include <errno.h>
 #include <linux/fuse.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "fuse/request.h"
+#include "fuse/transport.h"
 #include "fuse/transport_i.h"
 #include "tests/fuse/fixture.h"
 #include "util/alloc.h"
@@ -26,7 +24,7 @@
 #include "util/log.h"
 
 #define NR_THREADS 4u
-#define NR_SPARE   3u
+#define NR_HELD   3u
 #define DATA_SIZE  100000u
 #define ENDLESS    (INT64_C(1) << 40) /* bytes of a request that never ends by itself */
 
@@ -38,7 +36,7 @@ static int served; /* what transport_run() gave */
 
 /* Requests that are held until the test lets them go. */
 static struct held_write {
-	struct ztfuse_held *held;
+	struct request *held;
 	fuse_req_t req;
 	const char *data;
 	size_t size;
@@ -62,7 +60,7 @@ static uint64_t hash_of(const void *data, size_t size)
 static void test_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
-	struct ztfuse_held *held = ztfuse_hold(req);
+	struct request *held = ztfuse_hold(req);
 
 	(void)ino;
 	(void)off;
@@ -80,60 +78,12 @@ static void test_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t s
 		(void)fuse_reply_write(req, size);
 }
 
-/* Who answers short requests, in how many threads, and how long one takes. */
-static pthread_mutex_t short_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_t short_threads[8]; /* guarded by short_lock, as the rest */
-static unsigned nr_short_threads;
-static atomic_uint short_rounds; /* no lock: a number */
-
-static void note_thread(void)
-{
-	unsigned i = 0;
-
-	pthread_mutex_lock(&short_lock);
-	while (i < nr_short_threads && !pthread_equal(short_threads[i], pthread_self()))
-		i++;
-	if (i == nr_short_threads && i < ARRAY_SIZE(short_threads))
-		short_threads[nr_short_threads++] = pthread_self();
-	pthread_mutex_unlock(&short_lock);
-}
-
 static void test_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct statvfs st = { .f_bsize = 4096 };
+	const struct statvfs st = { .f_bsize = 4096 };
 
 	(void)ino;
-	note_thread();
-	for (unsigned i = 0, nr = short_rounds; i < nr; i++)
-		st.f_blocks += hash_of(&st, sizeof(st));
 	(void)fuse_reply_statfs(req, &st);
-}
-
-/* Handlers that wait until the test opens the gate. */
-static sem_t gate;
-
-static void wait_at_gate(fuse_req_t req)
-{
-	while (sem_wait(&gate) != 0)
-		; /* EINTR */
-	(void)fuse_reply_err(req, 0);
-}
-
-/* Nothing says that it takes long. */
-static void test_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	(void)parent;
-	(void)name;
-	wait_at_gate(req);
-}
-
-static void test_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	(void)parent;
-	(void)name;
-	ztfuse_req_may_wait(req);
-	ztfuse_req_may_wait(req);
-	wait_at_gate(req);
 }
 
 static void test_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
@@ -143,10 +93,7 @@ static void test_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, 
 	(void)mode;
 	(void)off;
 	(void)fi;
-	if (len < ENDLESS) {
-		wait_at_gate(req);
-		return;
-	}
+	(void)len;
 	/* As long as somebody wants it. */
 	while (!request_pause(transport))
 		(void)sched_yield();
@@ -166,8 +113,6 @@ static const struct fuse_lowlevel_ops test_ops = {
 	.init = test_init,
 	.write = test_write,
 	.statfs = test_statfs,
-	.rmdir = test_rmdir,
-	.unlink = test_unlink,
 	.fallocate = test_fallocate,
 };
 
@@ -220,18 +165,11 @@ static void *server_main(void *arg)
 	return NULL;
 }
 
-static bool clone_fd;
-static int latency_fd = -1;
-
 static int make_transport(unsigned nr_threads)
 {
-	const struct transport_params params = {
+	const struct channel_params params = {
 		.nr_threads = nr_threads,
-		.nr_spare = NR_SPARE,
-		.clone_fd = clone_fd,
-		.latency_asked = latency_fd >= 0,
-		.latency_fd = latency_fd,
-		.latency_us = 7,
+		.nr_held = NR_HELD,
 	};
 
 	return transport_create(&front, &params, &transport);
@@ -245,9 +183,6 @@ static void open_channel(unsigned nr_threads)
 
 	fixture_make(ZTFUSE_CACHE_WRITEBACK);
 	nr_writes = nr_answered_now = 0;
-	nr_short_threads = 0;
-	short_rounds = 0;
-	ck_assert_int_eq(sem_init(&gate, 0, 0), 0);
 	(void)snprintf(max_read, sizeof(max_read), "-omax_read=%u", ZTFUSE_IO_MAX);
 	ck_assert_int_eq(fuse_opt_add_arg(&args, "test"), 0);
 	ck_assert_int_eq(fuse_opt_add_arg(&args, max_read), 0);
@@ -288,32 +223,10 @@ static void stop(int expected)
 	close_channel();
 }
 
-/* All threads sleep in read(2); none may be missed. */
-START_TEST(test_stop_wakes_threads_that_wait)
-{
-	start(NR_THREADS);
-	for (unsigned i = 0; i < 50; i++) {
-		send_message(FUSE_STATFS, i + 2, NULL, 0, NULL, 0);
-		ck_assert_uint_eq(receive_answer(), i + 2);
-	}
-	stop(0);
-}
-END_TEST
-
 START_TEST(test_stop_before_anything_was_served)
 {
 	start(NR_THREADS);
 	stop(0);
-}
-END_TEST
-
-START_TEST(test_end_of_the_channel_ends_the_threads)
-{
-	start(NR_THREADS);
-	ck_assert_int_eq(shutdown(client, SHUT_RDWR), 0);
-	ck_assert_int_eq(pthread_join(server, NULL), 0);
-	ck_assert_int_eq(served, 0);
-	close_channel();
 }
 END_TEST
 
@@ -336,13 +249,13 @@ static void answer(struct held_write *w)
 START_TEST(test_held_requests_are_answered_later_in_any_order)
 {
 	start(1);
-	for (unsigned i = 0; i < NR_SPARE; i++)
+	for (unsigned i = 0; i < NR_HELD; i++)
 		send_write(10 + i, (char)('a' + i));
-	wait_for_writes(NR_SPARE);
+	wait_for_writes(NR_HELD);
 	/* Others are served meanwhile. */
 	send_message(FUSE_STATFS, 99, NULL, 0, NULL, 0);
 	ck_assert_uint_eq(receive_answer(), 99);
-	for (unsigned i = NR_SPARE; i-- > 0;) {
+	for (unsigned i = NR_HELD; i-- > 0;) {
 		answer(&writes[i]);
 		ck_assert_uint_eq(receive_answer(), 10 + i);
 	}
@@ -353,17 +266,17 @@ END_TEST
 START_TEST(test_no_more_can_be_held_than_there_are_buffers)
 {
 	start(1);
-	for (unsigned i = 0; i < NR_SPARE; i++)
+	for (unsigned i = 0; i < NR_HELD; i++)
 		send_write(10 + i, 'x');
-	wait_for_writes(NR_SPARE);
+	wait_for_writes(NR_HELD);
 	send_write(50, 'y');
 	ck_assert_uint_eq(receive_answer(), 50);
 	ck_assert_uint_eq(nr_answered_now, 1);
 	answer(&writes[0]);
 	ck_assert_uint_eq(receive_answer(), 10);
 	send_write(51, 'z');
-	wait_for_writes(NR_SPARE + 1);
-	for (unsigned i = 1; i <= NR_SPARE; i++) {
+	wait_for_writes(NR_HELD + 1);
+	for (unsigned i = 1; i <= NR_HELD; i++) {
 		answer(&writes[i]);
 		(void)receive_answer();
 	}
@@ -372,77 +285,12 @@ START_TEST(test_no_more_can_be_held_than_there_are_buffers)
 }
 END_TEST
 
-START_TEST(test_data_of_a_write_begins_on_a_page)
+static void expect_short_requests(void)
 {
-	start(1);
-	send_write(10, 'x');
-	wait_for_writes(1);
-	ck_assert_uint_eq((uintptr_t)writes[0].data % 4096, 0);
-	answer(&writes[0]);
-	(void)receive_answer();
-	stop(0);
-}
-END_TEST
-
-static unsigned resident_pages(const char *data)
-{
-	unsigned char pages[DATA_SIZE / 4096];
-	unsigned nr = 0;
-
-	ck_assert_int_eq(mincore((void *)(uintptr_t)data, DATA_SIZE / 4096 * 4096, pages), 0);
-	for (unsigned i = 0; i < sizeof(pages); i++)
-		nr += pages[i] & 1;
-	return nr;
-}
-
-START_TEST(test_idle_buffers_give_their_memory_back)
-{
-	const char *own;
-
-	start(1);
-	/* One that becomes spare, and one that the thread keeps. */
-	send_write(10, 'x');
-	wait_for_writes(1);
-	ck_assert_uint_eq(resident_pages(writes[0].data), DATA_SIZE / 4096);
-	answer(&writes[0]);
-	(void)receive_answer();
-	send_write(11, 'y');
-	wait_for_writes(2);
-	own = writes[1].data;
-	ck_assert_ptr_ne(own, writes[0].data);
-	answer(&writes[1]);
-	(void)receive_answer();
-	/* It takes effect once the thread has gone to wait, and was seen there twice. */
-	for (unsigned i = 0; i < 1000000; i++) {
-		transport_trim(transport);
-		if (resident_pages(own) < 20 && resident_pages(writes[0].data) < 20)
-			break;
-		(void)sched_yield();
+	for (uint64_t unique = 1000; unique < 1100; unique += 2) {
+		send_message(FUSE_STATFS, unique, NULL, 0, NULL, 0);
+		ck_assert_uint_eq(receive_answer(), unique);
 	}
-	send_message(FUSE_STATFS, 100, NULL, 0, NULL, 0);
-	ck_assert_uint_eq(receive_answer(), 100);
-	ck_assert_uint_lt(resident_pages(writes[0].data), 20);
-	ck_assert_uint_lt(resident_pages(own), 20);
-	stop(0);
-}
-END_TEST
-
-/* Who reads ----------------------------------------------------------------- */
-
-static void ask_shortly(uint64_t unique)
-{
-	send_message(FUSE_STATFS, unique, NULL, 0, NULL, 0);
-	ck_assert_uint_eq(receive_answer(), unique);
-}
-
-/* Of all requests' buffers. */
-static unsigned nr_large_buffers(void)
-{
-	unsigned nr = 0;
-
-	for (unsigned i = 0; i < transport->nr_reqs; i++)
-		nr += resident_pages(request_payload(&transport->reqs[i])) >= 20;
-	return nr;
 }
 
 static bool has_read_buffers(void)
@@ -455,263 +303,19 @@ static bool has_read_buffers(void)
 	return has;
 }
 
-/*
- * By the watch alone, which has gone to sleep then: those of readers and of who is parked, too, and
- * those that READs were unpacked in. A single reader is watched for that alone.
- */
-START_TEST(test_nothing_large_is_kept_after_a_stream)
+/* By the thread that waits for the end; the buffers of requests are the channel's. */
+START_TEST(test_buffers_of_reads_go_back)
 {
 	uint64_t end;
 
-	start(_i == 0 ? 1 : NR_THREADS);
-	for (unsigned round = 0; round < 3; round++) {
-		for (unsigned i = 0; i < NR_SPARE; i++)
-			send_write(10 + i, 'x');
-		wait_for_writes((round + 1) * NR_SPARE);
-		ck_assert_uint_ge(nr_large_buffers(), NR_SPARE);
-		for (unsigned i = 0; i < NR_SPARE; i++) {
-			answer(&writes[round * NR_SPARE + i]);
-			(void)receive_answer();
-		}
-	}
+	start(1);
+	expect_short_requests();
 	buffers_put(&front.buffers, buffers_get(&front.buffers));
 	ck_assert(has_read_buffers());
 	end = zt_now_ns() + UINT64_C(20000000000);
-	while ((nr_large_buffers() > 0 || has_read_buffers()) && zt_now_ns() < end)
+	while (has_read_buffers() && zt_now_ns() < end)
 		(void)sched_yield();
-	ck_assert_uint_eq(nr_large_buffers(), 0);
 	ck_assert(!has_read_buffers());
-	ask_shortly(100);
-	stop(0);
-}
-END_TEST
-
-/* Nobody who is called may find that others hold what it would read into. */
-START_TEST(test_parked_threads_have_requests)
-{
-	start(NR_THREADS);
-	for (unsigned i = 0; i < NR_SPARE + 2; i++)
-		send_write(10 + i, 'x');
-	wait_for_writes(NR_SPARE);
-	for (unsigned i = 0; i < 2; i++)
-		(void)receive_answer();
-	mutex_lock(&transport->lock);
-	ck_assert_uint_ge(transport->nr_spare, transport->nr_parked);
-	mutex_unlock(&transport->lock);
-	for (unsigned i = 0; i < NR_SPARE; i++) {
-		answer(&writes[i]);
-		(void)receive_answer();
-	}
-	ck_assert_uint_eq(nr_answered_now, 2);
-	stop(0);
-}
-END_TEST
-
-START_TEST(test_short_requests_are_served_by_one_thread)
-{
-	start(NR_THREADS);
-	for (unsigned i = 0; i < 2000; i++)
-		ask_shortly(i + 2);
-	/*
-	 * More, when the machine let a thread wait so long that it seemed busy or stuck; in turn
-	 * they would be all.
-	 */
-	ck_assert_uint_lt(nr_short_threads, NR_THREADS);
-	stop(0);
-}
-END_TEST
-
-/* Read what was asked of the kernel; waits for it. */
-static int32_t asked_latency(int fd)
-{
-	int32_t us = 0;
-
-	ck_assert_int_eq(read(fd, &us, sizeof(us)), sizeof(us));
-	return us;
-}
-
-/* A pipe stands for /dev/cpu_dma_latency. */
-static void ask_for_latency(unsigned nr_threads)
-{
-	int fds[2];
-
-	ck_assert_int_eq(pipe(fds), 0);
-	latency_fd = fds[1];
-	start(nr_threads);
-	for (unsigned round = 0; round < 2; round++) {
-		struct pollfd ready = { .fd = fds[0], .events = POLLIN };
-
-		for (unsigned i = 0; i < 1000000 && poll(&ready, 1, 0) == 0; i++)
-			ask_shortly(i + 2);
-		ck_assert_int_eq(asked_latency(fds[0]), 7);
-		if (round == 0)
-			ck_assert_int_eq(asked_latency(fds[0]), -1);
-	}
-	stop(0);
-	ck_assert_int_eq(asked_latency(fds[0]), -1);
-	close(fds[0]);
-	close(fds[1]);
-	latency_fd = -1;
-}
-
-START_TEST(test_latency_is_asked_for_while_many_short_requests_come)
-{
-	ask_for_latency(NR_THREADS);
-}
-END_TEST
-
-START_TEST(test_latency_is_asked_for_with_one_thread)
-{
-	ask_for_latency(1);
-}
-END_TEST
-
-/* All but one thread wait inside handlers; whatever is short is answered, and the rest later. */
-static unsigned block_all_but_one(uint32_t opcode, const void *fixed, size_t fixed_len,
-				  const char *name)
-{
-	unsigned nr_surprises;
-
-	start(NR_THREADS);
-	for (unsigned i = 0; i < NR_THREADS - 1; i++) {
-		send_message(opcode, 10 + i, fixed, fixed_len, name, strlen(name) + 1);
-		ask_shortly(100 + i);
-	}
-	mutex_lock(&transport->lock);
-	nr_surprises = transport->nr_surprises;
-	mutex_unlock(&transport->lock);
-	for (unsigned i = 0; i < NR_THREADS - 1; i++)
-		ck_assert_int_eq(sem_post(&gate), 0);
-	for (unsigned i = 0; i < NR_THREADS - 1; i++)
-		ck_assert_uint_lt(receive_answer(), 100);
-	for (unsigned i = 0; i < 10; i++)
-		ask_shortly(200 + i);
-	stop(0);
-	return nr_surprises;
-}
-
-START_TEST(test_long_requests_leave_a_reader)
-{
-	const struct fuse_fallocate_in in = { .length = 1 };
-
-	/* Some, where a thread was kept from running for long; not all. */
-	ck_assert_uint_lt(block_all_but_one(FUSE_FALLOCATE, &in, sizeof(in), ""), NR_THREADS - 1);
-}
-END_TEST
-
-START_TEST(test_who_may_wait_leaves_a_reader)
-{
-	ck_assert_uint_lt(block_all_but_one(FUSE_UNLINK, NULL, 0, "name"), NR_THREADS - 1);
-}
-END_TEST
-
-START_TEST(test_who_waits_by_surprise_is_replaced)
-{
-	ck_assert_uint_ge(block_all_but_one(FUSE_RMDIR, NULL, 0, "name"), NR_THREADS - 1);
-}
-END_TEST
-
-/* The watch sleeps by now; it is woken for who gets stuck. */
-START_TEST(test_surprise_after_a_quiet_time_is_noticed)
-{
-	start(2);
-	ask_shortly(2);
-	for (unsigned i = 0; i < 2; i++) {
-		while (!atomic_load(&transport->watch_sleeps))
-			(void)sched_yield();
-		send_message(FUSE_RMDIR, 10, NULL, 0, "name", 5);
-		ask_shortly(3);
-		ck_assert_int_eq(sem_post(&gate), 0);
-		ck_assert_uint_eq(receive_answer(), 10);
-	}
-	stop(0);
-}
-END_TEST
-
-/*
- * Four requests are always there, and each takes some time: one thread is not enough. Later they
- * come one by one.
- */
-START_TEST(test_as_many_threads_read_as_requests_need)
-{
-	uint64_t unique = 2;
-
-	if (get_nprocs() < 2)
-		return;
-	start(NR_THREADS);
-	short_rounds = 500;
-	for (unsigned i = 0; i < 4; i++)
-		send_message(FUSE_STATFS, unique++, NULL, 0, NULL, 0);
-	while (atomic_load(&transport->nr_wanted) == 1) {
-		(void)receive_answer();
-		send_message(FUSE_STATFS, unique++, NULL, 0, NULL, 0);
-	}
-	for (unsigned i = 0; i < 4; i++)
-		(void)receive_answer();
-	short_rounds = 0;
-	while (atomic_load(&transport->nr_wanted) > 1)
-		ask_shortly(unique++);
-	stop(0);
-}
-END_TEST
-
-static void ask_long(uint64_t unique)
-{
-	const struct fuse_fallocate_in in = { .length = 1 };
-
-	ck_assert_int_eq(sem_post(&gate), 0);
-	send_message(FUSE_FALLOCATE, unique, &in, sizeof(in), NULL, 0);
-	ck_assert_uint_eq(receive_answer(), unique);
-}
-
-/* A stream of long requests has its next reader waiting; single ones among short ones don't. */
-START_TEST(test_a_stream_has_two_readers)
-{
-	unsigned nr_two = 0;
-	uint64_t unique = 2;
-
-	if (get_nprocs() < 2)
-		return;
-	start(NR_THREADS);
-	for (unsigned i = 0; i < 20; i++) {
-		ask_long(unique++);
-		ask_shortly(unique++);
-		nr_two += atomic_load(&transport->nr_wanted) > 1;
-	}
-	/* Some, when the machine is so busy that short ones seemed to come without a pause. */
-	ck_assert_uint_lt(nr_two, 10);
-	for (unsigned i = 0; i < 4; i++)
-		ask_long(unique++);
-	ck_assert_uint_eq(atomic_load(&transport->nr_wanted), 2);
-	while (atomic_load(&transport->nr_wanted) > 1)
-		ask_shortly(unique++);
-	stop(0);
-}
-END_TEST
-
-/* Long and short ones in any order, held ones among them. */
-START_TEST(test_duty_changes_hands_many_times)
-{
-	const struct fuse_fallocate_in in = { .length = 1 };
-	uint64_t random = zt_seed();
-	unsigned nr_sent = 0;
-
-	start(NR_THREADS);
-	for (unsigned i = 0; i < 3000; i++)
-		ck_assert_int_eq(sem_post(&gate), 0);
-	for (unsigned i = 0; i < 3000; i++) {
-		if (zt_random(&random) % 3 == 0)
-			send_message(FUSE_FALLOCATE, 10 + i, &in, sizeof(in), NULL, 0);
-		else
-			send_message(FUSE_STATFS, 10 + i, NULL, 0, NULL, 0);
-		nr_sent++;
-		while (nr_sent > zt_random(&random) % 8) {
-			(void)receive_answer();
-			nr_sent--;
-		}
-	}
-	while (nr_sent-- > 0)
-		(void)receive_answer();
 	stop(0);
 }
 END_TEST
@@ -769,20 +373,6 @@ START_TEST(test_fewer_threads_serve_with_a_warning)
 }
 END_TEST
 
-/* A socket has nothing to clone. */
-START_TEST(test_clone_fd_that_cannot_be_is_a_warning)
-{
-	nr_warnings = 0;
-	clone_fd = true;
-	zt_log_set_sink(count_warning);
-	start(2);
-	send_message(FUSE_STATFS, 7, NULL, 0, NULL, 0);
-	ck_assert_uint_eq(receive_answer(), 7);
-	stop(0);
-	ck_assert_uint_ge(nr_warnings, 1);
-}
-END_TEST
-
 static void send_endless(uint64_t unique)
 {
 	const struct fuse_fallocate_in in = { .length = ENDLESS };
@@ -804,14 +394,6 @@ static uint64_t receive_interrupted(void)
 	ck_assert_int_eq(read(client, &header, sizeof(header)), sizeof(header));
 	ck_assert_int_eq(header.error, -EINTR);
 	return header.unique;
-}
-
-static void expect_short_requests(void)
-{
-	for (uint64_t unique = 1000; unique < 1100; unique += 2) {
-		send_message(FUSE_STATFS, unique, NULL, 0, NULL, 0);
-		ck_assert_uint_eq(receive_answer(), unique);
-	}
 }
 
 /* More than there are threads: short ones are served, and a signal finds each, in whatever order. */
@@ -872,35 +454,17 @@ int main(void)
 		       test_long_requests_leave_a_thread_and_are_interrupted_wherever_they_are);
 	tcase_add_test(tc, test_interruption_that_comes_before_its_request_is_kept);
 	tcase_add_test(tc, test_end_does_not_wait_for_long_requests);
-	tcase_add_test(tc, test_stop_wakes_threads_that_wait);
 	tcase_add_test(tc, test_stop_before_anything_was_served);
-	tcase_add_test(tc, test_end_of_the_channel_ends_the_threads);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("held");
 	tcase_add_test(tc, test_held_requests_are_answered_later_in_any_order);
 	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
-	tcase_add_test(tc, test_data_of_a_write_begins_on_a_page);
-	tcase_add_test(tc, test_idle_buffers_give_their_memory_back);
-	tcase_add_loop_test(tc, test_nothing_large_is_kept_after_a_stream, 0, 2);
-	tcase_add_test(tc, test_parked_threads_have_requests);
-	suite_add_tcase(suite, tc);
-	tc = tcase_create("duty");
-	tcase_add_test(tc, test_short_requests_are_served_by_one_thread);
-	tcase_add_test(tc, test_latency_is_asked_for_while_many_short_requests_come);
-	tcase_add_test(tc, test_latency_is_asked_for_with_one_thread);
-	tcase_add_test(tc, test_long_requests_leave_a_reader);
-	tcase_add_test(tc, test_who_may_wait_leaves_a_reader);
-	tcase_add_test(tc, test_who_waits_by_surprise_is_replaced);
-	tcase_add_test(tc, test_surprise_after_a_quiet_time_is_noticed);
-	tcase_add_test(tc, test_as_many_threads_read_as_requests_need);
-	tcase_add_test(tc, test_a_stream_has_two_readers);
-	tcase_add_test(tc, test_duty_changes_hands_many_times);
+	tcase_add_test(tc, test_buffers_of_reads_go_back);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("missing");
 	tcase_add_test(tc, test_no_memory_for_any_part);
 	tcase_add_test(tc, test_no_thread_at_all_is_an_error);
 	tcase_add_test(tc, test_fewer_threads_serve_with_a_warning);
-	tcase_add_test(tc, test_clone_fd_that_cannot_be_is_a_warning);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -14,11 +14,12 @@
 
 #include "fuse/request.h"
 #include "fuse/transport.h"
+#include "fuse/transport_i.h"
 #include "tests/fuse/fixture.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
-#define NR_SPARE   6u
+#define NR_HELD   6u
 #define NR_WRITERS 8u
 #define FILE_INO   2u
 #define LARGE      (128u * 1024) /* much more than stays with a trimmed buffer */
@@ -33,7 +34,7 @@ static int served;
 
 /* Held requests, answered by a thread of their own in the order of a stack. */
 static struct late {
-	struct ztfuse_held *held;
+	struct request *held;
 	fuse_req_t req;
 	size_t size;
 	const char *bytes; /* of a read */
@@ -157,8 +158,8 @@ static void t_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		return;
 	}
 	/* As seen by the second trim, the ring has been idle: it serves this since before the first. */
-	transport_trim(transport);
-	transport_trim(transport);
+	channel_trim(transport->channel);
+	channel_trim(transport->channel);
 	(void)fuse_reply_buf(req, content + off, size);
 }
 
@@ -186,10 +187,10 @@ static void *server_main(void *arg)
 /* @fault: which allocation fails, counted from the making of the rings on; 0: none */
 static void start(long fault)
 {
-	const struct transport_params params = {
+	const struct channel_params params = {
 		.nr_threads = 2,
-		.nr_spare = NR_SPARE,
-		.uring = TRANSPORT_URING_ON,
+		.nr_held = NR_HELD,
+		.uring = CHANNEL_URING_ON,
 	};
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	char max_read[32];
@@ -334,7 +335,7 @@ static void *trimmer_main(void *arg)
 {
 	(void)arg;
 	while (atomic_load(&trimming)) {
-		transport_trim(transport);
+		channel_trim(transport->channel);
 		sched_yield();
 	}
 	return NULL;
@@ -393,7 +394,7 @@ END_TEST
 
 START_TEST(test_rings_that_cannot_be_are_not_asked_for)
 {
-	const struct transport_params params = { .nr_threads = 1, .uring = TRANSPORT_URING_ON };
+	const struct channel_params params = { .nr_threads = 1, .uring = CHANNEL_URING_ON };
 	int error;
 
 	zt_log_set_sink(count_warning);
@@ -444,9 +445,9 @@ int main(void)
 		tcase_add_test(tc, test_held_requests_of_rings_are_answered_by_another_thread);
 		tcase_add_test(tc, test_answers_survive_a_trim);
 		tcase_add_test(tc, test_requests_survive_trims);
-		/* 1 and 2: memory for them; then each thread with its ring */
+		/* 1 to 3: memory for them; then each thread with its ring */
 		tcase_add_loop_test(tc, test_failure_while_rings_are_made_leads_back_to_the_channel,
-				    1, 7);
+				    1, 8);
 		suite_add_tcase(suite, tc);
 	} else {
 		printf("note: no rings here (root, enable_uring of the module fuse): half of the "

@@ -304,9 +304,9 @@ void wire_start(struct wire *wire, struct ztfuse *front)
 void wire_start_transport(struct wire *wire, struct ztfuse *front, uint64_t offered, uint32_t minor)
 {
 	/* A stream has no borders between requests, so one thread reads it. */
-	const struct transport_params params = {
+	const struct channel_params params = {
 		.nr_threads = 1,
-		.nr_spare = 4,
+		.nr_held = 4,
 		.read = server_read,
 		.writev = server_writev,
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * spin.h - who reads the channel asks for a request again and again for a moment, before it sleeps.
+ * spin.h - a thread that reads asks for a request again and again for a moment, before it sleeps.
  *
  * To sleep and to be woken costs the daemon and its client some microseconds each, even where the
  * CPU does not halt. While fast wake-ups are asked for (wakeup.h) an idle CPU is kept awake anyway, so
@@ -9,14 +9,14 @@
  *
  * Locks: none.
  */
-#ifndef ZT_FUSE_SPIN_H
-#define ZT_FUSE_SPIN_H
+#ifndef ZT_FUSE_CHANNEL_SPIN_H
+#define ZT_FUSE_CHANNEL_SPIN_H
 
 #include <stdint.h>
 #include <sys/types.h>
 
-struct transport;
-struct ztfuse_held;
+struct channel;
+struct request;
 
 /* One thread's; zeroed at first. */
 struct spin {
@@ -30,9 +30,9 @@ int spin_open(int master);
  * spin_receive() - a request that comes within microseconds
  * Return: its length; 0: none, or it would not pay.
  */
-ssize_t spin_receive(const struct spin *spin, struct transport *t, struct ztfuse_held *req);
+ssize_t spin_receive(const struct spin *spin, struct channel *ch, struct request *req);
 
 /** spin_learn() - a request was waited for so long, in whatever way */
-void spin_learn(struct spin *spin, const struct transport *t, uint64_t waited_ns);
+void spin_learn(struct spin *spin, const struct channel *ch, uint64_t waited_ns);
 
 #endif

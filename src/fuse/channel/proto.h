@@ -5,8 +5,8 @@
  * Layouts and numbers are those of include/uapi/linux/fuse.h of Linux 6.18 (protocol 7.45); each
  * one says since when. Debian 12's header ends with 7.38.
  */
-#ifndef ZT_FUSE_PROTO_H
-#define ZT_FUSE_PROTO_H
+#ifndef ZT_FUSE_CHANNEL_PROTO_H
+#define ZT_FUSE_CHANNEL_PROTO_H
 
 #include <assert.h>
 #include <linux/fuse.h>

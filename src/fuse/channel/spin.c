@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * spin.c - who reads the channel looks for requests for a moment, before it sleeps. See spin.h.
+ * spin.c - a thread that reads looks for requests for a moment, before it sleeps. See spin.h.
  */
-#include "fuse/spin.h"
+#include "fuse/channel/spin.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "fuse/transport_i.h"
-#include "fuse/worker.h"
+#include "fuse/channel/channel_i.h"
+#include "fuse/channel/intake.h"
 #include "util/clock.h"
 #include "util/sizes.h"
 
@@ -44,30 +44,30 @@ int spin_open(int master)
 	return -1;
 }
 
-ssize_t spin_receive(const struct spin *spin, struct transport *t, struct ztfuse_held *req)
+ssize_t spin_receive(const struct spin *spin, struct channel *ch, struct request *req)
 {
 	const uint64_t began_ns = zt_now_ns();
 
-	/* Of several readers one would keep the other from sleeping, who is not needed. */
-	if (t->spin_fd < 0 || spin->credit == 0 ||
-	    !atomic_load_explicit(&t->wakeup.held, memory_order_relaxed) ||
-	    atomic_load_explicit(&t->nr_wanted, memory_order_relaxed) > 1)
+	/* Of several readers one would keep the other, which is not needed, from sleeping. */
+	if (ch->spin_fd < 0 || spin->credit == 0 ||
+	    !atomic_load_explicit(&ch->wakeup.asked, memory_order_relaxed) ||
+	    atomic_load_explicit(&ch->duty.nr_wanted, memory_order_relaxed) > 1)
 		return 0;
 	do {
-		const ssize_t len = request_receive(t, req, t->spin_fd);
+		const ssize_t len = request_receive(ch, req, ch->spin_fd);
 
 		if (len > 0)
 			return len;
 		if (len != -EAGAIN && len != -ENOENT)
-			return 0; /* who reads with waiting hears it, too */
+			return 0; /* the read(2) that waits hears it, too */
 		pause_briefly();
-	} while (zt_now_ns() - began_ns < t->params.spin_ns);
+	} while (zt_now_ns() - began_ns < ch->params.spin_ns);
 	return 0;
 }
 
-void spin_learn(struct spin *spin, const struct transport *t, uint64_t waited_ns)
+void spin_learn(struct spin *spin, const struct channel *ch, uint64_t waited_ns)
 {
-	if (waited_ns < t->params.spin_ns)
+	if (waited_ns < ch->params.spin_ns)
 		spin->credit = (unsigned)min_u64(spin->credit + CREDIT_SOON, CREDIT_MAX);
 	else
 		spin->credit -= (unsigned)min_u64(spin->credit, CREDIT_LATE);

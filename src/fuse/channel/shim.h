@@ -6,8 +6,8 @@
  * TMPFILE becomes CREATE and STATX becomes GETATTR, marked; the reply to INIT gets the flags that
  * libfuse has no word for; replies to OPEN and CREATE get theirs. Works on the bytes alone.
  */
-#ifndef ZT_FUSE_SHIM_H
-#define ZT_FUSE_SHIM_H
+#ifndef ZT_FUSE_CHANNEL_SHIM_H
+#define ZT_FUSE_CHANNEL_SHIM_H
 
 #include <stdbool.h>
 #include <stddef.h>

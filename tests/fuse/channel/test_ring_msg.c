@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_uring_msg.c - entries of a ring as messages, and replies as entries; also damaged ones. */
+/* test_ring_msg.c - entries of a ring as messages, and replies as entries; also damaged ones. */
 #include <errno.h>
 #include <string.h>
 
-#include "fuse/uring_msg.h"
+#include "fuse/channel/ring_msg.h"
 #include "tests/lib/zt_check.h"
 #include "util/compiler.h"
 
@@ -36,7 +36,7 @@ START_TEST(test_pieces_become_one_message_in_front_of_the_rest)
 		char *at;
 
 		make_entry(len, 1000);
-		ck_assert_int_eq(uring_msg_in(&headers, payload, ROOM, &msg), len);
+		ck_assert_int_eq(ring_msg_in(&headers, payload, ROOM, &msg), len);
 		at = msg;
 		ck_assert_ptr_eq(at + 40 + fixed[i], payload);
 		ck_assert_mem_eq(at, headers.in_out, sizeof(struct fuse_in_header));
@@ -68,7 +68,7 @@ START_TEST(test_pieces_that_do_not_fit_together_are_refused)
 		void *msg;
 
 		make_entry(bad[i].len, bad[i].rest);
-		ck_assert_msg(uring_msg_in(&headers, payload, ROOM, &msg) == -EIO, "case %zu", i);
+		ck_assert_msg(ring_msg_in(&headers, payload, ROOM, &msg) == -EIO, "case %zu", i);
 		ck_assert_int_eq(memory[LEAD - 1], 0x5a);
 	}
 }
@@ -94,7 +94,7 @@ START_TEST(test_reply_is_put_together_where_the_kernel_looks)
 	struct iovec iov[] = { { &header, 16 }, { a, 6 }, { NULL, 0 }, { b, 5 } };
 
 	make_entry(40, 0);
-	ck_assert_int_eq(uring_msg_out(&headers, payload, ROOM, iov, 4), 16 + 11);
+	ck_assert_int_eq(ring_msg_out(&headers, payload, ROOM, iov, 4), 16 + 11);
 	ck_assert_uint_eq(headers.ent.payload_sz, 11);
 	ck_assert_mem_eq(payload, "hello world", 11);
 	ck_assert_int_eq(payload[11], 0x5a);
@@ -109,7 +109,7 @@ START_TEST(test_reply_without_parts_has_no_rest)
 
 	make_entry(40 + 10, 10);
 	header.error = -ENOENT;
-	ck_assert_int_eq(uring_msg_out(&headers, payload, ROOM, &iov, 1), 16);
+	ck_assert_int_eq(ring_msg_out(&headers, payload, ROOM, &iov, 1), 16);
 	ck_assert_uint_eq(headers.ent.payload_sz, 0);
 	ck_assert_int_eq(entry_header().error, -ENOENT);
 }
@@ -121,7 +121,7 @@ START_TEST(test_reply_that_is_in_place_is_left_there)
 	struct iovec iov[] = { { &header, 16 }, { payload, ROOM } };
 
 	make_entry(40, ROOM);
-	ck_assert_int_eq(uring_msg_out(&headers, payload, ROOM, iov, 2), 16 + ROOM);
+	ck_assert_int_eq(ring_msg_out(&headers, payload, ROOM, iov, 2), 16 + ROOM);
 	ck_assert_int_eq(payload[ROOM - 1], 'r');
 	ck_assert_int_eq(payload[ROOM], 0x5a);
 }
@@ -134,7 +134,7 @@ START_TEST(test_reply_that_is_too_long_is_an_error)
 	struct iovec iov[] = { { &header, 16 }, { large, ROOM }, { large, 1 } };
 
 	make_entry(40, 0);
-	ck_assert_int_eq(uring_msg_out(&headers, payload, ROOM, iov, 3), -EIO);
+	ck_assert_int_eq(ring_msg_out(&headers, payload, ROOM, iov, 3), -EIO);
 	ck_assert_int_eq(entry_header().error, -EIO);
 	ck_assert_uint_eq(entry_header().unique, 77);
 	ck_assert_uint_eq(headers.ent.payload_sz, 0);
@@ -144,8 +144,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("uring_msg");
-	TCase *tc = tcase_create("uring_msg");
+	Suite *suite = suite_create("ring_msg");
+	TCase *tc = tcase_create("ring_msg");
 
 	tcase_add_test(tc, test_pieces_become_one_message_in_front_of_the_rest);
 	tcase_add_test(tc, test_pieces_that_do_not_fit_together_are_refused);

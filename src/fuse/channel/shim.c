@@ -4,11 +4,11 @@
  *
  * No locks: each call works on one request, and the terms are changed by INIT alone.
  */
-#include "fuse/shim.h"
+#include "fuse/channel/shim.h"
 
 #include <string.h>
 
-#include "fuse/proto.h"
+#include "fuse/channel/proto.h"
 #include "util/compiler.h"
 #include "util/sizes.h"
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * uring_msg.c - between an entry of a ring and the message that libfuse knows. See uring_msg.h.
+ * ring_msg.c - between an entry of a ring and the message that libfuse knows. See ring_msg.h.
  */
-#include "fuse/uring_msg.h"
+#include "fuse/channel/ring_msg.h"
 
 #include <errno.h>
 #include <string.h>
 
-long uring_msg_in(const struct proto_uring_headers *headers, void *payload, size_t room,
-		  void **out_msg)
+long ring_msg_in(const struct proto_uring_headers *headers, void *payload, size_t size,
+		 void **out_msg)
 {
 	const size_t rest = headers->ent.payload_sz;
 	struct fuse_in_header header;
@@ -16,7 +16,7 @@ long uring_msg_in(const struct proto_uring_headers *headers, void *payload, size
 	char *msg;
 
 	memcpy(&header, headers->in_out, sizeof(header));
-	if (rest > room || header.len < sizeof(header) + rest)
+	if (rest > size || header.len < sizeof(header) + rest)
 		return -EIO;
 	fixed = header.len - sizeof(header) - rest;
 	if (fixed > sizeof(headers->op_in))
@@ -41,14 +41,14 @@ static void give_error(struct proto_uring_headers *headers, const struct fuse_ou
 	headers->ent.payload_sz = 0;
 }
 
-long uring_msg_out(struct proto_uring_headers *headers, void *payload, size_t room,
-		   const struct iovec *iov, int count)
+long ring_msg_out(struct proto_uring_headers *headers, void *payload, size_t size,
+		  const struct iovec *iov, int count)
 {
 	const struct fuse_out_header *reply = iov[0].iov_base;
 	size_t len = 0;
 
 	for (int i = 1; i < count; i++) {
-		if (iov[i].iov_len > room - len) {
+		if (iov[i].iov_len > size - len) {
 			give_error(headers, reply, -EIO);
 			return -EIO;
 		}

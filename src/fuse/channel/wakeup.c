@@ -2,7 +2,7 @@
 /*
  * wakeup.c - when idle CPUs are asked to wake up at once. See wakeup.h.
  */
-#include "fuse/wakeup.h"
+#include "fuse/channel/wakeup.h"
 
 #include <unistd.h>
 
@@ -22,11 +22,11 @@
 
 static void ask(struct wakeup *w, int32_t latency_us)
 {
-	atomic_store_explicit(&w->held, latency_us != LATENCY_ANY, memory_order_relaxed);
+	atomic_store_explicit(&w->asked, latency_us != LATENCY_ANY, memory_order_relaxed);
 	w->nr_slow = 0;
 	if (write(w->fd, &latency_us, sizeof(latency_us)) == (ssize_t)sizeof(latency_us))
 		return;
-	atomic_store_explicit(&w->held, false, memory_order_relaxed);
+	atomic_store_explicit(&w->asked, false, memory_order_relaxed);
 	zt_log(ZT_LOG_WARN, "cpu_latency: cannot be asked for any more");
 	w->fd = -1;
 }
@@ -39,7 +39,7 @@ void wakeup_look(struct wakeup *w, uint64_t now_ns, unsigned nr_requests)
 	w->looked_at_ns = now_ns;
 	if (w->fd < 0)
 		return;
-	if (!w->held) {
+	if (!w->asked) {
 		if (rate >= RATE_BEGIN)
 			ask(w, w->latency_us);
 		return;
@@ -51,6 +51,6 @@ void wakeup_look(struct wakeup *w, uint64_t now_ns, unsigned nr_requests)
 
 void wakeup_end(struct wakeup *w)
 {
-	if (w->held)
+	if (w->asked)
 		ask(w, LATENCY_ANY);
 }

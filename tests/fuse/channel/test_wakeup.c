@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "fuse/wakeup.h"
+#include "fuse/channel/wakeup.h"
 #include "tests/lib/zt_check.h"
 #include "util/log.h"
 
@@ -113,7 +113,7 @@ START_TEST(test_it_is_held_while_fewer_come_and_ends_when_they_stop)
 }
 END_TEST
 
-/* The watch slept: what came meanwhile came in all that time. */
+/* The caretaker slept: what came meanwhile came in all that time. */
 START_TEST(test_the_rate_is_by_the_time_that_passed)
 {
 	now += 1000 * LOOK_NS;
@@ -160,7 +160,7 @@ START_TEST(test_without_a_descriptor_nothing_is_asked)
 	w.fd = -1;
 	look(20000);
 	wakeup_end(&w);
-	ck_assert(!w.held);
+	ck_assert(!w.asked);
 	ck_assert_uint_eq(nr_warnings, 0);
 }
 END_TEST

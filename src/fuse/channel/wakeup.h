@@ -9,19 +9,19 @@
  * Documentation/power/pm_qos_interface.rst) lets a process say what it can bear, for as long as it
  * has the file open. That costs power, so it is asked for while it pays, and no longer.
  *
- * Locks: none; for the thread that watches (watch.h).
+ * Locks: none; for the caretaker's thread (caretaker.h).
  */
-#ifndef ZT_FUSE_WAKEUP_H
-#define ZT_FUSE_WAKEUP_H
+#ifndef ZT_FUSE_CHANNEL_WAKEUP_H
+#define ZT_FUSE_CHANNEL_WAKEUP_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct wakeup {
-	int fd; /* where the number of us is written; -1: nowhere. Belongs to who made the transport */
+	int fd; /* where the number of us is written; -1: nowhere. Belongs to whoever made the channel */
 	int32_t latency_us; /* what is asked for */
-	atomic_bool held; /* changed by the watch; relaxed: others take it as a hint */
+	atomic_bool asked; /* changed by the caretaker; relaxed: others take it as a hint */
 	unsigned nr_slow; /* looks in a row that would not have begun it */
 	uint64_t looked_at_ns;
 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_spin.c - when who reads the channel looks for requests by itself, and for how long. */
+/* test_spin.c - when a thread that reads looks for requests by itself, and for how long. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "fuse/spin.h"
-#include "fuse/transport_i.h"
+#include "fuse/channel/spin.h"
+#include "fuse/channel/channel_i.h"
 #include "tests/lib/zt_check.h"
 #include "util/clock.h"
 
@@ -14,9 +14,8 @@
 #define SOON_NS 5000u
 #define LATE_NS 50000u
 
-static struct ztfuse front;
-static struct transport t;
-static struct ztfuse_held req;
+static struct channel ch;
+static struct request req;
 static struct spin spin;
 static char buffer[2 * ZT_PAGE_SIZE];
 
@@ -43,25 +42,24 @@ static ssize_t scripted_read(int fd, void *buf, size_t size, void *userdata)
 
 static void setup(void)
 {
-	memset(&t, 0, sizeof(t));
+	memset(&ch, 0, sizeof(ch));
 	memset(&req, 0, sizeof(req));
-	t.front = &front;
-	t.params.read = scripted_read;
-	t.params.spin_ns = SPIN_NS;
-	t.spin_fd = SPIN_FD;
-	t.wakeup.held = true;
-	t.nr_wanted = 1;
-	req.transport = &t;
+	ch.params.read = scripted_read;
+	ch.params.spin_ns = SPIN_NS;
+	ch.spin_fd = SPIN_FD;
+	ch.wakeup.asked = true;
+	ch.duty.nr_wanted = 1;
+	req.channel = &ch;
 	req.map = buffer;
 	spin = (struct spin){ 0 };
-	spin_learn(&spin, &t, SOON_NS);
+	spin_learn(&spin, &ch, SOON_NS);
 	nr_reads = nr_empty = 0;
 	then_errno = 0;
 }
 
 START_TEST(test_a_request_that_is_there_is_taken)
 {
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 100);
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 100);
 	ck_assert_int_eq(req.fd, SPIN_FD);
 	ck_assert_uint_eq(nr_reads, 1);
 }
@@ -74,7 +72,7 @@ static ssize_t receive_after(unsigned nr)
 
 	for (unsigned i = 0; i < 10000 && nr_reads != nr; i++) {
 		nr_reads = 0;
-		len = spin_receive(&spin, &t, &req);
+		len = spin_receive(&spin, &ch, &req);
 		ck_assert_uint_le(nr_reads, nr);
 	}
 	return len;
@@ -92,7 +90,7 @@ START_TEST(test_it_ends_when_none_comes)
 	const uint64_t began = zt_now_ns();
 
 	nr_empty = UINT32_MAX;
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
 	ck_assert_uint_gt(nr_reads, 0);
 	ck_assert_uint_gt(zt_now_ns() - began, SOON_NS);
 }
@@ -112,7 +110,7 @@ START_TEST(test_a_request_that_was_withdrawn_is_passed_over)
 	then_errno = ENOENT;
 	for (unsigned i = 0; i < 10000 && nr_reads < 2; i++) {
 		nr_reads = 0;
-		ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+		ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
 	}
 	ck_assert_uint_gt(nr_reads, 1);
 }
@@ -120,20 +118,20 @@ END_TEST
 
 START_TEST(test_nobody_looks_where_it_does_not_pay)
 {
-	t.wakeup.held = false;
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
-	t.wakeup.held = true;
-	t.nr_wanted = 2;
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
-	t.nr_wanted = 1;
-	t.spin_fd = -1;
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
-	t.spin_fd = SPIN_FD;
-	spin_learn(&spin, &t, LATE_NS);
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ch.wakeup.asked = false;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ch.wakeup.asked = true;
+	ch.duty.nr_wanted = 2;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ch.duty.nr_wanted = 1;
+	ch.spin_fd = -1;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ch.spin_fd = SPIN_FD;
+	spin_learn(&spin, &ch, LATE_NS);
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
 	ck_assert_uint_eq(nr_reads, 0);
-	spin_learn(&spin, &t, SOON_NS);
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 100);
+	spin_learn(&spin, &ch, SOON_NS);
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 100);
 }
 END_TEST
 
@@ -141,16 +139,16 @@ END_TEST
 START_TEST(test_it_pays_while_most_requests_come_soon)
 {
 	for (unsigned i = 0; i < 300; i++)
-		spin_learn(&spin, &t, i % 4 == 3 ? LATE_NS : SOON_NS);
+		spin_learn(&spin, &ch, i % 4 == 3 ? LATE_NS : SOON_NS);
 	ck_assert_uint_gt(spin.credit, 8);
 	for (unsigned i = 0; i < 300; i++)
-		spin_learn(&spin, &t, i % 3 == 0 ? SOON_NS : LATE_NS);
+		spin_learn(&spin, &ch, i % 3 == 0 ? SOON_NS : LATE_NS);
 	ck_assert_uint_eq(spin.credit, 0);
 	for (unsigned i = 0; i < 300; i++)
-		spin_learn(&spin, &t, SOON_NS);
+		spin_learn(&spin, &ch, SOON_NS);
 	/* What was gained over a long time is soon lost. */
 	for (unsigned i = 0; i < 8; i++)
-		spin_learn(&spin, &t, LATE_NS);
+		spin_learn(&spin, &ch, LATE_NS);
 	ck_assert_uint_eq(spin.credit, 0);
 }
 END_TEST
@@ -160,11 +158,11 @@ START_TEST(test_soon_is_what_the_mount_says)
 {
 	const uint64_t began = zt_now_ns();
 
-	t.params.spin_ns = 2 * LATE_NS;
+	ch.params.spin_ns = 2 * LATE_NS;
 	spin = (struct spin){ 0 };
-	spin_learn(&spin, &t, LATE_NS);
+	spin_learn(&spin, &ch, LATE_NS);
 	nr_empty = UINT32_MAX;
-	ck_assert_int_eq(spin_receive(&spin, &t, &req), 0);
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
 	ck_assert_uint_gt(nr_reads, 0);
 	ck_assert_uint_ge(zt_now_ns() - began, 2 * LATE_NS);
 }

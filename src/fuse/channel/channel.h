@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * channel.h - how requests come from the kernel and replies go back: threads that read /dev/fuse or
+ * rings, requests with their buffers, and the way around what libfuse 3.14 does not know (shim.h).
+ *
+ *     kernel -> /dev/fuse -> worker --.                            .-> channel_write() -> kernel
+ *                                      >-- request -> ops.serve() --
+ *     kernel -> queue -> ring -------'                             `-> channel_hold(), later so
+ *
+ * No handler is known here, no filesystem and no library: whoever makes the channel hands in what
+ * serves a request. Nothing is allocated per request: each thread owns one with its buffer, and a
+ * fixed number of idle ones takes the place of those that are answered later. (What stands in line
+ * because it may take seconds is a copy, longline.h.)
+ *
+ * Locks: channel.lock, innermost; see doc/design/channel.md.
+ */
+#ifndef ZT_FUSE_CHANNEL_CHANNEL_H
+#define ZT_FUSE_CHANNEL_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "util/compiler.h"
+
+struct channel; /* one per session */
+struct request; /* request.h */
+
+enum channel_uring {
+	CHANNEL_URING_OFF,
+	CHANNEL_URING_AUTO, /* where they can be had, without a word where not */
+	CHANNEL_URING_ON, /* where they can be had; else with a warning */
+};
+
+/* How long a request may take, as far as can be seen before it is taken apart. */
+enum channel_length {
+	CHANNEL_SHORT,
+	CHANNEL_LONG, /* another thread reads meanwhile */
+	CHANNEL_ENDLESS, /* seconds, as its sender pleases: never in all threads at a time */
+};
+
+struct channel_params {
+	unsigned nr_threads; /* at least 1 */
+	unsigned nr_held; /* how many requests may be held at once */
+	size_t io_max; /* bytes of a READ or WRITE at most */
+	bool keeps_buffers; /* never gives memory of buffers back */
+	bool clone_fd; /* a channel of its own for each thread */
+	uint64_t wanted; /* flags to ask for in INIT, where the kernel offers them (shim.h) */
+	enum channel_uring uring; /* rings instead of /dev/fuse (uring.h) */
+	/*
+	 * While small requests come one upon another: what a CPU's wake-up may take, written to a
+	 * descriptor of /dev/cpu_dma_latency, which stays the caller's (wakeup.h).
+	 */
+	bool latency_asked; /* else the rest means nothing */
+	int latency_fd;
+	int32_t latency_us;
+	uint32_t spin_ns; /* how long a reader looks for a request meanwhile, before it sleeps */
+	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
+	ssize_t (*read)(int fd, void *buf, size_t size, void *arg);
+	ssize_t (*writev)(int fd, struct iovec *iov, int count, void *arg);
+};
+
+/* What the maker of a channel hands in; @arg is the one of channel_create(). */
+struct channel_ops {
+	/*
+	 * Serve req->msg, of req->len bytes, in a thread of the channel's: when it returns the request
+	 * was answered by channel_write(), or needs no answer, or is held.
+	 * Return: whether the request is still the channel's: false when it is held.
+	 */
+	bool (*serve)(void *arg, struct request *req);
+	/* How long the message @msg of @len bytes may take; in a thread of the channel's. */
+	enum channel_length (*length)(void *arg, const void *msg, size_t len);
+	/* INIT is about to be answered with these flags, which both sides have then. */
+	void (*agree)(void *arg, uint64_t flags);
+	/*
+	 * Give back memory that has not been needed since the last call: every second while there may
+	 * be any, in the thread of channel_wait(), with nothing locked.
+	 */
+	void (*trim)(void *arg);
+};
+
+/**
+ * channel_nr_rings() - requests and threads that rings need beside params.nr_threads
+ * 0: rings cannot be had here, or are not wanted.
+ */
+unsigned channel_nr_rings(const struct channel_params *params);
+
+/**
+ * channel_create() - make it, with all requests and buffers it will ever need
+ * @ops, and what @arg points to, end after the channel
+ * Return: 0 or -ENOMEM.
+ */
+int channel_create(const struct channel_params *params, const struct channel_ops *ops, void *arg,
+		   struct channel **out_channel) ZT_MUST_CHECK;
+
+/** channel_destroy() - no thread runs, nothing is held; NULL is allowed */
+void channel_destroy(struct channel *ch);
+
+/**
+ * channel_serve_first() - read one request from @fd and serve it, in the caller's thread
+ * Before channel_open(): INIT, in which terms are agreed on.
+ * Return: its length; 0 at the end; -errno.
+ */
+ssize_t channel_serve_first(struct channel *ch, int fd) ZT_MUST_CHECK;
+
+/**
+ * channel_read_first() - the same, but the caller serves what it finds in @buf
+ * Return: -EINTR: to be tried again.
+ */
+ssize_t channel_read_first(struct channel *ch, int fd, void *buf, size_t size) ZT_MUST_CHECK;
+
+/**
+ * channel_open() - from here on requests come from @fd, which stays the caller's
+ * Makes rings, with their threads, where they were agreed on; where they cannot be made, the kernel
+ * and the log are told.
+ * Return: whether requests come by rings.
+ */
+bool channel_open(struct channel *ch, int fd);
+
+/**
+ * channel_start() - after channel_open(): make the threads that read
+ * Fewer threads than asked for are a warning, none is an error. Either way channel_stop() must follow.
+ * Return: how many there are, or -errno.
+ */
+int channel_start(struct channel *ch) ZT_MUST_CHECK;
+
+/**
+ * channel_wait() - until the connection ends or channel_end(); looks after the threads meanwhile
+ * Return: 0 or -errno when the channel failed.
+ */
+int channel_wait(struct channel *ch) ZT_MUST_CHECK;
+
+/** channel_end() - have channel_wait() return. Any thread, any time. */
+void channel_end(struct channel *ch);
+
+/** channel_stop() - after channel_open(): end and join all threads; what is held may still be answered */
+void channel_stop(struct channel *ch);
+
+/** channel_stops() - whether the threads are to end; any thread */
+bool channel_stops(const struct channel *ch);
+
+/**
+ * channel_trim() - give back memory of buffers that nobody has needed since the last call
+ * Any thread; channel_wait() does it by itself.
+ */
+void channel_trim(struct channel *ch);
+
+/**
+ * channel_write() - a reply to a request, or what is none: its header's number is 0
+ * Any thread. @iov: header first, with the number that the request had in its message; changed
+ * @fd: where what is no reply goes
+ * Return: as writev(2).
+ */
+ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count);
+
+/**
+ * channel_hold() - in the thread that serves it: the request and its buffer become the caller's
+ * Return: false when as many as there may be are held.
+ */
+bool channel_hold(struct request *req) ZT_MUST_CHECK;
+
+/** channel_release() - give a held one back, after its reply. Any thread; takes the channel's lock. */
+void channel_release(struct request *req);
+
+/** channel_may_wait() - what the calling thread does may take long: another one reads, if it serves */
+void channel_may_wait(void);
+
+#endif

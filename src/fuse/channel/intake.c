@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * intake.c - one request from the kernel to its handler. See intake.h.
+ */
+#include "fuse/channel/intake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "fuse/channel/channel_i.h"
+
+ssize_t request_receive(struct channel *ch, struct request *req, int fd)
+{
+	ssize_t len;
+
+	request_set(req, REQUEST_READING);
+	len = ch->params.read(fd, request_buf(req), request_buf_size(req), ch->arg);
+	if (len < 0)
+		return errno == ENODEV ? 0 : -errno;
+	request_touched(req, (size_t)len);
+	req->fd = fd;
+	return len;
+}
+
+/* A signal, or a request withdrawn meanwhile. */
+bool request_passes(ssize_t error)
+{
+	return error == -EINTR || error == -EAGAIN || error == -ENOENT;
+}
+
+bool request_withdraw(struct channel *ch, uint64_t unique)
+{
+	struct fuse_out_header header = {
+		.len = sizeof(header),
+		.error = -EINTR,
+		.unique = unique,
+	};
+	struct iovec iov = { &header, sizeof(header) };
+	int fd;
+
+	if (!longline_withdraw(&ch->longline, unique, &fd))
+		return false;
+	(void)ch->params.writev(fd, &iov, 1, ch->arg); /* nobody is left to be told */
+	return true;
+}
+
+static void take_interrupt(struct channel *ch, uint64_t unique)
+{
+	if (unique == 0)
+		return;
+	if (interrupt_note(&ch->interrupts, &ch->pool, unique) || request_withdraw(ch, unique))
+		(void)interrupt_came_first(&ch->interrupts, unique); /* it is no longer early */
+}
+
+bool request_prepare(struct channel *ch, struct request *req, void *msg, size_t len)
+{
+	const uint64_t token = (uint64_t)(req - ch->pool.all) + 1;
+
+	switch (shim_in(&ch->terms, &req->shim, msg, len, token)) {
+	case SHIM_SERVE:
+		break;
+	case SHIM_INTERRUPT:
+		take_interrupt(ch, req->shim.unique);
+		return false;
+	case SHIM_DROP:
+	case SHIM_BROKEN:
+		return false;
+	}
+	req->msg = msg;
+	req->len = len;
+	interrupt_begin(&ch->interrupts, req);
+	request_set(req, REQUEST_SERVED);
+	return true;
+}
+
+bool request_serve(struct channel *ch, struct request *req, void *msg, size_t len)
+{
+	if (!request_prepare(ch, req, msg, len))
+		return false;
+	/* Else it is somebody else's by now. */
+	if (ch->ops->serve(ch->arg, req))
+		interrupt_end(req);
+	return true;
+}
+
+int channel_clone(int master)
+{
+	uint32_t number = (uint32_t)master;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FUSE_DEV_IOC_CLONE, &number) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}

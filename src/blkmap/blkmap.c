@@ -351,14 +351,14 @@ uint64_t blkmap_trim(struct blkmap *map)
 	return upkeep_trim(&map->upkeep);
 }
 
-bool blkmap_find_room(struct blkmap *map, unsigned tries, uint64_t until_ns)
+bool blkmap_reclaim(struct blkmap *map, unsigned tries, uint64_t until_ns)
 {
-	return upkeep_find_room(&map->upkeep, tries, until_ns);
+	return upkeep_reclaim(&map->upkeep, tries, until_ns);
 }
 
-bool blkmap_room_may_come(struct blkmap *map)
+bool blkmap_reclaim_may_help(struct blkmap *map)
 {
-	return upkeep_room_may_come(&map->upkeep);
+	return upkeep_reclaim_may_help(&map->upkeep);
 }
 
 uint64_t blkmap_recompress(struct blkmap *map, unsigned idle)

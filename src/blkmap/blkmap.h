@@ -173,18 +173,18 @@ int blkmap_seek(struct blkmap *map, const struct blkmap_file *file, uint64_t siz
 uint64_t blkmap_trim(struct blkmap *map);
 
 /**
- * blkmap_find_room() - the limit on memory has refused something: make room, or wait for some
+ * blkmap_reclaim() - the limit on memory has refused something: free some, or wait for it
  * @tries: how often that was done for the same request
  * @until_ns: to wait until then (zt_now_ns()) at most; 0: only give back what is cached
  *
- * This is the one place where anybody waits for room. At first cached pages are given back and
+ * This is the one place where anybody waits for memory. At first cached pages are given back and
  * objects moved together, then everything is recompressed.
  * Context: any thread that holds nothing: no file, no stream, no lock. Return: whether to try again.
  */
-bool blkmap_find_room(struct blkmap *map, unsigned tries, uint64_t until_ns);
+bool blkmap_reclaim(struct blkmap *map, unsigned tries, uint64_t until_ns);
 
-/** blkmap_room_may_come() - false: waiting would be in vain, since others have just looked */
-bool blkmap_room_may_come(struct blkmap *map);
+/** blkmap_reclaim_may_help() - false: waiting would be in vain, since others have just looked */
+bool blkmap_reclaim_may_help(struct blkmap *map);
 
 /**
  * blkmap_recompress() - recompress what lies idle now, in the caller's thread, unpaced

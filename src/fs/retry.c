@@ -45,9 +45,9 @@ bool super_retry(struct super *sb, int err, struct super_retry *inout_retry)
 	if (inout_retry->until_ns == 0)
 		inout_retry->until_ns = wait_until ? wait_until : zt_now_ns() + SUPER_WAIT_NS;
 	(void)zs_trim(sb->inodes, 0); /* a gain, whatever else is found */
-	if (!blkmap_find_room(sb->map, inout_retry->tries,
+	if (!blkmap_reclaim(sb->map, inout_retry->tries,
 			      wait_until == NO_WAIT ? 0 : inout_retry->until_ns)) {
-		declined |= wait_until == NO_WAIT && blkmap_room_may_come(sb->map);
+		declined |= wait_until == NO_WAIT && blkmap_reclaim_may_help(sb->map);
 		return false;
 	}
 	inout_retry->refusals = arena_refusals();

@@ -730,7 +730,7 @@ static int write_patiently(uint64_t off, const char *src)
 
 	for (unsigned tries = 0; error == -ENOSPC && tries < 100; tries++) {
 		error = bm_write(&bm, off, src, CLUSTER);
-		if (error && !blkmap_find_room(bm.map, tries, zt_now_ns() + ZT_NS_PER_S))
+		if (error && !blkmap_reclaim(bm.map, tries, zt_now_ns() + ZT_NS_PER_S))
 			wait_100ms();
 	}
 	return error;

@@ -296,10 +296,10 @@ START_TEST(test_who_waits_for_room_holds_nothing_that_others_need)
 	for (unsigned nr = 0; request->fn == do_rename && nr < request->nr; nr++)
 		fs_forget(sb, make_file(sb, FS_ROOT_INO, name_of("from", nr)), 1);
 	close_limit();
-	blkmap_room_hook = others_go_on;
+	blkmap_reclaim_hook = others_go_on;
 	for (unsigned nr = 0; nr < request->nr && nr_hooks < 3; nr++)
 		ck_assert_msg(request->fn(nr) == 0, "request %u", nr);
-	blkmap_room_hook = NULL;
+	blkmap_reclaim_hook = NULL;
 	ck_assert_uint_gt(nr_hooks, 0);
 	if (request->fn == do_tmpfile)
 		do_tmpfile(UINT_MAX);
@@ -324,7 +324,7 @@ START_TEST(test_threads_that_must_not_wait_are_told_that_it_may_help)
 	close_limit();
 	super_wait_never();
 	ck_assert(!super_has_declined());
-	blkmap_room_hook = nobody_waits;
+	blkmap_reclaim_hook = nobody_waits;
 	for (nr = 0; !err && nr < request->nr; nr++)
 		err = request->fn(nr);
 	/* Renaming gives back as much as it takes. */
@@ -332,7 +332,7 @@ START_TEST(test_threads_that_must_not_wait_are_told_that_it_may_help)
 	ck_assert(super_has_declined() == (err == -ENOSPC));
 	/* As soon as it may, the same request succeeds. */
 	super_wait_until(0);
-	blkmap_room_hook = NULL;
+	blkmap_reclaim_hook = NULL;
 	if (err && request->fn != do_rename)
 		ck_assert_int_eq(request->fn(nr - 1), 0);
 	ck_assert(!super_has_declined());

@@ -3,7 +3,7 @@
  * reclaim.c - memory is refused: what is cached goes back, objects are moved together, and in the end
  * everything is recompressed.
  *
- * Locks: none. no_room_until is a hint.
+ * Locks: none. in_vain_until is a hint.
  */
 #include "blkmap/upkeep/upkeep.h"
 
@@ -39,25 +39,25 @@ uint64_t compact_if_worth(struct upkeep *upkeep)
 /* Recompression of everything has found nothing a moment ago. */
 static bool has_looked(const struct upkeep *upkeep)
 {
-	return blkmap_now() < atomic_load_explicit(&upkeep->no_room_until, memory_order_relaxed);
+	return blkmap_now() < atomic_load_explicit(&upkeep->in_vain_until, memory_order_relaxed);
 }
 
-bool upkeep_room_may_come(struct upkeep *upkeep)
+bool upkeep_reclaim_may_help(struct upkeep *upkeep)
 {
 	return !has_looked(upkeep) || compaction_is_worth(upkeep);
 }
 
-void (*blkmap_room_hook)(void);
+void (*blkmap_reclaim_hook)(void);
 
-bool upkeep_find_room(struct upkeep *upkeep, unsigned tries, uint64_t until_ns)
+bool upkeep_reclaim(struct upkeep *upkeep, unsigned tries, uint64_t until_ns)
 {
 	uint64_t freed = trim_pools(upkeep);
 	bool looked = has_looked(upkeep);
 
 	if (!until_ns)
 		return tries == 0 && freed > 0;
-	if (blkmap_room_hook)
-		blkmap_room_hook();
+	if (blkmap_reclaim_hook)
+		blkmap_reclaim_hook();
 	freed += looked ? compact_if_worth(upkeep) : zs_compact(upkeep->slots->data, COMPACT_ROUND);
 	/* Later on it may only be what the last try has left. */
 	if (tries == 0 && freed > 0)
@@ -65,10 +65,10 @@ bool upkeep_find_room(struct upkeep *upkeep, unsigned tries, uint64_t until_ns)
 	if (looked || zt_now_ns() >= until_ns)
 		return false;
 	if (recomp_relieve(upkeep->recomp, until_ns) == 0) {
-		atomic_store_explicit(&upkeep->no_room_until, blkmap_now() + 1, memory_order_relaxed);
+		atomic_store_explicit(&upkeep->in_vain_until, blkmap_now() + 1, memory_order_relaxed);
 		return false;
 	}
-	(void)(zs_trim(upkeep->slots->data, 0) + zs_compact(upkeep->slots->data, COMPACT_ROUND)); /* has room */
+	(void)(zs_trim(upkeep->slots->data, 0) + zs_compact(upkeep->slots->data, COMPACT_ROUND)); /* there is some */
 	return true;
 }
 

@@ -20,8 +20,8 @@ struct upkeep {
 	struct recompressor *recomp; /* owned; NULL: off */
 	struct folder folder;
 
-	/* When memory was last looked for without finding any: seconds. Relaxed, a hint. */
-	atomic_uint_fast64_t no_room_until;
+	/* Memory was looked for in vain a moment ago, until then: seconds. Relaxed, a hint. */
+	atomic_uint_fast64_t in_vain_until;
 
 	/* "zt-maint", joined by maintain_stop(). */
 	bool has_thread;
@@ -52,8 +52,8 @@ void maintain_stop(struct upkeep *upkeep);
 
 /* reclaim.c; see blkmap.h */
 
-bool upkeep_find_room(struct upkeep *upkeep, unsigned tries, uint64_t until_ns);
-bool upkeep_room_may_come(struct upkeep *upkeep);
+bool upkeep_reclaim(struct upkeep *upkeep, unsigned tries, uint64_t until_ns);
+bool upkeep_reclaim_may_help(struct upkeep *upkeep);
 uint64_t upkeep_trim(struct upkeep *upkeep);
 
 /* What is cached in all pools goes back; return: bytes. */
@@ -61,7 +61,7 @@ uint64_t trim_pools(struct upkeep *upkeep);
 /* Objects are moved together, where that may give something back; return: bytes. */
 uint64_t compact_if_worth(struct upkeep *upkeep);
 
-/* For tests: called whenever somebody is about to wait for room. NULL: nothing is. */
-extern void (*blkmap_room_hook)(void);
+/* For tests: called whenever a thread is about to wait for memory. NULL: nothing is. */
+extern void (*blkmap_reclaim_hook)(void);
 
 #endif

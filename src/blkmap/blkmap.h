@@ -3,7 +3,7 @@
  * blkmap.h - the content of files: clusters, their slots, and the way between bytes and objects.
  *
  * A file's content is an array of clusters of 2^order pages; each has one 8-byte slot in the file's
- * tree. See slot/word.h for what a slot says. Inside are four rooms: slot, cluster, content and
+ * tree. See slot/word.h for what a slot says. Inside are four parts: slot, cluster, content and
  * upkeep, each of which knows those before it; nobody else includes their headers.
  *
  * Calls come with the file held: shared for reading and writing (many at a time), exclusive for
@@ -115,7 +115,7 @@ int blkmap_truncate(struct blkmap *map, const struct blkmap_file *file,
 		    uint64_t size) ZT_MUST_CHECK;
 
 /**
- * blkmap_can_hold() - whether size= leaves room for all pages of the range that the file cannot have
+ * blkmap_can_hold() - whether size= allows all pages of the range that the file cannot have
  * yet
  * False: they do not fit for certain.
  */

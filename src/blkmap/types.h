@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * types.h - what callers of blkmap.h and all rooms of this folder have in common: files, settings,
+ * types.h - what callers of blkmap.h and all parts of this folder have in common: files, settings,
  * parameters and counters.
  */
 #ifndef ZT_BLKMAP_TYPES_H

@@ -108,7 +108,7 @@ struct loaded {
 };
 
 /*
- * What this layer keeps with each per-thread stream of the main codec: in the stream's room, where no
+ * What this layer keeps with each per-thread stream of the main codec: in the stream's workspace, where no
  * backend sees it. A backend writes wherever it likes in the stream's own buffers, so nothing that
  * is used after a call may stand there, nor a source that may be stored as it is.
  */

@@ -35,8 +35,8 @@ static inline uint32_t pages_touched(const struct cluster_op *op)
 /* A cluster's new object on its way into the slot. */
 struct change {
 	struct encoded enc;
-	uint64_t word; /* placed, when no_room is 0 */
-	int no_room; /* or -ENOSPC, -ENOMEM: it may still fit where the old object is */
+	uint64_t word; /* placed, when refused is 0 */
+	int refused; /* or -ENOSPC, -ENOMEM: it may still fit where the old object is */
 	struct loose_word rest; /* what is to be released: the new word, or the old one */
 };
 

@@ -91,7 +91,7 @@ int cluster_write(const struct cluster *c, const struct cluster_op *op)
 		} else {
 			error = cluster_overlay(c, op, plan == PLAN_SPREAD);
 			heat_add(c->slots, slot_place(c->slots, c->slot), HEAT_WRITE);
-			/* No room for more objects: one that replaces all may fit where the old is. */
+			/* No memory for more objects: one for all may fit where the old is. */
 			if (error == -ENOSPC)
 				break;
 		}

@@ -10,15 +10,15 @@
 void change_place(const struct cluster *c, struct change *change, bool kept)
 {
 	/* Giving cached pages back tries other slots' locks: never under one. */
-	change->no_room = kept ? encoded_place(c->slots, &change->enc, &change->word)
+	change->refused = kept ? encoded_place(c->slots, &change->enc, &change->word)
 			       : encoded_place_hard(c->slots, &change->enc, &change->word);
-	change->rest = slot_fresh(change->no_room ? 0 : change->word);
+	change->rest = slot_fresh(change->refused ? 0 : change->word);
 }
 
 int change_publish(const struct cluster *c, struct change *change)
 {
-	if (change->no_room)
-		return encoded_overwrite(c, &change->enc) ? 0 : change->no_room;
+	if (change->refused)
+		return encoded_overwrite(c, &change->enc) ? 0 : change->refused;
 	/* What fails leaves the new word to be released. */
 	return slot_publish(c->slots, c->file, c->slot, change->word, &change->rest);
 }

@@ -50,7 +50,7 @@ static int clear_clusters(struct content *content, const struct blkmap_file *fil
 
 /*
  * The word that a word becomes when only its first @end bytes stay; false when a new object is
- * needed (a repeated value that is not zero). No room is needed otherwise.
+ * needed (a repeated value that is not zero). No memory is needed otherwise.
  */
 static bool word_cut(uint64_t word, uint32_t end, unsigned order, uint64_t *out_word)
 {
@@ -115,7 +115,7 @@ static bool map_cut(struct content *content, struct cluster_map *cmap, uint32_t 
 }
 
 /*
- * Bytes from @end on are gone. Without room it can fail only for a repeated value that is not
+ * Bytes from @end on are gone. Without memory it can fail only for a repeated value that is not
  * zero.
  */
 static int cluster_cut(struct content *content, const struct blkmap_file *file, uint64_t *slot,

@@ -4,7 +4,7 @@
  *
  * A large cluster that is read in small pieces is decoded anew for each of them, and one that is
  * overwritten in small pieces would be put together again and again. Such clusters are spread: each
- * page an object of its own, which takes about a seventh more room (lz4, 64 KiB clusters of /usr:
+ * page an object of its own, which takes about a seventh more memory (lz4, 64 KiB clusters of /usr:
  * ratio 1.60 instead of 1.81). When they have cooled down they are folded into one object again.
  *
  * A byte for each of 65,536 groups of slots, by the slot's place; volatile. Every HEAT_TICK

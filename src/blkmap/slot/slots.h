@@ -2,7 +2,7 @@
 /*
  * slots.h - the words of clusters: their locks, owners and shares, and what is counted of them.
  *
- * This room knows neither codec nor policy: what bytes an object stands for, and what is to become
+ * This part knows neither codec nor policy: what bytes an object stands for, and what is to become
  * of a cluster, others decide.
  *
  * Lock order: slot lock -> share lock -> (pool's and arena's locks). A thread holds one slot lock and

@@ -2,7 +2,7 @@
 /*
  * dedup.c - one object for clusters that are stored alike: an index by what objects hold
  *
- * The index is a table of buckets; an entry stands in one of two, whichever has more room. It is
+ * The index is a table of buckets; an entry stands in one of two, whichever has more free places. It is
  * written by recompression alone, but for compaction, which brings refs up to date. Objects that
  * are freed leave their entry behind; it is swept out when the table is full.
  *
@@ -54,7 +54,7 @@ static void buckets_of(const struct dedup *dedup, uint64_t entry, uint64_t *out_
 }
 
 /* The first free place of a bucket, or DEDUP_BUCKET. */
-static unsigned bucket_room(const uint64_t *bucket)
+static unsigned bucket_free(const uint64_t *bucket)
 {
 	unsigned i = 0;
 
@@ -67,18 +67,18 @@ static unsigned bucket_room(const uint64_t *bucket)
 static void entry_put(struct dedup *dedup, uint64_t entry)
 {
 	uint64_t *buckets[2];
-	unsigned room[2];
+	unsigned free_at[2];
 	bool second;
 
 	buckets_of(dedup, entry, buckets);
-	room[0] = bucket_room(buckets[0]);
-	room[1] = bucket_room(buckets[1]);
-	second = room[1] < room[0];
-	if (room[second] == DEDUP_BUCKET)
-		room[second] = dedup->victim++ % DEDUP_BUCKET;
+	free_at[0] = bucket_free(buckets[0]);
+	free_at[1] = bucket_free(buckets[1]);
+	second = free_at[1] < free_at[0];
+	if (free_at[second] == DEDUP_BUCKET)
+		free_at[second] = dedup->victim++ % DEDUP_BUCKET;
 	else
 		dedup->used++;
-	buckets[second][room[second]] = entry;
+	buckets[second][free_at[second]] = entry;
 }
 
 /* Where an entry is, or NULL. Lock held. */
@@ -309,7 +309,7 @@ static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner
 	return false;
 }
 
-/* The slot of a twin gets a share record. Its lock is held. 0: no room for one. */
+/* The slot of a twin gets a share record. Its lock is held. 0: no memory for one. */
 static uint64_t share_slot(struct dedup *dedup, const struct zs_owner *owner,
 			   struct dedup_object *object)
 {

@@ -83,7 +83,7 @@ uint64_t dedup_hash(const struct dedup *dedup, const void *data, uint32_t size);
  */
 bool dedup_take(struct dedup *dedup, struct dedup_object *object, uint64_t *out_word);
 
-/** dedup_reserve() - make room in the index, as far as it may grow. pass_lock held, no slot lock */
+/** dedup_reserve() - make free places in the index, as far as it may grow. pass_lock held, no slot lock */
 void dedup_reserve(struct dedup *dedup);
 
 /** dedup_note() - the object @ref can be found now. pass_lock held; and its slot's, or it is pinned */

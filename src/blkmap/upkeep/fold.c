@@ -26,7 +26,7 @@ static void fold_one(struct folder *folder, const struct live_map *live)
 	const struct cluster c = cluster_of(codecs, &file, slot_at(slots, live->place), strm);
 
 	/*
-	 * No room or no memory: the map works on as it is, and is looked at again. It frees more
+	 * No memory: the map works on as it is, and is looked at again. It frees more
 	 * than it takes.
 	 */
 	arena_use_spare(true);

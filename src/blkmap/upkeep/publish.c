@@ -17,7 +17,7 @@
 #include "util/alloc.h"
 
 /*
- * When memory is used up, both have room in what the arena spares; it comes back when the old one
+ * When memory is used up, both fit into what the arena spares; it comes back when the old one
  * is freed. Nobody else gets it, however much they write meanwhile.
  */
 static int place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word)
@@ -105,7 +105,7 @@ static struct dedup_object item_object(struct recompressor *rc, const struct rec
 	return object;
 }
 
-/* A new object for what was made of the item. 0, or there is no room for it. */
+/* A new object for what was made of the item. 0, or there is no memory for it. */
 static int item_place(struct recompressor *rc, const struct recomp_item *item, uint64_t word,
 		      uint64_t *out_word)
 {
@@ -185,7 +185,7 @@ bool recomp_publish(struct recompressor *rc, const struct recomp_item *item)
 	/* One that is shared is found by others, and cannot give itself up. */
 	if (object.data && !item->shared && dedup_take(rc->dedup, &object, &word))
 		wanted = OUTCOME_JOINED;
-	/* No room: the old one stays, and may be tried again. */
+	/* No memory: the old one stays, and may be tried again. */
 	else if (wanted == OUTCOME_BETTER && item_place(rc, item, made, &word))
 		return false;
 	if (wanted == OUTCOME_BETTER)

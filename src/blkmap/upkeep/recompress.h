@@ -37,7 +37,7 @@ struct recomp_item {
 	uint32_t len, mask; /* bytes, and pages that are present */
 	uint32_t size; /* bytes that it is stored in */
 	uint32_t room; /* most bytes that could stand there */
-	uint32_t at; /* of its bytes in the input; the output has as much room */
+	uint32_t at; /* of its bytes in the input; the output has as many there */
 	uint32_t cap; /* most bytes that would be worth it; 0: not worth trying */
 	unsigned codec; /* to compress with */
 	bool alike; /* as it is stored, it may be shared (dedup.h) */

@@ -63,7 +63,7 @@ static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
 	return go_on;
 }
 
-/* Whether requests come faster than leaves room for others. Begins a new window when one is over. */
+/* Whether requests come faster than leaves time for others. Begins a new window when one is over. */
 static bool requests_are_many(struct recompressor *rc)
 {
 	uint64_t now = zt_now_ns();
@@ -127,7 +127,7 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 	mutex_unlock(&rc->lock);
 }
 
-/* Some room may have come. */
+/* Some memory may have come. */
 static void tell_waiters(struct recompressor *rc)
 {
 	mutex_lock(&rc->lock);
@@ -209,7 +209,7 @@ static bool run_hard_pass(struct recompressor *rc)
 
 	atomic_fetch_add_explicit(&rc->pressures, 1, memory_order_relaxed);
 	go_on = run_pass(rc, &pass);
-	/* Behind it: whoever waits for room wants that of recompression first. */
+	/* Behind it: a thread that waits for memory wants that of recompression first. */
 	if (go_on)
 		fold_idle(rc->folder, 0);
 	return go_on;

@@ -3,7 +3,7 @@
  * upkeep.h - what is done behind requests: folding, compaction, recompression, and memory for those to
  * whom it was refused.
  *
- * Nothing below knows this room: what it must hear of there it has registered.
+ * Nothing below knows this part: what it must hear of there it has registered.
  */
 #ifndef ZT_BLKMAP_UPKEEP_UPKEEP_H
 #define ZT_BLKMAP_UPKEEP_UPKEEP_H

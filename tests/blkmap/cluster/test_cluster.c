@@ -2,19 +2,19 @@
 /*
  * test_cluster.c - bytes to objects and back, without a file's ranges.
  *
- * Tests encode.c, decode.c, codecs.c and settings.c of the room cluster, and links nothing above it;
+ * Tests encode.c, decode.c, codecs.c and settings.c of the part cluster, and links nothing above it;
  * huge.c is in tests/blkmap/test_huge.c.
  */
 #include <errno.h>
 
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/settings.h"
-#include "tests/blkmap/rooms.h"
+#include "tests/blkmap/lower.h"
 
 #define ORDER   3u
 #define CLUSTER (4096u << ORDER)
 
-static struct rooms rooms;
+static struct lower lower;
 static struct codecs codecs;
 static struct cluster c;
 static char bytes[CLUSTER], back[CLUSTER];
@@ -32,10 +32,10 @@ static void start(void)
 	const struct blkmap_params params = { 0 };
 	char text[256];
 
-	rooms_start(&rooms, ORDER, 0);
+	lower_start(&lower, ORDER, 0);
 	memset(&codecs, 0, sizeof(codecs));
-	ck_assert_int_eq(codecs_init(&codecs, &rooms.slots, &params, &config, text), 0);
-	c = cluster_of(&codecs, &rooms.file, rooms_slot(&rooms),
+	ck_assert_int_eq(codecs_init(&codecs, &lower.slots, &params, &config, text), 0);
+	c = cluster_of(&codecs, &lower.file, lower_slot(&lower),
 		       zcomp_stream_get(codecs.comp, ZSTRM_DEFAULT));
 }
 
@@ -43,7 +43,7 @@ static void stop(void)
 {
 	zcomp_stream_put(codecs.comp, c.strm);
 	codecs_exit(&codecs);
-	rooms_stop(&rooms);
+	lower_stop(&lower);
 }
 
 /* What bytes become; it must be the same bytes again, whole and in pieces. Return: the word. */
@@ -137,15 +137,15 @@ START_TEST(test_a_setting_has_a_codec_number_of_its_own_while_it_has_users)
 	ck_assert_int_eq(setting_find(&codecs, 1, "zstd", 3, text, &setting), 0);
 	ck_assert_int_eq(setting_find(&codecs, 2, "zstd", 3, text, &other), 0);
 	ck_assert_uint_eq(setting, other);
-	ck_assert_uint_eq(rooms.slots.account.setting_users[setting - BLKMAP_SETTING_FIRST], 2);
+	ck_assert_uint_eq(lower.slots.account.setting_users[setting - BLKMAP_SETTING_FIRST], 2);
 	ck_assert_str_eq(codec_name(&codecs, setting_codec(setting)), "zstd");
 	ck_assert_int_eq(setting_find(&codecs, 1, "nosuch", 3, text, &none), -ENOENT);
 	c.strm = zcomp_stream_get(codecs.comp, ZSTRM_DEFAULT);
-	rooms.file.setting = setting;
+	lower.file.setting = setting;
 	fill_text();
 	ck_assert_uint_eq(slot_codec(store_and_load(CLUSTER, 0xff)), setting_codec(setting));
-	setting_put(&rooms.slots, setting);
-	setting_put(&rooms.slots, other);
+	setting_put(&lower.slots, setting);
+	setting_put(&lower.slots, other);
 	stop();
 }
 END_TEST

@@ -2,8 +2,8 @@
 /*
  * test_attempt.c - the protocol by which clusters change: lost rounds, and the last one under the lock.
  *
- * Tests attempt.c, commit.c and merge.c of the room content, and links nothing above it. What the
- * others of the room do with it is in test_overwrite, test_blkmap and test_races.
+ * Tests attempt.c, commit.c and merge.c of the part content, and links nothing above it. What the
+ * others of the part do with it is in test_overwrite, test_blkmap and test_races.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -11,13 +11,13 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/content/attempt.h"
 #include "blkmap/content/change.h"
-#include "tests/blkmap/rooms.h"
+#include "tests/blkmap/lower.h"
 #include "util/hook.h"
 
 #define ORDER   2u
 #define CLUSTER (4096u << ORDER)
 
-static struct rooms rooms;
+static struct lower lower;
 static struct codecs codecs;
 static struct cluster c;
 
@@ -129,10 +129,10 @@ static void start(unsigned lost)
 	const struct blkmap_params params = { 0 };
 	char text[256];
 
-	rooms_start(&rooms, ORDER, 0);
+	lower_start(&lower, ORDER, 0);
 	memset(&codecs, 0, sizeof(codecs));
-	ck_assert_int_eq(codecs_init(&codecs, &rooms.slots, &params, &config, text), 0);
-	c = cluster_of(&codecs, &rooms.file, rooms_slot(&rooms),
+	ck_assert_int_eq(codecs_init(&codecs, &lower.slots, &params, &config, text), 0);
+	c = cluster_of(&codecs, &lower.file, lower_slot(&lower),
 		       zcomp_stream_get(codecs.comp, ZSTRM_DEFAULT));
 	memset(trace, 0, sizeof(trace));
 	nr_lost = lost;
@@ -143,7 +143,7 @@ static void stop(void)
 {
 	zcomp_stream_put(codecs.comp, c.strm);
 	codecs_exit(&codecs);
-	rooms_stop(&rooms);
+	lower_stop(&lower);
 }
 
 START_TEST(test_nothing_is_prepared_under_the_lock_while_no_round_is_lost)
@@ -256,7 +256,7 @@ START_TEST(test_a_merge_that_keeps_losing_is_stored_once)
 	zt_hook_set(NULL, NULL);
 	ck_assert_uint_eq(nr_free, ATTEMPTS);
 	ck_assert_uint_eq(nr_kept, 1);
-	zs_pool_get_stat(rooms.slots.data, &stat);
+	zs_pool_get_stat(lower.slots.data, &stat);
 	ck_assert_uint_eq(stat.objects, 1);
 	read_lock(&c.lock->lock);
 	ck_assert_int_eq(cluster_load(&c, *c.slot, 0, CLUSTER, back), 0);

@@ -2,7 +2,7 @@
 /*
  * test_slots.c - words without codecs: published, counted, shared, moved, aged.
  *
- * Tests slots.c, present.c, account.c, relocate.c, share.c, age.c, heat.c and word.h of the room slot,
+ * Tests slots.c, present.c, account.c, relocate.c, share.c, age.c, heat.c and word.h of the part slot,
  * and links nothing above it.
  */
 #include <errno.h>
@@ -10,33 +10,33 @@
 #include "blkmap/slot/age.h"
 #include "blkmap/slot/heat.h"
 #include "blkmap/slot/share.h"
-#include "tests/blkmap/rooms.h"
+#include "tests/blkmap/lower.h"
 
 #define ORDER   2u
 #define CLUSTER (4096u << ORDER)
 
-static struct rooms rooms;
+static struct lower lower;
 
 /* An object of @size bytes that are all @fill, as a word without an owner. */
 static uint64_t object(uint32_t size, int fill)
 {
 	ref_t ref;
 
-	ck_assert_int_eq(zs_malloc(rooms.slots.data, size, &ref), 0);
-	memset(zs_data(rooms.arena, ref), fill, size);
+	ck_assert_int_eq(zs_malloc(lower.slots.data, size, &ref), 0);
+	memset(zs_data(lower.arena, ref), fill, size);
 	return slot_with_ref(slot_make_obj(SLOT_CODEC_MAIN, CLUSTER, false), ref);
 }
 
 static int publish(uint64_t *slot, uint64_t word)
 {
-	struct slot_lock *lock = slot_lock(&rooms.slots, slot);
+	struct slot_lock *lock = slot_lock(&lower.slots, slot);
 	struct loose_word old = { 0 };
 	int error;
 
 	write_lock(&lock->lock);
-	error = slot_publish(&rooms.slots, &rooms.file, slot, word, &old);
+	error = slot_publish(&lower.slots, &lower.file, slot, word, &old);
 	rw_unlock(&lock->lock);
-	slot_release(&rooms.slots, old, ORDER);
+	slot_release(&lower.slots, old, ORDER);
 	return error;
 }
 
@@ -45,18 +45,18 @@ START_TEST(test_a_published_word_owns_its_object_and_moves_seq)
 	uint64_t *slot, word, seq;
 	struct zs_owner owner;
 
-	rooms_start(&rooms, ORDER, 0);
-	slot = rooms_slot(&rooms);
+	lower_start(&lower, ORDER, 0);
+	slot = lower_slot(&lower);
 	word = object(100, 'a');
-	seq = slot_lock(&rooms.slots, slot)->seq;
+	seq = slot_lock(&lower.slots, slot)->seq;
 	ck_assert_int_eq(publish(slot, word), 0);
-	ck_assert_uint_eq(slot_lock(&rooms.slots, slot)->seq, seq + 1);
-	owner = zs_get_owner(rooms.arena, slot_ref(word));
-	ck_assert_uint_eq(owner.word, slot_place(&rooms.slots, slot));
+	ck_assert_uint_eq(slot_lock(&lower.slots, slot)->seq, seq + 1);
+	owner = zs_get_owner(lower.arena, slot_ref(word));
+	ck_assert_uint_eq(owner.word, slot_place(&lower.slots, slot));
 	ck_assert_uint_eq(owner.index, OWNER_SLOT);
-	ck_assert_uint_eq(rooms.nr_pages, 4);
+	ck_assert_uint_eq(lower.nr_pages, 4);
 	ck_assert_int_eq(publish(slot, 0), 0);
-	rooms_stop(&rooms);
+	lower_stop(&lower);
 }
 END_TEST
 
@@ -64,14 +64,14 @@ START_TEST(test_a_word_says_which_pages_are_there_and_how_far_they_reach)
 {
 	uint64_t cut = slot_with_length(slot_make_obj(SLOT_CODEC_MAIN, CLUSTER, false), 4097);
 
-	rooms_start(&rooms, ORDER, 0);
-	ck_assert_uint_eq(slot_present(&rooms.slots, 0, ORDER), 0);
-	ck_assert_uint_eq(slot_present(&rooms.slots, slot_make_same(7), ORDER), 0xf);
-	ck_assert_uint_eq(slot_present(&rooms.slots, slot_make_zero(0x5), ORDER), 0x5);
-	ck_assert_uint_eq(slot_present(&rooms.slots, cut, ORDER), 0x3);
-	ck_assert_uint_eq(slot_extent(&rooms.slots, slot_make_zero(0x5), ORDER), 3 * 4096);
-	ck_assert_uint_eq(slot_extent(&rooms.slots, cut, ORDER), 4097);
-	rooms_stop(&rooms);
+	lower_start(&lower, ORDER, 0);
+	ck_assert_uint_eq(slot_present(&lower.slots, 0, ORDER), 0);
+	ck_assert_uint_eq(slot_present(&lower.slots, slot_make_same(7), ORDER), 0xf);
+	ck_assert_uint_eq(slot_present(&lower.slots, slot_make_zero(0x5), ORDER), 0x5);
+	ck_assert_uint_eq(slot_present(&lower.slots, cut, ORDER), 0x3);
+	ck_assert_uint_eq(slot_extent(&lower.slots, slot_make_zero(0x5), ORDER), 3 * 4096);
+	ck_assert_uint_eq(slot_extent(&lower.slots, cut, ORDER), 4097);
+	lower_stop(&lower);
 }
 END_TEST
 
@@ -79,18 +79,18 @@ START_TEST(test_pages_beyond_the_limit_are_refused_and_nothing_changes)
 {
 	uint64_t *slot, *other, seq;
 
-	rooms_start(&rooms, ORDER, 5);
-	slot = rooms_slot(&rooms);
-	other = rooms_slot(&rooms);
+	lower_start(&lower, ORDER, 5);
+	slot = lower_slot(&lower);
+	other = lower_slot(&lower);
 	ck_assert_int_eq(publish(slot, slot_make_zero(0xf)), 0);
-	ck_assert_uint_eq(pages_left(&rooms.slots), 1);
-	seq = slot_lock(&rooms.slots, other)->seq;
+	ck_assert_uint_eq(pages_left(&lower.slots), 1);
+	seq = slot_lock(&lower.slots, other)->seq;
 	ck_assert_int_eq(publish(other, slot_make_zero(0x3)), -ENOSPC);
 	ck_assert_uint_eq(*other, 0);
-	ck_assert_uint_eq(slot_lock(&rooms.slots, other)->seq, seq);
-	ck_assert_uint_eq(rooms.slots.account.same_pages, 4);
+	ck_assert_uint_eq(slot_lock(&lower.slots, other)->seq, seq);
+	ck_assert_uint_eq(lower.slots.account.same_pages, 4);
 	ck_assert_int_eq(publish(slot, 0), 0);
-	rooms_stop(&rooms);
+	lower_stop(&lower);
 }
 END_TEST
 
@@ -98,7 +98,7 @@ static unsigned nr_moved;
 
 static void count_moved(void *arg, uint64_t word, ref_t old)
 {
-	ck_assert_ptr_eq(arg, &rooms);
+	ck_assert_ptr_eq(arg, &lower);
 	ck_assert_uint_ne(slot_ref(word), old);
 	nr_moved++;
 }
@@ -108,27 +108,27 @@ START_TEST(test_compaction_moves_objects_and_tells_who_asked)
 	enum { NR = 4000 };
 	static uint64_t *slots[NR];
 
-	rooms_start(&rooms, ORDER, 0);
-	rooms.slots.moved_arg = &rooms;
-	rooms.slots.moved = count_moved;
+	lower_start(&lower, ORDER, 0);
+	lower.slots.moved_arg = &lower;
+	lower.slots.moved = count_moved;
 	nr_moved = 0;
 	for (unsigned i = 0; i < NR; i++) {
-		slots[i] = rooms_slot(&rooms);
+		slots[i] = lower_slot(&lower);
 		ck_assert_int_eq(publish(slots[i], object(500, (int)i & 0x7f)), 0);
 	}
 	for (unsigned i = 0; i < NR; i++)
 		if (i % 8)
 			ck_assert_int_eq(publish(slots[i], 0), 0);
-	ck_assert_uint_gt(zs_compact(rooms.slots.data, 0), 0);
+	ck_assert_uint_gt(zs_compact(lower.slots.data, 0), 0);
 	ck_assert_uint_gt(nr_moved, 0);
 	for (unsigned i = 0; i < NR; i += 8) {
-		const char *data = zs_data(rooms.arena, slot_ref(*slots[i]));
+		const char *data = zs_data(lower.arena, slot_ref(*slots[i]));
 
 		ck_assert_int_eq(data[0], (int)i & 0x7f);
 		ck_assert_int_eq(data[499], (int)i & 0x7f);
 		ck_assert_int_eq(publish(slots[i], 0), 0);
 	}
-	rooms_stop(&rooms);
+	lower_stop(&lower);
 }
 END_TEST
 
@@ -137,40 +137,40 @@ START_TEST(test_a_shared_object_lives_until_its_last_name_is_gone)
 	uint64_t *slot, *other, word = 0, first;
 	struct zs_pool_stat stat;
 
-	rooms_start(&rooms, ORDER, 0);
-	slot = rooms_slot(&rooms);
-	other = rooms_slot(&rooms);
+	lower_start(&lower, ORDER, 0);
+	slot = lower_slot(&lower);
+	other = lower_slot(&lower);
 	first = object(100, 'x');
 	ck_assert_int_eq(publish(slot, first), 0);
-	ck_assert_int_eq(share_take(&rooms.slots, slot, &word), 0);
+	ck_assert_int_eq(share_take(&lower.slots, slot, &word), 0);
 	ck_assert_int_eq(slot_kind(word), SLOT_SHARED);
 	ck_assert_int_eq(publish(other, word), 0);
-	ck_assert_uint_eq(slot_ref(share_hold(&rooms.slots, *slot)), slot_ref(first));
-	share_drop(&rooms.slots, *slot);
-	ck_assert_uint_eq(rooms.slots.account.shared_pages, 8);
+	ck_assert_uint_eq(slot_ref(share_hold(&lower.slots, *slot)), slot_ref(first));
+	share_drop(&lower.slots, *slot);
+	ck_assert_uint_eq(lower.slots.account.shared_pages, 8);
 	ck_assert_int_eq(publish(slot, 0), 0);
-	zs_pool_get_stat(rooms.slots.data, &stat);
+	zs_pool_get_stat(lower.slots.data, &stat);
 	ck_assert_uint_eq(stat.objects, 1);
 	ck_assert_int_eq(publish(other, 0), 0);
-	ck_assert_uint_eq(rooms.slots.account.shared_pages, 0);
-	rooms_stop(&rooms);
+	ck_assert_uint_eq(lower.slots.account.shared_pages, 0);
+	lower_stop(&lower);
 }
 END_TEST
 
 START_TEST(test_ages_count_from_the_last_use)
 {
-	rooms_start(&rooms, ORDER, 0);
-	ck_assert_int_eq(ages_init(&rooms.slots), 0);
-	atomic_store(&rooms.slots.age_now, 10);
-	age_touch(&rooms.slots, 1000);
-	atomic_store(&rooms.slots.age_now, 250);
-	ck_assert_uint_eq(age_of(&rooms.slots, 1000), 240);
-	age_limit(&rooms.slots, 1000, 200);
-	ck_assert_uint_eq(age_of(&rooms.slots, 1000), 200);
-	age_touch(&rooms.slots, 2000000);
-	age_move(&rooms.slots, 2000000, 1000);
-	ck_assert_uint_eq(age_of(&rooms.slots, 1000), 0);
-	rooms_stop(&rooms);
+	lower_start(&lower, ORDER, 0);
+	ck_assert_int_eq(ages_init(&lower.slots), 0);
+	atomic_store(&lower.slots.age_now, 10);
+	age_touch(&lower.slots, 1000);
+	atomic_store(&lower.slots.age_now, 250);
+	ck_assert_uint_eq(age_of(&lower.slots, 1000), 240);
+	age_limit(&lower.slots, 1000, 200);
+	ck_assert_uint_eq(age_of(&lower.slots, 1000), 200);
+	age_touch(&lower.slots, 2000000);
+	age_move(&lower.slots, 2000000, 1000);
+	ck_assert_uint_eq(age_of(&lower.slots, 1000), 0);
+	lower_stop(&lower);
 }
 END_TEST
 
@@ -178,15 +178,15 @@ START_TEST(test_heat_has_a_limit_and_halves)
 {
 	uint64_t place = 12345;
 
-	rooms_start(&rooms, ORDER, 0);
-	ck_assert_uint_eq(heat_of(&rooms.slots, place), 0);
-	ck_assert_uint_eq(heat_add(&rooms.slots, place, 6), 6);
-	heat_cool(&rooms.slots);
-	ck_assert_uint_eq(heat_of(&rooms.slots, place), 3);
-	ck_assert_uint_eq(heat_add(&rooms.slots, place, 100), HEAT_MAX);
-	heat_clear(&rooms.slots, place);
-	ck_assert_uint_eq(heat_of(&rooms.slots, place), 0);
-	rooms_stop(&rooms);
+	lower_start(&lower, ORDER, 0);
+	ck_assert_uint_eq(heat_of(&lower.slots, place), 0);
+	ck_assert_uint_eq(heat_add(&lower.slots, place, 6), 6);
+	heat_cool(&lower.slots);
+	ck_assert_uint_eq(heat_of(&lower.slots, place), 3);
+	ck_assert_uint_eq(heat_add(&lower.slots, place, 100), HEAT_MAX);
+	heat_clear(&lower.slots, place);
+	ck_assert_uint_eq(heat_of(&lower.slots, place), 0);
+	lower_stop(&lower);
 }
 END_TEST
 

@@ -111,8 +111,9 @@ void stock_pause(struct arena *arena, bool paused);
 void stock_retry(struct arena *arena);
 
 /* stock.c: a run's place, and back again. Takes arena.lock held. */
-int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page) ZT_MUST_CHECK;
-void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages);
+int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page) ZT_MUST_CHECK
+	ZT_REQUIRES(&arena->lock);
+void stock_give(struct arena *arena, uint32_t page, uint32_t nr_pages) ZT_REQUIRES(&arena->lock);
 
 static inline ref_t page_to_ref(uint64_t page)
 {

@@ -13,7 +13,7 @@
 #include "util/lock.h"
 
 /* Put one more chunk in use: its page of the page map first. Caller holds arena.lock. */
-static int chunk_add_locked(struct arena *arena)
+static int chunk_add_locked(struct arena *arena) ZT_REQUIRES(&arena->lock)
 {
 	uint32_t idx = arena->buddy.nr_used;
 	int error;

@@ -118,7 +118,7 @@ static void room_use(struct stock *stock, uint64_t pages)
 }
 
 /* A chunk for which there are no granules yet; 0 or -ENOSPC, -ENOMEM. */
-static int add_chunk(struct arena *arena)
+static int add_chunk(struct arena *arena) ZT_REQUIRES(&arena->lock)
 {
 	uint32_t idx = arena->buddy.nr_used;
 	int error;
@@ -151,7 +151,7 @@ static bool leaves_heap(const struct arena *arena)
 }
 
 /* Back the lowest granule that is not; 0 or -ENOSPC, -ENOMEM. */
-static int grow_step(struct arena *arena)
+static int grow_step(struct arena *arena) ZT_REQUIRES(&arena->lock)
 {
 	struct stock *stock = &arena->stock;
 	uint32_t chunk = 0, page;
@@ -185,7 +185,7 @@ static int grow_step(struct arena *arena)
 }
 
 /* Give a granule back; false when there is nothing to give. */
-static bool shrink_step(struct arena *arena)
+static bool shrink_step(struct arena *arena) ZT_REQUIRES(&arena->lock)
 {
 	struct stock *stock = &arena->stock;
 	uint32_t page;
@@ -261,7 +261,7 @@ static bool take_block(struct arena *arena, uint32_t nr_pages, uint32_t *out_pag
 }
 
 /* Return: false when the time is over. */
-static bool wait_more(struct arena *arena, const struct timespec *until)
+static bool wait_more(struct arena *arena, const struct timespec *until) ZT_REQUIRES(&arena->lock)
 {
 	struct stock *stock = &arena->stock;
 	bool in_time;

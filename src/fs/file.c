@@ -75,6 +75,7 @@ int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t
  */
 static int file_hold_covered(struct super *sb, ino_nr ino, uint64_t off, size_t len,
 			     struct inode_rec **out_rec)
+	ZT_NO_LOCK_CHECK /* callers assert the lock */
 {
 	struct work work = work_begin(sb);
 	struct blkmap_file file;
@@ -235,6 +236,7 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	err = file_hold_covered(sb, args->ino, off, len, &rec);
 	if (err)
 		return err;
+	read_assert_held(&inode_lock_of(sb, args->ino)->lock);
 	file = inode_file(rec);
 	err = file_may_write(sb, rec, off, buf, len);
 	if (!err)
@@ -334,6 +336,7 @@ static void write_at_once(struct super *sb, const struct fs_cred *cred, ino_nr i
 
 void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end)
+	ZT_NO_LOCK_CHECK /* the lock is held where err is 0 */
 {
 	struct async_write *write = NULL;
 	struct blkmap_write_end map_end = { .done = async_done, .release = async_release };

@@ -31,6 +31,7 @@ static inline struct inode_lock *inode_lock_of(struct super *sb, ino_nr ino)
 void inode_lock_wait(struct inode_lock *lock, enum zt_lock_kind kind, bool exclusive);
 
 static inline void inode_lock_side(struct inode_lock *lock, enum zt_lock_kind kind)
+	ZT_ACQUIRE_SHARED(&lock->lock) ZT_NO_LOCK_CHECK /* the slow half is for both */
 {
 	zt_lock_waits_for(&lock->lock);
 	if (unlikely(!read_trylock(&lock->lock)))
@@ -39,11 +40,13 @@ static inline void inode_lock_side(struct inode_lock *lock, enum zt_lock_kind ki
 
 /* For what stands in the inode; who works on names counts as such, below. */
 static inline void inode_lock_shared(struct super *sb, ino_nr ino)
+	ZT_ACQUIRE_SHARED(&inode_lock_of(sb, ino)->lock)
 {
 	inode_lock_side(inode_lock_of(sb, ino), ZT_LOCK_FILE);
 }
 
 static inline void dir_lock_shared(struct super *sb, ino_nr ino)
+	ZT_ACQUIRE_SHARED(&inode_lock_of(sb, ino)->lock)
 {
 	inode_lock_side(inode_lock_of(sb, ino), ZT_LOCK_DIR);
 }
@@ -53,6 +56,7 @@ void inode_drain(struct super *sb, struct inode_lock *lock);
 
 static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *lock,
 					enum zt_lock_kind kind)
+	ZT_ACQUIRE(&lock->lock) ZT_NO_LOCK_CHECK /* the same */
 {
 	zt_lock_waits_for(&lock->lock);
 	if (unlikely(!write_trylock(&lock->lock)))
@@ -62,11 +66,13 @@ static inline void inode_lock_exclusive(struct super *sb, struct inode_lock *loc
 }
 
 static inline void inode_lock(struct super *sb, ino_nr ino)
+	ZT_ACQUIRE(&inode_lock_of(sb, ino)->lock)
 {
 	inode_lock_exclusive(sb, inode_lock_of(sb, ino), ZT_LOCK_FILE);
 }
 
 static inline void dir_lock(struct super *sb, ino_nr ino)
+	ZT_ACQUIRE(&inode_lock_of(sb, ino)->lock)
 {
 	inode_lock_exclusive(sb, inode_lock_of(sb, ino), ZT_LOCK_DIR);
 }
@@ -84,6 +90,7 @@ static inline void inode_async_begin(struct inode_lock *lock)
 void inode_async_end(struct super *sb, struct inode_lock *lock);
 
 static inline void inode_unlock(struct super *sb, ino_nr ino)
+	ZT_RELEASE_GENERIC(&inode_lock_of(sb, ino)->lock)
 {
 	rw_unlock(&inode_lock_of(sb, ino)->lock);
 }

@@ -221,6 +221,7 @@ out:
 
 /* With the names of both places. */
 static int rename_once(struct rename *rn, struct namei_place places[2], struct fs_moved *out_moved)
+	ZT_NO_LOCK_CHECK /* rename_lock is taken by moves alone */
 {
 	bool moves = places[0].parent != places[1].parent;
 	struct super *sb = rn->sb;

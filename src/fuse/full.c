@@ -163,7 +163,7 @@ void full_mended(struct ztfuse_full *full, const struct full_refusal *refusal)
 /* Waiting ----------------------------------------------------------------- */
 
 /* Under the lock. Return: false when the time is over. */
-static bool wait_changed(struct ztfuse_full *full, uint64_t end_ns)
+static bool wait_changed(struct ztfuse_full *full, uint64_t end_ns) ZT_REQUIRES(&full->lock)
 {
 	const struct timespec end = zt_timespec(end_ns);
 

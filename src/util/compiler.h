@@ -33,7 +33,8 @@
 #define ZT_RELEASE_GENERIC(lock) ZT_TSA(release_generic_capability(lock))
 #define ZT_REQUIRES(lock)        ZT_TSA(requires_capability(lock))
 #define ZT_REQUIRES_SHARED(lock) ZT_TSA(requires_shared_capability(lock))
-#define ZT_EXCLUDES(lock)        ZT_TSA(locks_excluded(lock))
+#define ZT_ASSERTS(lock)         ZT_TSA(assert_capability(lock))
+#define ZT_ASSERTS_SHARED(lock)  ZT_TSA(assert_shared_capability(lock))
 #define ZT_NO_LOCK_CHECK         ZT_TSA(no_thread_safety_analysis) /* with its reason beside it */
 
 #define likely(x)   __builtin_expect(!!(x), 1)

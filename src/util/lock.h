@@ -52,10 +52,8 @@ const char *zt_lock_name(enum zt_lock_kind kind);
 /** zt_lock_waits() - the counters of a kind, since the process began. Any thread, no locks. */
 struct zt_lock_waits zt_lock_waits(enum zt_lock_kind kind);
 
-/** zt_lock_wait_begin() - for what is waited for otherwise; give the result to zt_lock_wait_end() */
+/* For what is waited for otherwise: the end counts one wait more, since the result of the begin. */
 uint64_t zt_lock_wait_begin(void);
-
-/** zt_lock_wait_end() - one wait more, since @begin */
 void zt_lock_wait_end(enum zt_lock_kind kind, uint64_t begin);
 
 /* Ranks are kept in debug builds only. */
@@ -80,6 +78,7 @@ struct ZT_CAPABILITY("rwlock") rwlock {
 #define zt_lock_taken(lock)           lock_rank_take((lock), (lock)->rank)
 #define zt_lock_given(lock)           lock_rank_give(lock)
 #define zt_lock_cond(lock)            lock_rank_cond((lock), (lock)->rank)
+#define zt_lock_held(lock)            lock_rank_held((lock), (lock)->rank)
 #define MUTEX_INITIALIZER(value)      { .mutex = PTHREAD_MUTEX_INITIALIZER, .rank = (value) }
 #else
 #define zt_lock_set_rank(lock, value) ((void)(value))
@@ -87,6 +86,7 @@ struct ZT_CAPABILITY("rwlock") rwlock {
 #define zt_lock_taken(lock)           ((void)(lock))
 #define zt_lock_given(lock)           ((void)(lock))
 #define zt_lock_cond(lock)            ((void)(lock))
+#define zt_lock_held(lock)            ((void)(lock))
 #define MUTEX_INITIALIZER(value)      { .mutex = PTHREAD_MUTEX_INITIALIZER }
 #endif
 
@@ -136,7 +136,6 @@ static inline bool mutex_trylock(struct mutex *mutex) ZT_TRY_ACQUIRE(mutex) ZT_N
 	return true;
 }
 
-/* Out of line, to keep the forms below short. */
 void mutex_lock_wait(struct mutex *mutex, enum zt_lock_kind kind) ZT_ACQUIRE(mutex);
 
 static inline void mutex_lock_counted(struct mutex *mutex, enum zt_lock_kind kind)
@@ -151,6 +150,12 @@ static inline void mutex_unlock(struct mutex *mutex) ZT_RELEASE(mutex) ZT_NO_LOC
 {
 	zt_lock_given(mutex);
 	zt_lock_check(pthread_mutex_unlock(&mutex->mutex));
+}
+
+/* For locks that clang cannot follow: from here on it takes it as held, and debug builds look. */
+static inline void mutex_assert_held(struct mutex *mutex) ZT_ASSERTS(mutex)
+{
+	zt_lock_held(mutex);
 }
 
 /* Conditions ------------------------------------------------------------ */
@@ -258,7 +263,6 @@ static inline bool write_trylock(struct rwlock *lock) ZT_TRY_ACQUIRE(lock) ZT_NO
 	return true;
 }
 
-/* Out of line, to keep the forms below short. */
 void read_lock_wait(struct rwlock *lock, enum zt_lock_kind kind) ZT_ACQUIRE_SHARED(lock);
 void write_lock_wait(struct rwlock *lock, enum zt_lock_kind kind) ZT_ACQUIRE(lock);
 
@@ -275,6 +279,16 @@ static inline void write_lock_counted(struct rwlock *lock, enum zt_lock_kind kin
 	zt_lock_waits_for(lock);
 	if (unlikely(!write_trylock(lock)))
 		write_lock_wait(lock, kind);
+}
+
+static inline void read_assert_held(struct rwlock *lock) ZT_ASSERTS_SHARED(lock)
+{
+	zt_lock_held(lock);
+}
+
+static inline void write_assert_held(struct rwlock *lock) ZT_ASSERTS(lock)
+{
+	zt_lock_held(lock);
 }
 
 static inline void rw_unlock(struct rwlock *lock) ZT_RELEASE_GENERIC(lock) ZT_NO_LOCK_CHECK

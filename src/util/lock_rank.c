@@ -126,6 +126,16 @@ void lock_rank_give(const void *lock)
 		held[i] = held[i + 1];
 }
 
+void lock_rank_held(const void *lock, enum zt_lock_rank rank)
+{
+	unsigned i = 0;
+
+	while (i < nr_held && held[i].lock != lock)
+		i++;
+	if (i == nr_held)
+		refuse("goes on without", rank, "that", "it must hold");
+}
+
 void lock_rank_cond(const void *lock, enum zt_lock_rank rank)
 {
 	check("waits for a condition with", lock, rank);

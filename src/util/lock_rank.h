@@ -68,6 +68,9 @@ void lock_rank_take(const void *lock, enum zt_lock_rank rank);
 /** lock_rank_give() - the thread gives @lock back; aborts when it has not taken it */
 void lock_rank_give(const void *lock);
 
+/** lock_rank_held() - aborts unless the thread holds @lock */
+void lock_rank_held(const void *lock, enum zt_lock_rank rank);
+
 /** lock_rank_cond() - the thread waits for a condition with @lock; aborts unless that is the highest */
 void lock_rank_cond(const void *lock, enum zt_lock_rank rank);
 

@@ -50,7 +50,7 @@ struct zcomp_module {
 };
 
 static struct mutex modules_lock = MUTEX_INITIALIZER(ZT_RANK_MODULES);
-static struct zcomp_module *modules; /* guarded by modules_lock, as is nr_users */
+static struct zcomp_module *modules ZT_GUARDED_BY(modules_lock); /* as is nr_users */
 
 const char *zcomp_module_dir = ZCOMP_MODULE_DIR;
 
@@ -289,7 +289,7 @@ static bool unload_locked(struct zcomp_module *module)
 	return true;
 }
 
-static struct zcomp_module *find_loaded_locked(const struct stat *st)
+static struct zcomp_module *find_loaded_locked(const struct stat *st) ZT_REQUIRES(&modules_lock)
 {
 	struct zcomp_module *module = modules;
 
@@ -299,7 +299,7 @@ static struct zcomp_module *find_loaded_locked(const struct stat *st)
 }
 
 /* A module without users goes, if the loader lets go of it. */
-static void forget_locked(struct zcomp_module *module)
+static void forget_locked(struct zcomp_module *module) ZT_REQUIRES(&modules_lock)
 {
 	struct zcomp_module **at = &modules;
 
@@ -314,6 +314,7 @@ static void forget_locked(struct zcomp_module *module)
 /* Maps a file that is not loaded yet; the descriptor is the module's on success. */
 static int map_locked(int fd, const struct stat *st, const char *path,
 		      char error_text[ZCOMP_ERROR_TEXT], struct zcomp_module **out_module)
+	ZT_REQUIRES(&modules_lock)
 {
 	struct zcomp_module *module = zt_zalloc(sizeof(*module));
 	char self[32];
@@ -341,6 +342,7 @@ static int map_locked(int fd, const struct stat *st, const char *path,
 /* @fd is closed, or the module's, whatever happens. */
 static int load_locked(int fd, const struct stat *st, const char *name, const char *path,
 		       char error_text[ZCOMP_ERROR_TEXT], struct zcomp_module **out_module)
+	ZT_REQUIRES(&modules_lock)
 {
 	struct zcomp_module *module = find_loaded_locked(st);
 	int error = module ? 0 : map_locked(fd, st, path, error_text, &module);

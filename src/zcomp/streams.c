@@ -67,7 +67,8 @@ static bool strm_fits(const struct zcomp *comp, const struct zcomp_strm *strm)
 	       strm->local_copy && strm->local_copy_size >= comp->params.unit;
 }
 
-struct zcomp_strm *zcomp_stream_try(struct zcomp *comp)
+/* clang cannot be told that a stream comes with its lock, here and below. */
+struct zcomp_strm *zcomp_stream_try(struct zcomp *comp) ZT_NO_LOCK_CHECK
 {
 	uint32_t nr = comp->nr_streams - comp->private_stream;
 	uint32_t first = thread_number() % nr;
@@ -83,7 +84,7 @@ struct zcomp_strm *zcomp_stream_try(struct zcomp *comp)
 	return NULL;
 }
 
-static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
+static struct zcomp_strm *thread_stream_get(struct zcomp *comp) ZT_NO_LOCK_CHECK
 {
 	struct zcomp_strm *strm;
 	struct thread_strm *thread;
@@ -98,7 +99,7 @@ static struct zcomp_strm *thread_stream_get(struct zcomp *comp)
 	return &thread->strm;
 }
 
-struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp)
+struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp) ZT_NO_LOCK_CHECK
 {
 	struct thread_strm *thread = &comp->threads[comp->nr_streams - 1];
 
@@ -142,7 +143,7 @@ struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref)
 	return strm ? strm : thread_stream_get(comp);
 }
 
-void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm)
+void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm) ZT_NO_LOCK_CHECK
 {
 	ZT_ASSERT(strm->comp == comp);
 	if (strm->zcomp_managed)

@@ -39,6 +39,7 @@ enum move { MOVED, MOVE_PINNED, MOVE_NO_ROOM };
  * Punch what is cached in one zspage, which may be gone afterwards; gives class->lock up meanwhile.
  */
 static uint32_t zspage_trim(struct size_class *class, struct zspage *zspage)
+	ZT_REQUIRES(&class->lock)
 {
 	struct page_set set;
 
@@ -52,6 +53,7 @@ static uint32_t zspage_trim(struct size_class *class, struct zspage *zspage)
  * Punch in one chain of the hash, at most @most pages or one zspage more. Caller holds class->lock.
  */
 static uint64_t bucket_trim(struct size_class *class, uint32_t bucket, uint64_t most)
+	ZT_REQUIRES(&class->lock)
 {
 	struct zspage *zspage = class->buckets[bucket];
 	uint64_t nr = 0;
@@ -99,7 +101,7 @@ uint64_t zs_trim(struct zs_pool *pool, uint64_t keep)
 }
 
 /* Pages that the objects would cover side by side. */
-static uint64_t class_needs(const struct size_class *class)
+static uint64_t class_needs(const struct size_class *class) ZT_REQUIRES(&class->lock)
 {
 	/* Whole zspages only are worth something where pages stay until their run is freed. */
 	if (arena_is_stocked(class->pool->arena))
@@ -116,7 +118,7 @@ uint64_t class_excess(const struct size_class *class)
 	return covered > needed ? covered - needed : 0;
 }
 
-static bool class_is_worthwhile(const struct size_class *class)
+static bool class_is_worthwhile(const struct size_class *class) ZT_REQUIRES(&class->lock)
 {
 	return class_excess(class) > class_needs(class) / EXCESS_SHARE;
 }
@@ -126,6 +128,7 @@ static bool class_is_worthwhile(const struct size_class *class)
  */
 static bool target_take(struct compaction *c, struct size_class *class, struct zspage *src,
 			uint32_t src_slot, struct zspage **out_zspage, uint32_t *out_slot)
+	ZT_REQUIRES(&class->lock)
 {
 	struct zspage *zspage = NULL;
 	uint32_t slot = ZSPAGE_NO_SLOT;
@@ -187,7 +190,7 @@ static bool object_move(struct zs_pool *pool, ref_t old_ref, ref_t new_ref)
 }
 
 static enum move slot_move(struct compaction *c, struct size_class *class, struct zspage *src,
-			   uint32_t src_slot)
+			   uint32_t src_slot) ZT_REQUIRES(&class->lock)
 {
 	ref_t old_ref = zspage_slot_ref(class, src, src_slot);
 	uint32_t first = slot_first_page(class, src_slot);
@@ -215,6 +218,7 @@ static enum move slot_move(struct compaction *c, struct size_class *class, struc
  * Return: whether the class has room for more.
  */
 static bool zspage_evacuate(struct compaction *c, struct size_class *class, struct zspage *src)
+	ZT_REQUIRES(&class->lock)
 {
 	enum move move = MOVED;
 	uint32_t slot = class->geo.nr_objs;
@@ -233,7 +237,7 @@ static bool zspage_evacuate(struct compaction *c, struct size_class *class, stru
 }
 
 /* The emptiest zspage that holds objects, is not full and was not tried yet. */
-static struct zspage *source_find(const struct size_class *class)
+static struct zspage *source_find(const struct size_class *class) ZT_REQUIRES(&class->lock)
 {
 	for (unsigned group = ZS_GROUP_EMPTY + 1; group < ZS_GROUP_FULL; group++) {
 		struct zspage *zspage = class->groups[group];

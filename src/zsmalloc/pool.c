@@ -150,9 +150,13 @@ struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_
 	return &pool->classes[class_idx];
 }
 
-/* The class, zspage and slot of a live object; returns with class->lock held. */
+/*
+ * The class, zspage and slot of a live object; returns with class->lock held, which clang cannot be
+ * told: callers assert it.
+ */
 static struct size_class *object_lock(const struct zs_pool *pool, ref_t ref,
 				      struct zspage **out_zspage, uint32_t *out_slot)
+	ZT_NO_LOCK_CHECK
 {
 	uint64_t page = 0;
 	uint32_t offset = 0;
@@ -175,7 +179,7 @@ static struct size_class *object_lock(const struct zs_pool *pool, ref_t ref,
  * are left; -ENOSPC when @resident_only finds none; errors of zspage_create().
  */
 static int class_pick(struct size_class *class, bool resident_only, struct zspage **out_zspage,
-		      uint32_t *out_slot)
+		      uint32_t *out_slot) ZT_REQUIRES(&class->lock)
 {
 	bool busy = false;
 
@@ -202,6 +206,7 @@ static int class_pick(struct size_class *class, bool resident_only, struct zspag
  * Back a slot just taken with memory; class->lock is given up meanwhile. On error the slot is free.
  */
 static int slot_populate(struct size_class *class, struct zspage *zspage, uint32_t slot)
+	ZT_REQUIRES(&class->lock)
 {
 	struct page_set set;
 	int error;
@@ -273,6 +278,7 @@ void zs_free(struct zs_pool *pool, ref_t ref)
 	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
 	struct page_set set;
 
+	mutex_assert_held(&class->lock);
 	class->objects--;
 	class->object_bytes -= hdr_len(hdr_load(pool->arena, ref));
 	hdr_store(pool->arena, ref, 0);
@@ -307,6 +313,7 @@ void zs_change_owner(const struct zs_pool *pool, ref_t ref, struct zs_owner owne
 	uint32_t slot;
 	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
 
+	mutex_assert_held(&class->lock);
 	zs_set_owner(pool->arena, ref, owner);
 	mutex_unlock(&class->lock);
 }
@@ -319,6 +326,7 @@ bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size)
 	bool fits = size >= 1 && size <= class->geo.room - ZS_HDR_SIZE && size <= ZS_MAX_SIZE;
 	uint64_t hdr = hdr_load(pool->arena, ref);
 
+	mutex_assert_held(&class->lock);
 	if (pool->params.fixed_size != 0 && size != pool->params.fixed_size)
 		fits = false;
 	if (fits) {

@@ -99,6 +99,6 @@ struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_
 			   uint32_t *out_offset);
 
 /** class_excess() - pages that a class covers beyond what its objects need; class->lock held */
-uint64_t class_excess(const struct size_class *class);
+uint64_t class_excess(const struct size_class *class) ZT_REQUIRES(&class->lock);
 
 #endif

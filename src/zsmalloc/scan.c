@@ -17,7 +17,7 @@
 
 /* Visit one zspage from @slot on. Return: the slot at which a visit stopped, or ZSPAGE_NO_SLOT. */
 static uint32_t zspage_scan(struct size_class *class, struct zspage *zspage, uint32_t slot,
-			    zs_visit_fn visit, void *arg)
+			    zs_visit_fn visit, void *arg) ZT_REQUIRES(&class->lock)
 {
 	const struct arena *arena = class->pool->arena;
 

@@ -294,6 +294,7 @@ static bool set_next_run(const struct page_set *set, uint32_t from, uint32_t *ou
 }
 
 static void busy_begin(struct size_class *class, struct zspage *zspage, const struct page_set *set)
+	ZT_REQUIRES(&class->lock)
 {
 	uint64_t *busy = zspage_busy(class, zspage);
 
@@ -303,6 +304,7 @@ static void busy_begin(struct size_class *class, struct zspage *zspage, const st
 }
 
 static void busy_end(struct size_class *class, struct zspage *zspage, const struct page_set *set)
+	ZT_REQUIRES(&class->lock)
 {
 	struct zs_pool *pool = class->pool;
 	uint64_t *busy = zspage_busy(class, zspage);
@@ -337,6 +339,7 @@ void zspage_wait(struct size_class *class)
 
 int zspage_populate(struct size_class *class, struct zspage *zspage, const struct page_set *set,
 		    bool keep_lock)
+	ZT_NO_LOCK_CHECK /* @keep_lock */
 {
 	uint32_t first, end = 0, done = 0;
 	int error = 0;

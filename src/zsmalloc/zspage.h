@@ -97,37 +97,41 @@ static inline uint32_t slot_last_page(const struct size_class *class, uint32_t s
  * The caller takes a slot of it before it gives up class->lock.
  * Return: 0, -ENOMEM, -ENOSPC.
  */
-int zspage_create(struct size_class *class, struct zspage **out_zspage) ZT_MUST_CHECK;
+int zspage_create(struct size_class *class, struct zspage **out_zspage) ZT_MUST_CHECK
+	ZT_REQUIRES(&class->lock);
 
 /**
  * zspage_reap() - free a zspage if it is empty, not resident and not busy
  * Return: whether it was.
  */
-bool zspage_reap(struct size_class *class, struct zspage *zspage);
+bool zspage_reap(struct size_class *class, struct zspage *zspage) ZT_REQUIRES(&class->lock);
 
 /** zspage_find() - the zspage that starts at arena page number @page, or NULL */
-struct zspage *zspage_find(const struct size_class *class, uint64_t page);
+struct zspage *zspage_find(const struct size_class *class, uint64_t page) ZT_REQUIRES(&class->lock);
 
 /**
  * zspage_pick() - a free slot, best one whose pages are all resident; none with a busy page
  * @resident_only: no other will do
  * Return: ZSPAGE_NO_SLOT when there is none; looks at a few only.
  */
-uint32_t zspage_pick(const struct size_class *class, struct zspage *zspage, bool resident_only);
+uint32_t zspage_pick(const struct size_class *class, struct zspage *zspage, bool resident_only)
+	ZT_REQUIRES(&class->lock);
 
 /** zspage_take() - put a free slot in use */
-void zspage_take(struct size_class *class, struct zspage *zspage, uint32_t slot);
+void zspage_take(struct size_class *class, struct zspage *zspage, uint32_t slot)
+	ZT_REQUIRES(&class->lock);
 
 /** zspage_drop() - the contrary; its pages may become cached. Does not reap. */
-void zspage_drop(struct size_class *class, struct zspage *zspage, uint32_t slot);
+void zspage_drop(struct size_class *class, struct zspage *zspage, uint32_t slot)
+	ZT_REQUIRES(&class->lock);
 
 /** zspage_absent() - the pages of a slot that are not resident */
 void zspage_absent(const struct size_class *class, struct zspage *zspage, uint32_t slot,
-		   struct page_set *out_set);
+		   struct page_set *out_set) ZT_REQUIRES(&class->lock);
 
 /** zspage_ahead() - add up to @nr pages behind @slot's that will be wanted next */
 void zspage_ahead(const struct size_class *class, struct zspage *zspage, uint32_t slot, uint32_t nr,
-		  struct page_set *inout_set);
+		  struct page_set *inout_set) ZT_REQUIRES(&class->lock);
 
 /** zspage_cached() - the pages that can be punched */
 void zspage_cached(const struct size_class *class, struct zspage *zspage, struct page_set *out_set);
@@ -143,15 +147,16 @@ bool zspage_covered(const struct size_class *class, struct zspage *zspage, uint3
  * Return: 0, -ENOSPC, -ENOMEM; then some may be resident, and are cached unless covered.
  */
 int zspage_populate(struct size_class *class, struct zspage *zspage, const struct page_set *set,
-		    bool keep_lock) ZT_MUST_CHECK;
+		    bool keep_lock) ZT_MUST_CHECK ZT_REQUIRES(&class->lock);
 
 /**
  * zspage_punch() - give cached pages back; gives class->lock up meanwhile, and reaps the zspage
  * Unless the caller keeps it alive, it is gone afterwards for all that the caller knows.
  */
-void zspage_punch(struct size_class *class, struct zspage *zspage, const struct page_set *set);
+void zspage_punch(struct size_class *class, struct zspage *zspage, const struct page_set *set)
+	ZT_REQUIRES(&class->lock);
 
 /** zspage_wait() - until some page of the pool is no longer busy; gives class->lock up meanwhile */
-void zspage_wait(struct size_class *class);
+void zspage_wait(struct size_class *class) ZT_REQUIRES(&class->lock);
 
 #endif

@@ -55,7 +55,7 @@ DEFINITION = re.compile(
 )
 # Members are no functions, though callbacks may bear the name of one.
 STRUCT = re.compile(r"^(?:struct|union|enum)[^;{}()=]*\{\n(.*?)^\}", re.S | re.M)
-USE = re.compile(r"(?<![.>\w])[A-Za-z_]\w*\b(?=\s*[(,;)}])")
+USE = re.compile(r"(?<![.>\w])(?<!struct )[A-Za-z_]\w*\b(?=\s*[(,;)}])")
 # What may stand between the arguments and the body; the arguments end before it.
 ATTRIBUTE = re.compile(r"\bZT_[A-Z_]+(\((?:[^()]|\([^()]*\))*\))?|__attribute__\(\((?:[^()]|\([^()]*\))*\)\)")
 

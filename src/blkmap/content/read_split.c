@@ -71,6 +71,7 @@ static void leave_queue(struct readers *readers, struct split_read *read)
 
 /* With readers.lock held, which is given up meanwhile. */
 static void help(struct content *content, struct split_read *read)
+	ZT_NO_LOCK_CHECK /* the caller holds readers->lock, which is given up meanwhile */
 {
 	struct readers *readers = &content->readers;
 	struct zcomp_strm *strm;

@@ -32,6 +32,7 @@ static bool word_names(uint64_t word, ref_t ref)
 }
 
 bool slot_relocate_begin(void *arg, struct zs_owner owner, ref_t old_ref)
+	ZT_NO_LOCK_CHECK /* given back by slot_relocate_end() */
 {
 	struct slots *slots = arg;
 	struct cluster_map *cmap;
@@ -67,6 +68,7 @@ refuse:
 }
 
 void slot_relocate_end(void *arg, struct zs_owner owner, ref_t new_ref)
+	ZT_NO_LOCK_CHECK /* taken by slot_relocate_begin() */
 {
 	struct slots *slots = arg;
 	uint64_t *word = slot_at(slots, owner.word), place;

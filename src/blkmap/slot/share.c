@@ -160,6 +160,7 @@ void share_release(struct slots *slots, uint64_t word)
 /* ---- relocation, called by compaction under class->lock ---- */
 
 bool share_relocate_begin(struct slots *slots, uint64_t place, ref_t old_ref)
+	ZT_NO_LOCK_CHECK /* given back by share_relocate_end() */
 {
 	struct share_lock *lock = share_lock_at(slots, place);
 	struct zs_owner now;
@@ -179,6 +180,7 @@ bool share_relocate_begin(struct slots *slots, uint64_t place, ref_t old_ref)
 }
 
 void share_relocate_end(struct slots *slots, uint64_t place, ref_t new_ref)
+	ZT_NO_LOCK_CHECK /* taken by share_relocate_begin() */
 {
 	struct share_rec *rec = (struct share_rec *)slot_at(slots, place);
 	struct share_lock *lock = share_lock_at(slots, place);

@@ -36,6 +36,7 @@ static inline ref_t share_rec_ref(const struct slots *slots, const struct share_
  * share_drop(). Slot lock held.
  */
 static inline uint64_t share_hold(struct slots *slots, uint64_t word)
+	ZT_NO_LOCK_CHECK /* given back by share_drop() */
 {
 	struct share_rec *rec = share_rec_at(slots, word);
 
@@ -44,6 +45,7 @@ static inline uint64_t share_hold(struct slots *slots, uint64_t word)
 }
 
 static inline void share_drop(struct slots *slots, uint64_t word)
+	ZT_NO_LOCK_CHECK /* taken by share_hold() */
 {
 	rw_unlock(&share_lock(slots, share_rec_at(slots, word))->lock);
 }

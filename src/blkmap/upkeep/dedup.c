@@ -277,6 +277,7 @@ struct twin {
 
 /* zs_visit_fn. True: it may be one, and does not move, change or go while its lock is held. */
 static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+	ZT_NO_LOCK_CHECK /* the lock goes to the caller with the twin */
 {
 	struct twin *twin = arg;
 	struct dedup *dedup = twin->dedup;
@@ -345,6 +346,7 @@ static uint64_t share_record(struct dedup *dedup, const struct zs_owner *owner)
 
 static bool take_from(struct dedup *dedup, ref_t ref, struct dedup_object *object,
 		      uint64_t *out_word)
+	ZT_NO_LOCK_CHECK /* the lock comes with the twin */
 {
 	struct twin twin = { .dedup = dedup, .object = object };
 	uint64_t word = 0;

@@ -26,6 +26,7 @@ static bool word_is_wanted(struct visit *visit, uint64_t word, ref_t ref)
 
 /* zs_visit_fn. True: it is wanted, and its slot's or record's lock is held shared. */
 static bool visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+	ZT_NO_LOCK_CHECK /* the lock goes to the caller with the item */
 {
 	struct visit *visit = arg;
 	const struct slots *slots = visit->rc->slots;
@@ -67,6 +68,7 @@ bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_
 }
 
 void recomp_unlock(struct recompressor *rc, const struct recomp_item *item)
+	ZT_NO_LOCK_CHECK /* the lock came with the item */
 {
 	rw_unlock(place_lock(rc->slots, item->place, item->shared));
 }

@@ -124,6 +124,7 @@ static void sleep_until_served(struct caretaker *c)
 }
 
 static void look_once(struct caretaker *c)
+	ZT_NO_LOCK_CHECK /* the lock is held, and given up meanwhile */
 {
 	struct channel *ch = c->ch;
 	const unsigned nr_new = look(c);

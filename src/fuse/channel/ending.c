@@ -31,6 +31,7 @@ bool ending_wait(struct ending *ending, uint64_t until_ns)
 {
 	const struct timespec until = zt_timespec(until_ns);
 
+	mutex_assert_held(ending->lock);
 	if (until_ns)
 		return cond_wait_until(&ending->cond, ending->lock, &until);
 	cond_wait(&ending->cond, ending->lock);

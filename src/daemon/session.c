@@ -309,7 +309,7 @@ static void *signal_thread(void *arg)
 	}
 	/* While requests are still served: they may wait for the kernel's writes and reads. */
 	seeker_stop(&s->front.seeker);
-	room_stop(&s->front.room);
+	retry_stop(&s->front.retry);
 	full_stop(&s->full);
 	notifier_stop(&s->front.notifier);
 	transport_stop(s->transport);

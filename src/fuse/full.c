@@ -188,13 +188,13 @@ void full_wait(fuse_req_t req, uint64_t ino, bool by_handle)
 	const uint64_t end = zt_now_ns() + (by_handle ? WAIT_HANDLE_NS : WAIT_NS);
 
 	if (likely(atomic_load_explicit(&full->nr_refusals, memory_order_relaxed) == 0) ||
-	    full_mends(req) || !room_wait_begin(req))
+	    full_mends(req) || !retry_wait_begin(req))
 		return;
 	mutex_lock(&full->lock);
 	while (!full->stop && *find(&full->refusals, ino) && wait_changed(full, end))
 		;
 	mutex_unlock(&full->lock);
-	room_wait_end(&req_front(req)->room);
+	retry_wait_end(&req_front(req)->retry);
 }
 
 void full_written(struct ztfuse *front)
@@ -216,13 +216,13 @@ static void wait_safe(fuse_req_t req)
 	struct ztfuse_full *full = &req_front(req)->full;
 	const uint64_t end = zt_now_ns() + EXPECT_NS;
 
-	if (!room_wait_begin(req))
+	if (!retry_wait_begin(req))
 		return;
 	mutex_lock(&full->lock);
 	while (full->runs && !full->stop && !full->safe && wait_changed(full, end))
 		;
 	mutex_unlock(&full->lock);
-	room_wait_end(&req_front(req)->room);
+	retry_wait_end(&req_front(req)->retry);
 }
 
 /* Whether less than @most would be left; what does not fit at all is refused anyway. */

@@ -157,7 +157,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 		atomic_init(&front->capability_gone[i], 0);
 	front->transport = NULL;
 	seeker_init(&front->seeker);
-	room_init(&front->room);
+	retry_init(&front->retry);
 	writers_init(&front->writers);
 	notifier_init(&front->notifier);
 	atomic_init(&front->nr_dropping, 0);
@@ -187,7 +187,7 @@ int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads)
 
 void ztfuse_exit(struct ztfuse *front)
 {
-	room_exit(&front->room);
+	retry_exit(&front->retry);
 	seeker_exit(&front->seeker);
 	writers_exit(&front->writers);
 	notifier_exit(&front->notifier);

@@ -19,7 +19,7 @@
 #include "fuse/full.h"
 #include "fuse/notify.h"
 #include "fuse/op_write.h"
-#include "fuse/room.h"
+#include "fuse/retry.h"
 #include "fuse/seek.h"
 #include "util/compiler.h"
 
@@ -64,7 +64,7 @@ struct ztfuse {
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
 	struct ztfuse_seeker seeker;
 	struct ztfuse_writers writers;
-	struct ztfuse_room room;
+	struct ztfuse_retry retry;
 	struct ztfuse_notifier notifier;
 	atomic_int nr_dropping; /* threads that have pages dropped by themselves; see op_write.c */
 	struct ztfuse_full full;

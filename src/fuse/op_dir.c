@@ -23,7 +23,7 @@
 struct listing {
 	fuse_req_t req;
 	char *buf;
-	size_t used, room; /* bytes */
+	size_t used, size; /* bytes */
 	bool full; /* an entry did not fit */
 	size_t nr_given; /* references that the reply gives to the kernel */
 	ino_nr given[REPLY_MAX_ENTRIES];
@@ -40,7 +40,7 @@ static bool emit(void *arg, const char *name, size_t name_len, ino_nr ino, mode_
 		 uint64_t next_cookie, const struct fs_entry *entry)
 {
 	struct listing *list = arg;
-	const size_t room = list->room - list->used;
+	const size_t left = list->size - list->used;
 	char *pos = list->buf + list->used;
 	const struct stat attr = { .st_ino = ino, .st_mode = type };
 	char text[FS_NAME_MAX + 1];
@@ -48,9 +48,9 @@ static bool emit(void *arg, const char *name, size_t name_len, ino_nr ino, mode_
 
 	memcpy(text, name, name_len);
 	text[name_len] = '\0';
-	need = fuse_add_direntry(list->req, pos, room, text, &attr, (off_t)next_cookie);
+	need = fuse_add_direntry(list->req, pos, left, text, &attr, (off_t)next_cookie);
 	(void)entry;
-	list->full = need > room;
+	list->full = need > left;
 	if (list->full)
 		return false;
 	list->used += need;
@@ -61,7 +61,7 @@ static bool emit_plus(void *arg, const char *name, size_t name_len, ino_nr ino, 
 		      uint64_t next_cookie, const struct fs_entry *entry)
 {
 	struct listing *list = arg;
-	const size_t room = list->room - list->used;
+	const size_t left = list->size - list->used;
 	char *pos = list->buf + list->used;
 	struct fuse_entry_param param;
 	char text[FS_NAME_MAX + 1];
@@ -77,8 +77,8 @@ static bool emit_plus(void *arg, const char *name, size_t name_len, ino_nr ino, 
 		param.attr.st_ino = ino;
 		param.attr.st_mode = type;
 	}
-	need = fuse_add_direntry_plus(list->req, pos, room, text, &param, (off_t)next_cookie);
-	list->full = need > room;
+	need = fuse_add_direntry_plus(list->req, pos, left, text, &param, (off_t)next_cookie);
+	list->full = need > left;
 	if (list->full)
 		return false;
 	list->used += need;
@@ -92,10 +92,10 @@ static bool emit_plus(void *arg, const char *name, size_t name_len, ino_nr ino, 
 static void list_directory(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, bool plus)
 {
 	struct super *sb = req_super(req);
-	struct listing list = { .req = req, .room = min_u64(size, REPLY_MAX) };
+	struct listing list = { .req = req, .size = min_u64(size, REPLY_MAX) };
 	int error;
 
-	list.buf = zt_alloc_aligned(sizeof(uint64_t), max_u64(list.room, sizeof(uint64_t)));
+	list.buf = zt_alloc_aligned(sizeof(uint64_t), max_u64(list.size, sizeof(uint64_t)));
 	if (!list.buf) {
 		reply_error(req, -ENOMEM);
 		return;

@@ -45,8 +45,8 @@ struct write {
 struct later_write {
 	struct write write;
 	struct request *held;
-	struct ztfuse_room *room; /* where it waits when there is none; NULL: nowhere */
-	bool again; /* there was no room: it is tried again */
+	struct ztfuse_retry *retry; /* where it waits when there is no memory; NULL: nowhere */
+	bool again; /* there was no memory: it is tried again */
 	_Atomic unsigned refs; /* who still reads its bytes, and who is to answer */
 	struct notify_item item;
 	int error; /* and done, bytes: the answer, for when the pages were dropped */
@@ -104,7 +104,7 @@ static void later_release(void *arg)
 	if (atomic_fetch_sub(&later->refs, 1) != 1)
 		return;
 	if (later->again)
-		room_queue(later->room, later->held);
+		retry_queue(later->retry, later->held);
 	else
 		ztfuse_release(later->held);
 	zt_free(later);
@@ -190,7 +190,7 @@ static void write_now(const struct write *write)
 	const int error = write_bytes(write, &done);
 
 	/* What was stored is stored again with the rest. */
-	if ((error == -ENOSPC || (!error && done < write->size)) && room_defer(write->req))
+	if ((error == -ENOSPC || (!error && done < write->size)) && retry_defer(write->req))
 		return;
 	if (!leaves_old_pages(write, error)) {
 		write_reply(write, error, done);
@@ -218,7 +218,7 @@ static void later_done(void *arg, int error, size_t done)
 {
 	struct later_write *later = arg;
 
-	if (later->room && (error == -ENOSPC || (!error && done < later->write.size))) {
+	if (later->retry && (error == -ENOSPC || (!error && done < later->write.size))) {
 		later->again = true;
 		fuse_reply_none(later->write.req);
 		return;
@@ -240,7 +240,7 @@ static bool write_async(const struct write *write)
 	if (!end.arg)
 		return false;
 	if (super_waits_never())
-		((struct later_write *)end.arg)->room = &req_front(write->req)->room;
+		((struct later_write *)end.arg)->retry = &req_front(write->req)->retry;
 	fs_write_async(write->sb, &write->cred, write->ino, write->off, write->buf, write->size,
 		       write->flags, &end);
 	return true;

@@ -49,7 +49,7 @@ struct fs_cred req_maker(fuse_req_t req, fuse_ino_t parent, mode_t mode)
 
 void reply_error(fuse_req_t req, int error)
 {
-	if (error == -ENOSPC && room_defer(req))
+	if (error == -ENOSPC && retry_defer(req))
 		return;
 	(void)fuse_reply_err(req, -error);
 }

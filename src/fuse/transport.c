@@ -49,7 +49,7 @@ static bool serve(void *arg, struct request *req)
 	struct ztfuse *front = arg;
 	bool mine;
 
-	room_request_begins(&front->room);
+	retry_request_begins(&front->retry);
 	mine = request_run(front->transport->se, req);
 	super_reap(front->sb);
 	return mine;
@@ -109,7 +109,7 @@ static int start_serving(struct transport *t)
 	error = notifier_start(&front->notifier, front->sb, t->se);
 	/* What carries swap has all its memory from the reserve, and waits for it before locks. */
 	if (!error && !front->keeps_buffers)
-		error = room_start(&front->room, nr_threads);
+		error = retry_start(&front->retry, nr_threads);
 	if (error)
 		return error;
 	error = channel_start(t->channel);

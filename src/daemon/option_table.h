@@ -7,18 +7,65 @@
 
 #include "daemon/options.h"
 
+/* How the value of an option is read. */
+enum option_kind {
+	OPTION_OTHER, /* by desc.read */
+	OPTION_FLAG, /* takes no value */
+	OPTION_NUMBER, /* digits */
+	OPTION_SIZE, /* size_parse()'s: with a suffix */
+	OPTION_CHOICE, /* one word of a few */
+	OPTION_TEXT, /* any; the option keeps a copy */
+};
+
+/* A word of a choice, and what it means; the last one's word is NULL. */
+struct option_choice {
+	const char *word;
+	unsigned value;
+};
+
+struct option_reading;
+
+/* A mount option. All from kind on says what becomes of its value; what a kind does not use is 0. */
 struct option_desc {
 	const char *name; /* without "=" */
 	const char *arg; /* word for its argument in --help, NULL: takes none */
 	const char *allowed; /* what a refusal says, NULL: takes no argument or says it itself */
 	const char *preset; /* default in words, NULL: none worth a word */
 	const char *help; /* one sentence, with the unit */
+	enum option_kind kind;
+	size_t offset, width; /* of the member of struct options, bytes; width 0: none */
+	size_t said; /* offset of a bool that becomes true, 0: none; the first member is none */
+	uint64_t min, max; /* of a number; min of a size, before @unit; min bytes of a text */
+	uint64_t unit; /* of a size, in bytes; 0: one */
+	unsigned base; /* of a number's digits, at most 10; 0: 10 */
+	bool of_ram; /* a size may be a % of RAM */
+	int8_t on; /* what a flag sets its member to */
+	const struct option_choice *choices;
 	/* Return: 0, -EINVAL (the text may be left empty: then @allowed is the answer), -ENOMEM. */
-	int (*parse)(struct options *options, const struct option_desc *desc,
-		     const struct options_env *env, const char *value, struct options_error *error);
-	unsigned flag; /* enum mount_flag of a flag, enum option_context of a label */
-	int8_t flag_value;
+	int (*read)(struct option_reading *reading);
 };
+
+/* One option that is being read. */
+struct option_reading {
+	struct options *options;
+	const struct options_env *env;
+	const struct option_desc *desc;
+	const char *value; /* NULL: none, as desc.arg says */
+	struct options_error *error;
+};
+
+/** option_read() - read a value by its option's kind, into its member. Return: as desc.read. */
+int option_read(struct option_reading *reading) ZT_MUST_CHECK;
+
+/* Those of no kind: desc.read. */
+int option_read_uid(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_gid(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_compress(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_recompress(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_cluster(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_accel(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_oom(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_context(struct option_reading *r) ZT_MUST_CHECK;
 
 /** option_at() - the @idx-th option, NULL at the end */
 const struct option_desc *option_at(size_t idx);

@@ -2,13 +2,12 @@
 /*
  * options.c - the command line of ztmpfs, and mount(8)'s helper interface of mount.ztmpfs.
  *
- * Locks: none. Nothing is mounted, started or printed here, but for options_help().
+ * Locks: none. Nothing is mounted, started or printed here.
  */
 #include "daemon/options.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +124,7 @@ static int parse_word(struct options *options, const struct options_env *env, ch
 		return -EINVAL;
 	}
 	error->text[0] = '\0';
-	error_code = desc->parse(options, desc, env, value, error);
+	error_code = option_read(&(struct option_reading){ options, env, desc, value, error });
 	if (error_code == -EINVAL && error->text[0] == '\0')
 		ERR_PRINTF(error, "option %s=%.64s: allowed: %s", word, value, desc->allowed);
 	return error_code;
@@ -463,44 +462,4 @@ const char *options_source_looks_like(const struct options *options)
 	(void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(source, "=,"), source);
 	desc = option_find(word);
 	return desc ? desc->name : NULL;
-}
-
-void options_help(FILE *out, const struct options_env *env)
-{
-	const struct option_desc *desc;
-	const char *word;
-
-	fprintf(out, "Usage: ztmpfs [-o OPTIONS] [-f] [-d] [SOURCE] MOUNTPOINT\n"
-		     "       mount.ztmpfs SOURCE MOUNTPOINT [-o OPTIONS]\n"
-		     "\n"
-		     "Mount a temporary filesystem whose files stay compressed in memory.\n"
-		     "\n"
-		     "  -f                     stay in the foreground\n"
-		     "  -d                     the same, and print every request\n"
-		     "  -h, --help             print this and end\n"
-		     "  -V, --version          print the version and end\n"
-		     "\n"
-		     "Options, separated by commas:\n");
-	for (size_t i = 0; (desc = option_at(i)) != NULL; i++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "%s%s%s", desc->name, desc->arg ? "=" : "",
-			 desc->arg ? desc->arg : "");
-		fprintf(out, "  -o %-20s%s%s", name,
-			strlen(name) < 20 ? "" : "\n                         ", desc->help);
-		if (desc->preset)
-			fprintf(out, " (default: %s)", desc->preset);
-		fputc('\n', out);
-	}
-	fprintf(out,
-		"\nSizes take the suffixes k, m, g, t, p, e (powers of 1024) or %% of RAM, here "
-		"%" PRIu64 " MiB.\nTaken for mount(8) and fstab(5), without effect:",
-		env->ram / MIB);
-	for (size_t i = 0; (word = option_ignored_at(i)) != NULL; i++) {
-		const char last = word[strlen(word) - 1];
-
-		fprintf(out, "%s%s%s", i % 8 == 0 ? "\n  " : " ", word,
-			last == '=' || last == '-' ? "..." : "");
-	}
-	fputc('\n', out);
 }

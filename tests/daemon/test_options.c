@@ -848,7 +848,13 @@ START_TEST(test_table_is_complete_and_help_shows_all_of_it)
 
 		ck_assert_ptr_eq(option_find(desc->name), desc);
 		ck_assert_ptr_nonnull(desc->help);
-		ck_assert_ptr_nonnull(desc->parse);
+		/* There is a way to read it, and a place for what was read. */
+		ck_assert((desc->kind == OPTION_OTHER) == (desc->read != NULL));
+		ck_assert((desc->kind == OPTION_CHOICE) == (desc->choices != NULL));
+		if (desc->kind == OPTION_NUMBER || desc->kind == OPTION_SIZE)
+			ck_assert_uint_ne(desc->width, 0);
+		if (desc->kind == OPTION_NUMBER)
+			ck_assert_uint_lt(desc->min, desc->max);
 		ck_assert_msg(!option_is_ignored(desc->name), "%s", desc->name);
 		snprintf(line, sizeof(line), "  -o %s%s%s", desc->name, desc->arg ? "=" : "",
 			 desc->arg ? desc->arg : "");

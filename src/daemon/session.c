@@ -346,13 +346,65 @@ static int start_serving(struct session *s, struct options_error *error)
 	return res;
 }
 
+/* The process as the mount wants it, and the filesystem in it. */
+static int create_filesystem(struct session *s, struct options_error *error)
+{
+	const struct options *options = s->options;
+	uint64_t mem_beside;
+	int res;
+
+	/*
+	 * One heap: those that malloc() makes for each thread keep what is freed in them. What is
+	 * allocated for requests comes from the threads' own caches.
+	 */
+	(void)mallopt(M_ARENA_MAX, 1);
+	res = block_signals(s);
+	if (res) {
+		ERR_PRINTF(error, "%s: cannot take signals: %s", options->mountpoint,
+			   strerror(-res));
+		return res;
+	}
+	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
+	if (!options->foreground && !options->swap)
+		namespace_leave(&s->caller);
+	mem_beside = plan_transport(options, &s->channel_params);
+	res = options->swap ? swapmode_enter(options, error) : surroundings_oom(options, error);
+	return res ? res : create_super(s, mem_beside, error);
+}
+
+/* What takes requests apart, and libfuse's session on it. */
+static int create_front(struct session *s, struct options_error *error)
+{
+	const struct options *options = s->options;
+	struct ztfuse_session_params params = { .debug = options->debug };
+	char *mount_opts = NULL;
+	int res = 0;
+
+	ztfuse_init(&s->front, s->sb, options->cache);
+	s->front.xattr = options->xattr;
+	s->front.io_max = (uint32_t)s->channel_params.io_max;
+	if (options->swap)
+		res = ztfuse_prepare_swap(&s->front, options->max_threads);
+	if (!res)
+		res = options_mount_opts(options, &mount_opts);
+	if (res)
+		goto err_front;
+	params.mount_opts = mount_opts;
+	res = ztfuse_session_new(&s->front, &params, &s->se);
+	zt_free(mount_opts);
+	if (!res)
+		return 0;
+	ERR_PRINTF(error, "libfuse refuses the mount options");
+
+err_front:
+	ztfuse_exit(&s->front);
+	return res;
+}
+
 int session_create(const struct options *options, struct options_error *out_error,
 		   struct session **out_session)
 {
-	struct ztfuse_session_params params = { .debug = options->debug };
 	struct session *s = zt_zalloc(sizeof(*s));
-	char *mount_opts = NULL;
-	uint64_t mem_beside;
 	int error = -ENOMEM;
 
 	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
@@ -361,43 +413,12 @@ int session_create(const struct options *options, struct options_error *out_erro
 	s->options = options;
 	s->signal_fd = -1;
 	s->atimes.fd = -1;
-	/*
-	 * One heap: those that malloc() makes for each thread keep what is freed in them. What is
-	 * allocated for requests comes from the threads' own caches.
-	 */
-	(void)mallopt(M_ARENA_MAX, 1);
-	error = block_signals(s);
-	if (error) {
-		ERR_PRINTF(out_error, "%s: cannot take signals: %s", options->mountpoint,
-			   strerror(-error));
-		goto err_free;
-	}
-	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
-	if (!options->foreground && !options->swap)
-		namespace_leave(&s->caller);
-	mem_beside = plan_transport(options, &s->channel_params);
-	error = options->swap ? swapmode_enter(options, out_error)
-			      : surroundings_oom(options, out_error);
-	if (!error)
-		error = create_super(s, mem_beside, out_error);
+	error = create_filesystem(s, out_error);
 	if (error)
 		goto err_free;
-	ztfuse_init(&s->front, s->sb, options->cache);
-	s->front.xattr = options->xattr;
-	s->front.io_max = (uint32_t)s->channel_params.io_max;
-	if (options->swap)
-		error = ztfuse_prepare_swap(&s->front, options->max_threads);
-	if (!error)
-		error = options_mount_opts(options, &mount_opts);
+	error = create_front(s, out_error);
 	if (error)
-		goto err_front;
-	params.mount_opts = mount_opts;
-	error = ztfuse_session_new(&s->front, &params, &s->se);
-	zt_free(mount_opts);
-	if (error) {
-		ERR_PRINTF(out_error, "libfuse refuses the mount options");
-		goto err_front;
-	}
+		goto err_super;
 	error = make_transport(s);
 	if (error)
 		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
@@ -414,8 +435,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	*out_session = s;
 	return 0;
 
-err_front:
-	ztfuse_exit(&s->front);
+err_super:
 	super_destroy(s->sb);
 err_free:
 	if (s->signal_fd >= 0)

@@ -3,7 +3,8 @@
  * accel.h - the inside of the pseudo-accelerator, and the hooks by which tests rule it.
  *
  *   accel.c         the table: parameters, managed streams, synchronous calls
- *   accel_engine.c  the device: a bounded queue, and engines that empty it
+ *   accel_queue.c   the device's queue, and its clock
+ *   accel_engine.c  the device's engines, which empty the queue
  *   accel_watch.c   the driver's watchdog: deadlines, resets, engines that died
  *   accel_hook.c    simulated faults, and the hooks for tests
  *
@@ -24,9 +25,9 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/queue.h>
 
+#include "backends/accel_sync.h"
 #include "ztmpfs/zcomp.h"
 
 struct accel;
@@ -168,24 +169,6 @@ struct accel {
 	atomic_uint_fast64_t clock_offset_ns; /* by a hook */
 };
 
-/* A lock call fails only for a broken invariant of ours. */
-static inline void accel_lock(pthread_mutex_t *mutex)
-{
-	if (pthread_mutex_lock(mutex) != 0)
-		abort();
-}
-
-static inline void accel_unlock(pthread_mutex_t *mutex)
-{
-	if (pthread_mutex_unlock(mutex) != 0)
-		abort();
-}
-
-static inline void accel_count(atomic_uint_fast64_t *counter, uint64_t add)
-{
-	atomic_fetch_add_explicit(counter, add, memory_order_relaxed);
-}
-
 /* Of the device: the monotonic clock, and what a hook has added. */
 uint64_t accel_now(const struct accel *accel);
 
@@ -219,11 +202,29 @@ void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm);
 /** accel_idle_cool() - give the memory of all streams' buffers back, unless some are lent */
 void accel_idle_cool(struct accel *accel);
 
-/* accel_engine.c */
+/* accel_queue.c */
+
+/** accel_state_set() - of a stream that nobody else changes now */
+void accel_state_set(struct managed_zstrm *mstrm, uint64_t state);
 
 /** accel_queue_init() - an empty queue; no engine yet. Return: 0 or -ENOMEM. */
 int accel_queue_init(struct accel *accel);
 void accel_queue_exit(struct accel *accel);
+
+/** accel_queue_submit() - Return: 0, -EBUSY when full, -ESHUTDOWN when stopping or off. */
+int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
+		       zcomp_done_fn done, void *arg);
+
+/** accel_queue_cancel() - what came with @arg out of the queue again; false: it is not there */
+bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg);
+
+/** accel_queue_remove() - take a stream out of the queue; queue_lock held */
+void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm);
+
+/** accel_watch_wake() - have the watchdog look now; queue_lock held */
+void accel_watch_wake(struct accel *accel);
+
+/* accel_engine.c */
 
 /** accel_engines_start() - start up to @wanted engines; @accel->nr_engines says how many run */
 void accel_engines_start(struct accel *accel, uint32_t wanted);
@@ -236,16 +237,6 @@ int accel_engine_run(struct accel_engine *engine);
  * Engines work off the queue; what they cannot do ends with -ESHUTDOWN.
  */
 void accel_engines_stop(struct accel *accel);
-
-/** accel_queue_submit() - Return: 0, -EBUSY when full, -ESHUTDOWN when stopping or off. */
-int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
-		       zcomp_done_fn done, void *arg);
-
-/** accel_queue_cancel() - what came with @arg out of the queue again; false: it is not there */
-bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg);
-
-/** accel_queue_remove() - take a stream out of the queue; queue_lock held */
-void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm);
 
 /**
  * accel_end() - tell the caller of a request whose state the calling thread has just changed
@@ -262,8 +253,6 @@ void accel_let_go(struct accel *accel, struct managed_zstrm *mstrm);
 int accel_watch_start(struct accel *accel);
 void accel_watch_stop(struct accel *accel);
 
-/** accel_watch_wake() - have it look now; queue_lock held */
-void accel_watch_wake(struct accel *accel);
 
 /** accel_sweep() - end what engines left behind that run no more, with @error. All are joined. */
 void accel_sweep(struct accel *accel, int error);

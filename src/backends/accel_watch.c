@@ -35,11 +35,6 @@ static const char resets_reason[] = "the accelerator had to be reset again and a
 static const char deaths_reason[] = "the accelerator's engines died again and again";
 static const char none_reason[] = "no engine of the accelerator could be started again";
 
-void accel_watch_wake(struct accel *accel)
-{
-	pthread_cond_signal(&accel->watch_wake);
-}
-
 /* Under queue_lock: things change hands --------------------------------------- */
 
 static void take_back(struct accel *accel, struct managed_zstrm *mstrm, struct accel_list *list)

@@ -29,28 +29,21 @@ static bool wants_accel(const struct blkmap_params *params, unsigned nr_cpus)
 /* The writing thread compresses too: one engine fewer than CPUs keeps all of them busy. */
 static uint32_t nr_engines(const struct blkmap_params *params, unsigned nr_cpus)
 {
-	if (params->accel_params.engines)
-		return params->accel_params.engines;
+	if (params->comp.accel_params.engines)
+		return params->comp.accel_params.engines;
 	return nr_cpus > 1 ? nr_cpus - 1 : 1;
 }
 
 /* The main compressor's. */
 static struct zcomp_config main_config(const struct blkmap_params *params, unsigned nr_cpus)
 {
-	struct zcomp_config config = {
-		.name = params->compress,
-		.level = params->level,
-		.unit = ZCOMP_MAX_UNIT,
-		.nr_streams = params->nr_streams,
-		.private_stream = params->recompress != NULL,
-		.outer = true,
-		.room = sizeof(struct workspace),
-		.dict = params->dict,
-		.dict_size = params->dict_size,
-		.accel = wants_accel(params, nr_cpus),
-		.accel_params = params->accel_params,
-	};
+	struct zcomp_config config = params->comp;
 
+	config.unit = ZCOMP_MAX_UNIT;
+	config.private_stream = params->recompress != NULL;
+	config.outer = true;
+	config.room = sizeof(struct workspace);
+	config.accel = wants_accel(params, nr_cpus);
 	config.accel_params.engines = nr_engines(params, nr_cpus);
 	return config;
 }

@@ -64,13 +64,12 @@ struct blkmap_params {
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
 	struct zs_pool *beside; /* not used here, but given back as meta is; NULL: none */
 	uint64_t max_pages; /* size=, in pages; 0: no limit */
-	const char *compress; /* algorithm's name */
-	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
-	const void *dict; /* or NULL; lives until blkmap_destroy() */
-	size_t dict_size; /* bytes */
-	uint32_t nr_streams; /* per-thread streams, 0: default */
+	/*
+	 * compress= by name and level, its dictionary, streams and the accelerator's parameters (0:
+	 * defaults). What else it has is the block map's own, and not looked at.
+	 */
+	struct zcomp_config comp;
 	enum blkmap_accel accel;
-	struct zcomp_accel_params accel_params; /* 0: defaults */
 	bool background; /* run the maintenance thread (fold idle clusters, trim pools) */
 	const char *recompress; /* algorithm for what lies idle; NULL: off */
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */

@@ -124,7 +124,7 @@ int option_parse_accel(const char *value, struct super_params *super, struct opt
 	if (params.deadline_us && params.deadline_us <= params.latency_us)
 		return REFUSE(error, "option accel=%.64s: deadline must be longer than latency",
 			      value);
-	super->accel = (enum blkmap_accel)idx;
-	super->accel_params = params;
+	super->content.accel = (enum blkmap_accel)idx;
+	super->content.comp.accel_params = params;
 	return 0;
 }

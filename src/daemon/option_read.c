@@ -294,19 +294,19 @@ int option_read_compress(struct option_reading *r)
 	}
 	zt_free(r->options->compress_name);
 	r->options->compress_name = name;
-	r->options->super.level = level;
+	r->options->super.content.comp.level = level;
 	return 0;
 }
 
 /* off, or ALG[:LEVEL][@IDLE] */
 int option_read_recompress(struct option_reading *r)
 {
-	uint64_t idle = r->options->super.recompress_idle;
+	uint64_t idle = r->options->super.content.recompress_idle;
 	char copy[64], name[OPTION_ALGORITHM_MAX], *at;
 	int32_t level;
 
 	if (strcmp(r->value, "off") == 0) {
-		r->options->super.recompress = NULL;
+		r->options->super.content.recompress = NULL;
 		return 0;
 	}
 	if (strlen(r->value) >= sizeof(copy))
@@ -321,9 +321,9 @@ int option_read_recompress(struct option_reading *r)
 	if (parse_algorithm(copy, name, &level) != 0)
 		goto refuse;
 	strcpy(r->options->recompress_name, name);
-	r->options->super.recompress = r->options->recompress_name;
-	r->options->super.recompress_level = level;
-	r->options->super.recompress_idle = (uint32_t)idle;
+	r->options->super.content.recompress = r->options->recompress_name;
+	r->options->super.content.recompress_level = level;
+	r->options->super.content.recompress_idle = (uint32_t)idle;
 	return 0;
 
 refuse:

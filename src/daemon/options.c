@@ -67,12 +67,12 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.uid = env->uid,
 			.gid = env->gid,
 			.cluster_order = DEFAULT_CLUSTER_ORDER,
-			.level = ZCOMP_LEVEL_DEFAULT,
-			.recompress = options->recompress_name,
-			.recompress_level = 8,
-			.recompress_idle = 30,
-			.accel = BLKMAP_ACCEL_AUTO,
-			.background = true,
+			.content.comp.level = ZCOMP_LEVEL_DEFAULT,
+			.content.recompress = options->recompress_name,
+			.content.recompress_level = 8,
+			.content.recompress_idle = 30,
+			.content.accel = BLKMAP_ACCEL_AUTO,
+			.content.background = true,
 			.acl = true,
 		},
 	};
@@ -298,7 +298,7 @@ static int settle_swap(struct options *options, const struct options_env *env,
 		return -EINVAL;
 	}
 	/* A stream for each of them, since who stores may wait for memory with one in hand. */
-	super->nr_streams = options->max_threads + SWAP_STREAMS_MORE;
+	super->content.comp.nr_streams = options->max_threads + SWAP_STREAMS_MORE;
 	/* Its threads are one for each CPU, and cannot stand in for each other. */
 	if (options->uring == CHANNEL_URING_AUTO)
 		options->uring = CHANNEL_URING_OFF;
@@ -306,12 +306,12 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	super->cluster_order = 0;
 	/* Its thread was seen to wait for memory while the machine had none. */
 	if (!options->recompress_asked)
-		super->recompress = NULL;
+		super->content.recompress = NULL;
 	/* A page is too little for a queue, whose buffers would all be locked. */
-	if (super->accel == BLKMAP_ACCEL_AUTO)
-		super->accel = BLKMAP_ACCEL_OFF;
-	if (!super->accel_params.depth)
-		super->accel_params.depth = SWAP_ACCEL_DEPTH;
+	if (super->content.accel == BLKMAP_ACCEL_AUTO)
+		super->content.accel = BLKMAP_ACCEL_OFF;
+	if (!super->content.comp.accel_params.depth)
+		super->content.comp.accel_params.depth = SWAP_ACCEL_DEPTH;
 	options->cache = ZTFUSE_CACHE_NEVER;
 	return 0;
 }
@@ -327,7 +327,7 @@ static void settle(struct options *options, const struct options_env *env)
 		if (options->mount_flags[flag] < 0)
 			options->mount_flags[flag] = 1;
 	if (options->compress_none && !options->recompress_asked)
-		options->super.recompress = NULL;
+		options->super.content.recompress = NULL;
 	/* Others could fill the machine by what size= and nr_inodes= do not count. */
 	if (!options->mem_limit_said && options->allow_other && !options->swap)
 		options->super.mem_limit = env->ram / DEFAULT_SHARE;
@@ -336,9 +336,9 @@ static void settle(struct options *options, const struct options_env *env)
 	 * the memory in use, and by the size that one's own files are stored in.
 	 */
 	if (!options->dedup_said)
-		options->super.dedup = !options->allow_other;
+		options->super.content.dedup = !options->allow_other;
 	if (!options->dicts_said)
-		options->super.dicts = !options->allow_other;
+		options->super.content.dicts = !options->allow_other;
 }
 
 int options_parse(int argc, char *const argv[], const struct options_env *env,
@@ -360,9 +360,9 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 		goto err_text;
 	settle(&options, env);
 	*out_options = options;
-	out_options->super.compress = out_options->compress_name;
-	if (options.super.recompress)
-		out_options->super.recompress = out_options->recompress_name;
+	out_options->super.content.comp.name = out_options->compress_name;
+	if (options.super.content.recompress)
+		out_options->super.content.recompress = out_options->recompress_name;
 	return 0;
 
 err_text:

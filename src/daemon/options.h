@@ -70,7 +70,7 @@ enum option_context {
 #define OPTION_ALGORITHM_MAX 32
 
 /*
- * A parsed command line. Strings belong to it, but for super.compress and super.recompress, which
+ * A parsed command line. Strings belong to it, but for super.content.comp.name and super.content.recompress, which
  * point into it.
  */
 struct options {
@@ -93,8 +93,8 @@ struct options {
 	int oom; /* score for the OOM killer, or OPTION_OOM_KEEP */
 	bool oom_said; /* by an option */
 	bool mem_limit_said; /* by an option; else super.mem_limit follows from allow_other */
-	bool dedup_said; /* by an option; else super.dedup follows from allow_other */
-	bool dicts_said; /* the same for super.dicts */
+	bool dedup_said; /* by an option; else super.content.dedup follows from allow_other */
+	bool dicts_said; /* the same for super.content.dicts */
 	enum channel_uring uring;
 	unsigned max_threads;
 

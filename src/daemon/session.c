@@ -245,10 +245,10 @@ static int create_super(struct session *s, uint64_t mem_beside, struct options_e
 
 	params.mem_beside = mem_beside;
 	if (s->options->dict_path)
-		res = dict_load(s->options->dict_path, error, &s->dict, &params.dict_size);
+		res = dict_load(s->options->dict_path, error, &s->dict, &params.content.comp.dict_size);
 	if (res)
 		return res;
-	params.dict = s->dict;
+	params.content.comp.dict = s->dict;
 	res = super_create(&params, text, &s->sb);
 	if (res) {
 		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));

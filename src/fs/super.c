@@ -75,27 +75,13 @@ static int set_aside(struct super *sb, uint64_t bytes, char error_text[256])
 
 static int create_map(struct super *sb, const struct super_params *params, char error_text[256])
 {
-	struct blkmap_params map = {
-		.arena = sb->arena,
-		.meta = sb->meta,
-		.beside = sb->inodes,
-		.record = &((struct super_record *)arena_super(sb->arena))->map,
-		.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE),
-		.compress = params->compress,
-		.level = params->level,
-		.recompress = params->recompress,
-		.recompress_level = params->recompress_level,
-		.recompress_idle = params->recompress_idle,
-		.dicts = params->dicts,
-		.dedup = params->dedup,
-		.dict = params->dict,
-		.dict_size = params->dict_size,
-		.nr_streams = params->nr_streams,
-		.accel = params->accel,
-		.accel_params = params->accel_params,
-		.background = params->background,
-	};
+	struct blkmap_params map = params->content;
 
+	map.arena = sb->arena;
+	map.meta = sb->meta;
+	map.beside = sb->inodes;
+	map.record = &((struct super_record *)arena_super(sb->arena))->map;
+	map.max_pages = div_round_up_u64(params->size, ZT_PAGE_SIZE);
 	return blkmap_create(&map, error_text, &sb->map);
 }
 

@@ -31,19 +31,11 @@ struct super_params {
 	uid_t uid;
 	gid_t gid;
 	unsigned cluster_order; /* new files' cluster: 2^order pages */
-	const char *compress;
-	int32_t level;
-	const char *recompress; /* algorithm for what lies idle; NULL: off */
-	int32_t recompress_level;
-	uint32_t recompress_idle; /* seconds */
-	bool dicts; /* with recompress: make dictionaries from what all files hold */
-	bool dedup; /* with recompress: what is stored alike is stored once */
-	const void *dict; /* or NULL; lives until super_destroy() */
-	size_t dict_size; /* bytes */
-	uint32_t nr_streams;
-	enum blkmap_accel accel;
-	struct zcomp_accel_params accel_params; /* 0: defaults */
-	bool background;
+	/*
+	 * What files hold: algorithms, upkeep, the accelerator. Its arena, pools, record and max_pages
+	 * are the layer's own, and not looked at.
+	 */
+	struct blkmap_params content;
 };
 
 int super_create(const struct super_params *params, char error_text[256],

@@ -56,11 +56,11 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 						     config->limit ? config->limit + 64 * MIB : 0 };
 	struct zs_pool_params pool_params = { .name = "meta", .id = 2 };
 	struct blkmap_params params = {
-		.compress = config->compress ? config->compress : bm_compress(),
-		.level = ZCOMP_LEVEL_DEFAULT,
-		.nr_streams = config->nr_streams ? config->nr_streams : 12,
+		.comp.name = config->compress ? config->compress : bm_compress(),
+		.comp.level = ZCOMP_LEVEL_DEFAULT,
+		.comp.nr_streams = config->nr_streams ? config->nr_streams : 12,
 		.accel = config->accel,
-		.accel_params = config->accel_params,
+		.comp.accel_params = config->accel_params,
 		.max_pages = config->max_pages,
 		.recompress = config->recompress,
 		.recompress_level =
@@ -73,8 +73,8 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	struct bm_file *record;
 	char text[256];
 
-	if (!params.accel_params.engines)
-		params.accel_params.engines = 2;
+	if (!params.comp.accel_params.engines)
+		params.comp.accel_params.engines = 2;
 	ck_assert_int_eq(arena_create(&arena_params, &bm->arena), 0);
 	ck_assert_int_eq(zs_pool_create(bm->arena, &pool_params, &bm->meta), 0);
 	params.arena = bm->arena;

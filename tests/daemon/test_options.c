@@ -78,13 +78,13 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert_uint_eq(o.super.uid, 1000);
 	ck_assert_uint_eq(o.super.gid, 100);
 	ck_assert_uint_eq(o.super.cluster_order, 4);
-	ck_assert_str_eq(o.super.compress, "lz4");
-	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
-	ck_assert_str_eq(o.super.recompress, "zstd");
-	ck_assert_int_eq(o.super.recompress_level, 8);
-	ck_assert_uint_eq(o.super.recompress_idle, 30);
-	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_AUTO);
-	ck_assert(o.super.background);
+	ck_assert_str_eq(o.super.content.comp.name, "lz4");
+	ck_assert_int_eq(o.super.content.comp.level, ZCOMP_LEVEL_DEFAULT);
+	ck_assert_str_eq(o.super.content.recompress, "zstd");
+	ck_assert_int_eq(o.super.content.recompress_level, 8);
+	ck_assert_uint_eq(o.super.content.recompress_idle, 30);
+	ck_assert_int_eq(o.super.content.accel, BLKMAP_ACCEL_AUTO);
+	ck_assert(o.super.content.background);
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_WRITEBACK);
 	ck_assert_uint_eq(o.max_threads, 12);
 	ck_assert(o.cpu_latency);
@@ -163,8 +163,8 @@ START_TEST(test_compression_and_level_are_taken)
 		struct options o;
 
 		good(cases[i].list, &o);
-		ck_assert_str_eq(o.super.compress, cases[i].name);
-		ck_assert_msg(o.super.level == cases[i].level, "%s", cases[i].list);
+		ck_assert_str_eq(o.super.content.comp.name, cases[i].name);
+		ck_assert_msg(o.super.content.comp.level == cases[i].level, "%s", cases[i].list);
 		options_free(&o);
 	}
 }
@@ -189,7 +189,7 @@ START_TEST(test_dictionaries_follow_from_who_is_let_in_unless_it_is_said)
 		struct options o;
 
 		good(cases[i].list, &o);
-		ck_assert_msg(o.super.dicts == cases[i].dicts, "%s", cases[i].list);
+		ck_assert_msg(o.super.content.dicts == cases[i].dicts, "%s", cases[i].list);
 		options_free(&o);
 	}
 }
@@ -214,7 +214,7 @@ START_TEST(test_deduplication_follows_from_who_is_let_in_unless_it_is_said)
 		struct options o;
 
 		good(cases[i].list, &o);
-		ck_assert_msg(o.super.dedup == cases[i].dedup, "%s", cases[i].list);
+		ck_assert_msg(o.super.content.dedup == cases[i].dedup, "%s", cases[i].list);
 		options_free(&o);
 	}
 }
@@ -241,11 +241,11 @@ START_TEST(test_recompression_is_taken)
 
 		good(cases[i].list, &o);
 		if (cases[i].name) {
-			ck_assert_str_eq(o.super.recompress, cases[i].name);
-			ck_assert_int_eq(o.super.recompress_level, cases[i].level);
-			ck_assert_uint_eq(o.super.recompress_idle, cases[i].idle);
+			ck_assert_str_eq(o.super.content.recompress, cases[i].name);
+			ck_assert_int_eq(o.super.content.recompress_level, cases[i].level);
+			ck_assert_uint_eq(o.super.content.recompress_idle, cases[i].idle);
 		} else {
-			ck_assert_ptr_null(o.super.recompress);
+			ck_assert_ptr_null(o.super.content.recompress);
 		}
 		options_free(&o);
 	}
@@ -269,21 +269,21 @@ START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
 	fclose(file);
 	snprintf(list, sizeof(list), "compress=%s", path);
 	good(list, &o);
-	ck_assert_str_eq(o.super.compress, path);
-	ck_assert_int_eq(o.super.level, ZCOMP_LEVEL_DEFAULT);
+	ck_assert_str_eq(o.super.content.comp.name, path);
+	ck_assert_int_eq(o.super.content.comp.level, ZCOMP_LEVEL_DEFAULT);
 	options_free(&o);
 	snprintf(list, sizeof(list), "compress=%s:-3", path);
 	good(list, &o);
-	ck_assert_str_eq(o.super.compress, path);
-	ck_assert_int_eq(o.super.level, -3);
+	ck_assert_str_eq(o.super.content.comp.name, path);
+	ck_assert_int_eq(o.super.content.comp.level, -3);
 	options_free(&o);
 
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "compress=mine", "/m"), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error.text, zcomp_module_dir));
 	zcomp_module_dir = dir;
 	good("compress=mine:7", &o);
-	ck_assert_str_eq(o.super.compress, "mine");
-	ck_assert_int_eq(o.super.level, 7);
+	ck_assert_str_eq(o.super.content.comp.name, "mine");
+	ck_assert_int_eq(o.super.content.comp.level, 7);
 	options_free(&o);
 	unlink(path);
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/m"), -EINVAL);
@@ -346,11 +346,11 @@ START_TEST(test_levels_at_both_edges_are_taken_and_beyond_refused)
 			continue;
 		snprintf(list, sizeof(list), "compress=%s:%d", ops->name, (int)ops->level_min);
 		good(list, &o);
-		ck_assert_int_eq(o.super.level, ops->level_min);
+		ck_assert_int_eq(o.super.content.comp.level, ops->level_min);
 		options_free(&o);
 		snprintf(list, sizeof(list), "compress=%s:%d", ops->name, (int)ops->level_max);
 		good(list, &o);
-		ck_assert_int_eq(o.super.level, ops->level_max);
+		ck_assert_int_eq(o.super.content.comp.level, ops->level_max);
 		options_free(&o);
 		snprintf(list, sizeof(list), "compress=%s:%d", ops->name, (int)ops->level_max + 1);
 		ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/mnt"), -EINVAL);
@@ -417,8 +417,8 @@ START_TEST(test_accelerator_takes_when_and_parameters)
 		struct options o;
 
 		good(cases[i].list, &o);
-		ck_assert_msg(o.super.accel == cases[i].accel, "%s", cases[i].list);
-		ck_assert_msg(memcmp(&o.super.accel_params, &cases[i].params,
+		ck_assert_msg(o.super.content.accel == cases[i].accel, "%s", cases[i].list);
+		ck_assert_msg(memcmp(&o.super.content.comp.accel_params, &cases[i].params,
 				     sizeof(cases[i].params)) == 0,
 			      "%s", cases[i].list);
 		options_free(&o);
@@ -496,20 +496,20 @@ START_TEST(test_swap_implies_what_it_needs_wherever_it_stands)
 		ck_assert(o.swap);
 		ck_assert_uint_eq(o.super.cluster_order, 0);
 		ck_assert_int_eq(o.cache, ZTFUSE_CACHE_NEVER);
-		ck_assert_ptr_null(o.super.recompress);
-		ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_OFF);
+		ck_assert_ptr_null(o.super.content.recompress);
+		ck_assert_int_eq(o.super.content.accel, BLKMAP_ACCEL_OFF);
 		/* A half and a 16th of 1000 MiB; the reserve is rounded by nobody. */
 		ck_assert_uint_eq(o.super.mem_limit, 500 * MIB);
 		ck_assert_uint_eq(o.super.swap_reserve, 1000 * MIB / 16);
-		ck_assert_uint_gt(o.super.nr_streams, o.max_threads);
+		ck_assert_uint_gt(o.super.content.comp.nr_streams, o.max_threads);
 		ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
 		options_free(&o);
 	}
 	/* What is asked for all the same is done. */
 	good("swap,recompress=zstd:3,accel=on,mem_limit=200m", &o);
-	ck_assert_str_eq(o.super.recompress, "zstd");
-	ck_assert_int_eq(o.super.accel, BLKMAP_ACCEL_ON);
-	ck_assert_uint_gt(o.super.accel_params.depth, 0);
+	ck_assert_str_eq(o.super.content.recompress, "zstd");
+	ck_assert_int_eq(o.super.content.accel, BLKMAP_ACCEL_ON);
+	ck_assert_uint_gt(o.super.content.comp.accel_params.depth, 0);
 	ck_assert_uint_eq(o.super.mem_limit, 200 * MIB);
 	options_free(&o);
 	good("", &o);
@@ -797,15 +797,15 @@ START_TEST(test_nothing_is_compressed_with_none_unless_asked)
 
 	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
 		good(none[i], &o);
-		ck_assert_str_eq(o.super.compress, "null");
-		ck_assert_ptr_null(o.super.recompress);
+		ck_assert_str_eq(o.super.content.comp.name, "null");
+		ck_assert_ptr_null(o.super.content.recompress);
 		options_free(&o);
 	}
 	good("compress=none,recompress=zstd", &o);
-	ck_assert_str_eq(o.super.recompress, "zstd");
+	ck_assert_str_eq(o.super.content.recompress, "zstd");
 	options_free(&o);
 	good("compress=none,compress=lz4", &o);
-	ck_assert_str_eq(o.super.recompress, "zstd");
+	ck_assert_str_eq(o.super.content.recompress, "zstd");
 	options_free(&o);
 }
 END_TEST

@@ -25,9 +25,9 @@ static inline struct super_params fixture_params(void)
 		.mode = 01777,
 		.acl = true,
 		.cluster_order = 4,
-		.compress = "lz4",
-		.level = ZCOMP_LEVEL_DEFAULT,
-		.nr_streams = 2,
+		.content.comp.name = "lz4",
+		.content.comp.level = ZCOMP_LEVEL_DEFAULT,
+		.content.comp.nr_streams = 2,
 	};
 }
 

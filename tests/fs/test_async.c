@@ -26,9 +26,9 @@ static void setup(void)
 	struct super_params params = fixture_params();
 	struct fs_entry entry;
 
-	params.accel = BLKMAP_ACCEL_ON;
-	params.accel_params.engines = 1;
-	params.accel_params.deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US;
+	params.content.accel = BLKMAP_ACCEL_ON;
+	params.content.comp.accel_params.engines = 1;
+	params.content.comp.accel_params.deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US;
 	sb = fixture_init_params(&params);
 	ck_assert_int_eq(fs_mknod(sb, &user_cred, FS_ROOT_INO, "file", S_IFREG | 0644, 0, &entry),
 			 0);

@@ -23,9 +23,9 @@ static void setup(void)
 	struct super_params params = fixture_params();
 	uint64_t seed = 1;
 
-	params.recompress = "zstd";
-	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
-	params.recompress_idle = 10000;
+	params.content.recompress = "zstd";
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.recompress_idle = 10000;
 	sb = fixture_init_params(&params);
 	a = make_file(sb, FS_ROOT_INO, "a");
 	b = make_file(sb, FS_ROOT_INO, "b");

@@ -418,8 +418,8 @@ START_TEST(test_write_that_fails_in_the_middle_leaves_nothing_behind_the_end)
 	bool pending = false;
 
 	super_destroy(sb);
-	params.accel = BLKMAP_ACCEL_ON;
-	params.accel_params.engines = 2;
+	params.content.accel = BLKMAP_ACCEL_ON;
+	params.content.comp.accel_params.engines = 2;
 	sb = fixture_init_params(&params);
 	file = make_file(sb, FS_ROOT_INO, "file");
 	for (size_t i = 0; i < ARRAY_SIZE(noise); i++)

@@ -48,11 +48,11 @@ static void start(const char *recompress)
 	size_t done;
 
 	params.mem_limit = 256 * MIB;
-	params.recompress = recompress;
-	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
-	params.recompress_idle = 10000;
-	params.background = true;
-	params.nr_streams = nr_streams;
+	params.content.recompress = recompress;
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.recompress_idle = 10000;
+	params.content.background = true;
+	params.content.comp.nr_streams = nr_streams;
 	sb = fixture_init_params(&params);
 	text = malloc(TEXT);
 	fill_text(text, TEXT);
@@ -374,10 +374,10 @@ START_TEST(test_other_limits_have_no_room_made)
 
 	params.nr_inodes = 10;
 	params.mem_limit = 64 * MIB;
-	params.recompress = "zstd";
-	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
-	params.recompress_idle = 10000;
-	params.background = true;
+	params.content.recompress = "zstd";
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.recompress_idle = 10000;
+	params.content.background = true;
 	sb = fixture_init_params(&params);
 	for (unsigned nr = 0; nr < 9; nr++)
 		ck_assert_int_eq(do_mknod(nr), 0);

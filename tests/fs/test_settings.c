@@ -24,8 +24,8 @@ static void setup(void)
 	struct super_params params = fixture_params();
 	uint64_t seed = 1;
 
-	params.recompress = "zstd";
-	params.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.recompress = "zstd";
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
 	sb = fixture_init_params(&params);
 	dir = make_dir(sb, FS_ROOT_INO, "dir");
 	file = make_file(sb, dir, "file");

@@ -36,7 +36,7 @@ START_TEST(test_bad_parameters_get_an_error_and_a_sentence)
 	ck_assert_int_eq(super_create(&params, text, &sb), -EINVAL);
 	ck_assert_str_ne(text, "");
 	params = fixture_params();
-	params.compress = "none such";
+	params.content.comp.name = "none such";
 	text[0] = '\0';
 	ck_assert_int_eq(super_create(&params, text, &sb), -ENOENT);
 	ck_assert_str_ne(text, "");

@@ -500,17 +500,17 @@ static struct super_params params_of(int i)
 {
 	struct super_params params = fixture_params();
 
-	params.nr_streams = 8;
+	params.content.comp.nr_streams = 8;
 	params.mem_limit = i == ROOMY ? 96 << 20 : 9 << 20;
-	params.recompress = "zstd";
-	params.recompress_level = 1;
-	params.recompress_idle = 1;
-	params.dicts = true;
-	params.dedup = true;
-	params.background = true;
+	params.content.recompress = "zstd";
+	params.content.recompress_level = 1;
+	params.content.recompress_idle = 1;
+	params.content.dicts = true;
+	params.content.dedup = true;
+	params.content.background = true;
 	if (i != PLAIN) {
-		params.accel = BLKMAP_ACCEL_ON;
-		params.accel_params = (struct zcomp_accel_params){
+		params.content.accel = BLKMAP_ACCEL_ON;
+		params.content.comp.accel_params = (struct zcomp_accel_params){
 			.engines = 2,
 			.deadline_us = 20000,
 			.fail_ppm = 20000,

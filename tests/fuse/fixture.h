@@ -31,10 +31,10 @@ static void fixture_make(enum ztfuse_cache cache)
 		.mode = 01777,
 		.acl = fixture_acl,
 		.cluster_order = 4,
-		.compress = "lz4",
-		.level = ZCOMP_LEVEL_DEFAULT,
-		.nr_streams = 2,
-		.accel = BLKMAP_ACCEL_OFF,
+		.content.comp.name = "lz4",
+		.content.comp.level = ZCOMP_LEVEL_DEFAULT,
+		.content.comp.nr_streams = 2,
+		.content.accel = BLKMAP_ACCEL_OFF,
 	};
 	char text[256] = "";
 

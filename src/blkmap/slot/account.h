@@ -2,7 +2,7 @@
 /*
  * account.h - what is counted of words, and what is left of the limits.
  *
- * Context: any thread; slot_count() looks at a cluster slots, so the slot lock is held.
+ * Context: any thread; slot_count() looks at a cluster map, so the slot lock is held.
  */
 #ifndef ZT_BLKMAP_SLOT_ACCOUNT_H
 #define ZT_BLKMAP_SLOT_ACCOUNT_H

@@ -29,7 +29,7 @@
  */
 struct cluster_map {
 	uint64_t base;
-	uint64_t place; /* of the slot that names this slots, in units of 8 bytes */
+	uint64_t place; /* of the slot that names this map, in units of 8 bytes */
 	uint64_t pages[]; /* 2^order */
 };
 
@@ -63,7 +63,7 @@ struct live_map {
 
 /*
  * One of the hashed slot locks. Held shared while objects are read, exclusive while words change.
- * seq counts changes, so that a thread that prepared something without the lock knows whether it still holds.
+ * seq counts changes: a thread that prepared something without the lock sees if it still holds.
  * Not on cache lines of their own: neighbours seldom meet, and it would be 56 KiB.
  */
 struct slot_lock {

@@ -26,7 +26,10 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256],
 		  struct blkmap **out_map) ZT_MUST_CHECK;
 void blkmap_destroy(struct blkmap *map);
 
-/** blkmap_stop() - end asynchronous writes, and background work for good, as a walker needs it; may be called again */
+/**
+ * blkmap_stop() - end asynchronous writes, and background work for good, as a walker needs it
+ * It may be called again.
+ */
 void blkmap_stop(struct blkmap *map);
 
 /** blkmap_zcomp_name() - the algorithm in use */

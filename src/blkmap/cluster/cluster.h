@@ -108,9 +108,9 @@ struct loaded {
 };
 
 /*
- * What this layer keeps with each per-thread stream of the main codec: in the stream's workspace, where no
- * backend sees it. A backend writes wherever it likes in the stream's own buffers, so nothing that
- * is used after a call may stand there, nor a source that may be stored as it is.
+ * What this layer keeps with each per-thread stream of the main codec: in the stream's workspace,
+ * where no backend sees it. A backend writes wherever it likes in the stream's own buffers, so
+ * nothing that is used after a call may stand there, nor a source that may be stored as it is.
  */
 struct workspace {
 	char decoded[ZCOMP_MAX_UNIT]; /* by cluster_load(), where it needs only a part */
@@ -137,7 +137,7 @@ static inline char *strm_bytes(struct zcomp_strm *strm)
 int cluster_load(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
 		 char *dst) ZT_MUST_CHECK;
 
-/* What cluster_load() did for pieces of clusters on this stream so far, in HEAT_READ and HEAT_DECODE. */
+/* What cluster_load() did for pieces of clusters on this stream, ever: in HEAT_READ, HEAT_DECODE. */
 uint64_t strm_effort(struct zcomp_strm *strm);
 
 /* Where cluster_load() decodes, for other use: what was decoded is forgotten. */

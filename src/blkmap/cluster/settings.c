@@ -7,9 +7,9 @@
  * may become another one. A user makes all but one at most, so that nobody takes them all; root and
  * the mount's owner make as many as there are. Weakness: a mount takes three different ones at a time.
  *
- * Locks: settings_lock, over the making of an entry and its end. A thread that knows the number of a setting
- * finds it made: numbers come through an inode's flags, under its lock, or from a cluster map's
- * volatile entry under the slot lock. So the first user comes from setting_find(), under
+ * Locks: settings_lock, over the making of an entry and its end. A thread that knows the number of
+ * a setting finds it made: numbers come through an inode's flags, under its lock, or from a cluster
+ * map's volatile entry under the slot lock. So the first user comes from setting_find(), under
  * settings_lock, and others from users.
  */
 #include <errno.h>

@@ -11,9 +11,9 @@
  * completes the last cluster tells the caller. What the accelerator refuses or fails is done by the
  * own stream of whoever notices.
  *
- * Locks: none of its own but batches.lock, for a thread that waits until no batch is left. A completion
- * runs in a thread of the accelerator and takes a per-thread stream, slot locks and what is below
- * them, never the file's. Nobody waits for a completion with a stream in hand.
+ * Locks: none of its own but batches.lock, for a thread that waits until no batch is left. A
+ * completion runs in a thread of the accelerator and takes a per-thread stream, slot locks and what
+ * is below them, never the file's. Nobody waits for a completion with a stream in hand.
  */
 #include <errno.h>
 #include <string.h>

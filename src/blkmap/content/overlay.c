@@ -7,9 +7,9 @@
  *
  * So 4 KiB written into a 64 KiB cluster cost the compression of 4 KiB. When half of the pages are
  * covered, the rest become objects of their own too, and the base, half dead weight by then, goes
- * away: the cluster is spread. So is one that is read in small pieces again and again (heat.c). Maps
- * are folded into one object when they have been left alone for a while (upkeep/fold.c), or when a file
- * grows over them (cluster_write.c).
+ * away: the cluster is spread. So is one that is read in small pieces again and again (heat.c).
+ * Maps are folded into one object when they have been left alone for a while (upkeep/fold.c), or
+ * when a file grows over them (cluster_write.c).
  */
 #include <errno.h>
 #include <string.h>

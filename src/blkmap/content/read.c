@@ -25,9 +25,9 @@ static void slot_used(struct slots *slots, uint64_t word)
 }
 
 /*
- * Somebody read a small piece of a cluster that is one object, or one page of those over it: a reader that
- * comes back for more finds it spread before long. The last quarter of the memory that a limit
- * allows is not for that.
+ * Somebody read a small piece of a cluster that is one object, or one page of those over it: a
+ * reader that comes back for more finds it spread before long. The last quarter of the memory that
+ * a limit allows is not for that.
  */
 static void read_heats(const struct cluster *c, unsigned effort)
 {

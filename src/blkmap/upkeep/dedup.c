@@ -2,9 +2,9 @@
 /*
  * dedup.c - one object for clusters that are stored alike: an index by what objects hold
  *
- * The index is a table of buckets; an entry stands in one of two, whichever has more free places. It is
- * written by recompression alone, but for compaction, which brings refs up to date. Objects that
- * are freed leave their entry behind; it is swept out when the table is full.
+ * The index is a table of buckets; an entry stands in one of two, whichever has more free places.
+ * It is written by recompression alone, but for compaction, which brings refs up to date. Objects
+ * that are freed leave their entry behind; it is swept out when the table is full.
  *
  * What is found is used as share.c uses it for copies. A name is added to an object that one slot
  * names under that slot's lock, to one that has a share record under the record's: so whoever holds

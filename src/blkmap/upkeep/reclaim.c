@@ -68,7 +68,9 @@ bool upkeep_reclaim(struct upkeep *upkeep, unsigned tries, uint64_t until_ns)
 		atomic_store_explicit(&upkeep->in_vain_until, blkmap_now() + 1, memory_order_relaxed);
 		return false;
 	}
-	(void)(zs_trim(upkeep->slots->data, 0) + zs_compact(upkeep->slots->data, COMPACT_ROUND)); /* there is some */
+	/* There is some memory, whatever these add. */
+	(void)zs_trim(upkeep->slots->data, 0);
+	(void)zs_compact(upkeep->slots->data, COMPACT_ROUND);
 	return true;
 }
 

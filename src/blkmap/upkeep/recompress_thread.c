@@ -7,9 +7,9 @@
  * holds nothing that anybody waits for but the first thread. Both are owned by the blkmap and
  * joined by recomp_stop().
  *
- * When memory is short, because of mem_limit= or, by the kernel's word (PSI), in the whole machine, all is
- * recompressed however young, without pauses, and by the first thread itself. A write that finds no
- * room waits for that a while (recomp_relieve()).
+ * When memory is short, because of mem_limit= or, by the kernel's word (PSI), in the whole machine,
+ * all is recompressed however young, without pauses, and by the first thread itself. A write that
+ * finds no memory waits for that a while (recomp_relieve()).
  *
  * Locks: recomp.lock; nothing is called under it.
  */

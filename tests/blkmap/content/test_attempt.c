@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_attempt.c - the protocol by which clusters change: lost rounds, and the last one under the lock.
+ * test_attempt.c - the protocol by which clusters change: lost rounds, and the last one under the
+ * lock.
  *
  * Tests attempt.c, commit.c and merge.c of the part content, and links nothing above it. What the
  * others of the part do with it is in test_overwrite, test_blkmap and test_races.

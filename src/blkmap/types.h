@@ -135,7 +135,8 @@ struct blkmap_bytes {
 struct blkmap_copy {
 	const struct blkmap_file *from, *to; /* with clusters of the same size */
 	uint64_t from_off, to_off; /* beginnings of clusters */
-	uint64_t len; /* up to a cluster's end or to the end of from; then to has no bytes behind it */
+	uint64_t
+		len; /* up to a cluster's end or to the end of from; then to has no bytes behind it */
 };
 
 /* How an asynchronous write ends. */

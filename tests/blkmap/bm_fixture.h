@@ -138,7 +138,8 @@ static inline int bm_write(struct bm *bm, uint64_t off, const void *buf, size_t 
 		if (error)
 			return error;
 	}
-	return blkmap_write(bm->map, &bm->file, &(struct blkmap_bytes){ off, buf, len, ZSTRM_PREFER_MGMT }, &done);
+	return blkmap_write(bm->map, &bm->file,
+			    &(struct blkmap_bytes){ off, buf, len, ZSTRM_PREFER_MGMT }, &done);
 }
 
 /* Text-like, incompressible, zero, one value repeated. */

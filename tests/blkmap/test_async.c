@@ -100,7 +100,8 @@ static void submit(struct bm *bm, struct wait *wait, char *bytes, uint64_t off, 
 	sem_init(&wait->released, 0, 0);
 	wait->bytes = keeps ? bytes : NULL;
 	ck_assert(blkmap_covers(&bm->file, off, len));
-	blkmap_write_async(bm->map, &bm->file, &(struct blkmap_bytes){ off, bytes, len, ZSTRM_PREFER_MGMT }, &end);
+	blkmap_write_async(bm->map, &bm->file,
+			   &(struct blkmap_bytes){ off, bytes, len, ZSTRM_PREFER_MGMT }, &end);
 }
 
 static void ended(struct wait *wait, int error, size_t len)
@@ -298,10 +299,16 @@ START_TEST(test_row_only_delayed_writes_prefer_managed_streams)
 	ended(&wait, 0, CLUSTER);
 	/* Not delayed, and one cluster. */
 	ck_assert_int_eq(
-		blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ CLUSTER, data, CLUSTER, ZSTRM_DEFAULT }, &done), 0);
+		blkmap_write(bm.map, &bm.file,
+			     &(struct blkmap_bytes){ CLUSTER, data, CLUSTER, ZSTRM_DEFAULT },
+			     &done),
+		0);
 	/* Reading, a small change, and folding it: a recompression. */
 	reads_back(&bm, data, 0, CLUSTER);
-	ck_assert_int_eq(blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ 4096, data, 4096, ZSTRM_DEFAULT }, &done), 0);
+	ck_assert_int_eq(blkmap_write(bm.map, &bm.file,
+				      &(struct blkmap_bytes){ 4096, data, 4096, ZSTRM_DEFAULT },
+				      &done),
+			 0);
 	blkmap_trim(bm.map);
 	after = stat_now(&bm);
 	ck_assert_uint_eq(after.folds, before.folds + 1);

@@ -114,7 +114,10 @@ static void put(struct model *m, uint64_t off, const char *src, size_t len)
 	size_t done;
 
 	ck_assert_int_eq(blkmap_grow(bm.map, &m->file, off, len), 0);
-	ck_assert_int_eq(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, src, len, ZSTRM_DEFAULT }, &done), 0);
+	ck_assert_int_eq(blkmap_write(bm.map, &m->file,
+				      &(struct blkmap_bytes){ off, src, len, ZSTRM_DEFAULT },
+				      &done),
+			 0);
 	if (m->bytes + off != src)
 		memcpy(m->bytes + off, src, len);
 }
@@ -274,7 +277,8 @@ START_TEST(test_two_whose_slots_have_one_lock_join)
 	memset(same, 'x', sizeof(same));
 	for (uint64_t i = 0; i < SLOTS; i++)
 		ck_assert_int_eq(bm_write(&bm, i * sizeof(same), same, sizeof(same)), 0);
-	while (c < SLOTS && slot_lock(&bm.map->slots, tree_slot(bm.arena, &bm.file.tree, c)) != lock)
+	while (c < SLOTS &&
+	       slot_lock(&bm.map->slots, tree_slot(bm.arena, &bm.file.tree, c)) != lock)
 		c++;
 	ck_assert_uint_lt(c, SLOTS);
 	ck_assert_int_eq(bm_write(&bm, c * sizeof(page), page, sizeof(page)), 0);
@@ -306,7 +310,10 @@ START_TEST(test_thousands_of_pairs_all_join_and_the_index_grows)
 			size_t done;
 
 			ck_assert_int_eq(blkmap_grow(bm.map, file, p * 4096ull, SIZE), 0);
-			ck_assert_int_eq(blkmap_write(bm.map, file, &(struct blkmap_bytes){ p * 4096ull, pages[p], SIZE, ZSTRM_DEFAULT }, &done),
+			ck_assert_int_eq(blkmap_write(bm.map, file,
+						      &(struct blkmap_bytes){ p * 4096ull, pages[p],
+									      SIZE, ZSTRM_DEFAULT },
+						      &done),
 					 0);
 		}
 	}
@@ -452,7 +459,10 @@ START_TEST(test_at_the_limit_joining_makes_room)
 	while (!error) {
 		error = blkmap_grow(bm.map, &bm.file, c * CLUSTER, CLUSTER);
 		if (!error)
-			error = blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ c * CLUSTER, buf, CLUSTER, ZSTRM_DEFAULT }, &done);
+			error = blkmap_write(
+				bm.map, &bm.file,
+				&(struct blkmap_bytes){ c * CLUSTER, buf, CLUSTER, ZSTRM_DEFAULT },
+				&done);
 		c += !error;
 	}
 	ck_assert_int_eq(error, -ENOSPC);
@@ -499,12 +509,17 @@ static void random_op(uint64_t *seed, struct model *m)
 		break;
 	case 2:
 		memset(m->bytes + off, 'x', len);
-		must(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, m->bytes + off, len, ZSTRM_DEFAULT }, &done),
+		must(blkmap_write(bm.map, &m->file,
+				  &(struct blkmap_bytes){ off, m->bytes + off, len, ZSTRM_DEFAULT },
+				  &done),
 		     "write");
 		break;
 	default:
 		fill(zt_random(seed) % NR_CONTENTS, m->bytes + c * CLUSTER, CLUSTER);
-		must(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ c * CLUSTER, m->bytes + c * CLUSTER, CLUSTER, ZSTRM_DEFAULT }, &done),
+		must(blkmap_write(bm.map, &m->file,
+				  &(struct blkmap_bytes){ c * CLUSTER, m->bytes + c * CLUSTER,
+							  CLUSTER, ZSTRM_DEFAULT },
+				  &done),
 		     "write");
 		break;
 	}

@@ -274,7 +274,14 @@ START_TEST(test_a_base_that_was_shared_is_the_file_s_own_again)
 	ck_assert_int_eq(put(&seed, noise, 0, CLUSTER), 0);
 	/* Two clusters of one file share an object; then one of them goes. */
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, 2 * CLUSTER), 0);
-	ck_assert_int_eq(blkmap_share(bm.map, &(struct blkmap_copy){ .from = &bm.file, .from_off = 0, .to = &bm.file, .to_off = CLUSTER, .len = CLUSTER }, &done), 0);
+	ck_assert_int_eq(blkmap_share(bm.map,
+				      &(struct blkmap_copy){ .from = &bm.file,
+							     .from_off = 0,
+							     .to = &bm.file,
+							     .to_off = CLUSTER,
+							     .len = CLUSTER },
+				      &done),
+			 0);
 	for (uint32_t p = 0; p < 4; p += 2)
 		ck_assert_int_eq(put(&seed, noise, p * PAGE, (p + 1) * PAGE), 0);
 	(void)fill_up();
@@ -319,7 +326,8 @@ START_TEST(test_what_was_overwritten_by_less_moves_to_a_smaller_room)
 	slot = tree_slot(bm.arena, &bm.file.tree, 0);
 	ck_assert_uint_ge(zs_room_of(bm.map->slots.data, slot_ref(word_get(slot))), CLUSTER);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
-	ck_assert_uint_lt(zs_room_of(bm.map->slots.data, slot_ref(word_get(slot))), CLUSTER * 3 / 4);
+	ck_assert_uint_lt(zs_room_of(bm.map->slots.data, slot_ref(word_get(slot))),
+			  CLUSTER * 3 / 4);
 	blkmap_get_stat(bm.map, &stat);
 	ck_assert_uint_gt(stat.recompress_saved, CLUSTER / 4);
 	compare(CLUSTER);

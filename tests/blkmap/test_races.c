@@ -99,7 +99,10 @@ static void file_write(struct blkmap_file *file, uint64_t off, const void *buf, 
 
 	if (!blkmap_covers(file, off, len))
 		ck_assert_int_eq(blkmap_grow(bm.map, file, off, len), 0);
-	ck_assert_int_eq(blkmap_write(bm.map, file, &(struct blkmap_bytes){ off, buf, len, ZSTRM_DEFAULT }, &done), 0);
+	ck_assert_int_eq(blkmap_write(bm.map, file,
+				      &(struct blkmap_bytes){ off, buf, len, ZSTRM_DEFAULT },
+				      &done),
+			 0);
 }
 
 /* All files are those given; everything is walked, and what the kernel holds is what is counted. */
@@ -439,7 +442,8 @@ START_TEST(test_recompression_ends_after_the_writes_that_may_wait_for_it)
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, 65536), 0);
 	fill_text(text, 65536, 1);
 	at_point("batch: a cluster comes back", wait_for_stop);
-	blkmap_write_async(bm.map, &bm.file, &(struct blkmap_bytes){ 0, text, 65536, ZSTRM_PREFER_MGMT }, &end);
+	blkmap_write_async(bm.map, &bm.file,
+			   &(struct blkmap_bytes){ 0, text, 65536, ZSTRM_PREFER_MGMT }, &end);
 	ck_assert_int_eq(pthread_create(&stopper, NULL, stop_run, &stopped), 0);
 	ck_assert(!comes(&stopped));
 	atomic_store(&may_complete, true);

@@ -32,7 +32,9 @@ static void start(unsigned order, unsigned nr_cpus)
 		bm_fill(&seed, content + at, len);
 		ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, at, len), 0);
 		ck_assert_int_eq(
-			blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ at, content + at, len, ZSTRM_DEFAULT }, &done),
+			blkmap_write(bm.map, &bm.file,
+				     &(struct blkmap_bytes){ at, content + at, len, ZSTRM_DEFAULT },
+				     &done),
 			0);
 	}
 }
@@ -225,7 +227,10 @@ START_TEST(test_many_readers_beside_a_writer)
 		const size_t at = zt_random(&seed) % (FILE_SIZE / (96 * KIB)) * 96 * KIB;
 		size_t done;
 
-		ck_assert_int_eq(blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ at, content + at, 64 * KIB, ZSTRM_DEFAULT }, &done),
+		ck_assert_int_eq(blkmap_write(bm.map, &bm.file,
+					      &(struct blkmap_bytes){ at, content + at, 64 * KIB,
+								      ZSTRM_DEFAULT },
+					      &done),
 				 0);
 		if (i % 50 == 0)
 			(void)zs_compact(bm.map->slots.data, 0);

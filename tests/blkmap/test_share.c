@@ -91,7 +91,8 @@ static int write_at(struct model *m, uint64_t off, const char *src, size_t len)
 	int error = blkmap_grow(bm.map, &m->file, off, len);
 
 	if (!error)
-		error = blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, src, len, ZSTRM_DEFAULT }, &done);
+		error = blkmap_write(bm.map, &m->file,
+				     &(struct blkmap_bytes){ off, src, len, ZSTRM_DEFAULT }, &done);
 	if (error)
 		return error;
 	memcpy(m->bytes + off, src, len);
@@ -108,7 +109,13 @@ static int share(struct model *from, uint64_t from_off, struct model *to, uint64
 	int error = blkmap_grow(bm.map, &to->file, to_off, len);
 
 	while (!error && done < len) {
-		error = blkmap_share(bm.map, &(struct blkmap_copy){ .from = &from->file, .from_off = from_off + done, .to = &to->file, .to_off = to_off + done, .len = len - done }, &step);
+		error = blkmap_share(bm.map,
+				     &(struct blkmap_copy){ .from = &from->file,
+							    .from_off = from_off + done,
+							    .to = &to->file,
+							    .to_off = to_off + done,
+							    .len = len - done },
+				     &step);
 		if (error == -EAGAIN)
 			error = blkmap_fold(bm.map, &from->file, from_off + done + step);
 		for (uint64_t at = done; at < done + step; at += ZT_PAGE_SIZE) {
@@ -278,7 +285,8 @@ static uint64_t first_object(const struct model *m)
 {
 	uint64_t word = word_get(tree_slot(bm.arena, &m->file.tree, 0));
 
-	return slot_kind(word) == SLOT_SHARED ? word_get(&share_rec_at(&bm.map->slots, word)->word) : word;
+	return slot_kind(word) == SLOT_SHARED ? word_get(&share_rec_at(&bm.map->slots, word)->word)
+					      : word;
 }
 
 START_TEST(test_shared_objects_are_recompressed_for_all_their_names)

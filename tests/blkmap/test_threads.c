@@ -53,7 +53,9 @@ static void *writer_run(void *arg)
 		}
 		bm_fill(&seed, buf, len);
 		memcpy(writer->model + from, buf, len);
-		if (blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ from, buf, len, ZSTRM_PREFER_MGMT }, &done))
+		if (blkmap_write(bm.map, &bm.file,
+				 &(struct blkmap_bytes){ from, buf, len, ZSTRM_PREFER_MGMT },
+				 &done))
 			abort();
 		if (blkmap_read(bm.map, &bm.file, page * ZT_PAGE_SIZE, buf, ZT_PAGE_SIZE))
 			abort();
@@ -107,7 +109,9 @@ START_TEST(test_eight_writers_share_clusters_and_lose_nothing)
 	for (uint64_t i = 0; i < FILE_SIZE; i++)
 		content[i] = (char)(i % 251);
 	ck_assert_int_eq(
-		blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ 0, content, FILE_SIZE, ZSTRM_DEFAULT }, &done), 0);
+		blkmap_write(bm.map, &bm.file,
+			     &(struct blkmap_bytes){ 0, content, FILE_SIZE, ZSTRM_DEFAULT }, &done),
+		0);
 	atomic_store(&stop, false);
 	ck_assert_int_eq(pthread_create(&reader, NULL, reader_run, NULL), 0);
 	ck_assert_int_eq(pthread_create(&maintainer, NULL, maintain_run, NULL), 0);
@@ -150,7 +154,9 @@ static void *stream_run(void *arg)
 		uint64_t off = (i * 4 + nr) * REQUEST;
 
 		bm_fill(&seed, buf, REQUEST);
-		if (blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ off, buf, REQUEST, ZSTRM_PREFER_MGMT }, &done) ||
+		if (blkmap_write(bm.map, &bm.file,
+				 &(struct blkmap_bytes){ off, buf, REQUEST, ZSTRM_PREFER_MGMT },
+				 &done) ||
 		    blkmap_read(bm.map, &bm.file, off, back, REQUEST) || memcmp(buf, back, REQUEST))
 			abort();
 	}

@@ -44,7 +44,8 @@ struct source {
 	const void *data;
 	uint32_t len;
 	uint32_t full; /* bytes that a SAME word would stand for (cluster or page) */
-	uint32_t mask; /* pages present; those below len that are not set are holes (zero in data) */
+	uint32_t
+		mask; /* pages present; those below len that are not set are holes (zero in data) */
 };
 
 /* What they become. */

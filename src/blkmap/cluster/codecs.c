@@ -47,7 +47,8 @@ void codecs_get_stat(const struct codecs *codecs, struct blkmap_stat *out_stat)
 
 const char *codec_idle_name(const struct codecs *codecs)
 {
-	return codecs->decoders[SLOT_CODEC_IDLE] ? zcomp_name(codecs->decoders[SLOT_CODEC_IDLE]) : NULL;
+	return codecs->decoders[SLOT_CODEC_IDLE] ? zcomp_name(codecs->decoders[SLOT_CODEC_IDLE])
+						 : NULL;
 }
 
 const char *codec_name(struct codecs *codecs, unsigned codec)
@@ -65,7 +66,8 @@ const char *codec_name(struct codecs *codecs, unsigned codec)
 		/* Dictionaries come and go; their algorithm stays. */
 		if (codec >= SLOT_CODEC_DICT)
 			codec = SLOT_CODEC_IDLE;
-		return codec_comp(codecs, codec) ? zcomp_name(codec_comp(codecs, codec)) : "unknown";
+		return codec_comp(codecs, codec) ? zcomp_name(codec_comp(codecs, codec))
+						 : "unknown";
 	}
 }
 

@@ -119,7 +119,8 @@ static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint3
 }
 
 /* What is decoded of a record's object is not kept: it changes under a lock of its own. */
-static int load_shared(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+static int load_shared(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
+		       char *dst)
 {
 	struct cluster unkept = *c;
 	uint64_t obj = share_hold(c->slots, word);

@@ -90,7 +90,8 @@ void encode(const struct cluster *c, const struct source *src, struct encoded *o
 
 	if (encode_same(src, out))
 		return;
-	if (file->setting != BLKMAP_SETTING_NONE && huge_skip(c->codecs, file, src->data, src->len)) {
+	if (file->setting != BLKMAP_SETTING_NONE &&
+	    huge_skip(c->codecs, file, src->data, src->len)) {
 		encode_raw(file, src, out);
 		return;
 	}

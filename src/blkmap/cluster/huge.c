@@ -69,8 +69,8 @@ static void entry_store(struct codecs *codecs, const struct blkmap_file *file, u
 			uint32_t skipped)
 {
 	atomic_store_explicit(entry_of(codecs, file),
-			      tag_of(codecs, file) << ENTRY_TAG_SHIFT | skipped << ENTRY_SKIP_SHIFT |
-				      failures,
+			      tag_of(codecs, file) << ENTRY_TAG_SHIFT |
+				      skipped << ENTRY_SKIP_SHIFT | failures,
 			      memory_order_relaxed);
 }
 

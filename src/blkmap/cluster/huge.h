@@ -14,7 +14,8 @@
  * huge_note() - a try has ended
  * huge_forget() - the file has lost its content
  */
-bool huge_skip(struct codecs *codecs, const struct blkmap_file *file, const void *src, uint32_t len);
+bool huge_skip(struct codecs *codecs, const struct blkmap_file *file, const void *src,
+	       uint32_t len);
 void huge_note(struct codecs *codecs, const struct blkmap_file *file, bool compressed);
 void huge_forget(struct codecs *codecs, const struct blkmap_file *file);
 

@@ -42,14 +42,16 @@ bool setting_is_known(const struct codecs *codecs, unsigned setting)
 {
 	if (setting < BLKMAP_SETTING_FIRST)
 		return true;
-	return setting < BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS && setting_is_made(codecs, setting);
+	return setting < BLKMAP_SETTING_FIRST + BLKMAP_NR_SETTINGS &&
+	       setting_is_made(codecs, setting);
 }
 
 /* Users first: objects come from users alone. settings_lock held. */
 static bool setting_is_unused(struct codecs *codecs, unsigned setting)
 {
-	return atomic_load_explicit(&codecs->slots->account.setting_users[setting - BLKMAP_SETTING_FIRST],
-				    memory_order_acquire) == 0 &&
+	return atomic_load_explicit(
+		       &codecs->slots->account.setting_users[setting - BLKMAP_SETTING_FIRST],
+		       memory_order_acquire) == 0 &&
 	       atomic_load_explicit(&codecs->slots->account.codec_objects[setting_codec(setting)],
 				    memory_order_acquire) == 0;
 }
@@ -57,7 +59,8 @@ static bool setting_is_unused(struct codecs *codecs, unsigned setting)
 int check_settings(const struct codecs *codecs, const uint64_t users[BLKMAP_NR_SETTINGS])
 {
 	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
-		uint64_t nr = users[i], counted = atomic_load(&codecs->slots->account.setting_users[i]);
+		uint64_t nr = users[i],
+			 counted = atomic_load(&codecs->slots->account.setting_users[i]);
 
 		for (unsigned lock = 0; lock < SLOT_LOCKS; lock++)
 			for (const struct live_map *live = codecs->slots->locks[lock].maps; live;
@@ -141,7 +144,7 @@ static int setting_free(struct codecs *codecs, uint32_t maker, char error_text[2
 }
 
 int setting_find(struct codecs *codecs, uint32_t maker, const char *name, int32_t level,
-			char error_text[256], unsigned *out_setting)
+		 char error_text[256], unsigned *out_setting)
 {
 	const struct zcomp_ops *ops = zcomp_find_ops(name);
 	unsigned setting = BLKMAP_SETTING_FIRST;
@@ -170,7 +173,7 @@ int setting_find(struct codecs *codecs, uint32_t maker, const char *name, int32_
 }
 
 void setting_tell(const struct codecs *codecs, unsigned setting, const char **out_name,
-			 int32_t *out_level)
+		  int32_t *out_level)
 {
 	*out_level = 0;
 	if (setting == BLKMAP_SETTING_DEFAULT) {
@@ -190,7 +193,8 @@ const char *setting_codec_name(struct codecs *codecs, unsigned codec)
 	const struct zcomp_ops *ops;
 
 	mutex_lock(&codecs->settings_lock);
-	ops = setting_is_made(codecs, setting) ? zcomp_find_ops(entry_of(codecs, setting)->name) : NULL;
+	ops = setting_is_made(codecs, setting) ? zcomp_find_ops(entry_of(codecs, setting)->name)
+					       : NULL;
 	mutex_unlock(&codecs->settings_lock);
 	return ops ? ops->name : "unknown";
 }

@@ -113,7 +113,8 @@ static void batch_leave(struct batch *batch, bool is_async)
 	if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) != 1)
 		return;
 	if (is_async)
-		atomic_fetch_add_explicit(&batch->content->batches.async_writes, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&batch->content->batches.async_writes, 1,
+					  memory_order_relaxed);
 	failure = atomic_load_explicit(&batch->failure, memory_order_relaxed);
 	if (failure == NO_FAILURE)
 		batch->end.done(batch->end.arg, 0, batch->len);
@@ -172,12 +173,14 @@ static void task_inline(struct batch_task *task, struct zcomp_strm *own, const c
 static bool inflight_add(struct content *content, uint64_t bytes)
 {
 	uint64_t now =
-		atomic_fetch_add_explicit(&content->batches.inflight, bytes, memory_order_relaxed) + bytes;
+		atomic_fetch_add_explicit(&content->batches.inflight, bytes, memory_order_relaxed) +
+		bytes;
 	uint64_t max = atomic_load_explicit(&content->batches.inflight_max, memory_order_relaxed);
 
 	if (now > content->batches.inflight_limit) {
 		atomic_fetch_sub_explicit(&content->batches.inflight, bytes, memory_order_relaxed);
-		atomic_fetch_add_explicit(&content->batches.fallback_inflight, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&content->batches.fallback_inflight, 1,
+					  memory_order_relaxed);
 		return false;
 	}
 	while (now > max &&
@@ -348,7 +351,8 @@ static void window_adapt(struct content *content, bool ran_dry, unsigned nr_canc
 
 static void batch_run(struct batch *batch, struct zcomp_strm *own)
 {
-	unsigned window = atomic_load_explicit(&batch->content->batches.window, memory_order_relaxed);
+	unsigned window =
+		atomic_load_explicit(&batch->content->batches.window, memory_order_relaxed);
 	unsigned front = 0, back = batch->nr, nr_cancelled = 0;
 	bool ran_dry = false, edges = false;
 
@@ -386,26 +390,27 @@ static void batch_run(struct batch *batch, struct zcomp_strm *own)
 }
 
 /* With auto: only while there are fewer writers than CPUs, so that engines find idle ones. */
-static bool batch_pays(const struct content *content, unsigned order, uint64_t nr, enum zstrm_pref pref)
+static bool batch_pays(const struct content *content, unsigned order, uint64_t nr,
+		       enum zstrm_pref pref)
 {
 	if (nr == 0 || nr > BATCH_MAX_CLUSTERS)
 		return false;
 	if (content->accel == BLKMAP_ACCEL_ON)
 		return nr > 1 || pref == ZSTRM_PREFER_MGMT;
 	return nr > 1 && order >= BATCH_AUTO_ORDER &&
-	       atomic_load_explicit(&content->active_writes, memory_order_relaxed) <= content->nr_cpus - 1;
+	       atomic_load_explicit(&content->active_writes, memory_order_relaxed) <=
+		       content->nr_cpus - 1;
 }
 
 /* Near a limit clusters are stored in their order, so that as much as possible is. */
 bool batch_is_near_limit(const struct content *content, size_t len)
 {
-	uint64_t bytes =
-		len + BATCH_HEADROOM + atomic_load_explicit(&content->batches.inflight, memory_order_relaxed);
+	uint64_t bytes = len + BATCH_HEADROOM +
+			 atomic_load_explicit(&content->batches.inflight, memory_order_relaxed);
 	struct arena_stat arena;
 
 	if (content->slots->account.max_pages &&
-	    nr_pages(content->slots) + (bytes >> ZT_PAGE_SHIFT) >
-		    content->slots->account.max_pages)
+	    nr_pages(content->slots) + (bytes >> ZT_PAGE_SHIFT) > content->slots->account.max_pages)
 		return true;
 	arena_get_stat(content->slots->arena, &arena);
 	return arena.limit && arena.used + bytes > arena.limit;
@@ -419,8 +424,9 @@ static void find_slots(struct batch *batch, unsigned nr)
 	for (; batch->nr < nr; batch->nr++) {
 		struct batch_task *task = &batch->tasks[batch->nr];
 		size_t at = batch->first + (size_t)batch->nr * batch->size;
-		int error = tree_slot_alloc(batch->content->slots->arena, batch->content->slots->meta, &batch->file.tree,
-					    idx + batch->nr, &task->slot);
+		int error =
+			tree_slot_alloc(batch->content->slots->arena, batch->content->slots->meta,
+					&batch->file.tree, idx + batch->nr, &task->slot);
 
 		if (error) {
 			batch->slot_error = error;

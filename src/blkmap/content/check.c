@@ -57,7 +57,8 @@ static int check_shared(struct check *check, uint64_t idx, uint64_t word, unsign
 	if (!zs_is_live(content->slots->meta, slot_ref(word)))
 		return bad(idx, "names no live share record");
 	rec = share_rec_at(content->slots, word);
-	if (slot_kind(rec->word) != SLOT_OBJ || !zs_is_live(content->slots->data, slot_ref(rec->word)))
+	if (slot_kind(rec->word) != SLOT_OBJ ||
+	    !zs_is_live(content->slots->data, slot_ref(rec->word)))
 		return bad(idx, "its share record names no live object");
 	owner = zs_get_owner(content->slots->arena, slot_ref(rec->word));
 	if (owner.word != slot_place(content->slots, &rec->word) || owner.index != OWNER_SHARE)
@@ -137,7 +138,8 @@ static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 	return error;
 }
 
-int content_check_file(struct content *content, const struct blkmap_file *file, uint64_t *inout_objects)
+int content_check_file(struct content *content, const struct blkmap_file *file,
+		       uint64_t *inout_objects)
 {
 	struct check check = {
 		.content = content,
@@ -147,7 +149,8 @@ int content_check_file(struct content *content, const struct blkmap_file *file, 
 	uint64_t *slot;
 	int error = 0;
 
-	for (uint64_t idx = 0; !error && (slot = tree_next(content->slots->arena, &file->tree, &idx)); idx++)
+	for (uint64_t idx = 0;
+	     !error && (slot = tree_next(content->slots->arena, &file->tree, &idx)); idx++)
 		error = check_cluster(&check, idx, slot);
 	zcomp_stream_put(content->codecs->comp, check.strm);
 	if (!error && check.pages != *file->nr_pages) {
@@ -184,8 +187,8 @@ static int check_codecs(struct content *content)
 
 	(void)zs_scan(content->slots->data, &cursor, count_codec, &check);
 	for (unsigned codec = SLOT_CODEC_MAIN + 1; codec < SLOT_NR_CODECS; codec++) {
-		uint64_t counted =
-			atomic_load_explicit(&content->slots->account.codec_objects[codec], memory_order_relaxed);
+		uint64_t counted = atomic_load_explicit(
+			&content->slots->account.codec_objects[codec], memory_order_relaxed);
 
 		if (counted == check.objects[codec])
 			continue;

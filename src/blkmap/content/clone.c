@@ -81,7 +81,8 @@ int content_share(struct content *content, const struct blkmap_copy *copy, uint6
 
 int content_fold(struct content *content, const struct blkmap_file *file, uint64_t off)
 {
-	uint64_t *slot = tree_slot(content->slots->arena, &file->tree, off / cluster_size(file->order));
+	uint64_t *slot =
+		tree_slot(content->slots->arena, &file->tree, off / cluster_size(file->order));
 	struct live_map *found, live;
 	struct cluster c;
 	int error;

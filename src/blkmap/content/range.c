@@ -44,7 +44,8 @@ static int clear_clusters(struct content *content, const struct blkmap_file *fil
 		if (!error && zt_round_spent(file->round, units))
 			error = -EAGAIN;
 	}
-	tree_prune(content->slots->arena, content->slots->meta, &file->tree, first, error ? idx : last);
+	tree_prune(content->slots->arena, content->slots->meta, &file->tree, first,
+		   error ? idx : last);
 	return error;
 }
 
@@ -136,7 +137,8 @@ static int cluster_cut(struct content *content, const struct blkmap_file *file, 
 		return slot_clear(content, file, slot);
 	}
 	if (slot_kind(word) == SLOT_MAP) {
-		done = map_cut(content, cluster_map_at(content->slots, word), end, file->order, old);
+		done = map_cut(content, cluster_map_at(content->slots, word), end, file->order,
+			       old);
 	} else {
 		done = word_cut(word, end, file->order, &cut);
 		if (done)
@@ -237,7 +239,8 @@ static int cluster_punch(struct content *content, const struct blkmap_file *file
 	return error;
 }
 
-int content_punch(struct content *content, const struct blkmap_file *file, uint64_t off, uint64_t len)
+int content_punch(struct content *content, const struct blkmap_file *file, uint64_t off,
+		  uint64_t len)
 {
 	uint32_t csize = cluster_size(file->order);
 	uint64_t end = off + len;
@@ -276,16 +279,16 @@ static unsigned word_kind_units(const uint64_t *slot)
 }
 
 bool content_can_hold(const struct content *content, const struct blkmap_file *file, uint64_t off,
-		     uint64_t len)
+		      uint64_t len)
 {
 	const uint64_t have = __atomic_load_n(file->nr_pages, __ATOMIC_RELAXED);
-	const uint64_t want =
-		div_round_up_u64(off + len, ZT_PAGE_SIZE) - (off >> ZT_PAGE_SHIFT);
+	const uint64_t want = div_round_up_u64(off + len, ZT_PAGE_SIZE) - (off >> ZT_PAGE_SHIFT);
 
 	return want <= have || want - have <= pages_left(content->slots);
 }
 
-int content_allocate(struct content *content, const struct blkmap_file *file, uint64_t off, uint64_t len)
+int content_allocate(struct content *content, const struct blkmap_file *file, uint64_t off,
+		     uint64_t len)
 {
 	struct zcomp_strm *strm = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT);
 	uint32_t csize = cluster_size(file->order);
@@ -321,7 +324,8 @@ static int seek_data(struct content *content, const struct blkmap_file *file, ui
 	uint64_t first = off >> shift;
 	uint64_t *slot;
 
-	for (uint64_t idx = first; (slot = tree_next(content->slots->arena, &file->tree, &idx)); idx++) {
+	for (uint64_t idx = first; (slot = tree_next(content->slots->arena, &file->tree, &idx));
+	     idx++) {
 		uint32_t present = present_at(content, file, slot);
 		uint32_t page = (uint32_t)(off >> ZT_PAGE_SHIFT) & ((1u << file->order) - 1);
 
@@ -372,8 +376,8 @@ static int seek_hole(struct content *content, const struct blkmap_file *file, ui
 	return 0;
 }
 
-int content_seek(struct content *content, const struct blkmap_file *file, uint64_t size, uint64_t off,
-		int whence, uint64_t *out_off)
+int content_seek(struct content *content, const struct blkmap_file *file, uint64_t size,
+		 uint64_t off, int whence, uint64_t *out_off)
 {
 	uint64_t found = 0;
 	int error;

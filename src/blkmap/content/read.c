@@ -85,7 +85,7 @@ int read_range(struct content *content, const struct blkmap_file *file, struct z
 }
 
 int content_read(struct content *content, const struct blkmap_file *file, uint64_t off, void *buf,
-		size_t len)
+		 size_t len)
 {
 	struct zcomp_strm *strm;
 	int error;

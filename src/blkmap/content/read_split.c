@@ -52,7 +52,8 @@ static bool take_piece(struct content *content, struct split_read *read, struct 
 		return false;
 	from = max_u64((read->first + nr) * SPLIT_PIECE, read->off);
 	to = min_u64((read->first + nr + 1) * SPLIT_PIECE, read->off + read->len);
-	error = read_range(content, read->file, strm, from, read->dst + (from - read->off), to - from);
+	error = read_range(content, read->file, strm, from, read->dst + (from - read->off),
+			   to - from);
 	if (error)
 		atomic_store_explicit(&read->error, error, memory_order_relaxed);
 	return true;
@@ -119,7 +120,8 @@ static int start_helpers(struct content *content)
 		pthread_t *thread = &readers->threads[readers->nr_threads];
 		char name[16];
 
-		error = zt_fault_hit() ? EAGAIN : pthread_create(thread, NULL, helper_thread, content);
+		error = zt_fault_hit() ? EAGAIN
+				       : pthread_create(thread, NULL, helper_thread, content);
 		if (error)
 			break;
 		(void)snprintf(name, sizeof(name), "zt-read/%u", readers->nr_threads % 100);
@@ -172,7 +174,8 @@ static int split_range(struct content *content, struct split_read *read, unsigne
 	unsigned nr;
 
 	cond_init(&read->done);
-	strm = zcomp_stream_get(content->codecs->comp, ZSTRM_DEFAULT); /* before a helper has the last one */
+	strm = zcomp_stream_get(content->codecs->comp,
+				ZSTRM_DEFAULT); /* before a helper has the last one */
 	nr = call_helpers(content, read, nr_busy);
 	while (take_piece(content, read, strm))
 		;

@@ -79,7 +79,7 @@ static void add_node(void *arg, ref_t node)
 }
 
 int content_usage(struct slots *slots, const struct blkmap_file *file,
-		 struct blkmap_usage *out_usage)
+		  struct blkmap_usage *out_usage)
 {
 	struct usage usage = { .slots = slots, .sum = out_usage };
 	uint64_t *slot;

@@ -21,7 +21,8 @@ int content_grow(struct content *content, const struct blkmap_file *file, uint64
 {
 	uint64_t last = (off + max_u64(len, 1) - 1) >> (ZT_PAGE_SHIFT + file->order);
 
-	return tree_grow(content->slots->arena, content->slots->meta, &file->tree, last, slot_change_place, content->slots);
+	return tree_grow(content->slots->arena, content->slots->meta, &file->tree, last,
+			 slot_change_place, content->slots);
 }
 
 int content_slot(struct content *content, const struct blkmap_file *file, uint64_t idx,

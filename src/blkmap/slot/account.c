@@ -16,16 +16,18 @@ int pages_charge(struct slots *slots, const struct blkmap_file *file, int64_t de
 	if (delta == 0 || !file->nr_pages)
 		return 0;
 	if (delta > 0 && slots->account.max_pages) {
-		uint_fast64_t used = atomic_load_explicit(&slots->account.nr_pages, memory_order_relaxed);
+		uint_fast64_t used =
+			atomic_load_explicit(&slots->account.nr_pages, memory_order_relaxed);
 
 		do {
 			if (used + (uint64_t)delta > slots->account.max_pages)
 				return -ENOSPC;
 		} while (!atomic_compare_exchange_weak_explicit(
-			&slots->account.nr_pages, &used, used + (uint64_t)delta, memory_order_relaxed,
-			memory_order_relaxed));
+			&slots->account.nr_pages, &used, used + (uint64_t)delta,
+			memory_order_relaxed, memory_order_relaxed));
 	} else {
-		atomic_fetch_add_explicit(&slots->account.nr_pages, (uint64_t)delta, memory_order_relaxed);
+		atomic_fetch_add_explicit(&slots->account.nr_pages, (uint64_t)delta,
+					  memory_order_relaxed);
 	}
 	__atomic_fetch_add(file->nr_pages, (uint64_t)delta, __ATOMIC_RELAXED);
 	return 0;
@@ -55,8 +57,8 @@ void slot_count(struct slots *slots, uint64_t word, unsigned order, int sign)
 		count_add(&slots->account.same_pages, 1u << order, sign);
 		break;
 	case SLOT_ZERO:
-		count_add(&slots->account.same_pages, (unsigned)__builtin_popcount(slot_zero_mask(word)),
-			  sign);
+		count_add(&slots->account.same_pages,
+			  (unsigned)__builtin_popcount(slot_zero_mask(word)), sign);
 		break;
 	case SLOT_OBJ:
 		codec_count(slots, word, sign);

@@ -34,7 +34,8 @@ static void count_shared(struct slots *slots, uint64_t word, int sign)
 {
 	uint64_t n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
 
-	atomic_fetch_add_explicit(&slots->account.shared_pages, sign > 0 ? n : -n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&slots->account.shared_pages, sign > 0 ? n : -n,
+				  memory_order_relaxed);
 }
 
 uint64_t share_begin(struct slots *slots, uint64_t *slot, ref_t ref)

@@ -117,7 +117,8 @@ static unsigned bits_allowed(const struct dedup *dedup)
 	unsigned bits = DEDUP_MIN_BITS;
 
 	arena_get_stat(dedup->slots->arena, &arena);
-	while (bits < DEDUP_MAX_BITS && table_bytes(bits + 1) <= arena.resident / DEDUP_INDEX_DIVISOR)
+	while (bits < DEDUP_MAX_BITS &&
+	       table_bytes(bits + 1) <= arena.resident / DEDUP_INDEX_DIVISOR)
 		bits++;
 	return bits;
 }

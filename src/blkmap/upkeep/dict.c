@@ -122,7 +122,8 @@ static void retire_small(struct recompressor *rc)
 		if (rc->codecs->record->dicts[i].ref == 0 ||
 		    rc->held[i] >= rc->codecs->record->dicts[i].size)
 			continue;
-		if (kind < RECOMP_NR_KINDS && (rc->dicts[kind].refresh > 0 || !give_up(&rc->dicts[kind])))
+		if (kind < RECOMP_NR_KINDS &&
+		    (rc->dicts[kind].refresh > 0 || !give_up(&rc->dicts[kind])))
 			continue;
 		rc->retired[i] = true;
 	}
@@ -135,8 +136,8 @@ static void retire_one(struct recompressor *rc)
 
 	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++)
 		if (may_retire(rc, i) &&
-		    (least == SLOT_CODEC_NR_DICT || nr_objects(rc, SLOT_CODEC_DICT + i) <
-							    nr_objects(rc, SLOT_CODEC_DICT + least)))
+		    (least == SLOT_CODEC_NR_DICT ||
+		     nr_objects(rc, SLOT_CODEC_DICT + i) < nr_objects(rc, SLOT_CODEC_DICT + least)))
 			least = i;
 	if (least < SLOT_CODEC_NR_DICT)
 		rc->retired[least] = true;
@@ -152,7 +153,8 @@ void dicts_exit(struct recompressor *rc)
 void dict_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat)
 {
 	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++) {
-		uint64_t size = __atomic_load_n(&rc->codecs->record->dicts[i].size, __ATOMIC_RELAXED);
+		uint64_t size =
+			__atomic_load_n(&rc->codecs->record->dicts[i].size, __ATOMIC_RELAXED);
 
 		out_stat->dicts += size != 0;
 		out_stat->dict_bytes += size;
@@ -164,7 +166,8 @@ static unsigned free_number(const struct recompressor *rc)
 {
 	unsigned codec = SLOT_CODEC_DICT;
 
-	while (codec < SLOT_NR_CODECS && rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref != 0)
+	while (codec < SLOT_NR_CODECS &&
+	       rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref != 0)
 		codec++;
 	return codec < SLOT_NR_CODECS ? codec : 0;
 }
@@ -193,7 +196,8 @@ static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned
 		zs_free(rc->slots->meta, ref);
 		return error;
 	}
-	__atomic_store_n(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size, size, __ATOMIC_RELAXED);
+	__atomic_store_n(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size, size,
+			 __ATOMIC_RELAXED);
 	word_set(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref, ref);
 	rc->dicts[kind].codec = codec;
 	rc->dicts[kind].refresh = DICT_REFRESHES;
@@ -320,9 +324,9 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 {
 	char *space;
 	struct training training = {
-		.dict_cap =
-			(size_t)min_u64(survey->of[survey->kind].bytes / rules[survey->kind].divisor,
-					rc->dicts[survey->kind].max),
+		.dict_cap = (size_t)min_u64(survey->of[survey->kind].bytes /
+						    rules[survey->kind].divisor,
+					    rc->dicts[survey->kind].max),
 	};
 	int error;
 

@@ -40,8 +40,7 @@ static bool maintain_wait(struct upkeep *upkeep)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	mutex_lock(&upkeep->thread_lock);
-	while (!upkeep->stop &&
-	       cond_wait_until(&upkeep->thread_cond, &upkeep->thread_lock, &until))
+	while (!upkeep->stop && cond_wait_until(&upkeep->thread_cond, &upkeep->thread_lock, &until))
 		;
 	go_on = !upkeep->stop;
 	mutex_unlock(&upkeep->thread_lock);
@@ -58,7 +57,8 @@ static void *maintain_thread(void *arg)
 			heat_cool(upkeep->slots);
 			cooled = blkmap_now();
 		}
-		fold_idle(&upkeep->folder, limit_is_near(upkeep->slots, 32, 64 * MIB) ? 0 : FOLD_IDLE);
+		fold_idle(&upkeep->folder,
+			  limit_is_near(upkeep->slots, 32, 64 * MIB) ? 0 : FOLD_IDLE);
 		compact_if_worth(upkeep);
 		(void)trim_pools(upkeep);
 		heap_trim_if_worth(upkeep, &most_heap);

@@ -65,7 +65,8 @@ bool upkeep_reclaim(struct upkeep *upkeep, unsigned tries, uint64_t until_ns)
 	if (looked || zt_now_ns() >= until_ns)
 		return false;
 	if (recomp_relieve(upkeep->recomp, until_ns) == 0) {
-		atomic_store_explicit(&upkeep->in_vain_until, blkmap_now() + 1, memory_order_relaxed);
+		atomic_store_explicit(&upkeep->in_vain_until, blkmap_now() + 1,
+				      memory_order_relaxed);
 		return false;
 	}
 	/* There is some memory, whatever these add. */

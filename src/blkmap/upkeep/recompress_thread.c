@@ -40,7 +40,7 @@
 
 /* Near mem_limit=: less than a 32nd of it is left, and less than so much. */
 #define SHORT_DIVISOR 32u
-#define SHORT_MAX   (64 * MIB)
+#define SHORT_MAX     (64 * MIB)
 
 /* Saved so much, it is worth another try: two clusters that do not compress. */
 #define RELIEVE_BYTES (256 * KIB)
@@ -55,8 +55,7 @@ static bool wait_until(struct recompressor *rc, uint64_t until_ns, bool kick)
 	bool go_on;
 
 	mutex_lock(&rc->lock);
-	while (!rc->stop && !(kick && rc->kicked) &&
-	       cond_wait_until(&rc->cond, &rc->lock, &until))
+	while (!rc->stop && !(kick && rc->kicked) && cond_wait_until(&rc->cond, &rc->lock, &until))
 		;
 	go_on = !rc->stop;
 	mutex_unlock(&rc->lock);
@@ -241,9 +240,11 @@ static void *recomp_thread(void *arg)
 
 	while (wait_until(rc, zt_now_ns() + ZT_NS_PER_S, true)) {
 		uint64_t now = zt_now_ns();
-		uint64_t requests = atomic_load_explicit(&rc->content->requests, memory_order_relaxed);
+		uint64_t requests =
+			atomic_load_explicit(&rc->content->requests, memory_order_relaxed);
 		struct recomp_pass pass = { .idle = rc->idle, .forced = is_kicked(rc) };
-		bool hard = psi_fired(rc->psi) || limit_is_near(rc->slots, SHORT_DIVISOR, SHORT_MAX);
+		bool hard =
+			psi_fired(rc->psi) || limit_is_near(rc->slots, SHORT_DIVISOR, SHORT_MAX);
 
 		atomic_store_explicit(&rc->slots->age_now,
 				      (unsigned)((now - started) / ZT_NS_PER_S / rc->tick_seconds),

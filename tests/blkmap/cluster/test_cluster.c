@@ -152,7 +152,9 @@ END_TEST
 
 START_TEST(test_a_word_of_an_unknown_codec_is_an_error_and_no_crash)
 {
-	const struct source source = { .data = bytes, .len = CLUSTER, .full = CLUSTER, .mask = 0xff };
+	const struct source source = {
+		.data = bytes, .len = CLUSTER, .full = CLUSTER, .mask = 0xff
+	};
 	struct encoded enc;
 	uint64_t word;
 

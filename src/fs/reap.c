@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * reap.c - work in rounds (work.h), and jobs: what a request leaves to be done after its reply.
+ * reap.c - jobs: what a request leaves to be done after its reply.
  *
  * A large file that is deleted has no number any more when its job is made, and what its pages took
  * of size= has been given back: nobody can tell that its memory goes a little later. A file that was
@@ -12,49 +12,15 @@
  * Locks: super.reap_lock, innermost, guards their line. A cut holds its inode, a dead one needs no lock.
  */
 #include <errno.h>
-#include <sched.h>
-#include <time.h>
 
 #include "fs/work.h"
 #include "util/alloc.h"
-
-/* So often the others are waited for between two rounds, and how long each time. */
-#define YIELD_TRIES 50u
-#define YIELD_NS    20000
 
 struct reap_job {
 	struct line_item item;
 	ino_nr ino;
 	bool dead; /* else: its end wants cutting */
 };
-
-/*
- * A lock that is let go and taken again at once is never got by those that sleep for it: it takes
- * them some ten microseconds to wake up.
- */
-static void let_others(struct super *sb, ino_nr ino)
-{
-	const struct timespec a_while = { .tv_nsec = YIELD_NS };
-	atomic_uint *nr_waiting = &inode_lock_of(sb, ino)->nr_waiting;
-
-	for (unsigned i = 0; i < YIELD_TRIES; i++) {
-		if (atomic_load_explicit(nr_waiting, memory_order_relaxed) == 0)
-			return;
-		(void)nanosleep(&a_while, NULL); /* however long it was */
-	}
-}
-
-int work_pause(struct work *work, ino_nr ino)
-{
-	struct super *sb = work->sb;
-
-	if (sb->pause && sb->pause(sb->pause_arg))
-		return -EINTR;
-	let_others(sb, ino);
-	return -EAGAIN;
-}
-
-/* Jobs ------------------------------------------------------------------- */
 
 static void job_push(struct super *sb, struct reap_job *job)
 {

@@ -38,6 +38,9 @@ static inline struct zt_round *work_round(struct work *work)
 	return &work->round;
 }
 
+/* Pages from which on freeing may take longer than others may wait: as many clusters at most. */
+#define INODE_LARGE_PAGES 4096u
+
 /**
  * work_pause() - between two rounds; nothing is held
  * @ino: whose lock was held: those that wait for it go first

@@ -137,18 +137,41 @@ START_TEST(test_threads_that_cannot_be_made_are_done_without)
 }
 END_TEST
 
-/* The helpers find none, and the reader does all by itself with the one that is left. */
-START_TEST(test_helpers_without_a_stream_go_away)
+static pthread_barrier_t held, read_enough;
+
+/* In a thread of its own: nobody waits for a stream while holding others. */
+static void *hold_streams(void *arg)
 {
 	struct zcomp_strm *streams[11];
 
-	start(4, 4);
-	for (unsigned i = 0; i < ARRAY_SIZE(streams); i++)
-		streams[i] = zcomp_stream_get(bm.map->codecs.comp, ZSTRM_DEFAULT);
-	for (unsigned i = 0; i < 100; i++)
-		expect_read(0, READ_SIZE);
+	(void)arg;
+	for (unsigned i = 0; i < ARRAY_SIZE(streams); i++) {
+		streams[i] = zcomp_stream_try(bm.map->codecs.comp);
+		ck_assert_ptr_nonnull(streams[i]);
+	}
+	pthread_barrier_wait(&held);
+	pthread_barrier_wait(&read_enough);
 	for (unsigned i = 0; i < ARRAY_SIZE(streams); i++)
 		zcomp_stream_put(bm.map->codecs.comp, streams[i]);
+	return NULL;
+}
+
+/* The helpers find none, and the reader does all by itself with the one that is left. */
+START_TEST(test_helpers_without_a_stream_go_away)
+{
+	pthread_t thread;
+
+	start(4, 4);
+	pthread_barrier_init(&held, NULL, 2);
+	pthread_barrier_init(&read_enough, NULL, 2);
+	ck_assert_int_eq(pthread_create(&thread, NULL, hold_streams, NULL), 0);
+	pthread_barrier_wait(&held);
+	for (unsigned i = 0; i < 100; i++)
+		expect_read(0, READ_SIZE);
+	pthread_barrier_wait(&read_enough);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	pthread_barrier_destroy(&held);
+	pthread_barrier_destroy(&read_enough);
 	stop();
 }
 END_TEST

@@ -4,6 +4,7 @@
  *
  *     swap.c         command line, status
  *     swap_steps.c   on and off: the steps, their order, and the way back
+ *     swap_size.c    whether the machine is large enough
  *     swap_state.c   what is remembered while swap is on, and the kernel's settings
  *     swap_system.c  what the system has now, and the calls that change it
  *
@@ -132,6 +133,21 @@ void swap_settings_restore(const struct swap_state *state);
 
 /** swap_settings_print() - as a line */
 void swap_settings_print(FILE *out, const struct swap_state *state);
+
+/* ---- swap_size.c ---- */
+
+/* Bytes of mem_limit= that -o swap takes at most (ztmpfs(8)). */
+#define SWAP_MEM_MAX (24 * GIB)
+
+/** swap_reserve_of() - the last swap_reserve= of @options, or what the daemon takes without one */
+uint64_t swap_reserve_of(const char *options, uint64_t ram);
+
+/** swap_check_new() - before a mount is made. @args: completed. Return: 0; -EPERM after a sentence. */
+int swap_check_new(const struct swap_args *args, uint64_t ram) ZT_MUST_CHECK;
+
+/** swap_check_mounted() - the same for one that is there already, and has its own limits */
+int swap_check_mounted(const struct swap_args *args, const char *mount, uint64_t ram,
+		       const struct ztmpfs_stat *stat) ZT_MUST_CHECK;
 
 /* ---- swap_steps.c ---- */
 

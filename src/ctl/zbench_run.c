@@ -13,16 +13,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "ctl/spread.h"
 #include "ctl/zbench.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/sizes.h"
 
 #define NS_PER_S 1000000000u
-
-/* Times in buckets of a sixteenth of their power of two: percentiles to 6 %. */
-#define BUCKET_BITS 4
-#define NR_BUCKETS  (64 << BUCKET_BITS)
 
 struct run {
 	const struct zbench_point *point;
@@ -34,7 +31,7 @@ struct run {
 	bool expand; /* this pass decompresses what was kept */
 	uint64_t deadline; /* CLOCK_MONOTONIC, ns; 0: one pass */
 	atomic_uint_fast64_t nr_calls, nr_bytes, nr_wrong;
-	atomic_uint_fast64_t buckets[NR_BUCKETS];
+	struct spread spread; /* of how long units took */
 };
 
 /* A request of a caller that doesn't wait for it. */
@@ -81,48 +78,11 @@ static void add(atomic_uint_fast64_t *counter, uint64_t value)
 	atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
 }
 
-/* Percentiles ------------------------------------------------------------- */
-
-static size_t bucket_of(uint64_t ns)
-{
-	unsigned exponent;
-
-	if (ns < 1u << BUCKET_BITS)
-		return (size_t)ns;
-	exponent = 63u - (unsigned)__builtin_clzll(ns);
-	return ((size_t)(exponent - BUCKET_BITS + 1) << BUCKET_BITS) +
-	       ((ns >> (exponent - BUCKET_BITS)) & ((1u << BUCKET_BITS) - 1));
-}
-
-/* The lower edge of a bucket. */
-static uint64_t bucket_ns(size_t bucket)
-{
-	const unsigned exponent = (unsigned)(bucket >> BUCKET_BITS);
-	const uint64_t rest = bucket & ((1u << BUCKET_BITS) - 1);
-
-	return exponent == 0 ? rest : (rest + (1u << BUCKET_BITS)) << (exponent - 1);
-}
-
-static double percentile_us(struct run *run, double share)
-{
-	uint64_t all = 0, seen = 0;
-	size_t i;
-
-	for (i = 0; i < NR_BUCKETS; i++)
-		all += run->buckets[i];
-	for (i = 0; i < NR_BUCKETS; i++) {
-		seen += run->buckets[i];
-		if ((double)seen >= share * (double)all && seen > 0)
-			break;
-	}
-	return (double)bucket_ns(i < NR_BUCKETS ? i : 0) / 1000;
-}
-
 /* One unit ---------------------------------------------------------------- */
 
 static void count(struct run *run, size_t unit, uint64_t begun)
 {
-	add(&run->buckets[bucket_of(now_ns() - begun)], 1);
+	spread_add(&run->spread, now_ns() - begun);
 	add(&run->nr_calls, 1);
 	add(&run->nr_bytes, run->units.units[unit].len);
 }
@@ -380,8 +340,7 @@ static void reset_counters(struct run *run)
 {
 	atomic_store(&run->nr_calls, 0);
 	atomic_store(&run->nr_bytes, 0);
-	for (size_t i = 0; i < NR_BUCKETS; i++)
-		atomic_store(&run->buckets[i], 0);
+	spread_reset(&run->spread);
 }
 
 /* What per-thread streams have compressed so far: with a device, all of it are fallbacks. */
@@ -410,8 +369,8 @@ static int measure(struct run *run, double seconds, struct zbench_result *result
 	if (run->point->mode != ZBENCH_SYNC)
 		result->fallbacks = own_calls(run) - own_before;
 	result->in_mbps = (double)run->nr_bytes / 1e6 / result->seconds;
-	result->p50_us = percentile_us(run, 0.5);
-	result->p99_us = percentile_us(run, 0.99);
+	result->p50_us = spread_percentile_us(&run->spread, 0.5);
+	result->p99_us = spread_percentile_us(&run->spread, 0.99);
 	if (run->point->mode != ZBENCH_SYNC)
 		return 0;
 	run->expand = true;

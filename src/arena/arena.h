@@ -141,40 +141,6 @@ static inline ref_t arena_ref(const struct arena *arena, const void *ptr)
 	       ARENA_REF_SHIFT;
 }
 
-/** arena_is_stocked() - whether memory is kept ready: pages of runs are then backed all along */
-bool arena_is_stocked(const struct arena *arena);
-
-/**
- * arena_stock_wait() - before locks are taken: wait until the stock has so much, or is known to
- * have no more
- * @bytes: more than 512 KiB or half of the stock counts as that
- *
- * Without a stock it does nothing.
- * Context: any thread; takes arena.lock only when it waits, three seconds at most.
- */
-void arena_stock_wait(struct arena *arena, uint64_t bytes);
-
-/** arena_stock_lacks() - whether arena_stock_wait() would wait now. Lock-free, a hint. */
-bool arena_stock_lacks(const struct arena *arena, uint64_t bytes);
-
-/** What the machine has to give for the stock, in pages. At first: as much as is wanted. */
-struct arena_room {
-	uint64_t more; /* to take while the stock is not full */
-	uint64_t urgent; /* to take while next to nothing is ready, or somebody waits */
-	uint64_t back; /* to give back, for the kernel's side of requests */
-};
-
-/**
- * arena_stock_room() - say anew what may be taken for the stock, or is to be given back
- * @room: copied; replaces what was left of the last one. No more than a little is given back (all
- *        but 256 KiB).
- * Context: any thread; takes arena.lock. Without a stock it does nothing.
- */
-void arena_stock_room(struct arena *arena, const struct arena_room *room);
-
-/** arena_stock_is_short() - whether somebody waits for the stock now. Lock-free, a hint. */
-bool arena_stock_is_short(const struct arena *arena);
-
 /**
  * arena_run_alloc() - take a run of pages, unpopulated
  * @nr_pages: 1..ARENA_RUN_MAX_PAGES

@@ -15,6 +15,7 @@
 #include "arena/arena.h"
 #include "arena/buddy.h"
 #include "arena/pagemap.h"
+#include "arena/stock.h"
 #include "util/lock.h"
 
 #define ARENA_MAGIC        UINT64_C(0x616e6572612d747a) /* "zt-arena" in memory order */
@@ -60,7 +61,7 @@ struct stock {
 	atomic_uint_fast64_t ready; /* pages; written under the lock, a hint without it */
 	atomic_uint_fast64_t waits, timeouts;
 	atomic_uint waiting; /* threads that wait for it; written under the lock */
-	struct arena_room room; /* what is left of it */
+	struct arena_grant grant; /* what is left of it */
 	bool full; /* the limit or the range is used up */
 	bool dry; /* somebody waited in vain, and nothing has come since */
 	bool stop;

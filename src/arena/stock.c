@@ -10,7 +10,7 @@
  * range before they are wanted. A run is then nothing but a piece of what is backed; populating it
  * zeroes it, punching it does nothing, and freeing it gives it back to the stock.
  *
- * How much the grower takes is ruled from outside (arena_stock_room()): it must not be the one who
+ * How much the grower takes is ruled from outside (arena_stock_grant()): it must not be the one who
  * leaves the kernel's side of a request without memory, and it must not ask the kernel for what is
  * not there, since who asks then sleeps, for up to a second. When the kernel's side has none all
  * the same, a part of the stock goes back.
@@ -76,14 +76,14 @@ static uint64_t *room_of(struct stock *stock)
 {
 	bool urgent = ready_pages(stock) < pages_floor(stock) || is_waited_for(stock);
 
-	return urgent ? &stock->room.urgent : &stock->room.more;
+	return urgent ? &stock->grant.urgent : &stock->grant.more;
 }
 
 static bool may_give_back(const struct stock *stock)
 {
 	uint64_t ready = ready_pages(stock);
 
-	if (stock->room.back >= STOCK_GRANULE_PAGES && !is_waited_for(stock))
+	if (stock->grant.back >= STOCK_GRANULE_PAGES && !is_waited_for(stock))
 		return ready >= KEEP_PAGES + STOCK_GRANULE_PAGES;
 	return ready > stock->target + SLACK(stock->target);
 }
@@ -113,8 +113,8 @@ static bool may_grow(struct arena *arena)
 /* Of both, since they are the same memory. */
 static void room_use(struct stock *stock, uint64_t pages)
 {
-	stock->room.more -= min_u64(stock->room.more, pages);
-	stock->room.urgent -= min_u64(stock->room.urgent, pages);
+	stock->grant.more -= min_u64(stock->grant.more, pages);
+	stock->grant.urgent -= min_u64(stock->grant.urgent, pages);
 }
 
 /* A chunk for which there are no granules yet; 0 or -ENOSPC, -ENOMEM. */
@@ -192,7 +192,7 @@ static bool shrink_step(struct arena *arena) ZT_REQUIRES(&arena->lock)
 
 	if (!may_give_back(stock) || !buddy_alloc(&arena->buddy, STOCK_GRANULE_ORDER, &page))
 		return false;
-	stock->room.back -= min_u64(stock->room.back, STOCK_GRANULE_PAGES);
+	stock->grant.back -= min_u64(stock->grant.back, STOCK_GRANULE_PAGES);
 	stock->backed[page / BUDDY_CHUNK_PAGES] &=
 		~(UINT64_C(1) << (page % BUDDY_CHUNK_PAGES / STOCK_GRANULE_PAGES));
 	ready_add(stock, -(int64_t)STOCK_GRANULE_PAGES);
@@ -351,14 +351,14 @@ void arena_stock_wait(struct arena *arena, uint64_t bytes)
 	mutex_unlock(&arena->lock);
 }
 
-void arena_stock_room(struct arena *arena, const struct arena_room *room)
+void arena_stock_grant(struct arena *arena, const struct arena_grant *grant)
 {
 	struct stock *stock = &arena->stock;
 
 	if (!arena_is_stocked(arena))
 		return;
 	mutex_lock(&arena->lock);
-	stock->room = *room;
+	stock->grant = *grant;
 	if (may_grow(arena) || may_give_back(stock))
 		cond_signal(&stock->wanted);
 	mutex_unlock(&arena->lock);
@@ -447,7 +447,7 @@ int stock_init(struct arena *arena, const struct arena_params *params)
 	buddy_touch(&arena->buddy);
 	cond_init(&stock->wanted);
 	cond_init(&stock->more);
-	stock->room = (struct arena_room){ .more = UINT64_MAX, .urgent = UINT64_MAX };
+	stock->grant = (struct arena_grant){ .more = UINT64_MAX, .urgent = UINT64_MAX };
 	stock->priority = params->stock_priority;
 	stock->target = max_u64(div_round_up_u64(params->stock, ZT_PAGE_SIZE), STOCK_GRANULE_PAGES);
 	error = start_grower(arena);

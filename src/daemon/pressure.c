@@ -85,17 +85,17 @@ bool pressure_parse(const char *text, struct pressure_memory *out_memory)
 	return found;
 }
 
-struct arena_room pressure_room(const struct pressure_memory *memory, bool stuck)
+struct arena_grant pressure_grant(const struct pressure_memory *memory, bool stuck)
 {
-	struct arena_room room = { 0 };
+	struct arena_grant grant = { 0 };
 
 	if (stuck && memory->above_min < KERNEL_PAGES) {
-		room.back = BACK_PAGES;
-		return room;
+		grant.back = BACK_PAGES;
+		return grant;
 	}
-	room.more = (uint64_t)larger(memory->above_low, 0);
-	room.urgent = (uint64_t)larger(memory->above_half - URGENT_MARGIN, 0);
-	return room;
+	grant.more = (uint64_t)larger(memory->above_low, 0);
+	grant.urgent = (uint64_t)larger(memory->above_half - URGENT_MARGIN, 0);
+	return grant;
 }
 
 static bool look(const struct pressure *pressure, struct pressure_memory *out_memory)
@@ -138,9 +138,9 @@ static void *pressure_thread(void *arg)
 		seen = requests;
 		started = zt_now_ns();
 		if (look(pressure, &memory)) {
-			struct arena_room room = pressure_room(&memory, quiet >= STUCK_LOOKS);
+			struct arena_grant grant = pressure_grant(&memory, quiet >= STUCK_LOOKS);
 
-			super_swap_room(pressure->sb, &room);
+			super_swap_grant(pressure->sb, &grant);
 		}
 		rest(&memory, zt_now_ns() - started);
 	}

@@ -3,7 +3,7 @@
  * pressure.h - a watch over the machine's free memory, for a mount that carries swap.
  *
  * The reserve and the kernel's side of requests want the same free memory. The watch says how much
- * of it the reserve may take (super_swap_room()), by /proc/zoneinfo:
+ * of it the reserve may take (super_swap_grant()), by /proc/zoneinfo:
  *
  *     free above "low"               the reserve is filled
  *     below "low", above "min" / 2   only what a request waits for is taken
@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arena/stock.h"
 #include "fs/super.h"
 #include "util/compiler.h"
 
@@ -52,7 +53,7 @@ void pressure_stop(struct pressure *pressure);
 /** pressure_parse() - /proc/zoneinfo's text; false when it has no zone with memory */
 bool pressure_parse(const char *text, struct pressure_memory *out_memory);
 
-/** pressure_room() - what the reserve may do; @stuck: no request has come for a while */
-struct arena_room pressure_room(const struct pressure_memory *memory, bool stuck);
+/** pressure_grant() - what the reserve may do; @stuck: no request has come for a while */
+struct arena_grant pressure_grant(const struct pressure_memory *memory, bool stuck);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena/stock.h"
 #include "fs/work.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"

@@ -202,9 +202,9 @@ void super_drain(struct super *sb)
 	blkmap_drain(sb->map);
 }
 
-void super_swap_room(struct super *sb, const struct arena_room *room)
+void super_swap_grant(struct super *sb, const struct arena_grant *grant)
 {
-	arena_stock_room(sb->arena, room);
+	arena_stock_grant(sb->arena, grant);
 }
 
 bool super_swap_is_short(const struct super *sb)

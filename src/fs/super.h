@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
+#include "arena/stock.h"
 #include "blkmap/blkmap.h"
 #include "util/compiler.h"
 #include "ztmpfs/control.h"
@@ -140,8 +141,8 @@ uint64_t super_compact(struct super *sb);
  */
 int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
-/** super_swap_room() - what the machine has to give for swap_reserve; see arena_stock_room() */
-void super_swap_room(struct super *sb, const struct arena_room *room);
+/** super_swap_grant() - what the machine has to give for swap_reserve; see arena_stock_grant() */
+void super_swap_grant(struct super *sb, const struct arena_grant *grant);
 
 /** super_swap_is_short() - whether a request waits for the reserve now; a hint */
 bool super_swap_is_short(const struct super *sb);

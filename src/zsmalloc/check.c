@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "arena/stock.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "util/log.h"

@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "arena/stock.h"
 #include "util/hook.h"
 #include "util/lock.h"
 #include "zsmalloc/pool.h"

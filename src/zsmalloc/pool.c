@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/stock.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 #include "zsmalloc/poison.h"

@@ -6,6 +6,7 @@
  */
 #include "zsmalloc/size_class.h"
 
+#include "arena/stock.h"
 #include "util/lock.h"
 #include "zsmalloc/bitmap.h"
 #include "zsmalloc/zspage.h"

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "arena/arena.h"
+#include "arena/stock.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 
@@ -178,18 +178,18 @@ static void give(struct arena *arena, const ref_t *refs, unsigned nr)
 
 START_TEST(test_it_is_filled_only_with_what_there_is_room_for)
 {
-	const struct arena_room none = { 0 }, some = { .more = 4 * 16 + 15 };
+	const struct arena_grant none = { 0 }, some = { .more = 4 * 16 + 15 };
 	struct arena *arena = make(0);
 	uint64_t left;
 	ref_t refs[8];
 	unsigned nr;
 
-	arena_stock_room(arena, &none);
+	arena_stock_grant(arena, &none);
 	nr = take(arena, refs, 8);
 	(void)usleep(50000);
 	left = stat_of(arena).stock_ready;
 	ck_assert_uint_lt(left, STOCK - 6 * 64 * KIB);
-	arena_stock_room(arena, &some);
+	arena_stock_grant(arena, &some);
 	ck_assert(ready_becomes(arena, left + 4 * 64 * KIB, UINT64_MAX));
 	(void)usleep(50000);
 	ck_assert_uint_eq(stat_of(arena).stock_ready, left + 4 * 64 * KIB);
@@ -201,17 +201,17 @@ END_TEST
 
 START_TEST(test_who_waits_gets_what_is_urgent)
 {
-	const struct arena_room urgent = { .urgent = 2 * 16 };
+	const struct arena_grant urgent = { .urgent = 2 * 16 };
 	struct arena *arena = make(0);
 	ref_t refs[64];
 	unsigned nr = 0, waits;
 
-	arena_stock_room(arena, &(struct arena_room){ 0 });
+	arena_stock_grant(arena, &(struct arena_grant){ 0 });
 	while (stat_of(arena).stock_ready >= 64 * KIB)
 		nr += take(arena, refs + nr, 1);
 	waits = (unsigned)stat_of(arena).stock_waits;
 	ck_assert(!arena_stock_is_short(arena));
-	arena_stock_room(arena, &urgent);
+	arena_stock_grant(arena, &urgent);
 	nr += take(arena, refs + nr, 1);
 	ck_assert_uint_eq(stat_of(arena).stock_timeouts, 0);
 	ck_assert_uint_le(stat_of(arena).stock_waits, waits + 1);
@@ -226,24 +226,24 @@ END_TEST
 
 START_TEST(test_it_gives_back_step_by_step_and_keeps_a_rest)
 {
-	const struct arena_room back = { .back = 64 },
+	const struct arena_grant back = { .back = 64 },
 				all = { .more = UINT64_MAX, .urgent = UINT64_MAX };
 	struct arena *arena = make(0);
 	uint64_t before = stat_of(arena).stock_ready, memory = arena_memfd_bytes(arena);
 
-	arena_stock_room(arena, &back);
+	arena_stock_grant(arena, &back);
 	ck_assert(ready_becomes(arena, before - 256 * KIB, before - 256 * KIB));
 	ck_assert_uint_eq(arena_memfd_bytes(arena), memory - 256 * KIB);
 	for (uint64_t at = before - 256 * KIB; at >= 512 * KIB; at -= 256 * KIB) {
-		arena_stock_room(arena, &back);
+		arena_stock_grant(arena, &back);
 		ck_assert(ready_becomes(arena, 0, at - 256 * KIB));
 	}
-	arena_stock_room(arena, &back);
+	arena_stock_grant(arena, &back);
 	(void)usleep(50000);
 	ck_assert_uint_ge(stat_of(arena).stock_ready, 256 * KIB);
 	ck_assert_uint_lt(stat_of(arena).stock_ready, 512 * KIB);
 	ck_assert_int_eq(arena_check(arena), 0);
-	arena_stock_room(arena, &all);
+	arena_stock_grant(arena, &all);
 	ck_assert(ready_becomes(arena, STOCK, UINT64_MAX));
 	arena_destroy(arena);
 }

@@ -86,24 +86,24 @@ START_TEST(test_what_the_reserve_may_do)
 	const struct pressure_memory none = { .above_low = -300,
 					      .above_min = -200,
 					      .above_half = -90 };
-	struct arena_room room = pressure_room(&plenty, false);
+	struct arena_grant room = pressure_grant(&plenty, false);
 
 	ck_assert_uint_eq(room.more, 700);
 	ck_assert_uint_gt(room.urgent, 700);
 	ck_assert_uint_lt(room.urgent, 900);
 	ck_assert_uint_eq(room.back, 0);
 	/* No requests, since nobody swaps. */
-	room = pressure_room(&plenty, true);
+	room = pressure_grant(&plenty, true);
 	ck_assert_uint_eq(room.more, 700);
 	ck_assert_uint_eq(room.back, 0);
-	room = pressure_room(&little, false);
+	room = pressure_grant(&little, false);
 	ck_assert_uint_eq(room.more, 0);
 	ck_assert_uint_gt(room.urgent, 64);
 	ck_assert_uint_eq(room.back, 0);
-	room = pressure_room(&none, false);
+	room = pressure_grant(&none, false);
 	ck_assert_uint_eq(room.more + room.urgent + room.back, 0);
 	/* What it would give back it must not take again. */
-	room = pressure_room(&little, true);
+	room = pressure_grant(&little, true);
 	ck_assert_uint_eq(room.more + room.urgent, 0);
 	ck_assert_uint_gt(room.back, 0);
 }

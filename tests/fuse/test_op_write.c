@@ -186,10 +186,10 @@ static struct ztmpfs_stat stat_now(void)
 /* Until a write would have to wait; the grower gets nothing. Return: the number of the next write. */
 static uint64_t use_up(void)
 {
-	const struct arena_room none = { 0 };
+	const struct arena_grant none = { 0 };
 	uint64_t nr = 3;
 
-	super_swap_room(sb, &none);
+	super_swap_grant(sb, &none);
 	while (!fs_write_may_wait(sb, WRITE_SIZE)) {
 		send_write(nr);
 		receive_good(nr);
@@ -201,9 +201,9 @@ static uint64_t use_up(void)
 
 static void give_room(void)
 {
-	const struct arena_room plenty = { .more = UINT64_MAX, .urgent = UINT64_MAX };
+	const struct arena_grant plenty = { .more = UINT64_MAX, .urgent = UINT64_MAX };
 
-	super_swap_room(sb, &plenty);
+	super_swap_grant(sb, &plenty);
 }
 
 /* From now on @nr writes from @first wait, in threads and in line. */

@@ -9,6 +9,7 @@
 
 #include <time.h>
 
+#include "arena/stock.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/heat.h"
 #include "util/alloc.h"

@@ -9,9 +9,14 @@
 #include <check.h>
 #include <inttypes.h>
 #include <stdint.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util/log.h"
 
@@ -43,6 +48,28 @@ static inline uint64_t zt_random(uint64_t *state)
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
 	return z ^ (z >> 31);
+}
+
+/*
+ * zt_aborts() - true in a child, which must end by SIGABRT in what follows; false in the test, when
+ * the child has. Check's own way needs a process for each test, and sanitizers have one for all.
+ */
+static inline bool zt_aborts(void)
+{
+	const struct rlimit no_core = { 0, 0 };
+	pid_t child;
+	int status;
+
+	fflush(NULL);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+		return true;
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	return false;
 }
 
 static inline int zt_check_main(Suite *suite)

@@ -169,7 +169,10 @@ static void (*const violations[])(void) = {
 
 START_TEST(test_a_violation_aborts)
 {
+	if (!zt_aborts())
+		return;
 	violations[_i]();
+	_exit(0);
 }
 END_TEST
 
@@ -188,8 +191,7 @@ int main(void)
 	tcase_add_test(tc, test_a_trylock_may_go_upwards);
 	tcase_add_test(tc, test_other_threads_hold_what_they_like);
 	tcase_add_test(tc, test_a_condition_is_waited_for_with_the_highest_lock);
-	tcase_add_loop_test_raise_signal(tc, test_a_violation_aborts, SIGABRT, 0,
-					 ARRAY_SIZE(violations));
+	tcase_add_loop_test(tc, test_a_violation_aborts, 0, ARRAY_SIZE(violations));
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

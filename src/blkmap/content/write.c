@@ -36,19 +36,27 @@ int content_slot(struct content *content, const struct blkmap_file *file, uint64
 	return error;
 }
 
+/* The cluster that holds byte @off. Return: as content_slot(). */
+static int cluster_at(struct content *content, const struct blkmap_file *file,
+		      struct zcomp_strm *strm, uint64_t off, struct cluster *out_c)
+{
+	uint64_t *slot;
+	int error = content_slot(content, file, off / cluster_size(file->order), &slot);
+
+	if (!error)
+		*out_c = cluster_of(content->codecs, file, slot, strm);
+	return error;
+}
+
 int write_part(struct content *content, const struct blkmap_file *file, struct zcomp_strm *strm,
 	       uint64_t off, const char *src, uint32_t len)
 {
 	uint32_t size = cluster_size(file->order);
 	struct cluster_op op = { .from = off % size, .to = off % size + len, .src = src };
 	struct cluster c;
-	uint64_t *slot;
-	int error = content_slot(content, file, off / size, &slot);
+	int error = cluster_at(content, file, strm, off, &c);
 
-	if (error)
-		return error;
-	c = cluster_of(content->codecs, file, slot, strm);
-	return cluster_write(&c, &op);
+	return error ? error : cluster_write(&c, &op);
 }
 
 static int write_whole(struct content *content, const struct blkmap_file *file,
@@ -64,12 +72,10 @@ static int write_whole(struct content *content, const struct blkmap_file *file,
 	};
 	struct encoded enc;
 	struct cluster c;
-	uint64_t *slot;
-	int error = content_slot(content, file, off / size, &slot);
+	int error = cluster_at(content, file, strm, off, &c);
 
 	if (error)
 		return error;
-	c = cluster_of(content->codecs, file, slot, strm);
 	encode(&c, &source, &enc);
 	error = cluster_commit(&c, &enc, NULL);
 	return error == -ENOSPC ? cluster_overwrite(&c, &op) : error;

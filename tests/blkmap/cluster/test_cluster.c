@@ -9,42 +9,12 @@
 
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/settings.h"
-#include "tests/blkmap/lower.h"
+#include "tests/blkmap/one_cluster.h"
 
 #define ORDER   3u
 #define CLUSTER (4096u << ORDER)
 
-static struct lower lower;
-static struct codecs codecs;
-static struct cluster c;
 static char bytes[CLUSTER], back[CLUSTER];
-
-static void start(void)
-{
-	const struct zcomp_config config = {
-		.name = "lz4",
-		.level = ZCOMP_LEVEL_DEFAULT,
-		.unit = ZCOMP_MAX_UNIT,
-		.nr_streams = 2,
-		.outer = true,
-		.room = sizeof(struct workspace),
-	};
-	const struct blkmap_params params = { 0 };
-	char text[256];
-
-	lower_start(&lower, ORDER, 0);
-	memset(&codecs, 0, sizeof(codecs));
-	ck_assert_int_eq(codecs_init(&codecs, &lower.slots, &params, &config, text), 0);
-	c = cluster_of(&codecs, &lower.file, lower_slot(&lower),
-		       zcomp_stream_get(codecs.comp, ZSTRM_DEFAULT));
-}
-
-static void stop(void)
-{
-	zcomp_stream_put(codecs.comp, c.strm);
-	codecs_exit(&codecs);
-	lower_stop(&lower);
-}
 
 /* What bytes become; it must be the same bytes again, whole and in pieces. Return: the word. */
 static uint64_t store_and_load(uint32_t len, uint32_t mask)
@@ -82,12 +52,12 @@ START_TEST(test_text_is_compressed)
 {
 	uint64_t word;
 
-	start();
+	one_cluster_start(ORDER);
 	fill_text();
 	word = store_and_load(CLUSTER, 0xff);
 	ck_assert_int_eq(slot_kind(word), SLOT_OBJ);
 	ck_assert_uint_eq(slot_codec(word), SLOT_CODEC_MAIN);
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -95,23 +65,23 @@ START_TEST(test_a_cluster_with_holes_keeps_its_mask_before_the_data)
 {
 	uint64_t word;
 
-	start();
+	one_cluster_start(ORDER);
 	fill_text();
 	memset(bytes + 4096, 0, 2 * 4096);
 	word = store_and_load(5 * 4096, 0x19);
 	ck_assert(word & SLOT_SPARSE);
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
 START_TEST(test_a_repeated_value_needs_no_object)
 {
-	start();
+	one_cluster_start(ORDER);
 	memset(bytes, 'r', CLUSTER);
 	ck_assert_int_eq(slot_kind(store_and_load(CLUSTER, 0xff)), SLOT_SAME);
 	memset(bytes, 0, CLUSTER);
 	ck_assert_int_eq(slot_kind(store_and_load(CLUSTER, 0x81)), SLOT_ZERO);
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -119,11 +89,11 @@ START_TEST(test_what_does_not_compress_is_stored_as_it_is)
 {
 	uint64_t seed = zt_seed();
 
-	start();
+	one_cluster_start(ORDER);
 	for (uint32_t i = 0; i < CLUSTER; i++)
 		bytes[i] = (char)zt_random(&seed);
 	ck_assert(slot_is_raw(store_and_load(CLUSTER, 0xff)));
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -132,7 +102,7 @@ START_TEST(test_a_setting_has_a_codec_number_of_its_own_while_it_has_users)
 	unsigned setting, other, none;
 	char text[256];
 
-	start();
+	one_cluster_start(ORDER);
 	zcomp_stream_put(codecs.comp, c.strm); /* settings_lock comes before streams */
 	ck_assert_int_eq(setting_find(&codecs, 1, "zstd", 3, text, &setting), 0);
 	ck_assert_int_eq(setting_find(&codecs, 2, "zstd", 3, text, &other), 0);
@@ -146,7 +116,7 @@ START_TEST(test_a_setting_has_a_codec_number_of_its_own_while_it_has_users)
 	ck_assert_uint_eq(slot_codec(store_and_load(CLUSTER, 0xff)), setting_codec(setting));
 	setting_put(&lower.slots, setting);
 	setting_put(&lower.slots, other);
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -158,7 +128,7 @@ START_TEST(test_a_word_of_an_unknown_codec_is_an_error_and_no_crash)
 	struct encoded enc;
 	uint64_t word;
 
-	start();
+	one_cluster_start(ORDER);
 	fill_text();
 	encode(&c, &source, &enc);
 	ck_assert_int_eq(encoded_place(c.slots, &enc, &word), 0);
@@ -167,7 +137,7 @@ START_TEST(test_a_word_of_an_unknown_codec_is_an_error_and_no_crash)
 			 -EIO);
 	rw_unlock(&c.lock->lock);
 	slot_release(c.slots, slot_fresh(word), ORDER);
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 

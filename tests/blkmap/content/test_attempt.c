@@ -14,15 +14,11 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/content/attempt.h"
 #include "blkmap/content/change.h"
-#include "tests/blkmap/lower.h"
+#include "tests/blkmap/one_cluster.h"
 #include "util/hook.h"
 
 #define ORDER   2u
 #define CLUSTER (4096u << ORDER)
-
-static struct lower lower;
-static struct codecs codecs;
-static struct cluster c;
 
 /* What was called, in order: a letter each, as a name of what held the lock. */
 static char trace[64];
@@ -121,32 +117,10 @@ static const struct attempt_ops giving_up = { look, prepare, publish, end, false
 
 static void start(unsigned lost)
 {
-	const struct zcomp_config config = {
-		.name = "lz4",
-		.level = ZCOMP_LEVEL_DEFAULT,
-		.unit = ZCOMP_MAX_UNIT,
-		.nr_streams = 2,
-		.outer = true,
-		.room = sizeof(struct workspace),
-	};
-	const struct blkmap_params params = { 0 };
-	char text[256];
-
-	lower_start(&lower, ORDER, 0);
-	memset(&codecs, 0, sizeof(codecs));
-	ck_assert_int_eq(codecs_init(&codecs, &lower.slots, &params, &config, text), 0);
-	c = cluster_of(&codecs, &lower.file, lower_slot(&lower),
-		       zcomp_stream_get(codecs.comp, ZSTRM_DEFAULT));
+	one_cluster_start(ORDER);
 	memset(trace, 0, sizeof(trace));
 	nr_lost = lost;
 	look_error = prepare_error = publish_error = 0;
-}
-
-static void stop(void)
-{
-	zcomp_stream_put(codecs.comp, c.strm);
-	codecs_exit(&codecs);
-	lower_stop(&lower);
 }
 
 START_TEST(test_nothing_is_prepared_under_the_lock_while_no_round_is_lost)
@@ -154,7 +128,7 @@ START_TEST(test_nothing_is_prepared_under_the_lock_while_no_round_is_lost)
 	start(0);
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), 0);
 	ck_assert_str_eq(trace, "LrPnUwEn");
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -163,7 +137,7 @@ START_TEST(test_a_lost_round_begins_with_another_look)
 	start(2);
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), 0);
 	ck_assert_str_eq(trace, "LrPnEnLrPnEnLrPnUwEn");
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -173,7 +147,7 @@ START_TEST(test_the_lock_is_kept_after_so_many_lost_rounds)
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), 0);
 	ck_assert_uint_eq(ATTEMPTS, 4);
 	ck_assert_str_eq(trace, "LrPnEnLrPnEnLrPnEnLrPnEnLwPwUwEn");
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -182,7 +156,7 @@ START_TEST(test_a_change_that_keeps_no_lock_gives_up)
 	start(1000);
 	ck_assert_int_eq(attempt_run(&c, &giving_up, trace), -EAGAIN);
 	ck_assert_str_eq(trace, "LrPnEnLrPnEnLrPnEnLrPnEn");
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -192,22 +166,22 @@ START_TEST(test_every_error_ends_the_round_and_the_attempt)
 	look_error = -EIO;
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), -EIO);
 	ck_assert_str_eq(trace, "LrEn");
-	stop();
+	one_cluster_stop();
 	start(0);
 	look_error = ATTEMPT_DONE;
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), 0);
 	ck_assert_str_eq(trace, "LrEn");
-	stop();
+	one_cluster_stop();
 	start(0);
 	prepare_error = -ENOMEM;
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), -ENOMEM);
 	ck_assert_str_eq(trace, "LrPnEn");
-	stop();
+	one_cluster_stop();
 	start(0);
 	publish_error = -ENOSPC;
 	ck_assert_int_eq(attempt_run(&c, &keeping, trace), -ENOSPC);
 	ck_assert_str_eq(trace, "LrPnUwEn");
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -222,7 +196,7 @@ START_TEST(test_a_publish_alone_is_refused_when_seq_has_moved)
 	ck_assert_int_eq(attempt_publish(&c, &seq, publish, trace), -EAGAIN);
 	ck_assert_int_eq(attempt_publish(&c, NULL, publish, trace), 0);
 	ck_assert_str_eq(trace, "UwUw");
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 
@@ -269,7 +243,7 @@ START_TEST(test_a_merge_that_keeps_losing_is_stored_once)
 	nr_lost = 0;
 	ck_assert_int_eq(cluster_merge(&c, &op), 0);
 	ck_assert_uint_eq(*c.slot, 0);
-	stop();
+	one_cluster_stop();
 }
 END_TEST
 

@@ -49,6 +49,16 @@ static inline void fixture_start(enum ztfuse_cache cache)
 	wire_start(&wire, &front);
 }
 
+/* All that INIT's first flags may say. */
+#define FIXTURE_OFFERED (0xffffffffu & ~(uint64_t)FUSE_INIT_EXT)
+
+/* Over our own transport, as a mount has it. @minor: of the kernel's protocol */
+static inline void fixture_start_transport(uint32_t minor)
+{
+	fixture_make(ZTFUSE_CACHE_WRITEBACK);
+	wire_start_transport(&wire, &front, FIXTURE_OFFERED, minor);
+}
+
 static inline void setup(void)
 {
 	fixture_start(ZTFUSE_CACHE_WRITEBACK);

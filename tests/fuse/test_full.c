@@ -11,14 +11,12 @@
 #include "tests/fuse/fixture.h"
 #include "util/clock.h"
 
-static const uint64_t offered = 0xffffffffu & ~(uint64_t)FUSE_INIT_EXT;
 static uint64_t file;
 
 /* Over our own transport: a request waits only where others are served meanwhile. */
 static void start(void)
 {
-	fixture_make(ZTFUSE_CACHE_WRITEBACK);
-	wire_start_transport(&wire, &front, offered, 40);
+	fixture_start_transport(40);
 	file = make_file(ROOT, "f");
 	/* With its one thread, as with three; it is all there now. */
 	atomic_store(&front.retry.nr_may_wait, 1);

@@ -6,13 +6,11 @@
 #include "fs/file.h"
 #include "tests/fuse/fixture.h"
 
-static const uint64_t offered = 0xffffffffu & ~(uint64_t)FUSE_INIT_EXT;
 static uint64_t file;
 
 static void start(void)
 {
-	fixture_make(ZTFUSE_CACHE_WRITEBACK);
-	wire_start_transport(&wire, &front, offered, 40);
+	fixture_start_transport(40);
 	file = make_file(ROOT, "f");
 }
 

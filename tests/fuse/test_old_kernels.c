@@ -12,12 +12,9 @@
 #define OTHER 2000u
 #define GROUP 3000u
 
-static const uint64_t features = 0xffffffffu & ~(uint64_t)FUSE_INIT_EXT;
-
 static void start(uint32_t minor)
 {
-	fixture_make(ZTFUSE_CACHE_WRITEBACK);
-	wire_start_transport(&wire, &front, features, minor);
+	fixture_start_transport(minor);
 }
 
 static void be(uint32_t id)

@@ -5,13 +5,9 @@
 #include "tests/fuse/fixture.h"
 #include "util/alloc.h"
 
-/* As the kernel of wire_start_transport() offers: everything the base protocol has. */
-#define OFFERED (0xffffffffu & ~(uint32_t)FUSE_INIT_EXT)
-
 static void setup_transport(void)
 {
-	fixture_make(ZTFUSE_CACHE_WRITEBACK);
-	wire_start_transport(&wire, &front, OFFERED, 31);
+	fixture_start_transport(31);
 }
 
 static uint64_t make_data(void)

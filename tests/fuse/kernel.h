@@ -5,8 +5,8 @@
  *
  * It is a pair of sockets that keep the borders of messages, so several threads may read it, as they
  * read /dev/fuse. A test that includes this answers STATFS at once, holds WRITEs and tells
- * note_write(), does not end a FALLOCATE of ENDLESS bytes before it is interrupted, and defines the
- * three functions below.
+ * note_write(), does not end a FALLOCATE of ENDLESS bytes before it is interrupted, and says in
+ * other_end how it is begun and ended.
  */
 #ifndef ZT_TESTS_FUSE_KERNEL_H
 #define ZT_TESTS_FUSE_KERNEL_H
@@ -29,11 +29,6 @@
 #define ENDLESS    (INT64_C(1) << 40) /* bytes of a request that never ends by itself */
 
 struct request;
-struct held_write;
-
-static void start(unsigned nr_threads); /* INIT is answered when it returns */
-static void stop(int expected); /* what serving ends with */
-static void reply_held(const struct held_write *w);
 
 static int client = -1; /* the kernel's end */
 
@@ -49,6 +44,13 @@ static unsigned nr_writes;
 static pthread_mutex_t writes_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t writes_cond = PTHREAD_COND_INITIALIZER;
 static unsigned nr_answered_now; /* guarded by writes_lock */
+
+/* What serves; initialised by the test that includes this. */
+static struct other_end {
+	void (*start)(unsigned nr_threads); /* INIT is answered when it returns */
+	void (*stop)(int expected); /* what serving ends with */
+	void (*reply)(const struct held_write *write); /* and give its request back */
+} other_end;
 
 static uint64_t hash_of(const void *data, size_t size)
 {
@@ -146,7 +148,7 @@ static void answer(const struct held_write *w)
 {
 	/* The bytes stay until they are given back, whatever else was received. */
 	ck_assert_uint_eq(hash_of(w->data, w->size), w->hash);
-	reply_held(w);
+	other_end.reply(w);
 }
 
 static void expect_short_requests(void)
@@ -190,14 +192,14 @@ static void count_warning(enum zt_log_level level, const char *line)
 
 START_TEST(test_stop_before_anything_was_served)
 {
-	start(NR_THREADS);
-	stop(0);
+	other_end.start(NR_THREADS);
+	other_end.stop(0);
 }
 END_TEST
 
 START_TEST(test_held_requests_are_answered_later_in_any_order)
 {
-	start(1);
+	other_end.start(1);
 	for (unsigned i = 0; i < NR_HELD; i++)
 		send_write(10 + i, (char)('a' + i));
 	wait_for_writes(NR_HELD);
@@ -208,13 +210,13 @@ START_TEST(test_held_requests_are_answered_later_in_any_order)
 		answer(&writes[i]);
 		ck_assert_uint_eq(receive_answer(), 10 + i);
 	}
-	stop(0);
+	other_end.stop(0);
 }
 END_TEST
 
 START_TEST(test_no_more_can_be_held_than_there_are_buffers)
 {
-	start(1);
+	other_end.start(1);
 	for (unsigned i = 0; i < NR_HELD; i++)
 		send_write(10 + i, 'x');
 	wait_for_writes(NR_HELD);
@@ -230,7 +232,7 @@ START_TEST(test_no_more_can_be_held_than_there_are_buffers)
 		(void)receive_answer();
 	}
 	ck_assert_uint_eq(nr_answered_now, 1);
-	stop(0);
+	other_end.stop(0);
 }
 END_TEST
 
@@ -239,7 +241,7 @@ START_TEST(test_long_requests_leave_a_thread_and_are_interrupted_wherever_they_a
 {
 	enum { NR = 3 * NR_THREADS };
 
-	start(NR_THREADS);
+	other_end.start(NR_THREADS);
 	for (unsigned i = 0; i < NR; i++)
 		send_endless(10 + 2 * i);
 	expect_short_requests();
@@ -253,13 +255,13 @@ START_TEST(test_long_requests_leave_a_thread_and_are_interrupted_wherever_they_a
 			expect_short_requests();
 	}
 	expect_short_requests();
-	stop(0);
+	other_end.stop(0);
 }
 END_TEST
 
 START_TEST(test_interruption_that_comes_before_its_request_is_kept)
 {
-	start(NR_THREADS);
+	other_end.start(NR_THREADS);
 	for (uint64_t unique = 10; unique < 50; unique += 2) {
 		interrupt(unique);
 		send_endless(unique);
@@ -269,17 +271,17 @@ START_TEST(test_interruption_that_comes_before_its_request_is_kept)
 	for (unsigned i = 0; i < 100; i++)
 		interrupt(10);
 	expect_short_requests();
-	stop(0);
+	other_end.stop(0);
 }
 END_TEST
 
 START_TEST(test_end_does_not_wait_for_long_requests)
 {
-	start(NR_THREADS);
+	other_end.start(NR_THREADS);
 	for (unsigned i = 0; i < 3 * NR_THREADS; i++)
 		send_endless(10 + 2 * i);
 	expect_short_requests();
-	stop(0);
+	other_end.stop(0);
 }
 END_TEST
 

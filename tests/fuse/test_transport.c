@@ -145,6 +145,8 @@ static void reply_held(const struct held_write *w)
 	ztfuse_release(w->held);
 }
 
+static struct other_end other_end = { start, stop, reply_held };
+
 static bool has_read_buffers(void)
 {
 	bool has;

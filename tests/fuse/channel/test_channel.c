@@ -286,6 +286,8 @@ static void reply_held(const struct held_write *w)
 	channel_release(w->held);
 }
 
+static struct other_end other_end = { start, stop, reply_held };
+
 START_TEST(test_data_of_a_write_begins_on_a_page)
 {
 	start(1);

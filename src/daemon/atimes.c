@@ -43,7 +43,7 @@ static bool frozen_now(const struct atimes *atimes, unsigned *out_frozen)
 {
 	struct search search = { .mount = &atimes->mount, .frozen = ALL };
 
-	if (!mountinfo_each(look, &search) || !search.found)
+	if (!mountinfo_each("", look, &search) || !search.found)
 		return false;
 	*out_frozen = search.frozen;
 	return true;
@@ -73,7 +73,7 @@ void atimes_open(struct atimes *out_atimes, struct super *sb, const struct optio
 		return;
 	out_atimes->mount = *mount;
 	out_atimes->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	if (out_atimes->fd >= 0 && frozen_now(out_atimes, &frozen))
+	if (said && out_atimes->fd >= 0 && frozen_now(out_atimes, &frozen))
 		out_atimes->always = said & ~frozen;
 }
 

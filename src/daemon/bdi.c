@@ -37,7 +37,7 @@ bool bdi_find(const char *mountpoint, struct bdi *out_bdi)
 {
 	struct search search = { .path = mountpoint };
 
-	if (!mountinfo_each(look, &search) || !search.found)
+	if (!mountinfo_each("", look, &search) || !search.found)
 		return false;
 	*out_bdi = search.bdi;
 	return true;

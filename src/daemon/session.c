@@ -22,8 +22,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "daemon/bdi.h"
 #include "daemon/atimes.h"
+#include "daemon/bdi.h"
 #include "daemon/dict.h"
 #include "daemon/full.h"
 #include "daemon/latency.h"
@@ -297,7 +297,6 @@ static void *signal_thread(void *arg)
 				   { .fd = s->atimes.fd, .events = POLLPRI } };
 	struct signalfd_siginfo info;
 
-	/* What came before the first look has been seen by atimes_open(). */
 	for (;;) {
 		if (poll(wanted, ARRAY_SIZE(wanted), -1) < 0)
 			continue;

@@ -117,33 +117,37 @@ static const char *below(const char *group, const char *mounted)
 	return group + len;
 }
 
+struct search {
+	const char *root;
+	const struct cgroup_version *version;
+	char group[PATH_MAX];
+	uint64_t limit;
+};
+
+static void look(void *arg, const struct mountinfo *mount)
+{
+	struct search *search = arg;
+	const struct cgroup_version *version = search->version;
+	char path[PATH_MAX];
+
+	if (strcmp(mount->type, version->type) != 0 ||
+	    (version->controller && !mountinfo_has_word(mount->super_options, version->controller)))
+		return;
+	if (snprintf(path, sizeof(path), "%s%s%s", search->root, mount->path,
+		     below(search->group, mount->root)) < (int)sizeof(path))
+		search->limit = min_u64(
+			search->limit,
+			smallest_up(path, strlen(search->root) + strlen(mount->path), version));
+}
+
 static uint64_t limit_of(const char *root, const struct cgroup_version *version)
 {
-	char path[PATH_MAX], group[PATH_MAX], *line = NULL;
-	uint64_t limit = UINT64_MAX;
-	struct mountinfo mount;
-	size_t room = 0;
-	FILE *file;
+	struct search search = { .root = root, .version = version, .limit = UINT64_MAX };
 
-	if (!find_group(root, version, group, sizeof(group)))
-		return limit;
-	(void)snprintf(path, sizeof(path), "%s/proc/self/mountinfo", root);
-	file = fopen(path, "re");
-	if (!file)
-		return limit;
-	while (getline(&line, &room, file) > 0) {
-		if (!mountinfo_parse(line, &mount) || strcmp(mount.type, version->type) != 0 ||
-		    (version->controller &&
-		     !mountinfo_has_word(mount.super_options, version->controller)))
-			continue;
-		if (snprintf(path, sizeof(path), "%s%s%s", root, mount.path,
-			     below(group, mount.root)) < (int)sizeof(path))
-			limit = min_u64(limit, smallest_up(path, strlen(root) + strlen(mount.path),
-							   version));
-	}
-	free(line);
-	fclose(file);
-	return limit;
+	/* Without the file there is no limit to be seen. */
+	if (find_group(root, version, search.group, sizeof(search.group)))
+		(void)!mountinfo_each(root, look, &search);
+	return search.limit;
 }
 
 uint64_t memory_cgroup_limit(const char *root)

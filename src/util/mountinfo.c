@@ -6,6 +6,7 @@
  */
 #include "util/mountinfo.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,13 +84,16 @@ bool mountinfo_has_word(const char *list, const char *word)
 	return false;
 }
 
-bool mountinfo_each(void (*look)(void *arg, const struct mountinfo *mount), void *arg)
+bool mountinfo_each(const char *root, void (*look)(void *arg, const struct mountinfo *mount),
+		    void *arg)
 {
-	FILE *file = fopen("/proc/self/mountinfo", "re");
 	struct mountinfo mount;
-	char *line = NULL;
+	char path[PATH_MAX], *line = NULL;
 	size_t size = 0;
+	FILE *file;
 
+	(void)snprintf(path, sizeof(path), "%s/proc/self/mountinfo", root);
+	file = fopen(path, "re");
 	if (!file)
 		return false;
 	while (getline(&line, &size, file) > 0)

@@ -28,9 +28,10 @@ bool mountinfo_parse(char *line, struct mountinfo *out_mount) ZT_MUST_CHECK;
 
 /**
  * mountinfo_each() - call @look(@arg) for the mounts of this process's namespace, in their order
+ * @root: in front of /proc, for tests; else ""
  * Return: false when they cannot be read.
  */
-bool mountinfo_each(void (*look)(void *arg, const struct mountinfo *mount),
+bool mountinfo_each(const char *root, void (*look)(void *arg, const struct mountinfo *mount),
 		    void *arg) ZT_MUST_CHECK;
 
 /** mountinfo_has_word() - whether @word is one of @list's words between commas */

@@ -134,6 +134,39 @@ wait_gone()
   wait_until "${2:-100}" has_ended "$1"
 }
 
+# is_held - another mount namespace has a copy of the mount: one that a test beside this one, or a service, made while it was there
+is_held()
+{
+  grep -qF " $MNT " /proc/[0-9]*/mountinfo 2>/dev/null
+}
+
+# wait_unmounted TENTHS COMMAND... - as wait_until, for what follows an unmount: the mount ends with its last copy, so the time that
+# others have one does not count
+wait_unmounted()
+{
+  until wait_until "$@"; do
+    if ! is_held; then
+      # The last copy may just have gone.
+      wait_until "$@"
+      return
+    fi
+    echo "note: another mount namespace has $MNT"
+  done
+}
+
+# show_threads PID - where each of them waits, as far as this user may see
+show_threads()
+{
+  for task in "/proc/$1/task"/*; do
+    echo "--- $(cat "$task/comm") (${task##*/}): $(cat "$task/wchan")"
+    cat "$task/syscall" "$task/stack"
+  done 2>/dev/null
+  if command -v gdb >/dev/null; then
+    timeout 60 gdb -p "$1" -batch -ex 'thread apply all bt' 2>/dev/null | grep '^Thread\|^#'
+  fi
+  return 0
+}
+
 # need_fuse - /dev/fuse opens and this user may mount
 need_fuse()
 {
@@ -194,7 +227,10 @@ try_unmount()
 # zt_wait - the daemon ends by itself, with 0, and the mount is gone
 zt_wait()
 {
-  wait_gone "$PID" 300 || fail "the daemon did not end"
+  if ! wait_unmounted "${ZT_END_TENTHS:-300}" has_ended "$PID"; then
+    show_threads "$PID"
+    fail "the daemon did not end"
+  fi
   wait "$PID"
   code=$?
   PID=

@@ -32,7 +32,7 @@
 #define NEAR_TIMES 8u
 /* Of a limit that is not ours to set: it has been measured that the kernel keeps to it. */
 #define NEAR_TIMES_FIXED 4u
-/* What room is made is looked for so often; what takes room wakes the thread. */
+/* What was freed is looked for so often; what takes space wakes the thread. */
 #define LOOK_NS ZT_NS_PER_S
 
 static uint64_t near_at(const struct full *full)
@@ -47,18 +47,18 @@ static uint64_t power_of_two_below(uint64_t n)
 	return n ? UINT64_C(1) << (63 - __builtin_clzll(n)) : 0;
 }
 
-/* How much may be dirty with so much room left. */
-static uint64_t dirty_for(const struct full *full, uint64_t room)
+/* How much may be dirty with so much left. */
+static uint64_t dirty_for(const struct full *full, uint64_t left)
 {
-	const uint64_t part = power_of_two_below(room / DIRTY_PART);
+	const uint64_t part = power_of_two_below(left / DIRTY_PART);
 
 	return max_u64(full->least, min_u64(part, BDI_DIRTY_MOST));
 }
 
 /* More only when it is much more: each change has the kernel compute its limits anew. */
-static void tune(struct full *full, uint64_t room)
+static void tune(struct full *full, uint64_t left)
 {
-	const uint64_t dirty = dirty_for(full, room);
+	const uint64_t dirty = dirty_for(full, left);
 
 	if (!full->tunes || (dirty >= full->dirty && dirty < full->dirty * 4))
 		return;
@@ -66,7 +66,7 @@ static void tune(struct full *full, uint64_t room)
 		full->dirty = dirty;
 }
 
-/* With less room than that there is something to do. */
+/* With less left than that there is something to do. */
 static uint64_t next_low(const struct full *full)
 {
 	if (full->near)
@@ -143,12 +143,12 @@ static int go_away(struct full *full)
 
 static void look(struct full *full)
 {
-	const uint64_t room = super_room(full->front->sb);
-	const bool near = room < near_at(full) * (full->near ? 2 : 1) ||
+	const uint64_t left = super_bytes_left(full->front->sb);
+	const bool near = left < near_at(full) * (full->near ? 2 : 1) ||
 			  (full->way != FULL_NOT && full_expects(&full->front->full));
 	int error = 0;
 
-	tune(full, room);
+	tune(full, left);
 	if (near != full->near) {
 		error = near ? come_near(full) : go_away(full);
 		if (error)

@@ -141,7 +141,7 @@ static void prepare_full(struct session *s, const struct bdi *bdi)
 
 	if (options->cache == ZTFUSE_CACHE_WRITEBACK && !options->swap &&
 	    options->mount_flags[MOUNT_SYNC] != 1)
-		full_prepare(&s->full, &s->front, &mount, super_room(s->sb));
+		full_prepare(&s->full, &s->front, &mount, super_bytes_left(s->sb));
 }
 
 /*

@@ -100,7 +100,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 	out->f_favail = out->f_ffree;
 }
 
-uint64_t super_room(const struct super *sb)
+uint64_t super_bytes_left(const struct super *sb)
 {
 	const uint64_t most = UINT64_MAX / ZT_PAGE_SIZE;
 	const uint64_t by_size = min_u64(blkmap_pages_left(sb->map), most);

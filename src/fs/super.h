@@ -103,10 +103,10 @@ void super_statfs(struct super *sb, struct statvfs *out);
 uint64_t super_free_pages(struct super *sb, uint64_t *out_used);
 
 /**
- * super_room() - bytes of data that do not compress which still fit, by size= and by mem_limit=
- * UINT64_MAX without either. Lock-free, and cheap.
+ * super_bytes_left() - bytes of data that do not compress which still fit
+ * By size= and by mem_limit=; UINT64_MAX without either. Lock-free, and cheap.
  */
-uint64_t super_room(const struct super *sb);
+uint64_t super_bytes_left(const struct super *sb);
 
 /** super_each_known() - call @file for each regular file that the kernel has a reference to */
 void super_each_known(struct super *sb, void (*file)(void *arg, uint64_t ino), void *arg);

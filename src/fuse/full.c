@@ -202,7 +202,7 @@ void full_written(struct ztfuse *front)
 	struct ztfuse_full *full = &front->full;
 	const uint64_t low = atomic_load_explicit(&full->low, memory_order_relaxed);
 
-	if (likely(low == 0) || likely(super_room(front->sb) >= low))
+	if (likely(low == 0) || likely(super_bytes_left(front->sb) >= low))
 		return;
 	mutex_lock(&full->lock);
 	if (!full->woken)
@@ -228,9 +228,9 @@ static void wait_safe(fuse_req_t req)
 /* Whether less than @most would be left; what does not fit at all is refused anyway. */
 static bool comes_near(fuse_req_t req, uint64_t bytes, uint64_t most)
 {
-	const uint64_t room = most ? super_room(req_super(req)) : UINT64_MAX;
+	const uint64_t left = most ? super_bytes_left(req_super(req)) : UINT64_MAX;
 
-	return unlikely(room < most || room - most < bytes) && bytes <= room;
+	return unlikely(left < most || left - most < bytes) && bytes <= left;
 }
 
 bool full_expect(fuse_req_t req, uint64_t bytes)

@@ -223,7 +223,7 @@ START_TEST(test_the_thread_is_woken_when_little_is_left)
 
 	memset(data, 'x', sizeof(data));
 	begin_to_mend();
-	atomic_store(&front.full.low, super_room(sb) - 2 * sizeof(data) + 1);
+	atomic_store(&front.full.low, super_bytes_left(sb) - 2 * sizeof(data) + 1);
 	ck_assert_int_eq(wire_write(&wire, file, 0, data, sizeof(data), 0), sizeof(data));
 	ck_assert(!front.full.woken);
 	ck_assert_int_eq(wire_write(&wire, file, sizeof(data), data, sizeof(data), 0),

@@ -3,6 +3,7 @@
  * attr.c - ztmpfsctl attr: how files and folders want to be compressed.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ static int complain(const char *path, int error)
 	fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
 		error == -ENOTTY      ? "not a file or folder of a ztmpfs"
 		: error == -ENOTEMPTY ? "cluster=: the file is not empty"
-		: error == -EDQUOT ? "compress=: you have asked for as many different ones as a user may"
+		: error == -EDQUOT
+			? "compress=: you have asked for as many different ones as a user may"
 		: error == -ENOSPC ? "compress=: the mount has as many different ones as it takes"
 				   : strerror(-error));
 	return CTL_EXIT_FAILED;
@@ -100,10 +102,10 @@ static int parse_setting(const char *text, struct ztmpfs_file_attr *attr)
 static int run(int argc, char *argv[])
 {
 	struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION };
-	int first = 1, status = 0, rest;
+	int first, status = 0, rest;
 
-	if (argc > 1 && argv[1][0] == '-')
-		return ctl_usage(&ctl_attr);
+	(void)ctl_switch(&ctl_attr, argc, argv, true);
+	first = optind;
 	for (; first < argc && (rest = parse_setting(argv[first], &attr)) <= 0; first++)
 		if (rest < 0)
 			return CTL_EXIT_USAGE;
@@ -131,7 +133,9 @@ static int run(int argc, char *argv[])
 
 const struct ctl_command ctl_attr = {
 	.name = "attr",
-	.synopsis = "[cluster=SIZE] [compress=ALG[:LEVEL]|none|default] [PATH...]",
-	.help = "Print how files and folders want to be compressed, or change it.",
+	.operands = "[cluster=SIZE] [compress=ALG[:LEVEL]] [PATH...]",
+	.help = "Print or change how files and folders are to be compressed.",
+	.words = "cluster= compress=",
+	.takes = CTL_PATHS,
 	.run = run,
 };

@@ -3,6 +3,7 @@
  * compact.c - ztmpfsctl compact and recompress: have a mount do now what it does when it is idle.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -25,19 +26,21 @@ static int run_compact(int argc, char *argv[])
 	uint64_t freed = 0;
 	int error;
 
-	if (argc != 2 || argv[1][0] == '-')
+	(void)ctl_switch(&ctl_compact, argc, argv, true);
+	if (argc != optind + 1)
 		return ctl_usage(&ctl_compact);
-	error = ctl_ioctl(argv[1], ZTMPFS_IOC_COMPACT, &freed);
+	error = ctl_ioctl(argv[optind], ZTMPFS_IOC_COMPACT, &freed);
 	if (error)
-		return complain(argv[1], error);
+		return complain(argv[optind], error);
 	printf("%" PRIu64 " bytes given back\n", freed);
 	return 0;
 }
 
 const struct ctl_command ctl_compact = {
 	.name = "compact",
-	.synopsis = "MOUNTPOINT",
-	.help = "Give memory back: fold small changes, move objects together, free what is cached.",
+	.operands = "MOUNTPOINT",
+	.help = "Fold small changes, move objects together, and give memory back.",
+	.takes = CTL_MOUNTS,
 	.run = run_compact,
 };
 
@@ -45,28 +48,31 @@ static int run_recompress(int argc, char *argv[])
 {
 	struct ztmpfs_stat stat = { 0 };
 	uint64_t passes = 0, before;
+	const char *path;
 	int error;
 
-	if (argc != 2 || argv[1][0] == '-')
+	(void)ctl_switch(&ctl_recompress, argc, argv, true);
+	if (argc != optind + 1)
 		return ctl_usage(&ctl_recompress);
-	error = ctl_get_stat(argv[1], &stat);
+	path = argv[optind];
+	error = ctl_get_stat(path, &stat);
 	before = stat.recompress_saved;
 	if (!error)
-		error = ctl_ioctl(argv[1], ZTMPFS_IOC_RECOMPRESS, &passes);
+		error = ctl_ioctl(path, ZTMPFS_IOC_RECOMPRESS, &passes);
 	while (!error && stat.recompress_passes <= passes) {
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
-		error = ctl_get_stat(argv[1], &stat);
+		error = ctl_get_stat(path, &stat);
 	}
 	if (error)
-		return complain(argv[1], error);
+		return complain(path, error);
 	printf("%" PRIu64 " bytes saved\n", stat.recompress_saved - before);
 	return 0;
 }
 
 const struct ctl_command ctl_recompress = {
 	.name = "recompress",
-	.synopsis = "MOUNTPOINT",
-	.help = "Recompress all that was not yet, however recently it was used, and wait for the "
-		"end.",
+	.operands = "MOUNTPOINT",
+	.help = "Recompress all now, however recently it was used, and wait for the end.",
+	.takes = CTL_MOUNTS,
 	.run = run_recompress,
 };

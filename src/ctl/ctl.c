@@ -6,14 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
+static const struct ctl_command ctl_help_command;
+
 static const struct ctl_command *const commands[] = {
-	&ctl_attr, &ctl_compact, &ctl_du, &ctl_recompress, &ctl_stat, &ctl_swap, &ctl_train, &ctl_zbench,
+	&ctl_attr, &ctl_compact, &ctl_du,    &ctl_help_command, &ctl_recompress,
+	&ctl_stat, &ctl_swap,    &ctl_train, &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)
@@ -21,10 +25,12 @@ const struct ctl_command *ctl_command_at(size_t idx)
 	return idx < ARRAY_SIZE(commands) ? commands[idx] : NULL;
 }
 
-int ctl_usage(const struct ctl_command *command)
+const struct ctl_command *ctl_command_find(const char *name)
 {
-	fprintf(stderr, "usage: ztmpfsctl %s %s\n", command->name, command->synopsis);
-	return CTL_EXIT_USAGE;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
 }
 
 int ctl_ioctl(const char *path, unsigned long cmd, void *arg)
@@ -80,21 +86,46 @@ void ctl_print_json_text(FILE *out, const char *text)
 	fputc('"', out);
 }
 
-static void help(FILE *out)
+static int no_such(const char *name)
 {
-	const struct ctl_command *command;
+	fprintf(stderr, "ztmpfsctl: %s: no such command; see ztmpfsctl --help\n", name);
+	return CTL_EXIT_USAGE;
+}
 
-	fprintf(out, "Usage: ztmpfsctl COMMAND [ARGUMENT...]\n"
-		     "\n"
-		     "Ask a mounted ztmpfs.\n"
-		     "\n"
-		     "Commands:\n");
-	for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++)
-		fprintf(out, "  %s %s\n      %s\n", command->name, command->synopsis,
-			command->help);
-	fprintf(out, "\n"
-		     "  -h, --help     print this and end\n"
-		     "  -V, --version  print the version and end\n");
+static int run_help(int argc, char *argv[])
+{
+	const struct ctl_command *command = NULL;
+
+	(void)ctl_switch(&ctl_help_command, argc, argv, true);
+	if (argc - optind > 1)
+		return ctl_usage(&ctl_help_command);
+	if (argc > optind && !(command = ctl_command_find(argv[optind])))
+		return no_such(argv[optind]);
+	ctl_help(stdout, command);
+	return 0;
+}
+
+static const struct ctl_command ctl_help_command = {
+	.name = "help",
+	.operands = "[COMMAND]",
+	.help = "Print all commands, or what one of them takes.",
+	.run = run_help,
+};
+
+/* All switches are looked at before anything is done. */
+static int run_command(const struct ctl_command *command, int argc, char *argv[])
+{
+	int letter = ctl_switch(command, argc, argv, true);
+
+	while (letter != CTL_SWITCH_END && letter != CTL_SWITCH_HELP && letter != CTL_SWITCH_WRONG)
+		letter = ctl_switch(command, argc, argv, false);
+	if (letter == CTL_SWITCH_WRONG)
+		return CTL_EXIT_USAGE;
+	if (letter == CTL_SWITCH_HELP) {
+		ctl_help(stdout, command);
+		return 0;
+	}
+	return command->run(argc, argv);
 }
 
 int ctl_main(int argc, char *argv[])
@@ -106,16 +137,13 @@ int ctl_main(int argc, char *argv[])
 		return CTL_EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		help(stdout);
+		ctl_help(stdout, NULL);
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		printf("ztmpfsctl %s\n", PACKAGE_VERSION);
 		return 0;
 	}
-	for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++)
-		if (strcmp(command->name, argv[1]) == 0)
-			return command->run(argc - 1, argv + 1);
-	fprintf(stderr, "ztmpfsctl: %s: no such command; see ztmpfsctl --help\n", argv[1]);
-	return CTL_EXIT_USAGE;
+	command = ctl_command_find(argv[1]);
+	return command ? run_command(command, argc - 1, argv + 1) : no_such(argv[1]);
 }

@@ -15,23 +15,63 @@
 
 enum { CTL_EXIT_FAILED = 1, CTL_EXIT_USAGE = 2 };
 
-/* One subcommand; it has a file of its own. */
+/* One switch of a subcommand. A list of them ends with one of letter 0. */
+struct ctl_switch {
+	char letter; /* what ctl_switch() returns for it */
+	bool brief; /* -LETTER is a way to write it */
+	const char *name; /* of --NAME; NULL: there is only the letter */
+	const char *arg; /* what its value is called; NULL: it takes none */
+	const char *help; /* half a sentence */
+	/* Values that completion offers, between blanks; "": none can be told; NULL: files. */
+	const char *words;
+	const char *verb; /* the first word that it goes with; NULL: any */
+};
+
+/* What the words are that a subcommand takes besides its switches. */
+enum ctl_operands { CTL_NOTHING, CTL_MOUNTS, CTL_PATHS };
+
+/* One subcommand; it has a file of its own. Parsing, help and completion read this. */
 struct ctl_command {
 	const char *name;
-	const char *synopsis; /* arguments, as in the usage line */
+	const char *operands; /* as in the usage line; "": none */
 	const char *help; /* one sentence */
-	/* @argv[0] is the subcommand's name. Return: exit status; the command has printed why. */
+	const struct ctl_switch *switches; /* NULL: none */
+	const char *words; /* first operands for completion, between blanks; NULL: none */
+	enum ctl_operands takes; /* what completion offers else */
+	/*
+	 * @argv[0] is the subcommand's name; ctl_switch() has found no wrong switch in it.
+	 * Return: exit status; the command has printed why.
+	 */
 	int (*run)(int argc, char *argv[]);
 };
 
 /** ctl_command_at() - the @idx-th subcommand, NULL at the end */
 const struct ctl_command *ctl_command_at(size_t idx);
 
+/** ctl_command_find() - by its name; NULL: there is none */
+const struct ctl_command *ctl_command_find(const char *name);
+
 /** ctl_main() - find and run a subcommand. Return: exit status. */
 int ctl_main(int argc, char *argv[]);
 
+/* ---- switches.c ---- */
+
+/* Beside the letters of a table. */
+enum { CTL_SWITCH_END = -1, CTL_SWITCH_HELP = 1, CTL_SWITCH_WRONG = 2 };
+
+/**
+ * ctl_switch() - the next switch of @argv, as getopt_long(3)
+ * @again: begin with the first one
+ * Its value is optarg; at the end optind is that of the first operand, all of which come last.
+ * Return: a letter of @command's table, or CTL_SWITCH_...; what is wrong has been printed.
+ */
+int ctl_switch(const struct ctl_command *command, int argc, char *argv[], bool again);
+
 /** ctl_usage() - a line on the error output about wrong use of @command. Return: CTL_EXIT_USAGE. */
 int ctl_usage(const struct ctl_command *command);
+
+/** ctl_help() - all there is to say about @command, or with NULL a line for each */
+void ctl_help(FILE *out, const struct ctl_command *command);
 
 /**
  * ctl_get_stat() - ask a mount
@@ -82,15 +122,15 @@ extern const struct ctl_command ctl_attr;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_du;
 extern const struct ctl_command ctl_recompress;
+extern const struct ctl_command ctl_stat;
+extern const struct ctl_command ctl_swap;
+extern const struct ctl_command ctl_train;
+extern const struct ctl_command ctl_zbench;
+
 /** ctl_print_json_text() - @text as a JSON string, quotes included */
 void ctl_print_json_text(FILE *out, const char *text);
 
 /** ctl_parse_cluster() - a cluster's size: a power of two, 4k to 128k. Return: 0 or -EINVAL. */
 int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;
-
-extern const struct ctl_command ctl_stat;
-extern const struct ctl_command ctl_swap;
-extern const struct ctl_command ctl_train;
-extern const struct ctl_command ctl_zbench;
 
 #endif

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,13 +181,11 @@ static void walk(struct tree *tree, int at, const char *name, const char *path)
 static int run(int argc, char *argv[])
 {
 	bool each = false;
-	int first = 1, status = 0;
+	int first, status = 0;
 
-	for (; first < argc && argv[first][0] == '-'; first++) {
-		if (strcmp(argv[first], "--files") != 0)
-			return ctl_usage(&ctl_du);
+	for (bool again = true; ctl_switch(&ctl_du, argc, argv, again) == 'f'; again = false)
 		each = true;
-	}
+	first = optind;
 	printf("%14s %14s %14s %14s %7s %s %s\n", "size", "allocated", "stored", "memory", "ratio",
 	       "codecs", "path");
 	for (int i = first; i < argc || i == first; i++) {
@@ -206,9 +205,16 @@ static int run(int argc, char *argv[])
 	return status;
 }
 
+static const struct ctl_switch switches[] = {
+	{ .letter = 'f', .name = "files", .help = "a line for each file, too" },
+	{ 0 },
+};
+
 const struct ctl_command ctl_du = {
 	.name = "du",
-	.synopsis = "[--files] [PATH...]",
-	.help = "Print what files and trees hold and what that costs; --files: each file, too.",
+	.operands = "[PATH...]",
+	.help = "Print what files and trees hold, and what that costs.",
+	.switches = switches,
+	.takes = CTL_PATHS,
 	.run = run,
 };

@@ -6,6 +6,7 @@
  * the same list.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -337,22 +338,19 @@ static int print_stat(const char *path, bool json)
 
 static int run(int argc, char *argv[])
 {
-	const char *path = NULL;
+	const char *path;
 	bool json = false, pool = false;
-	int error;
+	int error, letter = ctl_switch(&ctl_stat, argc, argv, true);
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
+	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_stat, argc, argv, false)) {
+		if (letter == 'J')
 			json = true;
-		else if (strcmp(argv[i], "--pool") == 0)
-			pool = true;
-		else if (argv[i][0] == '-' || path)
-			return ctl_usage(&ctl_stat);
 		else
-			path = argv[i];
+			pool = true;
 	}
-	if (!path)
+	if (argc != optind + 1)
 		return ctl_usage(&ctl_stat);
+	path = argv[optind];
 	error = pool ? print_pools(path, json) : print_stat(path, json);
 	if (error) {
 		fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
@@ -366,10 +364,17 @@ static int run(int argc, char *argv[])
 	return 0;
 }
 
+static const struct ctl_switch switches[] = {
+	{ .letter = 'p', .name = "pool", .help = "how the memory is cut instead" },
+	{ .letter = 'J', .brief = true, .name = "json", .help = "one JSON object, for programs" },
+	{ 0 },
+};
+
 const struct ctl_command ctl_stat = {
 	.name = "stat",
-	.synopsis = "[--pool] [--json] MOUNTPOINT",
-	.help = "Print what a mount holds, what that costs, and how it was compressed; --pool: how "
-		"its memory is cut.",
+	.operands = "MOUNTPOINT",
+	.help = "Print what a mount holds, what that costs, and how it was compressed.",
+	.switches = switches,
+	.takes = CTL_MOUNTS,
 	.run = run,
 };

@@ -6,6 +6,7 @@
 #include "ctl/swap.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,42 +140,78 @@ static int parse_priority(const char *value, int *out_priority)
 	return 0;
 }
 
-/* A switch with its value. Return: 0; -EINVAL after a sentence; -ENOENT: there is no such one. */
-static int parse_switch(const char *name, const char *value, struct swap_args *args)
+static const struct ctl_switch switches[] = {
+	{ .letter = 's',
+	  .name = "size",
+	  .arg = "SIZE",
+	  .words = "",
+	  .verb = "on",
+	  .help = "bytes of swap, or with % of RAM (100%)" },
+	{ .letter = 'm',
+	  .name = "mem",
+	  .arg = "SIZE",
+	  .words = "",
+	  .verb = "on",
+	  .help = "most bytes of memory for it (50%)" },
+	{ .letter = 'p',
+	  .name = "priority",
+	  .arg = "N",
+	  .words = "",
+	  .verb = "on",
+	  .help = "as in swapon(8), 0 to 32767" },
+	{ .letter = 'o',
+	  .name = "options",
+	  .arg = "LIST",
+	  .words = "",
+	  .verb = "on",
+	  .help = "more mount options" },
+	{ .letter = 'J',
+	  .brief = true,
+	  .name = "json",
+	  .verb = "status",
+	  .help = "one JSON object" },
+	{ 0 },
+};
+
+/* A switch with its value. Return: 0; -EINVAL after a sentence; -ENOENT: not with @verb. */
+static int parse_switch(const char *verb, int letter, struct swap_args *args)
 {
-	if (!value)
+	const struct ctl_switch *one = switches;
+
+	while (one->letter != letter)
+		one++;
+	if (strcmp(one->verb, verb) != 0)
 		return -ENOENT;
-	if (strcmp(name, "--size") == 0)
-		return parse_size(name, value, &args->size);
-	if (strcmp(name, "--mem") == 0)
-		return parse_size(name, value, &args->mem);
-	if (strcmp(name, "--priority") == 0)
-		return parse_priority(value, &args->priority);
-	if (strcmp(name, "--options") != 0)
-		return -ENOENT;
-	args->options = value;
-	return 0;
+	switch (letter) {
+	case 's':
+		return parse_size("--size", optarg, &args->size);
+	case 'm':
+		return parse_size("--mem", optarg, &args->mem);
+	case 'p':
+		return parse_priority(optarg, &args->priority);
+	case 'o':
+		args->options = optarg;
+		return 0;
+	default:
+		args->json = true;
+		return 0;
+	}
 }
 
-static int parse_args(int argc, char *argv[], struct swap_args *args)
+/* The words of the command line in their order: getopt leaves them behind the switches. */
+static int parse_args(int argc, char *argv[], const char *verb, struct swap_args *args)
 {
-	const bool on = strcmp(argv[1], "on") == 0, status = strcmp(argv[1], "status") == 0;
-	int error = 0, i = 2;
+	int error = 0, letter = ctl_switch(&ctl_swap, argc, argv, true);
 
-	for (; !error && i < argc && argv[i][0] == '-'; i++) {
-		if (status && strcmp(argv[i], "--json") == 0) {
-			args->json = true;
-			continue;
-		}
-		error = on ? parse_switch(argv[i], argv[i + 1], args) : -ENOENT;
-		i++; /* the value */
-	}
+	for (; !error && letter != CTL_SWITCH_END;
+	     letter = ctl_switch(&ctl_swap, argc, argv, false))
+		error = parse_switch(verb, letter, args);
 	if (error)
 		return error;
-	if (i < argc)
-		args->mount = argv[i++];
-	if (i < argc)
+	if (argc - optind > 2)
 		return -ENOENT;
+	if (argc - optind == 2)
+		args->mount = argv[optind + 1];
 	if (args->mount && args->mount[0] != '/')
 		return refuse_value("mount point", args->mount, "a path that begins with /");
 	return 0;
@@ -187,12 +224,17 @@ static int run(int argc, char *argv[])
 		int (*run)(const struct swap_args *args);
 	} verbs[] = { { "on", swap_on }, { "off", swap_off }, { "status", swap_status } };
 	struct swap_args args = { .priority = -1 };
+	const char *verb;
+	bool again = true;
 	int error;
 
-	for (size_t i = 0; argc >= 2 && i < ARRAY_SIZE(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) != 0)
+	for (; ctl_switch(&ctl_swap, argc, argv, again) != CTL_SWITCH_END; again = false)
+		continue;
+	verb = optind < argc ? argv[optind] : "";
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(verb, verbs[i].name) != 0)
 			continue;
-		error = parse_args(argc, argv, &args);
+		error = parse_args(argc, argv, verb, &args);
 		if (error == -ENOENT)
 			break;
 		if (error)
@@ -207,8 +249,10 @@ static int run(int argc, char *argv[])
 
 const struct ctl_command ctl_swap = {
 	.name = "swap",
-	.synopsis = "on|off|status [--size SIZE] [--mem SIZE] [--priority N] [--options LIST] "
-		    "[--json] [MOUNTPOINT]",
+	.operands = "on|off|status [MOUNTPOINT]",
 	.help = "Swap to a file of a ztmpfs, so that memory holds more; see ztmpfs-swap(8).",
+	.switches = switches,
+	.words = "on off status",
+	.takes = CTL_MOUNTS,
 	.run = run,
 };

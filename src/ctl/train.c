@@ -106,17 +106,9 @@ static int train(const struct train *options, const struct samples *samples)
 
 static int parse(int argc, char *argv[], struct train *out)
 {
-	static const struct option words[] = {
-		{ "size", required_argument, NULL, 's' },
-		{ "cluster", required_argument, NULL, 'c' },
-		{ "limit", required_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int letter;
+	int letter = ctl_switch(&ctl_train, argc, argv, true);
 
-	optind = 0; /* glibc: start anew */
-	opterr = 0;
-	while ((letter = getopt_long(argc, argv, ":o:", words, NULL)) != -1) {
+	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_train, argc, argv, false)) {
 		if (letter == 'o')
 			out->output = optarg;
 		else if (letter == 's' && size_parse(optarg, 0, &out->size) == 0 &&
@@ -153,9 +145,34 @@ static int run(int argc, char *argv[])
 	return status;
 }
 
+static const struct ctl_switch switches[] = {
+	{ .letter = 'o',
+	  .brief = true,
+	  .arg = "DICT",
+	  .help = "the file to write; it must be said" },
+	{ .letter = 's',
+	  .name = "size",
+	  .arg = "SIZE",
+	  .words = "",
+	  .help = "bytes of the dictionary at most (64k)" },
+	{ .letter = 'c',
+	  .name = "cluster",
+	  .arg = "SIZE",
+	  .words = "4k 8k 16k 32k 64k 128k",
+	  .help = "bytes of a sample (4k)" },
+	{ .letter = 'l',
+	  .name = "limit",
+	  .arg = "SIZE",
+	  .words = "",
+	  .help = "bytes of all samples (128 times the dictionary)" },
+	{ 0 },
+};
+
 const struct ctl_command ctl_train = {
 	.name = "train",
-	.synopsis = "[--size SIZE] [--cluster SIZE] [--limit SIZE] -o DICT PATH...",
+	.operands = "PATH...",
 	.help = "Make a dictionary for dict= out of files and folders.",
+	.switches = switches,
+	.takes = CTL_PATHS,
 	.run = run,
 };

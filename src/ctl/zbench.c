@@ -178,27 +178,9 @@ static int parse_switch(struct bench *bench, int letter)
 
 static int parse(int argc, char *argv[], struct bench *bench)
 {
-	static const struct option words[] = {
-		{ "codec", required_argument, NULL, 'a' },
-		{ "cluster", required_argument, NULL, 'c' },
-		{ "mode", required_argument, NULL, 'm' },
-		{ "callers", required_argument, NULL, 't' },
-		{ "depth", required_argument, NULL, 'q' },
-		{ "latency", required_argument, NULL, 'l' },
-		{ "engines", required_argument, NULL, 'e' },
-		{ "dict", required_argument, NULL, 'd' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "limit", required_argument, NULL, 'n' },
-		{ "plot", required_argument, NULL, 'p' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "csv", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int letter;
+	int letter = ctl_switch(&ctl_zbench, argc, argv, true);
 
-	optind = 0; /* glibc: start anew */
-	opterr = 0;
-	while ((letter = getopt_long(argc, argv, ":", words, NULL)) != -1) {
+	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_zbench, argc, argv, false)) {
 		if (parse_switch(bench, letter) != 0)
 			return -EINVAL;
 	}
@@ -436,21 +418,66 @@ static int run(int argc, char *argv[])
 	return status;
 }
 
+static const struct ctl_switch switches[] = {
+	{ .letter = 'a',
+	  .name = "codec",
+	  .arg = "NAME[:LEVEL],...",
+	  .words = "lz4 lz4hc zstd null",
+	  .help = "algorithms that are built in, or modules" },
+	{ .letter = 'c',
+	  .name = "cluster",
+	  .arg = "SIZE,...",
+	  .words = "4k 8k 16k 32k 64k 128k",
+	  .help = "bytes of a unit" },
+	{ .letter = 'm',
+	  .name = "mode",
+	  .arg = "MODE,...",
+	  .words = "sync wait managed",
+	  .help = "sync, wait (for a device), managed (by its queue)" },
+	{ .letter = 't',
+	  .name = "callers",
+	  .arg = "N,...",
+	  .words = "",
+	  .help = "threads that compress or submit" },
+	{ .letter = 'q',
+	  .name = "depth",
+	  .arg = "N,...",
+	  .words = "",
+	  .help = "of the device's queue" },
+	{ .letter = 'l',
+	  .name = "latency",
+	  .arg = "US,...",
+	  .words = "",
+	  .help = "of the simulated device" },
+	{ .letter = 'e', .name = "engines", .arg = "N", .words = "", .help = "of the device" },
+	{ .letter = 'd',
+	  .name = "dict",
+	  .arg = "FILE",
+	  .help = "measure without this dictionary, and with it" },
+	{ .letter = 's',
+	  .name = "seconds",
+	  .arg = "S",
+	  .words = "",
+	  .help = "for each figure; 0: one pass (0.5)" },
+	{ .letter = 'n',
+	  .name = "limit",
+	  .arg = "SIZE",
+	  .words = "",
+	  .help = "bytes of the data that are read (32m)" },
+	{ .letter = 'p',
+	  .name = "plot",
+	  .arg = "FILE",
+	  .help = "draw speed against queue depth, as SVG" },
+	{ .letter = 'j', .name = "json", .help = "one JSON object" },
+	{ .letter = 'v', .name = "csv", .help = "comma-separated values" },
+	{ 0 },
+};
+
 const struct ctl_command ctl_zbench = {
 	.name = "zbench",
-	.synopsis = "[OPTION...] [PATH...]",
-	.help = "Measure codecs over real files, each result verified; default: /usr/bin.\n"
-		"      --codec NAME[:LEVEL],...   built-in ones, or modules\n"
-		"      --cluster SIZE,...         4k to 128k\n"
-		"      --mode MODE,...            sync, wait (for a device), managed (queue)\n"
-		"      --callers N,...            threads that compress or submit\n"
-		"      --depth N,...              of the device's queue\n"
-		"      --latency US,...           of the simulated device\n"
-		"      --engines N                of the device\n"
-		"      --dict FILE                without it and with it\n"
-		"      --seconds S                for each figure; 0: one pass\n"
-		"      --limit SIZE               of the data that are read\n"
-		"      --plot FILE                draw speed against queue depth, as SVG\n"
-		"      --json, --csv              for programs",
+	.operands = "[PATH...]",
+	.help = "Measure codecs over real files, by default /usr/bin; each result is verified.",
+	.switches = switches,
+	.takes = CTL_PATHS,
 	.run = run,
 };

@@ -19,11 +19,8 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 
-#define RESERVE_MIN         (8 * MIB)
-#define RESERVE_MAX         (UINT64_C(1) << (ARENA_REF_BITS + ARENA_REF_SHIFT))
 #define RESERVE_DEFAULT     (1024 * GIB)
 #define RESERVE_DEFAULT_MIN GIB
-#define CHUNK_BYTES         ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
 
 static _Thread_local bool may_use_spare;
 static _Thread_local uint64_t nr_refusals;
@@ -40,7 +37,9 @@ int arena_charge(struct arena *arena, uint64_t bytes)
 	uint_fast64_t now = atomic_load_explicit(&arena->used, memory_order_relaxed);
 	uint64_t limit = atomic_load_explicit(&arena->limit, memory_order_relaxed);
 
-	if (!may_use_spare)
+	if (unlikely(arena->attaching.active))
+		limit = 0; /* it is there already */
+	else if (!may_use_spare)
 		limit -= spare_of(arena, limit);
 	do {
 		if (limit != 0 && (bytes > limit || now > limit - bytes)) {
@@ -88,6 +87,11 @@ static void punch(struct arena *arena, ref_t page, uint32_t nr_pages)
 		if (errno != EINTR)
 			abort();
 	}
+}
+
+void arena_forget_page(struct arena *arena, ref_t page)
+{
+	punch(arena, page, 1);
 }
 
 /* What MADV_POPULATE_WRITE does, for kernels before 5.14. */
@@ -182,15 +186,11 @@ void arena_punch(struct arena *arena, ref_t page, uint32_t nr_pages)
 		arena_unback(arena, page, nr_pages);
 }
 
-/* Map @reserve bytes of the memfd; -ENOMEM when the machine does not give so much address range. */
-static int map_reserve(struct arena *arena, uint64_t reserve)
+int arena_map(struct arena *arena, uint64_t reserve)
 {
-	void *base;
+	void *base = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			  arena->fd, 0);
 
-	if (ftruncate(arena->fd, (off_t)reserve) != 0)
-		return -errno;
-	base = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd,
-		    0);
 	if (base == MAP_FAILED)
 		return -errno;
 	/*
@@ -203,6 +203,20 @@ static int map_reserve(struct arena *arena, uint64_t reserve)
 	arena->head.base = base;
 	arena->reserve = reserve;
 	return 0;
+}
+
+void arena_unmap(struct arena *arena)
+{
+	if (munmap(arena->head.base, arena->reserve) != 0)
+		abort();
+}
+
+/* Map @reserve bytes of the memfd; -ENOMEM when the machine does not give so much address range. */
+static int map_reserve(struct arena *arena, uint64_t reserve)
+{
+	if (ftruncate(arena->fd, (off_t)reserve) != 0)
+		return -errno;
+	return arena_map(arena, reserve);
 }
 
 static int map_open(struct arena *arena, uint64_t reserve)
@@ -229,24 +243,27 @@ static int map_open(struct arena *arena, uint64_t reserve)
 
 static void map_close(struct arena *arena)
 {
-	if (munmap(arena->head.base, arena->reserve) != 0)
-		abort();
+	arena_unmap(arena);
 	close(arena->fd);
 }
 
-/* The superblock, once the mapping stands. */
-static int super_init(struct arena *arena)
+int arena_tables_init(struct arena *arena)
 {
-	struct arena_superblock *sb = arena_ptr(arena, 0);
-	int error = zt_fault_hit() ? -ENOMEM : arena_back(arena, 0, 1);
+	uint64_t nr_chunks = arena->reserve / CHUNK_BYTES;
+	int error;
 
-	if (error)
-		return error;
-	sb->layout = ARENA_LAYOUT;
-	sb->first_page = arena->first_page;
-	sb->reserve = arena->reserve;
-	sb->magic = ARENA_MAGIC;
-	return 0;
+	arena->map = arena_ptr(arena, page_to_ref(1));
+	error = buddy_init(&arena->buddy,
+			   (uint32_t)nr_chunks - arena->first_page / BUDDY_CHUNK_PAGES);
+	if (!error)
+		mutex_init(&arena->lock, ZT_RANK_ARENA);
+	return error;
+}
+
+void arena_tables_exit(struct arena *arena)
+{
+	mutex_exit(&arena->lock);
+	buddy_exit(&arena->buddy);
 }
 
 int arena_create(const struct arena_params *params, struct arena **out_arena)
@@ -267,27 +284,27 @@ int arena_create(const struct arena_params *params, struct arena **out_arena)
 	if (error)
 		goto err_free;
 	nr_chunks = arena->reserve / CHUNK_BYTES;
-	arena->map = arena_ptr(arena, page_to_ref(1));
 	arena->first_page =
 		(uint32_t)(div_round_up_u64(1 + nr_chunks, BUDDY_CHUNK_PAGES) * BUDDY_CHUNK_PAGES);
-	error = buddy_init(&arena->buddy,
-			   (uint32_t)nr_chunks - arena->first_page / BUDDY_CHUNK_PAGES);
+	error = arena_tables_init(arena);
 	if (error)
 		goto err_unmap;
-	error = super_init(arena);
+	error = zt_fault_hit() ? -ENOMEM : arena_back(arena, 0, 1);
+	if (!error)
+		error = stock_prepare(arena, params);
+	if (!error)
+		error = stock_start(arena);
 	if (error)
-		goto err_buddy;
-	mutex_init(&arena->lock, ZT_RANK_ARENA);
-	error = stock_init(arena, params);
+		goto err_stock;
+	error = arena_superblock_make(arena);
 	if (error)
-		goto err_lock;
+		goto err_stock;
 	*out_arena = arena;
 	return 0;
 
-err_lock:
-	mutex_exit(&arena->lock);
-err_buddy:
-	buddy_exit(&arena->buddy);
+err_stock:
+	stock_exit(arena);
+	arena_tables_exit(arena);
 err_unmap:
 	map_close(arena);
 err_free:
@@ -301,18 +318,27 @@ int arena_lock_memory(struct arena *arena)
 	return mlock2(arena->head.base, arena->reserve, MLOCK_ONFAULT) == 0 ? 0 : -errno;
 }
 
-void arena_destroy(struct arena *arena)
+void arena_detach(struct arena *arena, int *out_fd)
 {
-	if (!arena)
-		return;
 	stock_exit(arena);
 	/* Whatever was charged has been given back, but for what chunks cost. */
 	ZT_ASSERT(arena->aside == 0);
 	ZT_ASSERT(arena->heap == arena->map_end / BUDDY_CHUNK_PAGES * CHUNK_HEAP);
-	mutex_exit(&arena->lock);
-	buddy_exit(&arena->buddy);
-	map_close(arena);
+	zt_unmap(arena->attaching.resident, arena->attaching.nr_words * sizeof(uint64_t));
+	arena_tables_exit(arena);
+	arena_unmap(arena);
+	if (out_fd)
+		*out_fd = arena->fd;
+	else
+		close(arena->fd);
 	zt_free(arena);
+}
+
+/* With its last descriptor the memfd goes as a whole. */
+void arena_destroy(struct arena *arena)
+{
+	if (arena)
+		arena_detach(arena, NULL);
 }
 
 void arena_set_limit(struct arena *arena, uint64_t limit)

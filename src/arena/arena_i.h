@@ -13,23 +13,39 @@
 #include <stdatomic.h>
 
 #include "arena/arena.h"
+#include "arena/attach.h"
 #include "arena/buddy.h"
 #include "arena/pagemap.h"
 #include "arena/stock.h"
 #include "util/lock.h"
 
 #define ARENA_MAGIC        UINT64_C(0x616e6572612d747a) /* "zt-arena" in memory order */
-#define ARENA_LAYOUT       1u
+#define ARENA_LAYOUT       2u
 #define ARENA_SUPER_OFFSET 2048u
 
-/* Page 0, canonical. */
+/*
+ * Page 0, canonical. What stands in front of sum never changes and is summed up in it; each of the
+ * others changes by one store. A bit of incompat that a program does not know forbids it the arena,
+ * one of ro_compat forbids it to write there, one of compat means nothing to it.
+ */
 struct arena_superblock {
 	uint64_t magic;
 	uint32_t layout; /* version of superblock and page map */
 	uint32_t first_page; /* the page that the page map's first entry describes */
 	uint64_t reserve; /* bytes */
+	uint64_t compat, ro_compat, incompat; /* ARENA_..., see below */
+	uint8_t uuid[16];
+	uint64_t sum; /* of all above */
+	uint32_t state; /* enum arena_state */
+	uint32_t life; /* 1: the process that made it; each that attaches adds one */
 };
-static_assert(sizeof(struct arena_superblock) == 24, "layout 1 of the superblock");
+static_assert(sizeof(struct arena_superblock) == 80, "layout 2 of the superblock");
+
+/* Bits of incompat. */
+#define ARENA_STOCKED (UINT64_C(1) << 0) /* zspages are cut as a stock wants them */
+#define ARENA_INCOMPAT ARENA_STOCKED /* all that are known */
+#define ARENA_RO_COMPAT UINT64_C(0)
+
 static_assert(ARENA_SUPER_OFFSET + ARENA_SUPER_SIZE <= ZT_PAGE_SIZE, "page 0 holds both");
 static_assert(BUDDY_CHUNK_PAGES * sizeof(uint32_t) == ZT_PAGE_SIZE,
 	      "one page of the page map describes one chunk");
@@ -74,6 +90,13 @@ struct stock {
 	pthread_cond_t more; /* and here those who wait for it */
 };
 
+/* From arena_attach() to arena_attach_end(). */
+struct attaching {
+	bool active; /* no limit refuses anything */
+	uint64_t *resident; /* a bit for each page from first_page on to map_end, as found */
+	uint64_t nr_words;
+};
+
 struct arena {
 	struct arena_head head; /* must be first */
 	int fd;
@@ -93,7 +116,30 @@ struct arena {
 	struct mutex lock; /* buddy, and writing the page map */
 	struct buddy buddy;
 	struct stock stock;
+	enum arena_state last_state; /* when this process got it; immutable */
+	struct attaching attaching; /* used by one thread, before there are others */
+	struct arena_repairs repairs;
 };
+
+#define RESERVE_MIN (8 * MIB)
+#define RESERVE_MAX (UINT64_C(1) << (ARENA_REF_BITS + ARENA_REF_SHIFT))
+#define CHUNK_BYTES ((uint64_t)BUDDY_CHUNK_PAGES << ZT_PAGE_SHIFT)
+
+/* superblock.c: page 0 is populated and zero; its reserve, first page and stock are known */
+int arena_superblock_make(struct arena *arena) ZT_MUST_CHECK;
+/* A copy of one, for a file of so many bytes. 0, or an error and its sentence. */
+int arena_superblock_check(const struct arena_superblock *sb, uint64_t file_size,
+			   char text[256]) ZT_MUST_CHECK;
+bool arena_superblock_is_sound(const struct arena_superblock *sb);
+
+/* arena.c, for attach.c: map the file's @reserve bytes; arena->fd is open */
+int arena_map(struct arena *arena, uint64_t reserve) ZT_MUST_CHECK;
+void arena_unmap(struct arena *arena);
+/* Give back one page that no counter knows. */
+void arena_forget_page(struct arena *arena, ref_t page);
+/* What arena_create() and arena_attach() have in common, once it is mapped and first_page is known. */
+int arena_tables_init(struct arena *arena) ZT_MUST_CHECK;
+void arena_tables_exit(struct arena *arena);
 
 /* arena.c, for stock.c: charge and populate, punch and uncharge, whatever the stock. */
 int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK;
@@ -101,8 +147,12 @@ int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK
 int arena_back_chunk(struct arena *arena, uint32_t idx) ZT_MUST_CHECK;
 void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages);
 
-/* stock.c: the stock is full when stock_init() returns. */
-int stock_init(struct arena *arena, const struct arena_params *params) ZT_MUST_CHECK;
+/*
+ * stock.c: its tables, and its thread. The stock is full when stock_start() returns. Nothing without
+ * a stock.
+ */
+int stock_prepare(struct arena *arena, const struct arena_params *params) ZT_MUST_CHECK;
+int stock_start(struct arena *arena) ZT_MUST_CHECK;
 void stock_exit(struct arena *arena);
 
 /* stock.c: have the grower rest between two steps, for the walker; or go on */

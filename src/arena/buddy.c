@@ -174,6 +174,35 @@ void buddy_free(struct buddy *buddy, uint32_t page, unsigned order)
 	node_put(buddy, idx, order, node);
 }
 
+/* Whether no page of the block is taken. */
+static bool block_is_free(const uint64_t *taken, uint32_t page, unsigned order)
+{
+	for (uint32_t i = page; i < page + (1u << order); i++)
+		if (bit_test(taken, i))
+			return false;
+	return true;
+}
+
+void buddy_free_rest(struct buddy *buddy, uint32_t chunk_idx,
+		     const uint64_t taken[BUDDY_CHUNK_PAGES / 64])
+{
+	uint32_t page = 0;
+
+	while (page < BUDDY_CHUNK_PAGES) {
+		unsigned order = 0;
+
+		if (bit_test(taken, page)) {
+			page++;
+			continue;
+		}
+		while (order < BUDDY_MAX_ORDER && page % (2u << order) == 0 &&
+		       block_is_free(taken, page + (1u << order), order))
+			order++;
+		buddy_free(buddy, chunk_idx * BUDDY_CHUNK_PAGES + page, order);
+		page += 1u << order;
+	}
+}
+
 bool buddy_check_sums(const struct buddy *buddy)
 {
 	for (unsigned order = 0; order <= BUDDY_MAX_ORDER; order++) {

@@ -64,6 +64,10 @@ void buddy_grow(struct buddy *buddy);
 /** buddy_grow_taken() - put the next chunk in use, nothing of it free */
 void buddy_grow_taken(struct buddy *buddy);
 
+/** buddy_free_rest() - free the pages of a chunk just put in use that are not @taken; a bit a page */
+void buddy_free_rest(struct buddy *buddy, uint32_t chunk_idx,
+		     const uint64_t taken[BUDDY_CHUNK_PAGES / 64]);
+
 /** buddy_touch() - have all memory that growing will need now */
 void buddy_touch(struct buddy *buddy);
 

@@ -151,9 +151,8 @@ static int check_all(struct arena *arena)
 	uint64_t taken[BUDDY_CHUNK_PAGES / 64], run_bytes = 0;
 	int error;
 
-	if (sb->magic != ARENA_MAGIC || sb->layout != ARENA_LAYOUT ||
-	    sb->first_page != arena->first_page || sb->reserve != arena->reserve ||
-	    arena->buddy.nr_used != nr_used) {
+	if (!arena_superblock_is_sound(sb) || sb->first_page != arena->first_page ||
+	    sb->reserve != arena->reserve || arena->buddy.nr_used != nr_used) {
 		zt_log(ZT_LOG_ERR, "arena: superblock: damaged");
 		return -EUCLEAN;
 	}

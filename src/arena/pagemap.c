@@ -74,6 +74,19 @@ bool pagemap_find(const uint32_t *map, uint32_t end, uint32_t page, struct pagem
 	return true;
 }
 
+bool pagemap_is_head(const uint32_t *map, uint32_t page)
+{
+	return entry_load(map, page) & HEAD;
+}
+
+bool pagemap_wipe(uint32_t *map, uint32_t page)
+{
+	if (entry_load(map, page) == 0)
+		return false;
+	entry_store(map, page, 0);
+	return true;
+}
+
 bool pagemap_next(const uint32_t *map, uint32_t end, uint32_t page, struct pagemap_run *out_run)
 {
 	for (; page < end; page++) {

@@ -43,6 +43,12 @@ void pagemap_clear(uint32_t *map, uint32_t first);
  */
 bool pagemap_find(const uint32_t *map, uint32_t end, uint32_t page, struct pagemap_run *out_run);
 
+/** pagemap_is_head() - whether a run begins at @page */
+bool pagemap_is_head(const uint32_t *map, uint32_t page);
+
+/** pagemap_wipe() - make an entry free that belongs to no run. Return: whether it was not. */
+bool pagemap_wipe(uint32_t *map, uint32_t page);
+
 /** pagemap_next() - the first run whose head is at or behind @page; false when there is none */
 bool pagemap_next(const uint32_t *map, uint32_t end, uint32_t page, struct pagemap_run *out_run);
 

@@ -6,6 +6,8 @@
  * page every 4 MiB. Looking up takes no lock. Never populates or punches a run's own pages.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "arena/arena.h"
 #include "arena/arena_i.h"
@@ -73,9 +75,12 @@ void arena_run_free(struct arena *arena, ref_t ref)
 	uint32_t page = (uint32_t)(ref / ARENA_PAGE_REFS) - arena->first_page;
 	struct pagemap_run run;
 
-	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	if (!pagemap_find(arena->map, map_end_load(arena), page, &run) || run.first != page)
 		abort();
+	/* So that a stock is zero, and whoever attaches finds no headers where there are none. */
+	if (arena_is_stocked(arena))
+		memset(arena_ptr(arena, ref), 0, (size_t)run.nr_pages << ZT_PAGE_SHIFT);
+	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);
 	pagemap_clear(arena->map, page);
 	if (arena_is_stocked(arena))
 		stock_give(arena, page, run.nr_pages);

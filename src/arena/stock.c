@@ -427,10 +427,9 @@ static int wait_filled(struct arena *arena)
 	return error;
 }
 
-int stock_init(struct arena *arena, const struct arena_params *params)
+int stock_prepare(struct arena *arena, const struct arena_params *params)
 {
 	struct stock *stock = &arena->stock;
-	int error;
 
 	if (params->stock == 0)
 		return 0;
@@ -440,7 +439,8 @@ int stock_init(struct arena *arena, const struct arena_params *params)
 	if (!stock->backed)
 		return -ENOMEM;
 	if (params->stock_lock && mlock2(arena->head.base, arena->reserve, MLOCK_ONFAULT) != 0) {
-		error = -errno;
+		int error = -errno;
+
 		zt_free(stock->backed);
 		return error;
 	}
@@ -450,11 +450,18 @@ int stock_init(struct arena *arena, const struct arena_params *params)
 	stock->grant = (struct arena_grant){ .more = UINT64_MAX, .urgent = UINT64_MAX };
 	stock->priority = params->stock_priority;
 	stock->target = max_u64(div_round_up_u64(params->stock, ZT_PAGE_SIZE), STOCK_GRANULE_PAGES);
+	return 0;
+}
+
+int stock_start(struct arena *arena)
+{
+	int error;
+
+	if (!arena_is_stocked(arena))
+		return 0;
 	error = start_grower(arena);
 	if (!error)
 		error = wait_filled(arena);
-	if (error)
-		stock_exit(arena);
 	return error;
 }
 

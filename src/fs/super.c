@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/attach_i.h"
 #include "fs/dirindex.h"
 #include "fs/inode_i.h"
 #include "fs/work.h"
@@ -112,6 +113,7 @@ static int create_root(struct super *sb, const struct super_params *params, char
 	/* It answers to its fixed number only. */
 	inodeset_remove(&sb->live, ino);
 	sb->rec->root = ino;
+	super_format_make(sb, params);
 	sb->rec->magic = SUPER_MAGIC;
 	return 0;
 }

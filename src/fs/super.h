@@ -45,6 +45,74 @@ int super_create(const struct super_params *params, char error_text[256],
 /** super_destroy() - end threads, free everything; NULL is allowed. No request is running. */
 void super_destroy(struct super *sb);
 
+/*
+ * A mount outlives its process: all that it must remember stands in the arena, a memfd. Another
+ * process that has its descriptor attaches to it, after super_detach() or after a kill.
+ */
+
+/** super_arena_fd() - the arena's memfd, for handing over; stays the mount's */
+int super_arena_fd(const struct super *sb);
+
+/**
+ * super_detach() - leave a mount to whoever attaches next: marked as clean, and only what is on the
+ * heap is freed
+ * The caller keeps a descriptor of the memfd, or it goes. No request is running; writes were drained.
+ */
+void super_detach(struct super *sb);
+
+/**
+ * super_attach() - go on with a mount whose last process has detached, or was killed
+ * @params: as for super_create(); what gives the stored bytes their meaning must be as it was
+ * @arena_fd: the mount's on success, the caller's as before on errors
+ * @error_text: out on errors: one sentence
+ * @out_sb: the kernel's references are as they were
+ *
+ * After a kill all of it is walked, and what was left half done is put right; see
+ * super_get_attach_report(). What does not agree is refused. The arena can be attached again then.
+ * Return: 0; -EUCLEAN it is no arena, or damaged; -EPROTONOSUPPORT another layout, or a feature that
+ *         this program does not know; -EINVAL other options; as super_create().
+ */
+int super_attach(const struct super_params *params, int arena_fd, char error_text[256],
+		 struct super **out_sb) ZT_MUST_CHECK;
+
+/* What super_attach() found and put right. Counts, but for the first five. */
+struct super_attach_report {
+	bool attached; /* false: the mount was made by this process; all else is 0 */
+	bool was_clean; /* nothing was walked */
+	uint32_t life; /* processes that have had the mount so far */
+	uint64_t ns; /* that it took */
+	uint64_t inodes, data_objects; /* that are there */
+	/* Put right; what a kill leaves half done. */
+	uint64_t lost_inodes; /* without name and reference: freed */
+	uint64_t link_counts, dir_counts, parents, second_names, empty_blocks; /* names */
+	uint64_t page_counts, places, owners, share_counts; /* content */
+	uint64_t hints, tails, promises; /* marks of attributes, of dirty ends; promises lost */
+	uint64_t swept_meta, swept_data; /* objects that nobody named: freed */
+	uint64_t map_entries, stray_pages, empty_runs; /* the arena's pages */
+};
+
+/** super_get_attach_report() - zeros for a mount that this process has made */
+void super_get_attach_report(const struct super *sb, struct super_attach_report *out);
+
+/** super_attach_repairs() - the sum of what was put right */
+uint64_t super_attach_repairs(const struct super_attach_report *report);
+
+/* Small records that the daemon keeps with the mount, by number; none is there at first. */
+#define SUPER_NR_RECORDS 6u
+#define SUPER_RECORD_MAX 120u /* bytes of one */
+enum { SUPER_RECORD_INIT_REQUEST, SUPER_RECORD_INIT_REPLY, SUPER_RECORD_FREE };
+
+/**
+ * super_record_set() - keep @size bytes; a process that is killed meanwhile leaves the old ones, the
+ * new ones or none
+ * Context: one thread at a time. Return: 0, -EINVAL no such record, -E2BIG.
+ */
+int super_record_set(struct super *sb, unsigned which, const void *data, size_t size) ZT_MUST_CHECK;
+
+/** super_record_get() - Return: bytes copied, 0 there is none; -EINVAL, -E2BIG more than @size. */
+ssize_t super_record_get(const struct super *sb, unsigned which, void *data,
+			 size_t size) ZT_MUST_CHECK;
+
 /** super_has_acl() - whether the mount has POSIX ACLs */
 bool super_has_acl(const struct super *sb);
 

@@ -29,7 +29,26 @@ struct dirindex;
 enum { SUPER_POOL_META = 2, SUPER_POOL_INODE = 3 };
 
 #define SUPER_MAGIC   UINT64_C(0x31307366706d747a) /* "ztmpfs01" */
-#define SUPER_VERSION 1u
+#define SUPER_VERSION 2u
+
+/*
+ * Canonical: options that give the stored bytes their meaning. Written once, before the magic.
+ */
+struct super_format {
+	char compress[40], recompress[40]; /* algorithms by name; the second may be empty */
+	uint64_t dict_size, dict_sum; /* of the dictionary that the first was given, or 0 */
+	uint32_t cluster_order; /* of the root directory at first */
+	uint32_t sum; /* of all above, a part of keyhash() */
+};
+static_assert(sizeof(struct super_format) == 104, "canonical");
+
+/* Canonical: one of the daemon's small records. */
+struct super_small {
+	uint32_t size; /* bytes; 0: there is none */
+	uint32_t unused;
+	char data[SUPER_RECORD_MAX];
+};
+static_assert(sizeof(struct super_small) == 128, "canonical");
 
 /* Canonical: what the mount must remember besides inodes and names; stands in arena_super(). */
 struct super_record {
@@ -38,6 +57,8 @@ struct super_record {
 	uint32_t generation; /* of the next inode; atomic */
 	uint64_t root; /* ref of the root's inode record */
 	struct blkmap_record map;
+	struct super_format format;
+	struct super_small small[SUPER_NR_RECORDS];
 };
 static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
 
@@ -80,6 +101,7 @@ struct super {
 	 */
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
+	struct super_attach_report report; /* immutable once attached */
 	atomic_uint frozen_atimes; /* SUPER_ATIME_*; relaxed */
 	struct promises promises; /* what fallocate(2) has promised */
 	struct keyhash_key hash_key; /* random, so that nobody can choose names or inode numbers that collide */

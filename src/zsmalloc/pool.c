@@ -101,6 +101,11 @@ void zs_pool_destroy(struct zs_pool *pool)
 	for (uint32_t i = 0; i < pool->nr_classes; i++)
 		if (size_class_is_ready(&pool->classes[i]))
 			class_destroy(&pool->classes[i]);
+	zs_pool_free(pool);
+}
+
+void zs_pool_free(struct zs_pool *pool)
+{
 	cond_exit(&pool->wait_cond);
 	mutex_exit(&pool->wait_lock);
 	mutex_exit(&pool->compact_lock);
@@ -120,7 +125,7 @@ static int class_idx_of(const struct zs_pool *pool, uint32_t size, uint32_t *out
 	return 0;
 }
 
-static struct size_class *class_make_ready(struct zs_pool *pool, uint32_t idx)
+struct size_class *zs_class_ready(struct zs_pool *pool, uint32_t idx)
 {
 	struct size_class *class = &pool->classes[idx];
 
@@ -242,6 +247,9 @@ static int class_alloc(struct size_class *class, uint32_t size, bool resident_on
 	if (!error) {
 		*out_ref = zspage_slot_ref(class, zspage, slot);
 		room_unpoison(class->pool->arena, *out_ref, class->geo.room);
+		/* Before it is live: a process that is killed here leaves no old record. */
+		if (class->pool->params.fixed_size != 0)
+			memset(zs_data(class->pool->arena, *out_ref), 0, size);
 		hdr_store(class->pool->arena, *out_ref, hdr_with_len(HDR_LIVE, size));
 		class->objects++;
 		class->object_bytes += size;
@@ -258,7 +266,7 @@ int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref)
 
 	if (error)
 		return error;
-	class = class_make_ready(pool, idx);
+	class = zs_class_ready(pool, idx);
 	error = class_alloc(class, size, false, out_ref);
 	if (error && zs_trim(pool, 0) > 0)
 		error = class_alloc(class, size, false, out_ref);
@@ -267,8 +275,6 @@ int zs_malloc(struct zs_pool *pool, uint32_t size, ref_t *out_ref)
 		if (class_alloc(class, size, true, out_ref) != 0)
 			return error;
 	}
-	if (pool->params.fixed_size != 0)
-		memset(zs_data(pool->arena, *out_ref), 0, size);
 	return 0;
 }
 

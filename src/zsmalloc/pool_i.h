@@ -40,6 +40,13 @@ struct zs_pool {
 	atomic_uint nr_waiters;
 	struct mutex wait_lock;
 	pthread_cond_t wait_cond;
+	/*
+	 * While it attaches: a bit for each 16 bytes of the arena, set where an object begins that
+	 * nobody has claimed yet. NULL: no claims.
+	 */
+	uint64_t *claims;
+	ref_t claims_first; /* what the first bit stands for */
+	uint64_t nr_claims; /* bits */
 };
 
 #define HDR_LIVE        UINT64_C(1)
@@ -97,6 +104,12 @@ static inline uint64_t hdr_with_owner(uint64_t hdr, struct zs_owner owner)
  */
 struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_page,
 			   uint32_t *out_offset);
+
+/** zs_class_ready() - the class @idx, made ready */
+struct size_class *zs_class_ready(struct zs_pool *pool, uint32_t idx);
+
+/** zs_pool_free() - the rest, when no class has anything */
+void zs_pool_free(struct zs_pool *pool);
 
 /** class_excess() - pages that a class covers beyond what its objects need; class->lock held */
 uint64_t class_excess(const struct size_class *class) ZT_REQUIRES(&class->lock);

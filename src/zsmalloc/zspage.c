@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/attach.h"
 #include "util/lock.h"
 #include "zsmalloc/poison.h"
 
@@ -106,6 +107,16 @@ static void hash_grow(struct size_class *class)
 		arena_heap_free(class->pool->arena, old, old_nr * sizeof(struct zspage *));
 }
 
+/* A new one, whose page is known, into hash and group. */
+static void zspage_enlist(struct size_class *class, struct zspage *zspage)
+{
+	zspage->group = ZS_GROUP_EMPTY;
+	group_add(class, zspage);
+	if (class->nr_zspages++ > 2 * class->bucket_mask)
+		hash_grow(class);
+	hash_add(class, zspage);
+}
+
 int zspage_create(struct size_class *class, struct zspage **out_zspage)
 {
 	struct zs_pool *pool = class->pool;
@@ -124,25 +135,28 @@ int zspage_create(struct size_class *class, struct zspage **out_zspage)
 		return error;
 	}
 	zspage->page = (uint32_t)(ref / ARENA_PAGE_REFS);
-	zspage->group = ZS_GROUP_EMPTY;
-	group_add(class, zspage);
-	if (class->nr_zspages++ > 2 * class->bucket_mask)
-		hash_grow(class);
-	hash_add(class, zspage);
+	zspage_enlist(class, zspage);
 	*out_zspage = zspage;
 	return 0;
 }
 
 bool zspage_reap(struct size_class *class, struct zspage *zspage)
 {
+	ref_t ref = zspage_ref(zspage);
+
 	if (zspage->inuse != 0 || zspage->nr_resident != 0 || zspage->nr_busy != 0)
 		return false;
+	zspage_forget(class, zspage);
+	arena_run_free(class->pool->arena, ref);
+	return true;
+}
+
+void zspage_forget(struct size_class *class, struct zspage *zspage)
+{
 	group_remove(class, zspage);
 	hash_remove(class, zspage);
 	class->nr_zspages--;
-	arena_run_free(class->pool->arena, zspage_ref(zspage));
 	arena_heap_free(class->pool->arena, zspage, zspage_struct_size(&class->geo));
-	return true;
 }
 
 struct zspage *zspage_find(const struct size_class *class, uint64_t page)
@@ -233,6 +247,44 @@ void zspage_drop(struct size_class *class, struct zspage *zspage, uint32_t slot)
 	count_cached(class, zspage, slot_cached_pages(class, zspage, slot));
 	zspage->inuse--;
 	group_update(class, zspage);
+}
+
+int zspage_attach(struct size_class *class, uint32_t page, struct zspage **out_zspage)
+{
+	struct arena *arena = class->pool->arena;
+	uint32_t nr_pages = class->geo.nr_pages;
+	struct zspage *zspage;
+	void *space;
+	int error = arena_heap_alloc(arena, zspage_struct_size(&class->geo), &space);
+
+	if (error)
+		return error;
+	zspage = space;
+	zspage->page = page;
+	/* In a stocked arena all of a run is there, and zero until it is used. */
+	arena_attach_resident(arena, zspage_ref(zspage), nr_pages, zspage_resident(class, zspage));
+	for (uint32_t i = 0; i < nr_pages; i++)
+		zspage->nr_resident += bitmap_test(zspage_resident(class, zspage), i);
+	class->resident += zspage->nr_resident;
+	zspage_enlist(class, zspage);
+	*out_zspage = zspage;
+	return 0;
+}
+
+bool zspage_settle(struct size_class *class, struct zspage *zspage)
+{
+	int32_t nr = 0;
+
+	if (zspage->inuse == 0 && zspage->nr_resident == 0) {
+		zspage_forget(class, zspage);
+		return true;
+	}
+	for (uint32_t page = 0; page < class->geo.nr_pages; page++)
+		nr += bitmap_test(zspage_resident(class, zspage), page) &&
+		      !zspage_covered(class, zspage, page);
+	count_cached(class, zspage, nr);
+	group_update(class, zspage);
+	return false;
 }
 
 static void set_add(struct page_set *set, uint32_t page)

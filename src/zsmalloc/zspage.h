@@ -101,6 +101,21 @@ int zspage_create(struct size_class *class, struct zspage **out_zspage) ZT_MUST_
 	ZT_REQUIRES(&class->lock);
 
 /**
+ * zspage_attach() - the zspage of a run that is there, for the pool that attaches: in the hash, its
+ * resident pages known
+ * The caller puts slots in use by itself, in bitmap and counters, and calls zspage_settle().
+ * Return: 0, -ENOMEM.
+ */
+int zspage_attach(struct size_class *class, uint32_t page, struct zspage **out_zspage) ZT_MUST_CHECK
+	ZT_REQUIRES(&class->lock);
+
+/** zspage_settle() - into its group, cached pages counted. Return: whether it holds nothing. */
+bool zspage_settle(struct size_class *class, struct zspage *zspage) ZT_REQUIRES(&class->lock);
+
+/** zspage_forget() - free its struct alone */
+void zspage_forget(struct size_class *class, struct zspage *zspage) ZT_REQUIRES(&class->lock);
+
+/**
  * zspage_reap() - free a zspage if it is empty, not resident and not busy
  * Return: whether it was.
  */

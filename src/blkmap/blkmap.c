@@ -4,6 +4,8 @@
  */
 #include "blkmap/blkmap.h"
 
+#include "blkmap/attach.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,18 +70,6 @@ static int set_aside(struct blkmap *map, bool accel, uint64_t tables, char error
 	return error;
 }
 
-static int threads_start(struct blkmap *map, char error_text[256])
-{
-	int error = upkeep_start(&map->upkeep);
-
-	if (error) {
-		snprintf(error_text, 256, "cannot start a maintenance thread: %s",
-			 strerror(-error));
-		blkmap_stop(map);
-	}
-	return error;
-}
-
 /* What works on slots: they are there, with all that must be counted against the limit. */
 static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 		      const struct zcomp_config *config, char error_text[256])
@@ -94,7 +84,7 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 	error = upkeep_init(&map->upkeep, &map->content, params, error_text);
 	if (error)
 		goto err_codecs;
-	error = params->background ? threads_start(map, error_text) : 0;
+	error = params->background ? blkmap_start(map, error_text) : 0;
 	if (error)
 		goto err_upkeep;
 	return 0;

@@ -58,7 +58,15 @@ struct blkmap_record {
 static_assert(sizeof(struct blkmap_record) == 16 * BLKMAP_NR_DICTS + 32 * BLKMAP_NR_SETTINGS,
 	      "canonical");
 
+/* What a new block map finds in its arena: nothing, or what another process has left (attach.h). */
+enum blkmap_attach {
+	BLKMAP_MAKE,
+	BLKMAP_ATTACH, /* files are told one by one, and claim what is theirs */
+	BLKMAP_ATTACH_CLEAN, /* all of it is somebody's, and counters are known */
+};
+
 struct blkmap_params {
+	enum blkmap_attach attach;
 	struct blkmap_record *record; /* NULL: keep it on the heap */
 	struct arena *arena;
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
@@ -121,6 +129,15 @@ struct blkmap_stat {
 	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
+};
+
+/* What a block map that attaches has put right. */
+struct blkmap_repairs {
+	uint64_t page_counts; /* files that counted other pages than they have */
+	uint64_t places; /* cluster maps that named another slot */
+	uint64_t owners; /* objects whose header named another owner */
+	uint64_t share_counts; /* share records that counted other names than they have */
+	uint64_t swept; /* objects that no file names */
 };
 
 /* Bytes to be written. */

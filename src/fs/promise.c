@@ -141,3 +141,18 @@ void promise_keep(struct super *sb, ino_nr ino, struct inode_rec *rec, uint64_t 
 		lower(sb, rec, at, (*at)->nr_pages - nr_pages);
 	mutex_unlock(&promises->lock);
 }
+
+int promise_restore(struct super *sb, ino_nr ino, struct inode_rec *rec, uint64_t nr_pages)
+{
+	rec_store(&rec->promised, 0);
+	return promise_add(sb, ino, rec, nr_pages);
+}
+
+void promise_each(struct super *sb, bool (*visit)(void *arg, ino_nr ino, uint64_t nr_pages),
+		  void *arg)
+{
+	for (unsigned i = 0; i < PROMISE_BUCKETS; i++)
+		for (const struct promise *at = sb->promises.buckets[i]; at; at = at->next)
+			if (!visit(arg, at->ino, at->nr_pages))
+				return;
+}

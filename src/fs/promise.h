@@ -46,6 +46,14 @@ int promise_add(struct super *sb, ino_nr ino, struct inode_rec *rec,
  */
 bool promise_use(struct super *sb, ino_nr ino, struct inode_rec *rec, uint64_t nr_pages);
 
+/** promise_restore() - a promise that promise_each() told another process. Return: 0, -ENOMEM. */
+int promise_restore(struct super *sb, ino_nr ino, struct inode_rec *rec,
+		    uint64_t nr_pages) ZT_MUST_CHECK;
+
+/** promise_each() - visit all promises, until @visit says false. No request is running. */
+void promise_each(struct super *sb, bool (*visit)(void *arg, ino_nr ino, uint64_t nr_pages),
+		  void *arg);
+
 /** promise_keep() - at most so many remain: a file has become shorter. Held exclusive, or dying. */
 void promise_keep(struct super *sb, ino_nr ino, struct inode_rec *rec, uint64_t nr_pages);
 

@@ -9,18 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena/attach.h"
 #include "fs/attach_i.h"
 #include "fs/dirindex.h"
 #include "fs/inode_i.h"
 #include "fs/work.h"
 #include "util/alloc.h"
+#include "util/clock.h"
+#include "zsmalloc/attach.h"
 
 /* Addresses of a mount that carries swap, beyond twice its memory. */
 #define SWAP_RANGE_MORE (64 * MIB)
 /* Low among real-time threads: those of the kernel that it needs come first. */
 #define SWAP_GROWER_PRIORITY 5
 
-static int create_arena(struct super *sb, const struct super_params *params, char error_text[256])
+/* @fd: of an arena that is there, or -1. */
+static int open_arena(struct super *sb, const struct super_params *params, int fd,
+		      char error_text[256])
 {
 	struct arena_params arena = { .backing = ARENA_MEMFD, .limit = params->mem_limit };
 	int err;
@@ -32,6 +37,8 @@ static int create_arena(struct super *sb, const struct super_params *params, cha
 		arena.stock_lock = true;
 		arena.stock_priority = SWAP_GROWER_PRIORITY;
 	}
+	if (fd >= 0)
+		return arena_attach(&arena, fd, error_text, &sb->arena);
 	err = arena_create(&arena, &sb->arena);
 	if (err && params->swap_reserve)
 		snprintf(error_text, 256, "cannot keep a reserve of %llu KiB in memory: %s",
@@ -43,7 +50,23 @@ static int create_arena(struct super *sb, const struct super_params *params, cha
 	return err;
 }
 
-static int create_pools(struct super *sb, char error_text[256])
+static int open_pool(struct super *sb, enum blkmap_attach attach, const struct zs_pool_params *params,
+		     char error_text[256], struct zs_pool **out_pool)
+{
+	int err;
+
+	snprintf(error_text, 256, "cannot make the pools");
+	if (attach == BLKMAP_MAKE)
+		err = zs_pool_create(sb->arena, params, out_pool);
+	else
+		err = zs_pool_attach(sb->arena, params, attach == BLKMAP_ATTACH, error_text,
+				     out_pool);
+	if (err == -ENOMEM)
+		snprintf(error_text, 256, "cannot make the pools: %s", strerror(-err));
+	return err;
+}
+
+static int open_pools(struct super *sb, enum blkmap_attach attach, char error_text[256])
 {
 	struct zs_pool_params meta = { .name = "meta", .id = SUPER_POOL_META };
 	struct zs_pool_params inodes = {
@@ -51,13 +74,9 @@ static int create_pools(struct super *sb, char error_text[256])
 		.id = SUPER_POOL_INODE,
 		.fixed_size = sizeof(struct inode_rec),
 	};
-	int err = zs_pool_create(sb->arena, &meta, &sb->meta);
+	int err = open_pool(sb, attach, &meta, error_text, &sb->meta);
 
-	if (!err)
-		err = zs_pool_create(sb->arena, &inodes, &sb->inodes);
-	if (err)
-		snprintf(error_text, 256, "cannot make the pools: %s", strerror(-err));
-	return err;
+	return err ? err : open_pool(sb, attach, &inodes, error_text, &sb->inodes);
 }
 
 /* What is there from the beginning to the end. */
@@ -74,10 +93,14 @@ static int set_aside(struct super *sb, uint64_t bytes, char error_text[256])
 	return err;
 }
 
-static int create_map(struct super *sb, const struct super_params *params, char error_text[256])
+static int open_map(struct super *sb, const struct super_params *params, enum blkmap_attach attach,
+		    char error_text[256])
 {
 	struct blkmap_params map = params->content;
 
+	map.attach = attach;
+	/* Not before all is found. */
+	map.background = params->content.background && attach == BLKMAP_MAKE;
 	map.arena = sb->arena;
 	map.meta = sb->meta;
 	map.beside = sb->inodes;
@@ -99,9 +122,6 @@ static int create_root(struct super *sb, const struct super_params *params, char
 	ino_nr ino;
 	int err;
 
-	sb->max_inodes = params->nr_inodes;
-	sb->acl = params->acl;
-	sb->rec = arena_super(sb->arena);
 	sb->rec->version = SUPER_VERSION;
 	sb->rec->generation = 1;
 	err = inode_alloc(sb, &init, &ino, &rec);
@@ -118,6 +138,17 @@ static int create_root(struct super *sb, const struct super_params *params, char
 	return 0;
 }
 
+static void heap_free(struct super *sb)
+{
+	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
+		rwlock_exit(&sb->locks[i].lock);
+	mutex_exit(&sb->rename_lock);
+	mutex_exit(&sb->drain_lock);
+	mutex_exit(&sb->reap_lock);
+	cond_exit(&sb->drain_cond);
+	zt_free(sb);
+}
+
 static void super_free(struct super *sb)
 {
 	reap_drop(sb);
@@ -131,18 +162,30 @@ static void super_free(struct super *sb)
 		arena_unset_aside(sb->arena, sb->set_aside);
 	}
 	arena_destroy(sb->arena);
-	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
-		rwlock_exit(&sb->locks[i].lock);
-	mutex_exit(&sb->rename_lock);
-	mutex_exit(&sb->drain_lock);
-	mutex_exit(&sb->reap_lock);
-	cond_exit(&sb->drain_cond);
-	zt_free(sb);
+	heap_free(sb);
 }
 
-int super_create(const struct super_params *params, char error_text[256], struct super **out_sb)
+void super_leave(struct super *sb, bool is_clean, int *out_fd)
 {
-	const uint64_t before = zt_thread_allocated();
+	reap_drop(sb);
+	promise_exit(sb);
+	dirindex_drop_all(sb);
+	blkmap_detach(sb->map);
+	zs_pool_detach(sb->inodes);
+	zs_pool_detach(sb->meta);
+	if (sb->arena != NULL) {
+		inodeset_exit(&sb->live, sb->arena);
+		arena_unset_aside(sb->arena, sb->set_aside);
+		if (is_clean)
+			arena_set_state(sb->arena, ARENA_CLEAN);
+		arena_detach(sb->arena, out_fd);
+	}
+	heap_free(sb);
+}
+
+static int super_alloc(const struct super_params *params, char error_text[256],
+		       struct super **out_sb)
+{
 	struct super *sb;
 	int err;
 
@@ -166,25 +209,82 @@ int super_create(const struct super_params *params, char error_text[256], struct
 	cond_init(&sb->drain_cond);
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_init(&sb->locks[i].lock, ZT_RANK_INODE);
-
+	sb->max_inodes = params->nr_inodes;
+	sb->acl = params->acl;
 	err = keyhash_key_init(&sb->hash_key);
-	if (err)
+	if (err) {
 		snprintf(error_text, 256, "cannot get random bytes: %s", strerror(-err));
+		heap_free(sb);
+		return err;
+	}
+	*out_sb = sb;
+	return 0;
+}
+
+/* The arena and what stands on it; @before: see zt_thread_allocated(). */
+static int super_open(struct super *sb, const struct super_params *params, int fd, uint64_t before,
+		      char error_text[256])
+{
+	enum blkmap_attach attach = BLKMAP_MAKE;
+	int err = open_arena(sb, params, fd, error_text);
+
+	if (err)
+		return err;
+	sb->rec = arena_super(sb->arena);
+	if (fd >= 0) {
+		attach = arena_last_state(sb->arena) == ARENA_CLEAN ? BLKMAP_ATTACH_CLEAN
+								   : BLKMAP_ATTACH;
+		err = super_format_check(sb, params, error_text);
+	}
 	if (!err)
-		err = create_arena(sb, params, error_text);
-	if (!err)
-		err = create_pools(sb, error_text);
+		err = open_pools(sb, attach, error_text);
 	if (!err)
 		err = set_aside(sb, zt_thread_allocated() - before + params->mem_beside,
 				error_text);
-	if (!err)
-		err = create_map(sb, params, error_text);
+	return err ? err : open_map(sb, params, attach, error_text);
+}
+
+int super_create(const struct super_params *params, char error_text[256], struct super **out_sb)
+{
+	const uint64_t before = zt_thread_allocated();
+	struct super *sb;
+	int err = super_alloc(params, error_text, &sb);
+
+	if (err)
+		return err;
+	err = super_open(sb, params, -1, before, error_text);
 	if (!err)
 		err = create_root(sb, params, error_text);
 	if (err) {
 		super_free(sb);
 		return err;
 	}
+	*out_sb = sb;
+	return 0;
+}
+
+int super_attach(const struct super_params *params, int arena_fd, char error_text[256],
+		 struct super **out_sb)
+{
+	const uint64_t before = zt_thread_allocated(), begin = zt_now_ns();
+	struct super *sb;
+	int err = super_alloc(params, error_text, &sb), fd;
+
+	if (err)
+		return err;
+	err = super_open(sb, params, arena_fd, before, error_text);
+	if (!err)
+		err = attach_all(sb, error_text);
+	if (!err)
+		err = arena_attach_end(sb->arena);
+	if (!err && params->content.background)
+		err = blkmap_start(sb->map, error_text);
+	if (err) {
+		super_leave(sb, false, &fd);
+		return err;
+	}
+	arena_set_state(sb->arena, ARENA_SERVING);
+	sb->report.ns = zt_now_ns() - begin;
 	*out_sb = sb;
 	return 0;
 }

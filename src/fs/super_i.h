@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "arena/arena.h"
+#include "blkmap/attach.h"
 #include "blkmap/blkmap.h"
 #include "fs/inodeset.h"
 #include "fs/promise.h"
@@ -42,6 +43,15 @@ struct super_format {
 };
 static_assert(sizeof(struct super_format) == 104, "canonical");
 
+/* Canonical: what a walk would find, kept by super_detach(); meaningless unless the state is clean. */
+struct super_clean {
+	uint64_t nr_inodes, space;
+	uint64_t settings[BLKMAP_NR_SETTINGS]; /* inodes that name them */
+	uint64_t maps, promises; /* refs of lists in the metadata pool, 0: empty */
+	struct blkmap_clean map;
+};
+static_assert(sizeof(struct super_clean) == 56 + sizeof(struct blkmap_clean), "canonical");
+
 /* Canonical: one of the daemon's small records. */
 struct super_small {
 	uint32_t size; /* bytes; 0: there is none */
@@ -59,6 +69,7 @@ struct super_record {
 	struct blkmap_record map;
 	struct super_format format;
 	struct super_small small[SUPER_NR_RECORDS];
+	struct super_clean clean;
 };
 static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
 

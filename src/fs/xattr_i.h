@@ -86,6 +86,16 @@ void xattr_drop_all(struct super *sb, struct inode_rec *rec);
 const char *xattr_check(struct super *sb, const struct inode_rec *rec, uint64_t *inout_objects,
 			uint64_t *inout_space);
 
+/**
+ * xattr_attach() - for a process that attaches: claim the blocks, drop one in which no attribute lives,
+ * and set the marks of the inode by what is there
+ * @inout_space: as for xattr_check()
+ * @inout_hints: counts inodes whose marks were wrong
+ * Return: NULL, or what is wrong with the inode.
+ */
+const char *xattr_attach(struct super *sb, struct inode_rec *rec, uint64_t *inout_space,
+			 uint64_t *inout_hints) ZT_MUST_CHECK;
+
 /* ACLs (acl.c) ----------------------------------------------------------- */
 
 /**

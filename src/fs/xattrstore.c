@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/xattr_i.h"
+#include "zsmalloc/attach.h"
 
 /* Attributes share a block up to this size: what setting one of them copies at most. */
 #define BLOCK_FULL 4096u
@@ -320,6 +321,8 @@ void xattr_drop_all(struct super *sb, struct inode_rec *rec)
 
 /* Walker ----------------------------------------------------------------- */
 
+static const char NO_ATTRIBUTE[] = "a block of attributes has none";
+
 static const char *check_block(struct super *sb, ref_t block)
 {
 	uint32_t end = zs_size(sb->arena, block), off = sizeof(struct block);
@@ -336,27 +339,79 @@ static const char *check_block(struct super *sb, ref_t block)
 	}
 	if (off != end)
 		return "its attributes reach behind their block";
-	return living ? NULL : "a block of attributes has none";
+	return living ? NULL : NO_ATTRIBUTE;
 }
 
-static const char *check_hints(struct super *sb, const struct inode_rec *rec)
+/* The marks that an inode with these attributes has. */
+static uint16_t hints_of(struct super *sb, const struct inode_rec *rec)
 {
 	static const char *const names[] = { XATTR_CAPABILITY, XATTR_ACL_ACCESS,
 					     XATTR_ACL_DEFAULT };
 	struct xattr_view view;
+	unsigned hints = 0;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (xattr_find(sb, rec, names[i], &view) != !!(rec->flags & hint_of(names[i])))
-			return "the marks of its attributes are wrong";
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (xattr_find(sb, rec, names[i], &view))
+			hints |= hint_of(names[i]);
+	return (uint16_t)hints;
+}
+
+#define ALL_HINTS (INODE_HAS_CAPABILITY | INODE_HAS_ACL | INODE_HAS_DEFAULT_ACL)
+
+static const char *check_hints(struct super *sb, const struct inode_rec *rec)
+{
+	return (rec->flags & ALL_HINTS) == hints_of(sb, rec)
+		       ? NULL
+		       : "the marks of its attributes are wrong";
+}
+
+/* The dropped ones' room is not in what is added up. */
+static uint64_t living_space(struct super *sb, const struct inode_rec *rec)
+{
+	struct xattr_pos pos = { 0, 0 };
+	struct xattr_view view;
+	uint64_t sum = 0;
+
+	while (xattr_next(sb, rec, &pos, &view))
+		sum += xattr_space(view.name, view.name_len, view.size);
+	return sum;
+}
+
+const char *xattr_attach(struct super *sb, struct inode_rec *rec, uint64_t *inout_space,
+			 uint64_t *inout_hints)
+{
+	ref_t prev = 0, block;
+	uint16_t hints;
+
+	while ((block = next_of(sb, rec, prev)) != 0) {
+		const char *bad;
+
+		if (zs_claim(sb->meta, block) != ZS_CLAIMED ||
+		    zs_size(sb->arena, block) <= sizeof(struct block))
+			return "names attributes that are not there";
+		bad = check_block(sb, block);
+		if (bad != NULL && bad != NO_ATTRIBUTE)
+			return bad;
+		/* The last one in it was just removed. */
+		if (bad != NULL) {
+			set_next(sb, rec, prev, block_at(sb, block)->next);
+			zs_free(sb->meta, block);
+			continue;
+		}
+		prev = block;
+	}
+	*inout_space += living_space(sb, rec);
+	hints = hints_of(sb, rec);
+	if ((rec->flags & ALL_HINTS) != hints) {
+		rec_store(&rec->flags, (uint16_t)((rec->flags & ~ALL_HINTS) | hints));
+		++*inout_hints;
+	}
 	return NULL;
 }
 
 const char *xattr_check(struct super *sb, const struct inode_rec *rec, uint64_t *inout_objects,
 			uint64_t *inout_space)
 {
-	struct xattr_pos pos = { 0, 0 };
-	struct xattr_view view;
-
 	for (ref_t block = inode_xattr(sb, rec); block != 0; block = block_at(sb, block)->next) {
 		const char *bad;
 
@@ -367,7 +422,6 @@ const char *xattr_check(struct super *sb, const struct inode_rec *rec, uint64_t 
 			return bad;
 		(*inout_objects)++;
 	}
-	while (xattr_next(sb, rec, &pos, &view))
-		*inout_space += xattr_space(view.name, view.name_len, view.size);
+	*inout_space += living_space(sb, rec);
 	return check_hints(sb, rec);
 }

@@ -68,6 +68,8 @@ enum zs_claim zs_claim(struct zs_pool *pool, uint64_t ref)
 {
 	uint64_t idx, bit;
 
+	if (!pool->claims)
+		return zs_is_live(pool, ref) ? ZS_CLAIMED : ZS_NO_OBJECT;
 	if (!claim_place(pool, ref, &idx))
 		return ZS_NO_OBJECT;
 	bit = UINT64_C(1) << (idx % 64);
@@ -75,6 +77,13 @@ enum zs_claim zs_claim(struct zs_pool *pool, uint64_t ref)
 		return zs_is_live(pool, ref) ? ZS_CLAIMED_BEFORE : ZS_NO_OBJECT;
 	pool->claims[idx / 64] &= ~bit;
 	return ZS_CLAIMED;
+}
+
+bool zs_is_unclaimed(const struct zs_pool *pool, uint64_t ref)
+{
+	uint64_t idx;
+
+	return claim_place(pool, ref, &idx) && pool->claims[idx / 64] >> (idx % 64) & 1;
 }
 
 bool zs_claim_sized(struct zs_pool *pool, uint64_t ref, uint32_t size)

@@ -27,8 +27,14 @@ enum zs_claim {
 	ZS_NO_OBJECT,
 };
 
-/** zs_claim() - somebody names an object; any value of @ref is allowed */
+/**
+ * zs_claim() - somebody names an object; any value of @ref is allowed
+ * In a pool without claims each live object is the caller's.
+ */
 enum zs_claim zs_claim(struct zs_pool *pool, uint64_t ref);
+
+/** zs_is_unclaimed() - whether @ref names a live object that nobody has claimed; any value */
+bool zs_is_unclaimed(const struct zs_pool *pool, uint64_t ref);
 
 /** zs_claim_sized() - zs_claim() of an object of @size bytes: whether it is one and was not named */
 bool zs_claim_sized(struct zs_pool *pool, uint64_t ref, uint32_t size);

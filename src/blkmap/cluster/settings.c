@@ -76,18 +76,25 @@ int check_settings(const struct codecs *codecs, const uint64_t users[BLKMAP_NR_S
 	return 0;
 }
 
-static int setting_make(struct codecs *codecs, unsigned setting, uint32_t maker, const char *name,
-			int32_t level, char error_text[256])
+static int setting_comp(struct codecs *codecs, const char *name, int32_t level, char text[256],
+			struct zcomp **out_comp)
 {
-	struct zcomp_config config = {
+	const struct zcomp_config config = {
 		.name = name,
 		.level = level,
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = SETTING_STREAMS,
 	};
+
+	return comp_create(codecs, &config, text, out_comp);
+}
+
+static int setting_make(struct codecs *codecs, unsigned setting, uint32_t maker, const char *name,
+			int32_t level, char error_text[256])
+{
 	struct blkmap_setting *entry = entry_of(codecs, setting);
 	struct zcomp *comp;
-	int error = comp_create(codecs, &config, error_text, &comp);
+	int error = setting_comp(codecs, name, level, error_text, &comp);
 
 	if (error)
 		return error;
@@ -98,6 +105,25 @@ static int setting_make(struct codecs *codecs, unsigned setting, uint32_t maker,
 	entry->level = level;
 	entry->maker = maker;
 	__atomic_store_n(&codecs->decoders[setting_codec(setting)], comp, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* An entry that was only being made has no users: what its bytes say is of no consequence then. */
+int settings_attach(struct codecs *codecs, char text[256])
+{
+	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
+		struct blkmap_setting *entry = &codecs->record->settings[i];
+		unsigned codec = setting_codec(BLKMAP_SETTING_FIRST + i);
+		int error;
+
+		entry->name[sizeof(entry->name) - 1] = '\0';
+		if (entry->name[0] == '\0' || !zcomp_find_ops(entry->name))
+			continue;
+		error = setting_comp(codecs, entry->name, entry->level, text,
+				     &codecs->decoders[codec]);
+		if (error == -ENOMEM || error == -ENOSPC)
+			return error;
+	}
 	return 0;
 }
 

@@ -27,6 +27,11 @@ const char *setting_codec_name(struct codecs *codecs, unsigned codec);
 bool setting_compress(struct codecs *codecs, unsigned setting, struct zcomp_strm *strm,
 		      const void *src, uint32_t len, size_t *out_len);
 
+/*
+ * settings_attach() - the codecs of entries that another process made. 0, or an error and its sentence.
+ */
+int settings_attach(struct codecs *codecs, char text[256]) ZT_MUST_CHECK;
+
 int setting_find(struct codecs *codecs, uint32_t maker, const char *name, int32_t level,
 		 char error_text[256], unsigned *out_setting) ZT_MUST_CHECK;
 void setting_tell(const struct codecs *codecs, unsigned setting, const char **out_name,

@@ -18,6 +18,7 @@
 #include "blkmap/slot/slots_i.h"
 #include "util/alloc.h"
 #include "util/hook.h"
+#include "zsmalloc/attach.h"
 
 void slot_set_owner(struct slots *slots, uint64_t word, const uint64_t *place, unsigned index)
 {
@@ -187,7 +188,7 @@ void slot_change_place(void *arg, uint64_t *from, uint64_t *to)
 
 /* ---- life cycle ---- */
 
-static int data_pool_create(struct slots *slots)
+static int data_pool_create(struct slots *slots, enum blkmap_attach attach, char text[256])
 {
 	const struct zs_pool_params params = {
 		.name = "data",
@@ -197,7 +198,9 @@ static int data_pool_create(struct slots *slots)
 		.relocate_arg = slots,
 	};
 
-	return zs_pool_create(slots->arena, &params, &slots->data);
+	if (attach == BLKMAP_MAKE)
+		return zs_pool_create(slots->arena, &params, &slots->data);
+	return zs_pool_attach(slots->arena, &params, attach == BLKMAP_ATTACH, text, &slots->data);
 }
 
 static int locks_init(struct slots *slots)
@@ -219,13 +222,14 @@ int slots_init(struct slots *slots, const struct blkmap_params *params, char err
 		snprintf(error_text, 256, "cannot get random bytes: %s", strerror(-error));
 	slots->arena = params->arena;
 	slots->meta = params->meta;
+	slots->stays = params->attach != BLKMAP_MAKE;
 	slots->account.max_pages = params->max_pages;
 	if (!error)
 		error = shares_init(slots);
 	if (!error)
 		error = locks_init(slots);
 	if (!error)
-		error = data_pool_create(slots);
+		error = data_pool_create(slots, params->attach, error_text);
 	if (!error)
 		error = heat_init(slots);
 	if (error)
@@ -237,7 +241,10 @@ void slots_exit(struct slots *slots)
 {
 	ages_exit(slots);
 	heat_exit(slots);
-	zs_pool_destroy(slots->data);
+	if (slots->stays)
+		zs_pool_detach(slots->data);
+	else
+		zs_pool_destroy(slots->data);
 	slots->data = NULL;
 	for (unsigned i = 0; slots->locks && i < SLOT_LOCKS; i++) {
 		while (slots->locks[i].maps)

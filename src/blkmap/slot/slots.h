@@ -105,6 +105,11 @@ struct slots {
 	struct arena *arena; /* not owned; immutable, as what follows but where it says otherwise */
 	struct zs_pool *meta; /* not owned: tree nodes, cluster maps, share records */
 	struct zs_pool *data; /* the objects */
+	/*
+	 * What stands in the arena is not to be freed piece by piece: it came from another process, and
+	 * another may have it next. Set by slots_init(), or before slots_exit().
+	 */
+	bool stays;
 	struct keyhash_key hash_key; /* random: nobody chooses places that collide */
 	struct slot_lock *locks; /* SLOT_LOCKS */
 	struct share_lock *share_locks; /* SHARE_LOCKS */

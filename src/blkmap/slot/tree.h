@@ -96,4 +96,18 @@ void tree_clear(struct arena *arena, struct zs_pool *pool, const struct tree *tr
 uint64_t tree_nr_nodes(const struct arena *arena, const struct tree *tree,
 		       void (*visit)(void *arg, ref_t node), void *arg);
 
+/**
+ * tree_attach_fn - a non-zero word of a tree that is found again
+ * Return: 0 or an error, which ends the walk.
+ */
+typedef int (*tree_attach_fn)(void *arg, uint64_t idx, uint64_t *word);
+
+/**
+ * tree_attach() - for a process that attaches: claim the nodes of a tree (zsmalloc/attach.h) and visit
+ * its words
+ * Return: 0, -EUCLEAN a node is none, or what @visit says.
+ */
+int tree_attach(struct arena *arena, struct zs_pool *meta, const struct tree *tree,
+		tree_attach_fn visit, void *arg) ZT_MUST_CHECK;
+
 #endif

@@ -14,6 +14,7 @@
  * the last word with a number is exchanged under the exclusive one, so none of them is left then.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "blkmap/slot/age.h"
@@ -21,6 +22,7 @@
 #include "util/alloc.h"
 #include "zcomp/dict.h"
 #include "zcomp/registry.h"
+#include "zsmalloc/attach.h"
 
 /* When objects of a kind are worth a dictionary, and what is taken of them for it. */
 static const struct {
@@ -172,17 +174,26 @@ static unsigned free_number(const struct recompressor *rc)
 	return codec < SLOT_NR_CODECS ? codec : 0;
 }
 
+/* What decodes with the dictionary at @ref. */
+static int dict_decoder(struct recompressor *rc, unsigned codec, ref_t ref, size_t size,
+			char error_text[ZCOMP_ERROR_TEXT])
+{
+	const struct zcomp_config config = {
+		.name = rc->name,
+		.level = rc->level,
+		.unit = ZCOMP_MAX_UNIT,
+		.dict = zs_data(rc->slots->arena, ref),
+		.dict_size = size,
+		.decode_only = true,
+	};
+
+	return codec_create(rc->codecs, codec, &config, error_text);
+}
+
 /* Keep a dictionary in the arena, under a number of its own, and compress with it from now on. */
 static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned codec,
 			const void *dict, size_t size)
 {
-	struct zcomp_config config = {
-		.name = rc->name,
-		.level = rc->level,
-		.unit = ZCOMP_MAX_UNIT,
-		.dict_size = size,
-		.decode_only = true,
-	};
 	char error_text[ZCOMP_ERROR_TEXT];
 	ref_t ref;
 	int error = zs_malloc(rc->slots->meta, (uint32_t)size, &ref);
@@ -190,8 +201,7 @@ static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned
 	if (error)
 		return error;
 	memcpy(zs_data(rc->slots->arena, ref), dict, size);
-	config.dict = zs_data(rc->slots->arena, ref);
-	error = codec_create(rc->codecs, codec, &config, error_text);
+	error = dict_decoder(rc, codec, ref, size, error_text);
 	if (error) {
 		zs_free(rc->slots->meta, ref);
 		return error;
@@ -202,6 +212,34 @@ static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned
 	rc->dicts[kind].codec = codec;
 	rc->dicts[kind].refresh = DICT_REFRESHES;
 	rc->dicts[kind].served = false;
+	return 0;
+}
+
+/* They serve what has their numbers; which kind they were for is not known, and newer ones come. */
+int dicts_attach(struct codecs *codecs, struct recompressor *rc, char text[256])
+{
+	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++) {
+		uint64_t ref = codecs->record->dicts[i].ref, size = codecs->record->dicts[i].size;
+		bool claimed;
+		int error;
+
+		if (ref == 0)
+			continue;
+		/* It was about to be freed: what is not claimed is. */
+		if (size == 0) {
+			word_set(&codecs->record->dicts[i].ref, 0);
+			continue;
+		}
+		claimed = size <= DICT_MAX &&
+			  zs_claim_sized(codecs->slots->meta, ref, (uint32_t)size);
+		if (!rc || !claimed) {
+			snprintf(text, 256, "a dictionary of the mount is damaged");
+			return -EUCLEAN;
+		}
+		error = dict_decoder(rc, SLOT_CODEC_DICT + i, ref, size, text);
+		if (error)
+			return error;
+	}
 	return 0;
 }
 

@@ -147,7 +147,8 @@ void recomp_destroy(struct recompressor *rc)
 	if (!rc)
 		return;
 	dedup_destroy(rc->dedup);
-	dicts_exit(rc);
+	if (!rc->slots->stays)
+		dicts_exit(rc);
 	arena_set_spare(rc->slots->arena, 0);
 	arena_unset_aside(rc->slots->arena, rc->set_aside);
 	mutex_exit(&rc->pass_lock);

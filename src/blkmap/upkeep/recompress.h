@@ -251,5 +251,10 @@ void dict_prepare(struct recompressor *rc, unsigned idle);
 size_t recomp_dict_max(const char *name, enum recomp_kind kind);
 void dict_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat);
 void dicts_exit(struct recompressor *rc);
+/*
+ * dicts_attach() - the decoders of dictionaries that another process made; @rc NULL: there are none
+ * Return: 0, or an error and its sentence.
+ */
+int dicts_attach(struct codecs *codecs, struct recompressor *rc, char text[256]) ZT_MUST_CHECK;
 
 #endif

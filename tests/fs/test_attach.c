@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_attach.c - a mount goes on in another process: after a clean detach, and after a kill. Tests
+ * attach.c, attach_clean.c, attach_names.c, attach_inodes.c, record.c.
+ */
+#include "tests/fs/attach_fixture.h"
+#include "util/alloc.h"
+
+static void get_stat(struct super *sb, struct ztmpfs_stat *out)
+{
+	memset(out, 0, sizeof(*out));
+	super_get_stat(sb, out);
+}
+
+/* What both say of contents and limits. */
+static void check_same_stat(const struct ztmpfs_stat *a, const struct ztmpfs_stat *b)
+{
+	ck_assert_uint_eq(a->inodes_used, b->inodes_used);
+	ck_assert_uint_eq(a->orig_data_size, b->orig_data_size);
+	ck_assert_uint_eq(a->compr_data_size, b->compr_data_size);
+	ck_assert_uint_eq(a->same_pages, b->same_pages);
+	ck_assert_uint_eq(a->huge_pages, b->huge_pages);
+	ck_assert_uint_eq(b->arena_used, a->arena_used);
+}
+
+START_TEST(test_after_a_clean_detach_all_is_there)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = fixture_init_params(&params);
+	struct ztmpfs_stat before, after;
+	struct super_attach_report report;
+
+	make_tree(sb);
+	get_stat(sb, &before);
+	for (unsigned life = 2; life < 5; life++) {
+		sb = next_life_clean(sb, &params);
+		get_stat(sb, &after);
+		check_same_stat(&before, &after);
+		report = report_of(sb);
+		ck_assert(report.attached && report.was_clean);
+		ck_assert_uint_eq(report.life, life);
+		ck_assert_uint_eq(report.inodes, before.inodes_used);
+		ck_assert_uint_eq(super_attach_repairs(&report), 0);
+		check_tree(sb);
+		ck_assert_int_eq(super_check(sb), 0);
+	}
+	fixture_exit(sb);
+}
+END_TEST
+
+START_TEST(test_after_a_kill_all_is_there)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = fixture_init_params(&params);
+	struct ztmpfs_stat before, after;
+	struct super_attach_report report;
+
+	make_tree(sb);
+	get_stat(sb, &before);
+	for (unsigned life = 2; life < 5; life++) {
+		sb = next_life_after_kill(sb, &params);
+		get_stat(sb, &after);
+		check_same_stat(&before, &after);
+		report = report_of(sb);
+		ck_assert(report.attached && !report.was_clean);
+		ck_assert_uint_eq(super_attach_repairs(&report), 0);
+		check_tree(sb);
+		ck_assert_int_eq(super_check(sb), 0);
+	}
+	fixture_exit(sb);
+}
+END_TEST
+
+/* The kernel holds what it held; what it lets go is freed. */
+START_TEST(test_references_and_open_files_without_a_name_stay)
+{
+	struct super_params params = fixture_params();
+
+	for (unsigned clean = 0; clean < 2; clean++) {
+		struct super *sb = fixture_init_params(&params);
+		ino_nr ino = make_file(sb, FS_ROOT_INO, "gone"), dir, left;
+		struct stat attr;
+
+		write_filled(sb, ino, 3, 0, 200000);
+		ck_assert_int_eq(fs_unlink(sb, FS_ROOT_INO, "gone"), 0);
+		dir = make_dir(sb, FS_ROOT_INO, "gone-dir");
+		ck_assert_int_eq(fs_rmdir(sb, FS_ROOT_INO, "gone-dir"), 0);
+		left = make_file(sb, FS_ROOT_INO, "left");
+		sb = clean ? next_life_clean(sb, &params) : next_life_after_kill(sb, &params);
+		check_filled(sb, ino, 3, 0, 200000);
+		ck_assert_uint_eq(attr_of(sb, ino).st_nlink, 0);
+		ck_assert_uint_eq(attr_of(sb, dir).st_nlink, 0);
+		ck_assert_int_eq(super_check(sb), 0);
+		fs_forget(sb, ino, 1);
+		fs_forget(sb, dir, 1);
+		ck_assert_int_eq(fs_getattr(sb, ino, &attr), -ESTALE);
+		ck_assert_uint_eq(look_ino(sb, FS_ROOT_INO, "left"), left);
+		fixture_exit(sb);
+	}
+}
+END_TEST
+
+START_TEST(test_recompressed_content_dictionaries_and_settings_stay)
+{
+	struct super_params params = fixture_params();
+	params.content.recompress = "zstd";
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.dicts = true;
+	params.content.dedup = true;
+	for (unsigned clean = 0; clean < 2; clean++) {
+		struct super *sb = fixture_init_params(&params);
+		struct blkmap_stat before, after;
+
+		make_tree(sb);
+		for (unsigned i = 0; i < 3000; i++) {
+			char name[32];
+			ino_nr ino;
+
+			snprintf(name, sizeof(name), "small-%u", i);
+			ino = make_file(sb, FS_ROOT_INO, name);
+			write_filled(sb, ino, 3 * i + 1, 0, 900);
+			fs_forget(sb, ino, 1);
+		}
+		(void)blkmap_recompress(sb->map, 0);
+		blkmap_get_stat(sb->map, &before);
+		ck_assert_uint_gt(before.recompressed, 0);
+		sb = clean ? next_life_clean(sb, &params) : next_life_after_kill(sb, &params);
+		ck_assert_int_eq(report_of(sb).was_clean, clean);
+		blkmap_get_stat(sb->map, &after);
+		ck_assert_uint_eq(before.dicts, after.dicts);
+		ck_assert_uint_eq(before.dict_objects, after.dict_objects);
+		ck_assert_uint_eq(before.shared_pages, after.shared_pages);
+		check_tree(sb);
+		(void)blkmap_recompress(sb->map, 0);
+		check_tree(sb);
+		fixture_exit(sb);
+	}
+}
+END_TEST
+
+START_TEST(test_records_are_kept_over_lives)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = fixture_init_params(&params);
+	char data[SUPER_RECORD_MAX + 1] = "terms", back[SUPER_RECORD_MAX];
+
+	ck_assert_int_eq(super_record_get(sb, SUPER_RECORD_INIT_REQUEST, back, sizeof(back)), 0);
+	ck_assert_int_eq(super_record_set(sb, SUPER_RECORD_INIT_REQUEST, data, 104), 0);
+	ck_assert_int_eq(super_record_set(sb, SUPER_NR_RECORDS, data, 1), -EINVAL);
+	ck_assert_int_eq(super_record_set(sb, 0, data, SUPER_RECORD_MAX + 1), -E2BIG);
+	sb = next_life_after_kill(sb, &params);
+	ck_assert_int_eq(super_record_get(sb, SUPER_RECORD_INIT_REQUEST, back, sizeof(back)), 104);
+	ck_assert(memcmp(back, data, 104) == 0);
+	ck_assert_int_eq(super_record_get(sb, SUPER_RECORD_INIT_REQUEST, back, 50), -E2BIG);
+	ck_assert_int_eq(super_record_get(sb, SUPER_NR_RECORDS, back, 50), -EINVAL);
+	fixture_exit(sb);
+}
+END_TEST
+
+START_TEST(test_want_of_memory_at_attach_leaves_the_arena_as_it_was)
+{
+	struct super_params params = fixture_params();
+
+	for (unsigned clean = 0; clean < 2; clean++) {
+		struct super *sb = fixture_init_params(&params), *next = NULL;
+		int fd = keep_fd(sb), err;
+		char text[256];
+		long n = 0;
+
+		make_tree(sb);
+		if (clean)
+			super_detach(sb);
+		else
+			super_leave(sb, false, NULL);
+		do {
+			zt_fault_set(++n);
+			text[0] = '\0';
+			err = super_attach(&params, fd, text, &next);
+			if (err)
+				ck_assert_str_ne(text, "");
+			ck_assert_int_lt(n, 10000);
+		} while (err);
+		zt_fault_set(0);
+		ck_assert_int_gt(n, 5);
+		check_tree(next);
+		fixture_exit(next);
+	}
+}
+END_TEST
+
+static Suite *attach_suite(void)
+{
+	Suite *suite = suite_create("attach");
+	TCase *tcase = tcase_create("lives");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, test_after_a_clean_detach_all_is_there);
+	tcase_add_test(tcase, test_after_a_kill_all_is_there);
+	tcase_add_test(tcase, test_references_and_open_files_without_a_name_stay);
+	tcase_add_test(tcase, test_recompressed_content_dictionaries_and_settings_stay);
+	tcase_add_test(tcase, test_records_are_kept_over_lives);
+	tcase_add_test(tcase, test_want_of_memory_at_attach_leaves_the_arena_as_it_was);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
+
+int main(void)
+{
+	return zt_check_main(attach_suite());
+}

@@ -8,7 +8,29 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
+/*
+ * What the structs here mean. They grow at their end only, and the number of a request names the size
+ * of its struct: a daemon takes and gives as many bytes as the caller has, and struct_size says how
+ * many of an answer hold something. So either side may be the newer one. Where a meaning changes this
+ * number does, and requests with another one are refused: EPROTO.
+ */
 #define ZTMPFS_STAT_VERSION 1u
+
+/*
+ * Who serves a mount. This struct stays as it is in all versions; everybody who can open something of
+ * the mount may ask.
+ */
+struct ztmpfs_info {
+	uint32_t version; /* the daemon's ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t pid; /* of the daemon, as it sees itself */
+	uint32_t flags; /* ZTMPFS_INFO_... */
+	char release[32]; /* of the daemon: "0.1.0" */
+	char options[448]; /* mount options that hold now, between commas */
+	uint64_t reserved[2];
+};
+#define ZTMPFS_INFO_REPLACED 1u /* its program has been replaced, or removed, since it was started */
+#define ZTMPFS_IOC_INFO	     _IOR('Z', 32, struct ztmpfs_info)
 
 /* Lengths of the histograms in struct ztmpfs_stat, and kinds of locks. */
 #define ZTMPFS_STAT_BATCHES   9u
@@ -216,7 +238,7 @@ struct ztmpfs_pool_stat {
 	uint64_t reserved[8];
 };
 
-/* EINVAL: no such pool or class, or another version. */
+/* EINVAL: no such pool or class. */
 #define ZTMPFS_IOC_POOL_STAT _IOWR('Z', 24, struct ztmpfs_pool_stat)
 
 #endif

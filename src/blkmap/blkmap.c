@@ -160,6 +160,17 @@ const char *blkmap_zcomp_name(const struct blkmap *map)
 	return zcomp_name(map->codecs.comp);
 }
 
+void blkmap_get_tuning(const struct blkmap *map, struct blkmap_tuning *out_tuning)
+{
+	*out_tuning = (struct blkmap_tuning){
+		.compress = zcomp_name(map->codecs.comp),
+		.level = zcomp_get_params(map->codecs.comp)->level,
+		.accel = map->content.accel,
+	};
+	if (map->upkeep.recomp)
+		recomp_get_tuning(map->upkeep.recomp, out_tuning);
+}
+
 struct zs_pool *blkmap_data_pool(const struct blkmap *map)
 {
 	return map->slots.data;

@@ -35,6 +35,9 @@ void blkmap_stop(struct blkmap *map);
 /** blkmap_zcomp_name() - the algorithm in use */
 const char *blkmap_zcomp_name(const struct blkmap *map);
 
+/** blkmap_get_tuning() - the options as they hold now; any thread */
+void blkmap_get_tuning(const struct blkmap *map, struct blkmap_tuning *out_tuning);
+
 /** blkmap_data_pool() - where the objects are, for statistics */
 struct zs_pool *blkmap_data_pool(const struct blkmap *map);
 

@@ -103,6 +103,17 @@ struct blkmap_file {
 	struct zt_round *round;
 };
 
+/* How contents are stored now. Names live as long as the map. */
+struct blkmap_tuning {
+	const char *compress;
+	int32_t level;
+	const char *recompress; /* NULL: off */
+	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
+	uint32_t recompress_idle; /* seconds */
+	bool dicts, dedup;
+	enum blkmap_accel accel;
+};
+
 struct blkmap_stat {
 	uint64_t nr_pages; /* pages that hold data, over all files: orig_data_size in pages */
 	uint64_t max_pages;

@@ -13,6 +13,8 @@
 
 static int complain(const char *path, int error)
 {
+	if (error == -EPROTO)
+		return ctl_fail(path, error);
 	fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
 		error == -ENOTTY      ? "not a file or folder of a ztmpfs"
 		: error == -ENOTEMPTY ? "cluster=: the file is not empty"
@@ -39,10 +41,8 @@ static int complain_set(const char *path, int error, const struct ztmpfs_file_at
 static int print_one(const char *path)
 {
 	struct ztmpfs_file_attr attr = { 0 };
-	int error = ctl_ioctl(path, ZTMPFS_IOC_GET_ATTR, &attr);
+	int error = ctl_ask(path, ZTMPFS_IOC_GET_ATTR, &attr);
 
-	if (!error && attr.version != ZTMPFS_STAT_VERSION)
-		error = -ENOTTY;
 	if (error)
 		return complain(path, error);
 	printf("cluster=%" PRIu64 "k compress=%.*s", attr.cluster_size / 1024,
@@ -116,7 +116,7 @@ static int run(int argc, char *argv[])
 		int failed = 0;
 
 		if (attr.which) {
-			int error = ctl_ioctl(path, ZTMPFS_IOC_SET_ATTR, &attr);
+			int error = ctl_ask(path, ZTMPFS_IOC_SET_ATTR, &attr);
 
 			failed = error ? complain_set(path, error, &attr) : 0;
 		} else {

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <string.h>
 #include <time.h>
 
 #include "ctl/ctl.h"
@@ -14,10 +13,9 @@
 
 static int complain(const char *path, int error)
 {
-	fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
-		error == -ENOTTY       ? "not a ztmpfs"
-		: error == -EOPNOTSUPP ? "mounted with recompress=off"
-				       : strerror(-error));
+	if (error != -EOPNOTSUPP)
+		return ctl_fail(path, error);
+	fprintf(stderr, "ztmpfsctl: %s: mounted with recompress=off\n", path);
 	return CTL_EXIT_FAILED;
 }
 

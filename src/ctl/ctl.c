@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * ctl.c - the table of subcommands, and the way to a mount.
+ * ctl.c - the table of subcommands.
  */
 #include "ctl/ctl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
@@ -16,8 +14,8 @@
 static const struct ctl_command ctl_help_command;
 
 static const struct ctl_command *const commands[] = {
-	&ctl_attr, &ctl_compact, &ctl_du,    &ctl_help_command, &ctl_recompress,
-	&ctl_stat, &ctl_swap,    &ctl_train, &ctl_zbench,
+	&ctl_attr,       &ctl_compact, &ctl_du,   &ctl_help_command, &ctl_list,
+	&ctl_recompress, &ctl_stat,    &ctl_swap, &ctl_train,        &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)
@@ -31,34 +29,6 @@ const struct ctl_command *ctl_command_find(const char *name)
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
 	return NULL;
-}
-
-int ctl_ioctl(const char *path, unsigned long cmd, void *arg)
-{
-	/* A fifo must not be waited for. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, cmd, arg) != 0)
-		error = -errno;
-	close(fd);
-	return error;
-}
-
-int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
-{
-	struct ztmpfs_stat stat;
-	int error;
-
-	memset(&stat, 0, sizeof(stat));
-	error = ctl_ioctl(path, ZTMPFS_IOC_STAT, &stat);
-	/* Another driver may take the number for its own. */
-	if (!error && (stat.version != ZTMPFS_STAT_VERSION || stat.struct_size != sizeof(stat)))
-		error = -ENOTTY;
-	if (!error)
-		*out_stat = stat;
-	return error;
 }
 
 int ctl_parse_cluster(const char *text, uint64_t *out_size)

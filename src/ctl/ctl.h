@@ -73,12 +73,49 @@ int ctl_usage(const struct ctl_command *command);
 /** ctl_help() - all there is to say about @command, or with NULL a line for each */
 void ctl_help(FILE *out, const struct ctl_command *command);
 
+/* ---- ask.c ---- */
+
 /**
- * ctl_get_stat() - ask a mount
- * @path: the mount point, or anything in it
- * Return: 0 or -errno: -ENOTTY where there is no ztmpfs, else what open(2) said.
+ * ctl_ioctl() - one call on a path that is opened for it
+ * @arg: in or out, as @cmd has it
+ * Return: 0 or -errno: -ENOTTY where there is no ztmpfs, -EPROTO where there is one of another version
+ *         that does not know @cmd, else what open(2) or the mount said.
  */
+int ctl_ioctl(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
+
+/**
+ * ctl_ask() - the same with a struct that begins with a version
+ * It is set before, and compared afterwards. What an older daemon has not filled is as it was.
+ * Return: as ctl_ioctl(); -EPROTO for an answer of another version, too.
+ */
+int ctl_ask(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
+
+/** ctl_get_info() - who serves @path, of whatever version. Return: as ctl_ioctl(). */
+int ctl_get_info(const char *path, struct ztmpfs_info *out_info) ZT_MUST_CHECK;
+
+/** ctl_get_stat() - the counters of a mount. @path: anything in it. Return: as ctl_ask(). */
 int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
+
+/** ctl_fail() - "ztmpfsctl: PATH: why" on the error output. Return: CTL_EXIT_FAILED. */
+int ctl_fail(const char *path, int error);
+
+/** ctl_end() - what was printed has gone out. Return: @status, or CTL_EXIT_FAILED after a line. */
+int ctl_end(int status) ZT_MUST_CHECK;
+
+/* ---- table.c ---- */
+
+/* Room for what ctl_human() writes. */
+#define CTL_HUMAN 32u
+
+/** ctl_human() - bytes for people, as df -h: "64M", "1.5G". Return: @out_text. */
+const char *ctl_human(uint64_t bytes, char out_text[CTL_HUMAN]);
+
+/** ctl_ratio() - user bytes over all memory held for them; 0 while nothing is held */
+double ctl_ratio(const struct ztmpfs_stat *stat);
+
+/** ctl_print_summary() - what a mount is and holds, in some lines; @width: columns, 0: any */
+int ctl_print_summary(FILE *out, const char *path, const struct ztmpfs_info *info,
+		      const struct ztmpfs_stat *stat, size_t width) ZT_MUST_CHECK;
 
 /** ctl_print_stat() - as an aligned table, or as one JSON object */
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);
@@ -98,13 +135,6 @@ int ctl_get_pools(const char *path, struct ztmpfs_pool_stat **out_answers,
 /** ctl_print_pools() - as tables, or as one JSON object */
 void ctl_print_pools(FILE *out, const struct ztmpfs_pool_stat *answers, size_t nr, bool json);
 
-/**
- * ctl_ioctl() - one call on a path that is opened for it
- * @arg: in or out, as @cmd has it
- * Return: 0 or -errno: -ENOTTY where there is no ztmpfs, else what open(2) or the mount said.
- */
-int ctl_ioctl(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
-
 /* What files hold and cost together. */
 struct ctl_usage {
 	uint64_t nr_inodes;
@@ -121,6 +151,7 @@ void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
 extern const struct ctl_command ctl_attr;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_du;
+extern const struct ctl_command ctl_list;
 extern const struct ctl_command ctl_recompress;
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;

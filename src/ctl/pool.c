@@ -59,11 +59,11 @@ static int get_answer(const char *path, uint32_t pool, uint32_t first, struct zt
 					  .struct_size = sizeof(*out),
 					  .pool = pool,
 					  .first = first };
-	error = ctl_ioctl(path, ZTMPFS_IOC_POOL_STAT, out);
+	error = ctl_ask(path, ZTMPFS_IOC_POOL_STAT, out);
 	/* Another driver may take the number for its own. */
-	if (!error && (out->version != ZTMPFS_STAT_VERSION || out->struct_size != sizeof(*out) ||
-		       out->pool != pool || out->nr_classes > ZTMPFS_POOL_CLASSES ||
-		       (out->next != 0 && out->next <= first)))
+	if (!error &&
+	    (out->struct_size != sizeof(*out) || out->pool != pool ||
+	     out->nr_classes > ZTMPFS_POOL_CLASSES || (out->next != 0 && out->next <= first)))
 		error = -ENOTTY;
 	out->name[sizeof(out->name) - 1] = '\0';
 	return error;

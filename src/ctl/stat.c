@@ -124,14 +124,6 @@ static const struct field fields[] = {
 	LOCKS(lock_wait_ns, "ns"),
 };
 
-/* User bytes over all memory held for them; 0 while nothing is held. */
-static double ratio(const struct ztmpfs_stat *stat)
-{
-	const double held = (double)stat->mem_used_total;
-
-	return held > 0 ? (double)stat->orig_data_size / held : 0;
-}
-
 static uint64_t number(const struct ztmpfs_stat *stat, const struct field *field)
 {
 	uint64_t value;
@@ -263,7 +255,7 @@ static void print_table(FILE *out, const struct ztmpfs_stat *stat)
 		fprintf(out, "%-20s %26s%s%s\n", field->name, digits, field->unit ? " " : "",
 			field->unit ? field->unit : "");
 		if (field->offset == offsetof(struct ztmpfs_stat, heap_used))
-			fprintf(out, "%-20s %26.3f\n", "ratio", ratio(stat));
+			fprintf(out, "%-20s %26.3f\n", "ratio", ctl_ratio(stat));
 	}
 }
 
@@ -296,17 +288,22 @@ static void print_json(FILE *out, const struct ztmpfs_stat *stat)
 		print_json_value(out, stat, &fields[i]);
 		fputs(",\n", out);
 	}
-	fprintf(out, "  \"ratio\": %.4f\n}\n", ratio(stat));
+	fprintf(out, "  \"ratio\": %.4f\n}\n", ctl_ratio(stat));
+}
+
+/* What comes from another process may lack its end. */
+static void end_texts(struct ztmpfs_stat *stat)
+{
+	stat->compress[sizeof(stat->compress) - 1] = '\0';
+	stat->degraded[sizeof(stat->degraded) - 1] = '\0';
+	stat->recompress[sizeof(stat->recompress) - 1] = '\0';
 }
 
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json)
 {
 	struct ztmpfs_stat copy = *stat;
 
-	/* What comes from another process may lack its end. */
-	copy.compress[sizeof(copy.compress) - 1] = '\0';
-	copy.degraded[sizeof(copy.degraded) - 1] = '\0';
-	copy.recompress[sizeof(copy.recompress) - 1] = '\0';
+	end_texts(&copy);
 	if (json)
 		print_json(out, &copy);
 	else
@@ -326,45 +323,41 @@ static int print_pools(const char *path, bool json)
 	return 0;
 }
 
-static int print_stat(const char *path, bool json)
+static int print_stat(const char *path, bool json, bool all)
 {
+	struct ztmpfs_info info;
 	struct ztmpfs_stat stat;
 	int error = ctl_get_stat(path, &stat);
 
-	if (!error)
+	if (error)
+		return error;
+	end_texts(&stat);
+	/* A daemon that is too old to say who it is has its counters. */
+	if (json || all || ctl_get_info(path, &info) != 0)
 		ctl_print_stat(stdout, &stat, json);
+	else
+		error = ctl_print_summary(stdout, path, &info, &stat, 0);
 	return error;
 }
 
 static int run(int argc, char *argv[])
 {
-	const char *path;
-	bool json = false, pool = false;
+	bool json = false, pool = false, all = false;
 	int error, letter = ctl_switch(&ctl_stat, argc, argv, true);
 
 	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_stat, argc, argv, false)) {
-		if (letter == 'J')
-			json = true;
-		else
-			pool = true;
+		json |= letter == 'J';
+		pool |= letter == 'p';
+		all |= letter == 'a';
 	}
 	if (argc != optind + 1)
 		return ctl_usage(&ctl_stat);
-	path = argv[optind];
-	error = pool ? print_pools(path, json) : print_stat(path, json);
-	if (error) {
-		fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
-			error == -ENOTTY ? "not a ztmpfs" : strerror(-error));
-		return CTL_EXIT_FAILED;
-	}
-	if (fflush(stdout) != 0) {
-		fprintf(stderr, "ztmpfsctl: output: %s\n", strerror(errno));
-		return CTL_EXIT_FAILED;
-	}
-	return 0;
+	error = pool ? print_pools(argv[optind], json) : print_stat(argv[optind], json, all);
+	return error ? ctl_fail(argv[optind], error) : ctl_end(0);
 }
 
 static const struct ctl_switch switches[] = {
+	{ .letter = 'a', .brief = true, .name = "all", .help = "all counters" },
 	{ .letter = 'p', .name = "pool", .help = "how the memory is cut instead" },
 	{ .letter = 'J', .brief = true, .name = "json", .help = "one JSON object, for programs" },
 	{ 0 },

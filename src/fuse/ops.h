@@ -77,4 +77,14 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_bufsz,
 	      size_t out_bufsz);
 
+/* What a request for control brings, and the most that its answer may have. */
+struct control_bytes {
+	const void *in;
+	size_t in_size, out_size;
+};
+
+/* op_control.c: a request of ztmpfs/control.h; ENOTTY for others */
+void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
+		   const struct control_bytes *bytes);
+
 #endif

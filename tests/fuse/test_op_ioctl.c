@@ -41,11 +41,44 @@ START_TEST(test_stat_answers_on_files_and_directories)
 }
 END_TEST
 
-START_TEST(test_stat_with_too_little_room_is_refused)
+/* Of another version's length: as much as it has, and as much as there is. */
+START_TEST(test_stat_is_as_long_as_the_caller_wants_it)
 {
-	ck_assert_int_eq(
-		call(ROOT, ZTMPFS_IOC_STAT, sizeof(struct ztmpfs_stat) - 1, FUSE_IOCTL_DIR).error,
-		-EINVAL);
+	const uint32_t size = sizeof(struct ztmpfs_stat), sizes[] = { 8, 200, size, size + 64 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const uint32_t cmd = _IOC(_IOC_READ, 'Z', 1, sizes[i]);
+		const uint32_t want = sizes[i] < size ? sizes[i] : size;
+		struct wire_reply reply = call(ROOT, cmd, sizes[i], FUSE_IOCTL_DIR);
+		uint32_t head[2];
+
+		ck_assert_int_eq(reply.error, 0);
+		ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + want);
+		memcpy(head, (const char *)reply.data + sizeof(struct fuse_ioctl_out),
+		       sizeof(head));
+		ck_assert_uint_eq(head[0], ZTMPFS_STAT_VERSION);
+		ck_assert_uint_eq(head[1], want);
+	}
+	/* Without room to say how long it is. */
+	ck_assert_int_eq(call(ROOT, ZTMPFS_IOC_STAT, 7, FUSE_IOCTL_DIR).error, -EINVAL);
+}
+END_TEST
+
+START_TEST(test_everybody_is_told_who_serves)
+{
+	struct wire_reply reply;
+	struct ztmpfs_info info;
+
+	wire.uid = 1234;
+	reply = call(ROOT, ZTMPFS_IOC_INFO, sizeof(info), FUSE_IOCTL_DIR);
+	ck_assert_int_eq(reply.error, 0);
+	ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + sizeof(info));
+	memcpy(&info, (const char *)reply.data + sizeof(struct fuse_ioctl_out), sizeof(info));
+	ck_assert_uint_eq(info.struct_size, sizeof(info));
+	ck_assert_uint_eq(info.pid, (uint32_t)getpid());
+	ck_assert_str_eq(info.release, PACKAGE_VERSION);
+	ck_assert_int_eq(strncmp(info.options, "size=", 5), 0);
+	ck_assert_ptr_nonnull(strstr(info.options, ",compress=lz4"));
 }
 END_TEST
 
@@ -92,10 +125,10 @@ START_TEST(test_what_all_files_hold_is_told_to_root_and_owner_alone)
 		wire.uid = 1234;
 		ck_assert_int_eq(call(ROOT, ZTMPFS_IOC_STAT, sizeof(struct ztmpfs_stat), 0).error,
 				 error);
-		ck_assert_int_eq(wire_call(&wire, FUSE_IOCTL, ROOT, &in, sizeof(in), &pool,
-					   sizeof(pool))
-					 .error,
-				 error);
+		ck_assert_int_eq(
+			wire_call(&wire, FUSE_IOCTL, ROOT, &in, sizeof(in), &pool, sizeof(pool))
+				.error,
+			error);
 		wire.uid = 0;
 		ck_assert_int_eq(
 			fs_setattr(sb, &(struct fs_cred){ 0 }, ROOT, &attr, FS_SET_UID, &attr), 0);
@@ -121,16 +154,19 @@ START_TEST(test_how_a_file_is_stored_is_told_to_its_readers_alone)
 		mode_t mode;
 		int owner, member, other;
 	} cases[] = {
-		{ 0644, 0, 0, 0 },		{ 0600, 0, -EACCES, -EACCES },
-		{ 0622, 0, -EACCES, -EACCES },	{ 0222, 0, -EACCES, -EACCES },
-		{ 0642, 0, 0, -EACCES },	{ 0606, 0, -EACCES, -EACCES },
+		{ 0644, 0, 0, 0 },
+		{ 0600, 0, -EACCES, -EACCES },
+		{ 0622, 0, -EACCES, -EACCES },
+		{ 0222, 0, -EACCES, -EACCES },
+		{ 0642, 0, 0, -EACCES },
+		{ 0606, 0, -EACCES, -EACCES },
 	};
 	const uint64_t ino = make_file(ROOT, "f");
 	struct stat attr = { .st_uid = 1000, .st_gid = 2000 };
 
-	ck_assert_int_eq(fs_setattr(sb, &(struct fs_cred){ 0 }, ino, &attr,
-				    FS_SET_UID | FS_SET_GID, &attr),
-			 0);
+	ck_assert_int_eq(
+		fs_setattr(sb, &(struct fs_cred){ 0 }, ino, &attr, FS_SET_UID | FS_SET_GID, &attr),
+		0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		attr.st_mode = cases[i].mode;
 		ck_assert_int_eq(
@@ -172,7 +208,7 @@ START_TEST(test_a_file_tells_what_it_holds_and_costs)
 	ck_assert_str_eq(stat.codecs[1].name, "same");
 	ck_assert_uint_eq(stat.codecs[1].pages, 16);
 	ck_assert_uint_eq(stat.codecs[2].pages, 0);
-	ck_assert_int_eq(call(ino, ZTMPFS_IOC_FILE_STAT, sizeof(stat) - 1, 0).error, -EINVAL);
+	ck_assert_int_eq(call(ino, ZTMPFS_IOC_FILE_STAT, 7, 0).error, -EINVAL);
 	ck_assert_int_eq(call(ino + 7, ZTMPFS_IOC_FILE_STAT, sizeof(stat), 0).error, -ESTALE);
 }
 END_TEST
@@ -273,11 +309,11 @@ START_TEST(test_pools_that_are_asked_for_wrongly_are_refused)
 	ck_assert_int_eq(pool_stat(UINT32_MAX, 0, &stat), -EINVAL);
 	ck_assert_int_eq(pool_stat(2, 1, &stat), -EINVAL);
 	ck_assert_int_eq(pool_stat(0, UINT32_MAX, &stat), -EINVAL);
-	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size - 1, size).error, -EINVAL);
-	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size, size - 1).error, -EINVAL);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, 7, size).error, -EINVAL);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size, 7).error, -EINVAL);
 	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, 0, size).error, -EINVAL);
 	arg.version++;
-	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size, size).error, -EINVAL);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_POOL_STAT, &arg, size, size).error, -EPROTO);
 }
 END_TEST
 
@@ -333,11 +369,10 @@ START_TEST(test_attributes_that_are_asked_for_wrongly_change_nothing)
 	struct fuse_entry_out fifo;
 
 	ck_assert_int_eq(wire_mknod(&wire, ROOT, "fifo", S_IFIFO | 0644, &fifo), 0);
-	ck_assert_int_eq(call(ino, ZTMPFS_IOC_GET_ATTR, sizeof(attr) - 1, 0).error, -EINVAL);
-	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr) - 1), -EINVAL);
+	ck_assert_int_eq(set_attr(ino, &attr, 7), -EINVAL);
 	ck_assert_int_eq(set_attr(ino, &attr, 0), -EINVAL);
 	attr.version++;
-	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr)), -EINVAL);
+	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr)), -EPROTO);
 	attr = good;
 	attr.which = 8;
 	ck_assert_int_eq(set_attr(ino, &attr, sizeof(attr)), -EINVAL);
@@ -474,7 +509,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_stat_answers_on_files_and_directories);
-	tcase_add_test(tc, test_stat_with_too_little_room_is_refused);
+	tcase_add_test(tc, test_stat_is_as_long_as_the_caller_wants_it);
+	tcase_add_test(tc, test_everybody_is_told_who_serves);
 	tcase_add_test(tc, test_chattr_sets_flags_and_the_kernel_forgets_attributes);
 	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
 	tcase_add_test(tc, test_the_mount_is_managed_by_root_and_owner_alone);

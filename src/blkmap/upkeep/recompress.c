@@ -172,6 +172,16 @@ uint64_t recomp_now(struct recompressor *rc, unsigned idle)
 	return pass.nr_done;
 }
 
+void recomp_get_tuning(const struct recompressor *rc, struct blkmap_tuning *out_tuning)
+{
+	out_tuning->recompress = rc->name;
+	out_tuning->recompress_level = rc->level;
+	out_tuning->recompress_idle = rc->idle * rc->tick_seconds;
+	out_tuning->dedup = rc->dedup != NULL;
+	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++)
+		out_tuning->dicts |= rc->dicts[kind].max > 0;
+}
+
 void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat)
 {
 	if (!rc)

@@ -238,6 +238,7 @@ int recomp_create(struct content *content, struct folder *folder,
 void recomp_destroy(struct recompressor *rc);
 /* recomp_now() - a pass in the caller's thread; see blkmap_recompress(). NULL: off. */
 uint64_t recomp_now(struct recompressor *rc, unsigned idle);
+void recomp_get_tuning(const struct recompressor *rc, struct blkmap_tuning *out_tuning);
 void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat);
 
 /* dict.c; pass_lock held */

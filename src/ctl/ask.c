@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ask.c - the way to a mount: its control requests, and what to say of their errors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+/* Tests build a ztmpfsctl of another version out of this file. */
+#ifndef CTL_VERSION
+#define CTL_VERSION ZTMPFS_STAT_VERSION
+#define CTL_RELEASE PACKAGE_VERSION
+#endif
+
+/* Another driver may take the number for its own. */
+static bool is_info(const struct ztmpfs_info *info)
+{
+	return info->struct_size == sizeof(*info) && info->version != 0 && info->release[0] != '\0';
+}
+
+static int info_of(int fd, struct ztmpfs_info *out_info)
+{
+	struct ztmpfs_info info;
+
+	memset(&info, 0, sizeof(info));
+	if (ioctl(fd, ZTMPFS_IOC_INFO, &info) != 0)
+		return -errno;
+	if (!is_info(&info))
+		return -ENOTTY;
+	info.release[sizeof(info.release) - 1] = '\0';
+	info.options[sizeof(info.options) - 1] = '\0';
+	*out_info = info;
+	return 0;
+}
+
+/* What is not known there: because it is no ztmpfs, or because that is of another version. */
+static int ask(int fd, unsigned long cmd, void *arg)
+{
+	struct ztmpfs_info info;
+	int error;
+
+	if (cmd == ZTMPFS_IOC_INFO)
+		return info_of(fd, arg);
+	if (ioctl(fd, cmd, arg) == 0)
+		return 0;
+	error = -errno;
+	if (error == -ENOTTY && info_of(fd, &info) == 0 && strcmp(info.release, CTL_RELEASE) != 0)
+		error = -EPROTO;
+	return error;
+}
+
+int ctl_ioctl(const char *path, unsigned long cmd, void *arg)
+{
+	/* A fifo must not be waited for. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error;
+
+	if (fd < 0)
+		return -errno;
+	error = ask(fd, cmd, arg);
+	close(fd);
+	return error;
+}
+
+int ctl_ask(const char *path, unsigned long cmd, void *arg)
+{
+	uint32_t version = CTL_VERSION;
+	struct ztmpfs_info info;
+	int error;
+
+	memcpy(arg, &version, sizeof(version));
+	error = ctl_ioctl(path, cmd, arg);
+	memcpy(&version, arg, sizeof(version));
+	if (error || version == CTL_VERSION)
+		return error;
+	return ctl_get_info(path, &info) == 0 ? -EPROTO : -ENOTTY;
+}
+
+int ctl_get_info(const char *path, struct ztmpfs_info *out_info)
+{
+	return ctl_ioctl(path, ZTMPFS_IOC_INFO, out_info);
+}
+
+int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
+{
+	struct ztmpfs_stat stat;
+	int error;
+
+	memset(&stat, 0, sizeof(stat));
+	error = ctl_ask(path, ZTMPFS_IOC_STAT, &stat);
+	/* An older daemon has less, and nobody has less than zram's counters. */
+	if (!error && (stat.struct_size > sizeof(stat) ||
+		       stat.struct_size <= offsetof(struct ztmpfs_stat, huge_pages_since)))
+		error = -ENOTTY;
+	if (!error)
+		*out_stat = stat;
+	return error;
+}
+
+int ctl_fail(const char *path, int error)
+{
+	struct ztmpfs_info info;
+
+	if (error == -EPROTO && ctl_get_info(path, &info) == 0)
+		fprintf(stderr,
+			"ztmpfsctl: %s: ztmpfs %s serves it, and does not know what ztmpfsctl %s "
+			"asks; take the ztmpfsctl of the former\n",
+			path, info.release, CTL_RELEASE);
+	else
+		fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
+			error == -ENOTTY ? "not a ztmpfs" : strerror(-error));
+	return CTL_EXIT_FAILED;
+}
+
+int ctl_end(int status)
+{
+	if (fflush(stdout) == 0)
+		return status;
+	fprintf(stderr, "ztmpfsctl: output: %s\n", strerror(errno));
+	return CTL_EXIT_FAILED;
+}

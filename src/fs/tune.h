@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tune.h - the options of a mount as they hold now.
+ */
+#ifndef ZT_FS_TUNE_H
+#define ZT_FS_TUNE_H
+
+#include <stddef.h>
+
+#include "fs/super.h"
+
+/**
+ * super_get_options() - those that the filesystem itself heeds, between commas, as ztmpfs(8) has them
+ * @out_text: cut where @room bytes are too few
+ * Context: any thread; no locks.
+ */
+void super_get_options(struct super *sb, char *out_text, size_t room);
+
+#endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * op_control.c - the control interface (ztmpfs/control.h), whatever the size of the caller's structs.
+ *
+ * On the data path: no. Locks: none here. Every other command is none of ours: ENOTTY.
+ */
+#include "ztmpfs/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/settings.h"
+#include "fs/tune.h"
+#include "fs/xattr.h"
+#include "fuse/ops.h"
+#include "fuse/reply.h"
+#include "util/sizes.h"
+
+/* Tests build a daemon of another version out of this file. */
+#ifndef CONTROL_VERSION
+#define CONTROL_VERSION ZTMPFS_STAT_VERSION
+#define CONTROL_RELEASE PACKAGE_VERSION
+#endif
+
+/* What all structs of the interface begin with, but for those that are one number. */
+struct head {
+	uint32_t version, struct_size;
+};
+
+/*
+ * What works on the whole mount, or tells what all files together hold, is for root, for the owner
+ * of the root directory, and for the user whose daemon this is.
+ */
+static bool may_manage(fuse_req_t req)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	return uid == 0 || uid == super_owner(req_super(req)) || uid == geteuid();
+}
+
+/* As much of a question as the caller has; the rest is 0. */
+static int take(const struct control_bytes *bytes, void *out, size_t size)
+{
+	struct head head;
+
+	if (bytes->in_size < sizeof(head))
+		return -EINVAL;
+	memcpy(&head, bytes->in, sizeof(head));
+	if (head.version != CONTROL_VERSION)
+		return -EPROTO;
+	memset(out, 0, size);
+	memcpy(out, bytes->in, bytes->in_size < size ? bytes->in_size : size);
+	return 0;
+}
+
+/* As much of an answer as the caller wants; its struct_size says how much that is. */
+static void give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size)
+{
+	struct head head = { .version = CONTROL_VERSION };
+
+	size = bytes->out_size < size ? bytes->out_size : size;
+	if (size < sizeof(head)) {
+		reply_error(req, -EINVAL);
+		return;
+	}
+	head.struct_size = (uint32_t)size;
+	memcpy(answer, &head, sizeof(head));
+	(void)fuse_reply_ioctl(req, 0, answer, size);
+}
+
+static void control_stat(fuse_req_t req, const struct control_bytes *bytes)
+{
+	struct ztmpfs_stat stat;
+
+	if (!may_manage(req)) {
+		reply_error(req, -EPERM);
+		return;
+	}
+	super_get_stat(req_super(req), &stat);
+	give(req, bytes, &stat, sizeof(stat));
+}
+
+/* The program that runs is no longer the one at its path. */
+static bool is_replaced(void)
+{
+	static const char mark[] = " (deleted)";
+	char path[4096];
+	const ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+	const size_t end = sizeof(mark) - 1;
+
+	return len > (ssize_t)end && memcmp(path + len - end, mark, end) == 0;
+}
+
+static void control_info(fuse_req_t req, const struct control_bytes *bytes)
+{
+	static const char *const caches[] = { [ZTFUSE_CACHE_WRITEBACK] = "writeback",
+					      [ZTFUSE_CACHE_THROUGH] = "through",
+					      [ZTFUSE_CACHE_NEVER] = "never" };
+	struct ztmpfs_info info = {
+		.pid = (uint32_t)getpid(),
+		.flags = is_replaced() ? ZTMPFS_INFO_REPLACED : 0,
+		.release = CONTROL_RELEASE,
+	};
+	const struct ztfuse *front = req_front(req);
+	size_t len;
+
+	super_get_options(req_super(req), info.options, sizeof(info.options));
+	len = strlen(info.options);
+	(void)snprintf(info.options + len, sizeof(info.options) - len, ",cache=%s%s",
+		       caches[front->cache], front->xattr ? "" : ",noxattr");
+	give(req, bytes, &info, sizeof(info));
+}
+
+static void control_manage(fuse_req_t req, unsigned int cmd, const struct control_bytes *bytes)
+{
+	struct super *sb = req_super(req);
+	uint64_t out = 0;
+	int error = 0;
+
+	if (!may_manage(req))
+		error = -EPERM;
+	else if (bytes->out_size < sizeof(out))
+		error = -EINVAL;
+	else if (_IOC_NR(cmd) == _IOC_NR(ZTMPFS_IOC_COMPACT))
+		out = super_compact(sb);
+	else
+		error = super_recompress(sb, &out);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &out, sizeof(out));
+}
+
+/*
+ * How well a file compresses tells of its content, so it is for those who may read that. The kernel
+ * lets any descriptor ask, also one that is open for writing only, and does not say which it is.
+ * When in doubt, no: where a named user or group may be meant, and where the group may do less than
+ * all others.
+ */
+static int may_see_content(fuse_req_t req, fuse_ino_t ino)
+{
+	struct super *sb = req_super(req);
+	struct stat attr;
+	size_t len;
+	int error = fs_getattr(sb, ino, &attr);
+
+	if (error || !S_ISREG(attr.st_mode) || may_manage(req) ||
+	    fuse_req_ctx(req)->uid == attr.st_uid)
+		return error;
+	if (!(attr.st_mode & S_IRGRP) ||
+	    fs_getxattr(sb, ino, "system.posix_acl_access", NULL, 0, &len) == 0)
+		return -EACCES;
+	return attr.st_mode & S_IROTH || req_in_group(req, attr.st_gid) ? 0 : -EACCES;
+}
+
+static void control_file_stat(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes)
+{
+	struct ztmpfs_file_stat stat;
+	int error = may_see_content(req, ino);
+
+	if (!error)
+		error = fs_file_stat(req_super(req), ino, &stat);
+	if (error)
+		reply_error(req, error);
+	else
+		give(req, bytes, &stat, sizeof(stat));
+}
+
+static void control_pool_stat(fuse_req_t req, const struct control_bytes *bytes)
+{
+	struct ztmpfs_pool_stat stat;
+	int error = may_manage(req) ? take(bytes, &stat, sizeof(stat)) : -EPERM;
+
+	if (!error)
+		error = super_get_pool_stat(req_super(req), &stat);
+	if (error)
+		reply_error(req, error);
+	else
+		give(req, bytes, &stat, sizeof(stat));
+}
+
+static void control_get_attr(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes)
+{
+	struct ztmpfs_file_attr attr;
+	int error = fs_get_settings(req_super(req), ino, &attr);
+
+	attr.version = CONTROL_VERSION;
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &attr, min_u64(sizeof(attr), bytes->out_size));
+}
+
+static void control_set_attr(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes)
+{
+	struct fs_cred cred = { .uid = fuse_req_ctx(req)->uid };
+	struct ztmpfs_file_attr attr;
+	int error = take(bytes, &attr, sizeof(attr));
+
+	if (!error)
+		error = fs_set_settings(req_super(req), &cred, ino, &attr);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
+/* By the number alone: the size in it is the caller's. */
+void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
+		   const struct control_bytes *bytes)
+{
+	switch (_IOC_TYPE(cmd) == 'Z' ? _IOC_NR(cmd) : 0) {
+	case _IOC_NR(ZTMPFS_IOC_INFO):
+		control_info(req, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_STAT):
+		control_stat(req, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_COMPACT):
+	case _IOC_NR(ZTMPFS_IOC_RECOMPRESS):
+		control_manage(req, cmd, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_FILE_STAT):
+		control_file_stat(req, ino, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_POOL_STAT):
+		control_pool_stat(req, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_GET_ATTR):
+		control_get_attr(req, ino, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_SET_ATTR):
+		control_set_attr(req, ino, bytes);
+		break;
+	default:
+		reply_error(req, -ENOTTY);
+		break;
+	}
+}

@@ -47,7 +47,7 @@ extern "C" {
 /* Characters of an algorithm's name. */
 #define ZCOMP_NAME_MAX 31u
 
-/* The level of a user who named none. The core replaces it, so that a backend never sees it. */
+/* The level when the user named none. The core replaces it, so that a backend never sees it. */
 #define ZCOMP_LEVEL_DEFAULT INT32_MIN
 
 struct zcomp;
@@ -192,7 +192,7 @@ struct zcomp_backend_stat {
  *
  * A backend may write to all of both during any call on the stream, but not where req->src points,
  * and behind the output, which stands at req->dst. The core keeps nothing there from one call to
- * the next, and neither may a backend: who holds the stream next writes there, too.
+ * the next, and neither may a backend: the stream's next holder writes there, too.
  */
 struct zcomp_strm {
 	void *buffer;
@@ -217,7 +217,9 @@ struct zcomp_strm {
 struct zcomp_ops {
 	uint32_t abi_version; /* ZCOMP_ABI_VERSION */
 	uint32_t struct_size; /* sizeof(struct zcomp_ops) as the backend was compiled */
-	/* 1 to ZCOMP_NAME_MAX characters of a-z, 0-9, '.', '_', '-'; the first a letter or digit. */
+	/*
+	 * 1 to ZCOMP_NAME_MAX characters of a-z, 0-9, '.', '_', '-'; the first a letter or digit.
+	 */
 	const char *name;
 
 	/* The core refuses other levels and fills in the default. All 0: there are none. */
@@ -273,8 +275,8 @@ struct zcomp_ops {
 
 	/*
 	 * Needed by a backend that has submit(): from now on get_stream() says NULL and submit()
-	 * -ESHUTDOWN; returns when every done() owed has returned. Contexts still exist, so done() may
-	 * use synchronous streams. May be called twice.
+	 * -ESHUTDOWN; returns when every done() owed has returned. Contexts still exist, so done()
+	 * may use synchronous streams. May be called twice.
 	 */
 	void (*stop)(const struct zcomp_params *params);
 
@@ -291,8 +293,8 @@ struct zcomp_ops {
 
 	/*
 	 * Optional: as decompress(), but it ends where dst does: dst_len is the smaller of dst_cap
-	 * and what decompress() gives. It is asked for where little of a large unit is wanted, so it
-	 * should cost in proportion. Damage behind the end may stay unseen; what is said there
+	 * and what decompress() gives. It is asked for where little of a large unit is wanted, so
+	 * it should cost in proportion. Damage behind the end may stay unseen; what is said there
 	 * of memory outside src and dst holds.
 	 */
 	int (*decompress_head)(const struct zcomp_params *params, struct zcomp_strm *strm,

@@ -80,7 +80,7 @@ struct arena_stat {
 	uint64_t aside; /* bytes by arena_set_aside() */
 	uint64_t used; /* the sum of resident, heap and aside: what the limit bounds */
 	uint64_t limit; /* bytes, 0: none */
-	uint64_t spare; /* of these, kept for who may use it; see arena_set_spare() */
+	uint64_t spare; /* of these, kept for threads that may use it: arena_set_spare() */
 	uint64_t run_bytes; /* bytes of address range that runs cover */
 	uint64_t stock; /* bytes to keep ready; 0: none are */
 	uint64_t stock_ready; /* bytes that are ready now */
@@ -229,7 +229,7 @@ void arena_set_limit(struct arena *arena, uint64_t limit);
 
 /**
  * arena_set_spare() - keep the last @bytes below the limit for threads that may use them
- * It is for those who give back more than they take, so that they can begin when all is used up.
+ * It is for threads that give back more than they take, so that they can begin when all is used up.
  * Ignored as long as the limit is not larger.
  */
 void arena_set_spare(struct arena *arena, uint64_t bytes);

@@ -53,8 +53,8 @@ static_assert(ARENA_RUN_MAX_PAGES == BUDDY_CHUNK_PAGES, "the longest run is a wh
 static_assert(ARENA_RUN_ORDERS == BUDDY_MAX_ORDER + 1, "each order has a count");
 
 /*
- * What a chunk in use costs beside its page of the page map: its entry in the buddy allocator, and a
- * byte a page that the block map keeps (ages). Counted as heap, for as long as the arena lives.
+ * What a chunk in use costs beside its page of the page map: its entry in the buddy allocator, and
+ * a byte a page that the block map keeps (ages). Counted as heap, for as long as the arena lives.
  */
 #define CHUNK_HEAP 2048u
 static_assert(sizeof(struct buddy_chunk) + BUDDY_CHUNK_PAGES <= CHUNK_HEAP, "both fit");
@@ -87,7 +87,7 @@ struct stock {
 	bool has_thread;
 	pthread_t thread; /* "zt-grower", joined by stock_exit() */
 	pthread_cond_t wanted; /* the grower waits here, */
-	pthread_cond_t more; /* and here those who wait for it */
+	pthread_cond_t more; /* and here the threads that wait for it */
 };
 
 /* From arena_attach() to arena_attach_end(). */
@@ -137,7 +137,9 @@ int arena_map(struct arena *arena, uint64_t reserve) ZT_MUST_CHECK;
 void arena_unmap(struct arena *arena);
 /* Give back one page that no counter knows. */
 void arena_forget_page(struct arena *arena, ref_t page);
-/* What arena_create() and arena_attach() have in common, once it is mapped and first_page is known. */
+/*
+ * What arena_create() and arena_attach() have in common, once it is mapped and first_page is known.
+ */
 int arena_tables_init(struct arena *arena) ZT_MUST_CHECK;
 void arena_tables_exit(struct arena *arena);
 
@@ -148,8 +150,8 @@ int arena_back_chunk(struct arena *arena, uint32_t idx) ZT_MUST_CHECK;
 void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages);
 
 /*
- * stock.c: its tables, and its thread. The stock is full when stock_start() returns. Nothing without
- * a stock.
+ * stock.c: its tables, and its thread. The stock is full when stock_start() returns. Nothing
+ * without a stock.
  */
 int stock_prepare(struct arena *arena, const struct arena_params *params) ZT_MUST_CHECK;
 int stock_start(struct arena *arena) ZT_MUST_CHECK;

@@ -3,11 +3,11 @@
  * attach.c - an arena by its memfd: what the page map and the kernel say becomes free blocks and
  * counters again.
  *
- * A run's head is entered last and cleared first, so a head vouches for its tails, and tails without
- * a head are what a killed process left of a run that nobody had yet, or no longer. Anything else
- * that does not fit is damage, and refused.
+ * A run's head is entered last and cleared first, so a head vouches for its tails. Tails without a
+ * head are the rest of a run that a killed process was making or freeing. Anything else that does
+ * not fit is damage, and refused.
  *
- * Locks: none; one thread uses the arena. Never reads a page that the kernel has not got.
+ * Locks: none; one thread uses the arena. Never reads a page that is not populated.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,7 +118,9 @@ static void punch_strays(struct arena *arena, uint32_t chunk, const uint64_t *ru
 	}
 }
 
-/* A stock's granules are backed as a whole, or were being: then they are not, if nothing is there. */
+/*
+ * A stock's granules are backed as a whole, or were being: then they are not, if nothing is there.
+ */
 static int find_granules(struct arena *arena, uint32_t chunk, uint64_t *inout_taken,
 			 const uint64_t *runs, char text[256])
 {

@@ -3,9 +3,9 @@
  * attach.h - an arena that outlives the process that made it: its superblock, and how another
  * process finds everything again.
  *
- * The memfd is all that is handed over. A process that attaches reads the superblock, maps the range
- * and rebuilds from the page map what stands on the heap: free blocks and counters. Users of runs
- * rebuild theirs between arena_attach() and arena_attach_end().
+ * Only the memfd is handed over. A process that attaches reads the superblock, maps the range, and
+ * rebuilds from the page map what stands on the heap: free blocks and counters. Users of runs
+ * rebuild their own state between arena_attach() and arena_attach_end().
  */
 #ifndef ZT_ARENA_ATTACH_H
 #define ZT_ARENA_ATTACH_H
@@ -32,9 +32,10 @@ struct arena_repairs {
  * @fd: the arena's on success; the caller's as before on errors
  * @text: out on errors: one sentence
  *
- * Until arena_attach_end() no limit refuses anything, arena_attach_resident() says what is populated,
- * and one thread uses the arena. On errors the memfd is as usable as before.
- * Return: 0; -EUCLEAN it is no arena, or damaged; -EPROTONOSUPPORT another layout, or something in it
+ * Until arena_attach_end() no limit refuses anything, arena_attach_resident() says what is
+ * populated, and one thread uses the arena. On errors the memfd is as usable as before.
+ * Return: 0; -EUCLEAN it is no arena, or damaged; -EPROTONOSUPPORT another layout, or something in
+ * it
  *         that this program does not know; -EINVAL; -ENOMEM; what system calls say.
  */
 int arena_attach(const struct arena_params *params, int fd, char text[256],

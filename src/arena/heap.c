@@ -2,9 +2,9 @@
 /*
  * heap.c - what is held beside the arena's pages, counted against the same limit.
  *
- * Small pieces come from the heap and are counted with what malloc() adds to them. Large ones, tables
- * that double, are mapped: they end on a page, and go back to the system when they are freed, which the
- * heap does or not as it pleases. No locks.
+ * Small pieces come from the heap, and are counted with what malloc() adds to them. They go back to
+ * the system only when malloc() chooses. Large ones, tables that double, are mapped: they end on a
+ * page, and go back when they are freed. No locks.
  */
 #include <errno.h>
 

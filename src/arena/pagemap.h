@@ -11,8 +11,8 @@
  * pages behind itself only; it is populated page by page, each describing 4 MiB, as the arena
  * grows.
  *
- * Entries are written under arena.lock and read without it, as atomics: a reader who holds a live
- * run sees its entries, since it learned of the run from whoever allocated it.
+ * Entries are written under arena.lock and read without it, as atomics: a reader that holds a live
+ * run sees its entries, since it learned of the run from the thread that allocated it.
  */
 #ifndef ZT_ARENA_PAGEMAP_H
 #define ZT_ARENA_PAGEMAP_H

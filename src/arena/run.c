@@ -25,7 +25,7 @@ static int chunk_add_locked(struct arena *arena) ZT_REQUIRES(&arena->lock)
 	error = zt_fault_hit() ? -ENOMEM : arena_back_chunk(arena, idx);
 	if (error)
 		return error;
-	/* Pairs with map_end_load(): who sees the new end may read the new entries. */
+	/* Pairs with map_end_load(): a thread that sees the new end may read the new entries. */
 	atomic_store_explicit(&arena->map_end, (idx + 1) * BUDDY_CHUNK_PAGES, memory_order_release);
 	buddy_grow(&arena->buddy);
 	return 0;
@@ -77,7 +77,7 @@ void arena_run_free(struct arena *arena, ref_t ref)
 
 	if (!pagemap_find(arena->map, map_end_load(arena), page, &run) || run.first != page)
 		abort();
-	/* So that a stock is zero, and whoever attaches finds no headers where there are none. */
+	/* So that a stock is zero, and an attach finds no headers where there are none. */
 	if (arena_is_stocked(arena))
 		memset(arena_ptr(arena, ref), 0, (size_t)run.nr_pages << ZT_PAGE_SHIFT);
 	mutex_lock_counted(&arena->lock, ZT_LOCK_ARENA);

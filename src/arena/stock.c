@@ -5,19 +5,19 @@
  *     backed, in runs | backed, ready: the stock | not backed
  *                     `-- the grower keeps it filled, and gives back what is too much
  *
- * While the machine is out of memory nobody who stores a page may ask the kernel for memory, since
+ * While the machine is out of memory, no thread that stores a page may ask the kernel for memory:
  * the kernel waits for that page to be stored. So one thread, the grower, backs granules of the
  * range before they are wanted. A run is then nothing but a piece of what is backed; populating it
  * zeroes it, punching it does nothing, and freeing it gives it back to the stock.
  *
- * How much the grower takes is ruled from outside (arena_stock_grant()): it must not be the one who
- * leaves the kernel's side of a request without memory, and it must not ask the kernel for what is
- * not there, since who asks then sleeps, for up to a second. When the kernel's side has none all
- * the same, a part of the stock goes back.
+ * How much the grower may take is granted from outside (arena_stock_grant()). It must leave memory
+ * to the kernel's side of a request. It must not ask the kernel for memory that is not there, since
+ * it would then sleep for up to a second. When the kernel's side has none all the same, a part of
+ * the stock goes back.
  *
  * The grower runs before other threads (SCHED_FIFO), which also lets it take half of what the
- * kernel keeps from others. It takes memory in small steps, and faults it in without arena.lock: who
- * finds the stock low waits for it, three seconds at most, and fails then.
+ * kernel keeps from others. It takes memory in small steps, and faults it in without arena.lock. A
+ * thread that finds the stock low waits for it, three seconds at most, and then fails.
  *
  * Locks: arena.lock; nothing is called under it. Weakness: a run cannot lie where granules were
  * given back until they are backed again, so runs longer than a granule may have to wait although
@@ -130,7 +130,7 @@ static int add_chunk(struct arena *arena) ZT_REQUIRES(&arena->lock)
 	mutex_lock(&arena->lock);
 	if (error)
 		return error;
-	/* Pairs with the load in run.c: who sees the new end may read the new entries. */
+	/* Pairs with the load in run.c: a thread that sees the new end may read the new entries. */
 	atomic_store_explicit(&arena->map_end, (idx + 1) * BUDDY_CHUNK_PAGES, memory_order_release);
 	buddy_grow_taken(&arena->buddy);
 	return 0;
@@ -221,7 +221,7 @@ static void *grower_thread(void *arg)
 		}
 		grows = may_grow(arena);
 		error = grows ? grow_step(arena) : 0;
-		/* A step lets go of the lock: who asked meanwhile signalled to nobody. */
+		/* A step releases the lock: a signal that was sent meanwhile reached nobody. */
 		if (stock->stop || stock->paused)
 			continue;
 		if (error == -ENOMEM) {
@@ -282,8 +282,8 @@ int stock_take(struct arena *arena, uint32_t nr_pages, uint32_t *out_page)
 
 	while (!take_block(arena, nr_pages, out_page)) {
 		/*
-		 * Who takes a run may hold what others want, and most have waited before. One after
-		 * the other, for each run, would be minutes.
+		 * A thread that takes a run may hold what others want, and most have waited before.
+		 * One after the other, for each run, would be minutes.
 		 */
 		if (stock->full || stock->dry) {
 			atomic_fetch_add_explicit(&stock->timeouts, 1, memory_order_relaxed);

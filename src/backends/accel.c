@@ -7,8 +7,8 @@
  * which there are as many as the queue is deep, go through the queue to the engines. What comes out
  * is the algorithm's own format, so that every synchronous stream decodes it.
  *
- * idle_lock covers the list of idle streams. No call but set-up allocates; get, put and submit
- * don't wait for engines.
+ * idle_lock guards the list of idle streams. Only set-up allocates. Get, put and submit do not wait
+ * for engines.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -309,7 +309,7 @@ static int accel_decompress_head(const struct zcomp_params *params, struct zcomp
 
 /* Managed streams ------------------------------------------------------- */
 
-/* Closed is only a hint: who gets a stream all the same is refused by submit. */
+/* Closed is only a hint: submit refuses a caller that gets a stream all the same. */
 static struct zcomp_strm *accel_get_stream(const struct zcomp_params *params)
 {
 	struct accel *accel = params->drv_data;
@@ -340,7 +340,7 @@ void accel_idle_cool(struct accel *accel)
 
 	accel_lock(&accel->idle_lock);
 	list = accel->idle;
-	accel->idle = NULL; /* who comes meanwhile falls back */
+	accel->idle = NULL; /* a caller that comes meanwhile falls back */
 	accel_unlock(&accel->idle_lock);
 	for (struct managed_zstrm *mstrm = list; mstrm; mstrm = mstrm->next) {
 		last = mstrm;
@@ -384,7 +384,7 @@ static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *s
 	return accel_queue_cancel(accel, strm_to_managed(accel, strm), arg);
 }
 
-/* Somebody who waits for one request, on his own stack. */
+/* A thread that waits for one request, on its own stack. */
 struct waiter {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * accel.h - the inside of the pseudo-accelerator, and the hooks by which tests rule it.
+ * accel.h - the inside of the pseudo-accelerator, and the hooks by which tests control it.
  *
  *   accel.c         the table: parameters, managed streams, synchronous calls
  *   accel_queue.c   the device's queue, and its clock
@@ -33,12 +33,12 @@
 struct accel;
 struct accel_engine;
 
-/* Who has a managed stream. */
+/* Where a managed stream is. */
 enum accel_state {
 	ACCEL_CALLER, /* its caller, or the idle list */
 	ACCEL_QUEUED, /* the queue; left under queue_lock only */
-	ACCEL_TAKEN, /* an engine; whoever changes this one calls done() */
-	ACCEL_GIVEN_UP, /* an engine, and its caller, who was told that nothing comes of it */
+	ACCEL_TAKEN, /* an engine; the thread that changes this one calls done() */
+	ACCEL_GIVEN_UP, /* an engine, and its caller, which was told that nothing comes of it */
 	ACCEL_RETURNED, /* an engine alone: its caller has put it */
 };
 
@@ -57,8 +57,9 @@ struct managed_zstrm {
 	struct managed_zstrm *next; /* in the idle list */
 	TAILQ_ENTRY(managed_zstrm) link; /* in the queue, then in its engine's lists */
 	/*
-	 * enum accel_state in the low bits, a number that each submit raises above them: so who has
-	 * seen a request exchanges the state of that one, and of no later one in the same stream.
+	 * enum accel_state in the low bits, above them a number that each submit raises. So a
+	 * thread that has seen a request exchanges the state of that one, and of no later one in
+	 * the stream.
 	 */
 	atomic_uint_fast64_t state;
 	atomic_uint_fast64_t submitted_ns; /* of the device's clock; relaxed */

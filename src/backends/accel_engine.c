@@ -4,10 +4,10 @@
  * empty its queue.
  *
  * An engine is a pipeline: what it has compressed stays in its line until the simulated latency is
- * over, while it works on what came later. So latency adds to each request and takes nothing from
+ * over, while it works on what came later. So latency makes each request longer, but does not lower
  * the throughput, as long as the queue is deep enough.
  *
- * queue_lock covers the queue only; nothing is compressed and nobody is called back under it.
+ * queue_lock guards only the queue; nothing is compressed and no callback is called under it.
  * Engines are joined by accel_engines_stop(), after the queue is empty.
  */
 #include <errno.h>

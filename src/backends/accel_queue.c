@@ -2,7 +2,7 @@
 /*
  * accel_queue.c - the queue of the device: bounded, filled without waiting; and the device's clock.
  *
- * Locks: queue_lock. Nobody is called under it.
+ * Locks: queue_lock. No callback is called under it.
  */
 #include <errno.h>
 #include <time.h>

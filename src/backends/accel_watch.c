@@ -70,7 +70,9 @@ static void take_back_all(struct accel *accel, struct accel_list *list)
 		take_back(accel, mstrm, list);
 }
 
-/* Give up what engines have: all of it for a reset, else what is late. Who finishes now is quicker. */
+/*
+ * Give up what engines have: all of it for a reset, else what is late. An engine may finish first.
+ */
 static void give_up(struct accel *accel, uint64_t now, bool reset)
 {
 	accel->nr_found = 0;

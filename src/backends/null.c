@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * null.c - "compression" that copies: prices everything around a codec, and nothing else.
+ * null.c - "compression" that only copies: it measures the cost of everything around a codec.
  */
 #include <errno.h>
 #include <string.h>

@@ -9,15 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The result carries an error: who drops it takes it into a variable and says why. */
+/* The result carries an error. A caller that drops it takes it into a variable and says why. */
 #define ZT_MUST_CHECK        __attribute__((warn_unused_result))
 #define ZT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ZT_NORETURN          __attribute__((noreturn))
 
 /*
  * What a function does to locks, checked by clang (-Wthread-safety): it takes one and returns with
- * it, gives back one that its caller holds, or is called with one held. Other compilers see nothing,
- * nor does a test that breaks the rules on purpose, and defines ZT_LOCKS_UNCHECKED first.
+ * it, gives back one that its caller holds, or is called with one held. Other compilers see
+ * nothing, nor does a test that breaks the rules on purpose, and defines ZT_LOCKS_UNCHECKED first.
  */
 #if defined(__clang__) && !defined(ZT_LOCKS_UNCHECKED)
 #define ZT_TSA(x) __attribute__((x))

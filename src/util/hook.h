@@ -20,7 +20,7 @@
  */
 void zt_hook_set(void (*hook)(void *arg, const char *point, uint64_t what), void *arg);
 
-/* zt_hook() - a thread comes by @point, "file: what has just happened"; @what: to whom, or 0 */
+/* zt_hook() - a thread comes by @point, "file: what has just happened"; @what: to what, or 0 */
 void zt_hook(const char *point, uint64_t what);
 
 #else

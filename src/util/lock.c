@@ -11,8 +11,9 @@
 #include "util/clock.h"
 
 /*
- * Added to only by who has waited anyway, read by stat. Relaxed: each number is right by itself, and
- * nothing is concluded from two of them. One cache line a kind, so that kinds don't disturb others.
+ * Only threads that have waited anyway add to it; stat reads it. Relaxed: each number is right by
+ * itself, and nothing is concluded from two of them. One cache line a kind, so that kinds don't
+ * disturb others.
  */
 static struct {
 	atomic_uint_fast64_t waits, ns;

@@ -3,13 +3,13 @@
  * lock.h - mutexes and reader-writer locks that stop the program when they are misused.
  *
  * A pthread lock call fails only for a broken invariant of ours (a lock taken twice, one given back
- * that was not held), so these return nothing and abort. In debug builds mutexes check their owner, and
- * all locks the order in which a thread takes them (lock_rank.h). clang checks what functions say
- * about locks (compiler.h).
+ * that was not held), so these return nothing and abort. In debug builds mutexes check their owner,
+ * and all locks the order in which a thread takes them (lock_rank.h). clang checks what functions
+ * say about locks (compiler.h).
  *
- * The locks that requests meet are taken by the ..._counted() forms: who finds one taken looks at the
- * clock before and after, and adds what it waited to the counters of its kind. An uncontended lock
- * costs what it costs without. The counters are the process's, added up over all locks of a kind.
+ * The locks that requests meet are taken by the ..._counted() forms. A thread that finds one taken
+ * reads the clock before and after its wait, and adds the time to the counters of its kind. A free
+ * lock costs nothing more. The counters are the process's, added up over all locks of a kind.
  */
 #ifndef ZT_UTIL_LOCK_H
 #define ZT_UTIL_LOCK_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * log.c - messages for a person, handed to whoever decides where they go.
+ * log.c - messages for a person, handed to the program's sink.
  */
 #include "util/log.h"
 

@@ -2,10 +2,10 @@
 /*
  * round.h - how long a piece of work may go on at a time.
  *
- * Work whose length a caller chooses (a range of a file, all of a file) is done in rounds: the lower
- * layer does unit after unit and asks zt_round_spent() after each; when the round is over it returns
- * -EAGAIN. Whoever began it lets go of its locks, looks whether the caller still wants it, and goes
- * on with the next round.
+ * Work whose length a caller chooses (a range of a file, all of a file) is done in rounds: the
+ * lower layer does unit after unit and asks zt_round_spent() after each; when the round is over it
+ * returns -EAGAIN. The upper layer then releases its locks, looks whether the caller still wants
+ * the work, and goes on with the next round.
  *
  * No locks: a round is its thread's own.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * streams.c - who gets which stream: the core's own per-thread ones, or those a backend manages.
+ * streams.c - which caller gets which stream: a per-thread one of the core's, or one that a backend
+ * manages.
  *
  * A per-thread stream's mutex is held from get to put, over one compression or decompression and
  * whatever its holder does with the result; no other lock is taken under it here. Managed streams

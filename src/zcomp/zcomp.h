@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * zcomp.h - the codec front end: a backend, its streams, and who gets which.
+ * zcomp.h - the codec front end: a backend, its streams, and which caller gets which.
  *
  * Two kinds of streams (the hybrid model of the zram series): per-thread streams always exist and
  * are synchronous; a backend may manage streams of its own. A caller states a preference, never a
@@ -40,7 +40,9 @@ struct zcomp_config {
 	bool decode_only; /* zcomp_compress() will never be called */
 	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
 	uint32_t room; /* bytes that zcomp_stream_room() has; 0: none */
-	/* Threads take locks while they hold a per-thread stream; otherwise its lock is innermost. */
+	/*
+	 * Threads take locks while they hold a per-thread stream; otherwise its lock is innermost.
+	 */
 	bool outer;
 };
 
@@ -141,7 +143,7 @@ struct zcomp_strm *zcomp_stream_get_private(struct zcomp *comp);
 struct zcomp_strm *zcomp_stream_get_managed(struct zcomp *comp);
 
 /**
- * zcomp_stream_put() - give it back to whoever owns it
+ * zcomp_stream_put() - give it back to its owner, the core or the backend
  * Context: any thread for managed streams, the one that got it for others.
  */
 void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm);
@@ -174,10 +176,10 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 		     void *dst, size_t dst_cap, size_t *out_len) ZT_MUST_CHECK;
 
 /**
- * zcomp_decompress_head() - the same, for who wants the first @want bytes only
+ * zcomp_decompress_head() - the same, for callers that want only the first @want bytes
  * @want: 1..@dst_cap
  * @out_len: bytes written, on success: @want or more, unless there are fewer in all
- * Where the algorithm cannot stop early it gives all, so @dst_cap is the room for all of it.
+ * Where the algorithm cannot stop early it gives all, so @dst_cap is enough for all of it.
  * Return: 0 or -EBADMSG.
  */
 int zcomp_decompress_head(struct zcomp *comp, struct zcomp_strm *strm, const void *src,

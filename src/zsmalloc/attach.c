@@ -2,12 +2,12 @@
 /*
  * attach.c - a pool found again: zspages from the page map, slots in use from the headers.
  *
- * An object is there as soon as its header says live, and gone as soon as it does not; its memory is
- * populated before and punched after. So headers and pages of a killed process fit together, and
- * what does not is damage. What nobody had named yet, or no longer, is found by claims: a bit for each
- * 16 bytes of the arena that is set where an unclaimed object begins.
+ * An object is there as soon as its header says live, and gone as soon as it does not; its memory
+ * is populated before and punched after. So headers and pages of a killed process fit together, and
+ * anything else is damage. Objects that nothing names yet, or any longer, are found by claims: a
+ * bit for each 16 bytes of the arena, set where an unclaimed object begins.
  *
- * Locks: class->lock for what wants it; nobody else is there.
+ * Locks: class->lock for functions that require it; no other thread is there.
  */
 #include "zsmalloc/attach.h"
 

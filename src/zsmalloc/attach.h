@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * attach.h - a pool in an arena that another process has filled: what is live is found by the
- * headers, what is named by somebody is claimed, and the rest is swept.
+ * attach.h - a pool in an arena that another process has filled: headers show which objects are
+ * live, their keepers claim them, and the rest is swept.
  *
  * Context, all of it: between arena_attach() and arena_attach_end(), one thread.
  */

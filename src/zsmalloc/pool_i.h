@@ -31,7 +31,7 @@ struct zs_pool {
 	uint32_t nr_classes;
 	uint32_t *rooms; /* of the classes, ascending */
 	struct size_class *classes; /* not all are ready */
-	struct mutex ready_lock; /* held by who makes one ready; innermost */
+	struct mutex ready_lock; /* held while one is made ready; innermost */
 	/* Sum of the classes' cached. A hint for zs_free() when read without their locks. */
 	atomic_long cached;
 	atomic_uint_fast64_t pages_compacted;
@@ -59,8 +59,8 @@ static_assert(HDR_WORD_SHIFT + 39 == 64 && HDR_LEN_SHIFT + 18 == HDR_WORD_SHIFT,
 static_assert(ZS_MAX_SIZE - 1 <= HDR_LEN_MASK, "a length fits the header");
 
 /*
- * Headers are read by anyone at any time. Acquire and release: who sees a header sees the object
- * that it was stored for, where no lock of the keeper says so already.
+ * Headers are read by any thread at any time. Acquire and release: a thread that sees a header sees
+ * the object that it was stored for, where no lock of the keeper says so already.
  */
 static inline uint64_t hdr_load(const struct arena *arena, ref_t ref)
 {

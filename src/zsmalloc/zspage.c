@@ -377,7 +377,10 @@ void zspage_wait(struct size_class *class)
 	struct zs_pool *pool = class->pool;
 	uint64_t begin;
 
-	/* wait_lock before class->lock is given up: who ends being busy then finds us waiting. */
+	/*
+	 * wait_lock before class->lock is released: the thread that ends being busy finds us
+	 * waiting.
+	 */
 	atomic_fetch_add_explicit(&pool->nr_waiters, 1, memory_order_relaxed);
 	mutex_lock(&pool->wait_lock);
 	mutex_unlock(&class->lock);

@@ -4,7 +4,7 @@
  *
  * A file's content is an array of clusters of 2^order pages; each has one 8-byte slot in the file's
  * tree. See slot/word.h for what a slot says. Inside are four parts: slot, cluster, content and
- * upkeep, each of which knows those before it; nobody else includes their headers.
+ * upkeep. Each knows those before it; code elsewhere does not include their headers.
  *
  * Calls come with the file held: shared for reading and writing (many at a time), exclusive for
  * growing, punching and truncating. "Held" is the fs layer's inode lock.

@@ -63,7 +63,7 @@ struct encoded {
 void encode(const struct cluster *c, const struct source *src, struct encoded *out);
 
 /*
- * The two halves of encode() for those who compress elsewhere: the test before (true: done), and
+ * The two halves of encode() for callers that compress elsewhere: the test before (true: done), and
  * what to make of the result. @data NULL: it did not compress.
  */
 bool encode_same(const struct source *src, struct encoded *out);

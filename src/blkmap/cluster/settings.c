@@ -176,7 +176,7 @@ int setting_find(struct codecs *codecs, uint32_t maker, const char *name, int32_
 	unsigned setting = BLKMAP_SETTING_FIRST;
 	int error = 0;
 
-	/* No modules: nobody but who mounts says what code the daemon loads. */
+	/* No modules: only the mounting user says what code the daemon loads. */
 	if (!ops || strlen(name) >= sizeof(entry_of(codecs, setting)->name)) {
 		snprintf(error_text, 256, "compress=%.40s: no built-in algorithm", name);
 		return -ENOENT;

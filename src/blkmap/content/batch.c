@@ -7,13 +7,13 @@
  *                  engines, from the front --->      <--- this thread, from the back
  *
  * The thread keeps a few clusters more with the engines than they work on, and compresses from the
- * other end meanwhile. When both meet, it takes back what no engine has begun, and goes: whoever
- * completes the last cluster tells the caller. What the accelerator refuses or fails is done by the
- * own stream of whoever notices.
+ * other end meanwhile. When both meet, it takes back what no engine has begun, and goes. The thread
+ * that completes the last cluster tells the caller. When the accelerator refuses or fails, the
+ * thread that notices compresses with a stream of its own.
  *
  * Locks: none of its own but batches.lock, for a thread that waits until no batch is left. A
  * completion runs in a thread of the accelerator and takes a per-thread stream, slot locks and what
- * is below them, never the file's. Nobody waits for a completion with a stream in hand.
+ * is below them, never the file's. No thread waits for a completion with a stream in hand.
  */
 #include <errno.h>
 #include <string.h>

@@ -102,7 +102,7 @@ bool encoded_overwrite(const struct cluster *c, const struct encoded *enc);
 /*
  * cluster_overwrite() - write bytes into a cluster without more memory: each page where its own
  * object is, if it fits, the others where the object below is
- * For those to whom memory was refused otherwise. @op only writes bytes.
+ * For requests to which memory was refused otherwise. @op only writes bytes.
  * Return: 0; -ENOSPC it does not fit, and nothing has changed; -EIO.
  */
 int cluster_overwrite(const struct cluster *c, const struct cluster_op *op) ZT_MUST_CHECK;

@@ -2,16 +2,16 @@
 /*
  * overwrite.c - at the limit: new bytes into the rooms that old objects have.
  *
- * Elsewhere the new object is made first, and the old one freed then. Where no new one can be had,
- * whoever writes again what is there already must not fail all the same:
+ * Elsewhere the new object is made first, and then the old one is freed. Where no new one can be
+ * had, a request that writes again what is there already must not fail:
  *
  *     slot: OBJ --> object          the cluster's new object goes there, if it is no larger
  *     slot: MAP --> base            or there, and the cluster map ends
  *                   pages[] --> *   or page by page: into the page's own object, and what does not
  *                                   fit or has none into the base, together with what that holds
  *
- * All is encoded beforehand. Whether it fits is known before the first byte is stored, all under one
- * exclusive slot lock, so that no reader sees a mix.
+ * All is encoded beforehand, so it is known before the first byte is stored whether it fits. All is
+ * stored under one exclusive slot lock, so that no reader sees a mix.
  */
 #include <errno.h>
 #include <string.h>

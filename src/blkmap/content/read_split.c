@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * read_split.c - one large read, unpacked by several threads where CPUs are free.
+ * read_split.c - one large read, decompressed by several threads where CPUs are idle.
  *
  * The reader and its helpers take pieces of the range from the front, one after the other, each with
- * a stream of its own. A helper that finds no stream free goes away again: so the reader waits for no
- * more than pieces that are being unpacked.
+ * a stream of its own. A helper that finds no free stream goes away again. So the reader waits only
+ * for pieces that are being decompressed.
  *
  * Locks: readers.lock, innermost; nothing is called under it. Helpers hold no lock but those of
  * read_range(), so a reader may wait for them with its inode locked.
@@ -34,7 +34,7 @@ struct split_read {
 	size_t len;
 	uint64_t first; /* piece number, by the file's beginning */
 	uint64_t nr_pieces;
-	atomic_uint_fast64_t next; /* piece; relaxed: who takes what does not matter */
+	atomic_uint_fast64_t next; /* piece; relaxed: any thread may take any piece */
 	atomic_int error; /* of any piece; relaxed: read after the lock was held */
 	unsigned nr_wanted; /* helpers that may still come; guarded by readers.lock, as the rest */
 	unsigned nr_helping;

@@ -3,8 +3,8 @@
  * account.c - what is counted of words: pages against size=, repeated and huge ones, objects by codec,
  * users of settings.
  *
- * Locks: none. Counters are relaxed atomics, each of which stands for itself, but for those that say
- * that nobody is left: they are lowered with release, and read with acquire.
+ * Locks: none. Counters are relaxed atomics, each of which is right by itself. Counts whose zero
+ * means that no user is left are lowered with release, and read with acquire.
  */
 #include <errno.h>
 

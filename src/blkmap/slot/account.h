@@ -30,8 +30,8 @@ uint64_t pages_left(const struct slots *slots);
 bool limit_is_near(const struct slots *slots, unsigned divisor, uint64_t max);
 
 /*
- * For those who had what the arena spares: what they freed goes back at once, before writers put it
- * to use, until nothing spared is in use.
+ * For threads that used what the arena spares: memory that they freed goes back at once, before
+ * writers use it, until nothing spared is in use.
  */
 void spare_give_back(struct slots *slots);
 

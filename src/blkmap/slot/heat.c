@@ -8,8 +8,8 @@
  * ratio 1.60 instead of 1.81). When they have cooled down they are folded into one object again.
  *
  * A byte for each of 65,536 groups of slots, by the slot's place; volatile. Every HEAT_TICK
- * seconds all are halved. No locks: relaxed bytes, and a count that is lost, or that belongs to
- * another slot of the group, makes a cluster look hotter or cooler than it is, no more.
+ * seconds all are halved. No locks: bytes are relaxed. A count that is lost, or that belongs to
+ * another slot of the group, only makes a cluster look hotter or cooler than it is.
  */
 #include "blkmap/slot/heat.h"
 

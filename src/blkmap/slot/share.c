@@ -8,10 +8,11 @@
  *
  * A record keeps its object until the last name is gone; then the object loses its owner, and both
  * go. So compaction, which looks at the record of an object that it holds, finds memory there.
- * A slot's own lock keeps its name, and with it the record: a thread that holds the one may look at
- * the other.
+ * A slot's own lock keeps its name, and with it the record: a thread that holds the slot lock may
+ * read the record.
  *
- * Locks: share locks are hashed by the record. Below slot locks, above the pools'; nobody holds two.
+ * Locks: share locks are hashed by the record. Below slot locks, above the pools'; no thread holds
+ * two.
  */
 #include "blkmap/slot/share.h"
 

@@ -2,8 +2,8 @@
 /*
  * slots.h - the words of clusters: their locks, owners and shares, and what is counted of them.
  *
- * This part knows neither codec nor policy: what bytes an object stands for, and what is to become
- * of a cluster, others decide.
+ * This part knows neither codec nor policy: other parts decide which bytes an object stands for,
+ * and what becomes of a cluster.
  *
  * Lock order: slot lock -> share lock -> (pool's and arena's locks). A thread holds one slot lock and
  * one share lock at most.
@@ -204,8 +204,8 @@ struct loose_word {
 /*
  * slot_disown() - the word at its old place, which has another word by now or gets one under the
  * same lock, is loose
- * The lock of that place is held exclusive: it keeps away who wants the object. When this returns
- * nobody acts upon the old place any more, so that its memory may go with the lock.
+ * The lock of that place is held exclusive: it keeps away threads that want the object. When this
+ * returns no thread acts upon the old place any longer, so its memory may go with the lock.
  */
 struct loose_word slot_disown(struct slots *slots, uint64_t word, unsigned order) ZT_MUST_CHECK;
 

@@ -6,13 +6,13 @@
  * It is written by recompression alone, but for compaction, which brings refs up to date. Objects
  * that are freed leave their entry behind; it is swept out when the table is full.
  *
- * What is found is used as share.c uses it for copies. A name is added to an object that one slot
- * names under that slot's lock, to one that has a share record under the record's: so whoever holds
- * the only name, and its lock, still knows that there will be no other.
+ * What is found is used as share.c uses it for copies. A name is added under a lock: that of the
+ * slot when one slot names the object, that of the share record when there is one. So a thread that
+ * holds the only name, and its lock, still knows that there will be no other.
  *
  * Weakness: objects with holes inside, under cluster maps, of files with an algorithm of their own,
- * and those that were shared before they lay idle are not looked up. Nor is what only one of two was
- * compressed with a newer dictionary.
+ * and those that were shared before they lay idle are not looked up. Two that are alike are not
+ * found when only one of them was compressed with a newer dictionary.
  *
  * Locks: dedup.h.
  */

@@ -3,11 +3,11 @@
  * dict.c - dictionaries that a mount makes by itself from its own files, small and large ones.
  *
  * Each has a codec number of its own and stands in the metadata pool, pinned; the record (see
- * blkmap.h) says where. It lives until no slot has its number any more: only recompression gives
- * out these numbers, so one that nobody uses stays unused until it is given out again.
+ * blkmap.h) says where. It lives until no slot has its number any longer. Only recompression gives
+ * out these numbers, so an unused one stays unused until it is given out again.
  *
- * A newer one of its kind takes most of its objects over. What it keeps may be less than it takes
- * itself, or its number is wanted: then it is retired, and its objects are compressed anew, whatever
+ * A newer one of its kind takes most of its objects over. It is retired when its objects would take
+ * less than itself, or when its number is wanted. Its objects are then compressed anew, whatever
  * that takes. Weakness: objects below a cluster map wait until that is folded.
  *
  * Locks: recomp.pass_lock. Readers find a decoder by the number in a word, under the slot's lock:

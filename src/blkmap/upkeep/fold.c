@@ -3,8 +3,8 @@
  * fold.c - cluster maps that have been left alone become one object again.
  *
  * No inode is held: a cluster map that is alive (in its slot lock's list) proves that its slot is.
- * What was read from the list is no proof once the lock was given up: the map, its slot and the memory
- * of both may be gone, or another file's.
+ * What was read from the list proves nothing once the lock was released: the map, its slot and the
+ * memory of both may be gone, or another file's.
  */
 #include "blkmap/upkeep/fold.h"
 

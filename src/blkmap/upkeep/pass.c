@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * pass.c - one pass of recompression: gathering, compressing, and who puts it in place.
+ * pass.c - one pass of recompression: objects are gathered, compressed and put in place.
  *
  * What is read under the slot lock is compressed under none, by the batch: see publish.c.
  *
@@ -170,7 +170,7 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 		error = batch_add(rc, item);
 		recomp_unlock(rc, item);
 		if (error)
-			continue; /* damaged: whoever reads it will hear of it */
+			continue; /* damaged: a read of it will report that */
 		if (make_compressor(rc, item)) {
 			pass->nr_young++;
 			pass->cut_short = true;

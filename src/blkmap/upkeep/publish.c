@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * publish.c - what was made of an object comes to its place, if that is what it was.
+ * publish.c - a recompressed object takes the old one's place, if that has not changed.
  *
- * This is the last step of content/attempt.h's protocol, and only that: the look was the pool's, by a
- * try of the lock under class->lock; many are compressed at once; the lock may be a share record's;
- * and what changed meanwhile is left for the next pass instead of another round, so that nothing is
- * ever compressed under a lock here. When the lock's seq has moved the slot's memory may not even be
- * there any more, and is not touched.
+ * This is only the last step of content/attempt.h's protocol. The look was the pool's, by a try of
+ * the lock under class->lock. Many objects are compressed at once. The lock may be a share
+ * record's. What changed meanwhile is left for the next pass instead of another round, so nothing
+ * is ever compressed under a lock here. When the lock's seq has moved, the slot's memory may no
+ * longer exist, and is not touched.
  *
  * Locks: recompress.h.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * reclaim.c - memory is refused: what is cached goes back, objects are moved together, and in the end
- * everything is recompressed.
+ * reclaim.c - when memory is refused: cached pages go back, objects are moved together, and in the
+ * end everything is recompressed.
  *
  * Locks: none. in_vain_until is a hint.
  */

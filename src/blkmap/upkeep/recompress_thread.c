@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * recompress_thread.c - when objects are recompressed, and by whom.
+ * recompress_thread.c - when objects are recompressed, and by which threads.
  *
  * Two threads. "zt-recomp" finds, reads and publishes, at normal priority, since it takes locks that
- * requests want. "zt-recomp-cpu" compresses, at SCHED_IDLE: it may not get a CPU for long, and so
- * holds nothing that anybody waits for but the first thread. Both are owned by the blkmap and
- * joined by recomp_stop().
+ * requests want. "zt-recomp-cpu" compresses, at SCHED_IDLE: it may get no CPU for long, and so
+ * holds nothing that any thread but the first waits for. Both are owned by the blkmap and joined by
+ * recomp_stop().
  *
  * When memory is short, because of mem_limit= or, by the kernel's word (PSI), in the whole machine,
  * all is recompressed however young, without pauses, and by the first thread itself. A write that
@@ -135,8 +135,8 @@ static void tell_waiters(struct recompressor *rc)
 }
 
 /*
- * From here on who asks for a pass gets the next one. Who has asked before gets this one, whatever
- * it was begun for.
+ * From here on a thread that asks for a pass gets the next one. One that has asked before gets this
+ * one, whatever it was begun for.
  */
 static void announce_pass(struct recompressor *rc, struct recomp_pass *pass)
 {

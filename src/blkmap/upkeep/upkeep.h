@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * upkeep.h - what is done behind requests: folding, compaction, recompression, and memory for those to
- * whom it was refused.
+ * upkeep.h - what is done behind requests: folding, compaction, recompression, and memory for
+ * requests to which it was refused.
  *
- * Nothing below knows this part: what it must hear of there it has registered.
+ * No part below knows this one. What it must hear from them it has registered for.
  */
 #ifndef ZT_BLKMAP_UPKEEP_UPKEEP_H
 #define ZT_BLKMAP_UPKEEP_UPKEEP_H

@@ -28,7 +28,7 @@ static bool is_of_process_1(const struct stat *own)
 {
 	struct stat first;
 
-	/* That of a user who may not look is another one, or one that he cannot leave. */
+	/* When stat fails, the user's is another one, or one that the user cannot leave. */
 	return stat("/proc/1/ns/mnt", &first) == 0 && first.st_dev == own->st_dev &&
 	       first.st_ino == own->st_ino;
 }

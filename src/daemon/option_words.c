@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * option_words.c - words that are taken without effect, words that are refused with a reason, and
- * what somebody may have meant who wrote neither an option nor one of these.
+ * option_words.c - words that are accepted without effect, words that are refused with a reason,
+ * and guesses at what was meant by any other word.
  *
- * A line for a tmpfs becomes one for a ztmpfs by changing one word: what would only tune pages of
- * the kernel is taken; what would change the meaning of a mount is not.
+ * A line for a tmpfs becomes one for a ztmpfs by changing one word: a word that would only tune the
+ * kernel's pages is accepted; one that would change the meaning of a mount is not.
  *
  * Locks: none. It prints nothing.
  */

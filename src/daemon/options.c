@@ -297,7 +297,7 @@ static int settle_swap(struct options *options, const struct options_env *env,
 				  "wait for memory, one brings pages back");
 		return -EINVAL;
 	}
-	/* A stream for each of them, since who stores may wait for memory with one in hand. */
+	/* A stream for each, since a thread that stores may wait for memory with one in hand. */
 	super->content.comp.nr_streams = options->max_threads + SWAP_STREAMS_MORE;
 	/* Its threads are one for each CPU, and cannot stand in for each other. */
 	if (options->uring == CHANNEL_URING_AUTO)

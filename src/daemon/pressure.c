@@ -27,7 +27,9 @@
 #define KERNEL_PAGES 32
 /* What is given back at a time: 256 KiB. */
 #define BACK_PAGES 64u
-/* Kept out of what the reserve takes: others take some meanwhile, and who finds none sleeps. */
+/*
+ * Kept out of what the reserve takes: others take some meanwhile, and one that finds none sleeps.
+ */
 #define URGENT_MARGIN 8
 
 static int64_t larger(int64_t a, int64_t b)
@@ -130,7 +132,7 @@ static void *pressure_thread(void *arg)
 
 	while (!atomic_load_explicit(&pressure->stop, memory_order_relaxed)) {
 		requests = super_requests(pressure->sb);
-		/* Who waits for the reserve is no reason to give it back. */
+		/* A write that waits for the reserve is no reason to give it back. */
 		if (requests != seen || super_swap_is_short(pressure->sb))
 			quiet = 0;
 		else if (quiet < STUCK_LOOKS)

@@ -25,7 +25,7 @@
 
 /*
  * Free pages above the marks of the zone that is farthest above its own, since any will do; what a
- * zone keeps for those who can use no other is not counted as free.
+ * zone keeps for requests that can use no other is not counted as free.
  */
 struct pressure_memory {
 	int64_t above_low, above_min, above_half; /* half of the minimum */

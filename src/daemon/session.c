@@ -47,7 +47,7 @@ struct session {
 	struct fuse_session *se;
 	struct channel_params channel_params; /* its descriptor is the session's */
 	struct transport *transport;
-	/* Requests are no longer served; relaxed: a signal brings it to who looks. */
+	/* Requests are no longer served; relaxed: a signal brings it to the thread that looks. */
 	atomic_bool ended;
 	struct caller_namespace caller;
 	struct atimes atimes; /* the signal thread's, while serving */
@@ -81,7 +81,7 @@ static int block_signals(struct session *s)
 	return s->signal_fd < 0 ? -errno : 0;
 }
 
-/* The first line of what was printed into @fd, without the name of who said it. */
+/* The first line of what was printed into @fd, without the name of the program. */
 static void first_line(int fd, char *text, size_t room)
 {
 	static const char *const names[] = { "fuse: ", "fusermount3: " };

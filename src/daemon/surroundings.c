@@ -231,7 +231,7 @@ int surroundings_oom(const struct options *options, struct options_error *out_er
 
 	if (options->oom == OPTION_OOM_KEEP)
 		return 0;
-	/* Somebody who has protected it more meant that. */
+	/* A lower score was set on purpose. */
 	if (!options->oom_said && oom_read(&score) == 0 && score <= options->oom)
 		return 0;
 	error = oom_write(options->oom);

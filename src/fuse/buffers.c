@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * buffers.c - where READ's bytes are unpacked before the reply. See buffers.h.
+ * buffers.c - where READ's bytes are decompressed before the reply. See buffers.h.
  */
 #include "fuse/buffers.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * buffers.h - where READ's bytes are unpacked before the reply: a few large buffers that all
+ * buffers.h - where READ's bytes are decompressed before the reply: a few large buffers that all
  * threads share.
  *
- * The one that was used last is taken first, so that few are warm; what nobody has needed for a
- * while goes back to the system. (One per thread would hold 1 MiB for each for ever.)
+ * The one that was used last is taken first, so that few are warm. The memory of buffers that were
+ * not needed for a while goes back to the system. (One per thread would hold 1 MiB for each for
+ * ever.)
  *
  * Locks: buffers.lock, innermost.
  */

@@ -32,10 +32,10 @@ struct full_refusal {
 	unsigned nr; /* refusals so far */
 };
 
-/* Part of struct ztfuse. Atomics are relaxed hints: who needs more takes the lock. */
+/* Part of struct ztfuse. Atomics are relaxed hints: a thread that needs more takes the lock. */
 struct ztfuse_full {
-	_Atomic uint64_t low; /* bytes: with less room than that the thread is woken; 0: never */
-	_Atomic uint64_t near_at; /* bytes: with less room the kernel asks in write(2); 0: never */
+	_Atomic uint64_t low; /* bytes: with less space left the thread is woken; 0: never */
+	_Atomic uint64_t near_at; /* bytes: with less left the kernel asks in write(2); 0: never */
 	_Atomic uint64_t leave; /* bytes that what was not delayed leaves to what was; see safe */
 	atomic_bool through; /* answers make the kernel write through, see full_attr() */
 	atomic_uint nr_refusals; /* in the list below */

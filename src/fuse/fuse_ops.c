@@ -2,9 +2,9 @@
 /*
  * fuse_ops.c - the table of requests, and what is agreed with the kernel before the first one.
  *
- * What the table leaves out is as much part of it: no access (default_permissions), no fsync,
- * release (nothing to do, see op_file.c), no getlk, setlk, flock (the kernel locks by
- * itself, and better: waiters stay killable).
+ * Some requests are left out on purpose: access (default_permissions), fsync and release (nothing
+ * to do, see op_file.c), and getlk, setlk and flock (the kernel locks by itself, and better:
+ * waiters stay killable).
  */
 #include "fuse/fuse_ops.h"
 

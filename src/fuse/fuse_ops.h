@@ -47,8 +47,8 @@ struct ztfuse {
 	bool xattr; /* there are extended attributes; ztfuse_init() says so, the caller may differ */
 	bool initialised; /* INIT was negotiated */
 	/* What older kernels do not check before they ask; with initialised: */
-	bool raw_chattr; /* before 5.13: who may set a file's flags */
-	bool raw_sgid; /* before 6.0: who may make a program that takes a group's rights */
+	bool raw_chattr; /* before 5.13: whether the caller may set a file's flags */
+	bool raw_sgid; /* before 6.0: whether it may make a program with a group's rights */
 	bool kernel_times; /* the kernel keeps mtime and ctime of regular files; with initialised */
 	struct fuse_session *se; /* for notifications; ztfuse_session_new()'s */
 	/*

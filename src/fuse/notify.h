@@ -2,8 +2,8 @@
 /*
  * notify.h - the thread that tells the kernel to drop pages of a file.
  *
- * The kernel waits for pages that are being read or written before it drops them, so that whoever
- * tells it must serve no requests and hold nothing that serving them needs.
+ * The kernel waits for pages that are being read or written before it drops them. So the thread
+ * that tells it must serve no requests, and hold nothing that serving them needs.
  *
  * Locks: the line's, innermost.
  */

@@ -65,12 +65,13 @@ void attr_capability_gone(fuse_req_t req, fuse_ino_t ino)
 }
 
 /*
- * A write by root to a file with a capability takes that alone. The kernel has it removed, and then
- * sends a SETATTR that says nothing, as for the other writes below. Who is not root loses set-ID
- * bits in any case; chown(2) brings ctime where the kernel keeps it.
+ * A write by root to a file with a capability takes only that away. The kernel has it removed, and
+ * then sends a SETATTR that changes nothing, as for the other writes below. A caller other than
+ * root loses set-ID bits in any case. chown(2) brings ctime where the kernel keeps it.
  *
- * Weakness: without cache=writeback root's chown(2) to nobody of a file with a capability looks the
- * same, and leaves set-ID bits. Nobody gains by that: the owner is the same.
+ * Weakness: without cache=writeback a chown(2) by root that changes neither owner nor group looks
+ * the same for a file with a capability, and leaves set-ID bits. The owner is the same, so no harm
+ * is done.
  */
 static bool takes_capability_alone(fuse_req_t req, fuse_ino_t ino, unsigned which)
 {

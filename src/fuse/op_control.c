@@ -134,9 +134,9 @@ static void control_manage(fuse_req_t req, unsigned int cmd, const struct contro
 }
 
 /*
- * How well a file compresses tells of its content, so it is for those who may read that. The kernel
+ * How well a file compresses tells of its content, so only users who may read it are told. The kernel
  * lets any descriptor ask, also one that is open for writing only, and does not say which it is.
- * When in doubt, no: where a named user or group may be meant, and where the group may do less than
+ * In doubt the answer is no: where an ACL may name the caller, and where the group may do less than
  * all others.
  */
 static int may_see_content(fuse_req_t req, fuse_ino_t ino)

@@ -5,13 +5,13 @@
  *     op_write --+-- a thread may write (always, but with -o swap) --+-- fs_write, reply
  *                |                                                   `-- fs_write_async: the reply
  *                |                                                       comes from an engine's thread
- *                `-- all that may do so: in line ..... taken by the next one that has written
+ *                `-- as many write as may: in line ... taken by the next one that has written
  *
  * One around the page cache, of a file of which the kernel may have pages, is answered by the
  * notifier's thread when they are dropped (notify.c).
  *
- * Locks: writers.lock guards who writes and the line; innermost, nothing is called under it.
- * Weakness: no more requests can stand in line than can be held. The next one takes the last
+ * Locks: writers.lock guards the turns to write and the line; innermost, nothing is called under
+ * it. Weakness: no more requests can stand in line than can be held. The next one takes the last
  * thread; `ztmpfsctl swap` has the loop device send no more than that.
  */
 #include "fuse/op_write.h"
@@ -41,13 +41,16 @@ struct write {
 	bool mode_changes; /* it takes set-ID bits away, which the kernel then must hear */
 };
 
-/* One that is answered after its handler: in line, by who completes it, or when pages are dropped. */
+/*
+ * One that is answered later: from the line, when an engine completes it, or when pages are
+ * dropped.
+ */
 struct later_write {
 	struct write write;
 	struct request *held;
 	struct ztfuse_retry *retry; /* where it waits when there is no memory; NULL: nowhere */
 	bool again; /* there was no memory: it is tried again */
-	_Atomic unsigned refs; /* who still reads its bytes, and who is to answer */
+	_Atomic unsigned refs; /* one that still reads its bytes, and one that is to answer */
 	struct notify_item item;
 	int error; /* and done, bytes: the answer, for when the pages were dropped */
 	size_t done;
@@ -264,7 +267,7 @@ static bool turn_begin(struct ztfuse_writers *writers, struct later_write *later
 	return now;
 }
 
-/* Return: who is next, and has the turn; NULL: nobody. */
+/* Return: the next one, which has the turn; NULL: none waits. */
 static struct later_write *turn_end(struct ztfuse_writers *writers)
 {
 	struct line_item *next;

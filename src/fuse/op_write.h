@@ -4,7 +4,7 @@
  *
  * Where a write may have to wait for memory (-o swap), all threads but one do so at most, and that
  * one serves whatever else comes: a page that is wanted back must not wait until others have been
- * stored. What comes meanwhile waits in line, and who has written takes it from there.
+ * stored. Further WRITEs wait in line, and a thread that has finished one takes the next.
  */
 #ifndef ZT_FUSE_OP_WRITE_H
 #define ZT_FUSE_OP_WRITE_H

@@ -2,8 +2,8 @@
 /*
  * reply.c - from 0 or -errno to exactly one reply.
  *
- * A reply fails when its request was interrupted or the connection has gone. Nobody is left to
- * tell, so most results are dropped; but a reference that was to be given goes back.
+ * A reply fails when its request was interrupted or the connection has gone. No caller is left to
+ * tell, so most results are dropped. But a reference that the reply was to give is taken back.
  */
 #include "fuse/reply.h"
 

@@ -86,7 +86,7 @@ static inline enum fs_setid req_setid(fuse_req_t req)
 /** req_in_group() - whether the caller is in the group, as its own or one of its other ones */
 bool req_in_group(fuse_req_t req, gid_t gid);
 
-/** req_maker() - req_cred() of who makes something with this mode in a directory */
+/** req_maker() - req_cred() of a caller that makes something with this mode in a directory */
 struct fs_cred req_maker(fuse_req_t req, fuse_ino_t parent, mode_t mode);
 
 static inline struct fs_cred req_cred(fuse_req_t req)

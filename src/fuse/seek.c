@@ -39,7 +39,7 @@ struct seek_wait {
 	int whence; /* LSEEK */
 	struct seek_answer *answer; /* LSEEK: what is known without the kernel; for give_up() */
 	uint32_t flags; /* chattr */
-	struct fs_cred cred; /* chattr: who asks */
+	struct fs_cred cred; /* chattr: the caller's */
 };
 
 static void seek_here(struct super *sb, ino_nr ino, uint64_t off, int whence,
@@ -103,8 +103,8 @@ static void serve_next(struct line_thread *line, struct line_item *item)
 }
 
 /*
- * Nobody can ask the kernel now. That there are no holes from @off on is true of any file for those
- * who read it; what lies behind its end they learn by reading. A hole that is none would lose data.
+ * No thread can ask the kernel now. To say that there are no holes from @off on is never wrong for
+ * a reader, which finds the end of the file by reading. A hole that is none would lose data.
  */
 static void seek_assume_data(const struct seek_wait *wait, struct seek_answer *answer)
 {

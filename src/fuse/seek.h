@@ -4,11 +4,12 @@
  *
  * The kernel passes LSEEK on without writing its dirty pages first, and a hole here may be data
  * there: cp(1) would lose it. So before a hole is the answer, the kernel is told to give up its
- * pages of that hole, which makes it write the dirty ones. That waits for WRITE requests, and so
- * never happens in a thread that serves requests, but in one of its own.
+ * pages of that hole, which makes it write the dirty ones. That waits for WRITE requests, so a
+ * thread of its own does it, never one that serves requests.
  *
- * Likewise chattr +a and +i: what other processes have written to the file by then is stored first.
- * When it came afterwards it would be refused, and the kernel would tell whoever calls syncfs(2).
+ * Likewise chattr +a and +i: bytes that other processes have written to the file by then are stored
+ * first. If they came later they would be refused, and the kernel would report that to any caller
+ * of syncfs(2).
  */
 #ifndef ZT_FUSE_SEEK_H
 #define ZT_FUSE_SEEK_H

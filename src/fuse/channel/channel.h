@@ -7,10 +7,10 @@
  *                                      >-- request -> ops.serve() --
  *     kernel -> queue -> ring -------'                             `-> channel_hold(), later so
  *
- * No handler is known here, no filesystem and no library: whoever makes the channel hands in what
- * serves a request. Nothing is allocated per request: each thread owns one with its buffer, and a
- * fixed number of idle ones takes the place of those that are answered later. (What stands in line
- * because it may take seconds is a copy, longline.h.)
+ * The channel knows no handler, no filesystem and no library: its maker hands in what serves a
+ * request. Nothing is allocated per request: each thread owns one with its buffer, and a fixed
+ * number of idle ones takes the place of those that are answered later. (A request that stands in
+ * line because it may take seconds is a copy, longline.h.)
  *
  * Locks: channel.lock, innermost; see doc/design/channel.md.
  */

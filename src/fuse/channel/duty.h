@@ -14,15 +14,15 @@
  *
  *     TAKE     the thread itself: fewer are on duty than are wanted. Under the channel's lock.
  *     PARK     the thread itself: enough are. It gives its buffer back and sleeps. Under the lock.
- *     CALL     whoever finds that one more is wanted: it is woken, which costs some microseconds,
- *              and gets the buffer that was used last. Under the lock.
+ *     CALL     a thread that finds that one more is wanted. The called one is woken, which costs
+ *              some microseconds, and gets the buffer that was used last. Under the lock.
  *     REQUEST  the thread itself: one has come. No lock.
  *     DONE     the thread itself: it was short, and the duty has not been taken away. No lock.
  *     LEAVE    the thread itself, before what is long, or the caretaker, when the thread has been
  *              in the same request for 5 ms. No lock; the one of both that comes first does it, and
  *              then makes it known under the lock.
  *
- * READING and SERVING have the duty. As long as requests are short one thread has it and nobody else
+ * READING and SERVING have the duty. As long as requests are short one thread has it and no other
  * runs: waking another thread, on another CPU, costs more than such a request.
  */
 #ifndef ZT_FUSE_CHANNEL_DUTY_H
@@ -52,7 +52,8 @@ enum duty_event {
 
 /**
  * duty_move() - follow an arrow
- * Sequentially consistent: whoever looks at the state afterwards, and was looked for before, is seen.
+ * Sequentially consistent: a thread that looks at the state afterwards, and was looked for before,
+ * is seen.
  * Return: false when none leads from where @state is: nothing has happened.
  */
 bool duty_move(_Atomic enum duty_state *state, enum duty_event event);

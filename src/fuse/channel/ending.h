@@ -2,8 +2,8 @@
 /*
  * ending.h - when the channel ends and why; and how the thread that waits for that is woken earlier.
  *
- * That thread looks after the others meanwhile (caretaker.h). It sleeps while nobody is served: who
- * serves says so in its own state, and then looks here whether the other one sleeps.
+ * That thread looks after the others meanwhile (caretaker.h). It sleeps while nothing is served. A
+ * thread that serves says so in its own state, and then looks here whether the other one sleeps.
  *
  * Locks: the channel's, under which the rest changes; innermost.
  */
@@ -47,7 +47,7 @@ static inline bool ending_stops(const struct ending *ending)
  */
 bool ending_wait(struct ending *ending, uint64_t until_ns);
 
-/** ending_wake() - have who waits look again. Takes the lock. */
+/** ending_wake() - have the thread that waits look again. Takes the lock. */
 void ending_wake(struct ending *ending);
 
 /** ending_note() - a request is about to be served, or there is memory to give back */

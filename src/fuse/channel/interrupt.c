@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * interrupt.c - which request is wanted no longer. See interrupt.h.
+ * interrupt.c - which request is no longer wanted. See interrupt.h.
  */
 #include "fuse/channel/interrupt.h"
 

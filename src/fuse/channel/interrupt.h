@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * interrupt.h - which request is wanted no longer.
+ * interrupt.h - which request is no longer wanted.
  *
- * The kernel says so (FUSE_INTERRUPT) when a signal has come to whoever waits for a reply. Handlers
- * look between two rounds of their work; what has no rounds is done before anybody could look.
+ * The kernel says so (FUSE_INTERRUPT) when a signal has come to a caller that waits for a reply.
+ * Handlers look between two rounds of their work. A request without rounds is done too soon to
+ * look.
  *
  * An interruption is read by one thread while another one may not have looked at its request yet. So
- * the thread that notes it puts it on the list of early ones first, and then looks who serves. A
- * thread that begins to serve says so first, and then looks at the list. All four are sequentially
- * consistent: one of both sees the other. A request that has been answered meanwhile leaves its number
- * on the list, where it gives way to later ones; the kernel uses no number twice.
+ * the thread that notes it puts it on the list of early ones first, and then looks which one
+ * serves. A thread that begins to serve says so first, and then looks at the list. All four are
+ * sequentially consistent: one of both sees the other. A request that has been answered meanwhile
+ * leaves its number on the list, where it gives way to later ones; the kernel uses no number twice.
  *
  * Locks: none.
  */

@@ -42,7 +42,7 @@ bool longline_enter(struct longline *longline, const struct request *req, size_t
 	struct longline_item *item = NULL;
 
 	mutex_lock_counted(&longline->lock, ZT_LOCK_TRANSPORT);
-	/* Without memory it is served at once, whoever waits. */
+	/* Without memory for a copy it is served at once, even by the last thread. */
 	if (!may_serve(longline) && (item = item_make(req, len)))
 		line_add(&longline->waiting, &item->waiting);
 	else

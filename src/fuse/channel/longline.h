@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * longline.h - requests that may take seconds: never all threads serve such, the others stand in line.
+ * longline.h - requests that may take seconds: some threads are kept from them, and the rest of
+ * them stand in line.
  *
  * One that stands in line is a copy of its bytes, so that the thread that read it has its buffer
- * back; it is served by the next thread that ends one of its kind.
+ * back. The next thread that ends one of its kind serves it.
  *
  * Locks: longline.lock, innermost; replies are sent without it.
  */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pool.h - all requests of a channel: those that nobody has, and how the memory of their buffers
- * comes back.
+ * pool.h - all requests of a channel: the idle ones, and how the memory of their buffers is given
+ * back.
  *
- * The buffer that was used last is taken first, so that a stream touches few. What is warm beyond
- * that goes back when it is put, and the rest once nobody has needed it for a few looks of the
- * caretaker, so some ten milliseconds after a stream has ended. While one runs all are in use.
+ * The buffer that was used last is taken first, so that a stream touches few. Warm buffers beyond
+ * that are given back when they are put. The rest are given back once they were not needed for a
+ * few looks of the caretaker, some ten milliseconds after a stream has ended. While one runs all
+ * are in use.
  *
  * Locks: the channel's, innermost; madvise(2) is called under it.
  */

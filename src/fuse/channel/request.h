@@ -8,8 +8,8 @@
  *                                        | hold              | reply, from any thread
  *                                        `-----> HELD -------'
  *
- * A request has one owner at a time: the pool (IDLE), the reader or ring that it comes by, or who
- * holds it. So it needs no lock. What needs no answer goes from SERVED or READING on.
+ * A request has one owner at a time: the pool (IDLE), the reader or ring that it comes by, or the
+ * holder (HELD). So it needs no lock. One that needs no answer goes on from SERVED or READING.
  */
 #ifndef ZT_FUSE_CHANNEL_REQUEST_H
 #define ZT_FUSE_CHANNEL_REQUEST_H

@@ -2,11 +2,12 @@
 /*
  * ring.c - one ring shared with the kernel. See ring.h.
  *
- * Weakness: FORGET comes by the channel, not by a ring, so a write can overtake those that free what
- * was just deleted: near a limit it may hear ENOSPC a moment longer than without rings.
+ * Weakness: FORGET comes by the channel, not by a ring, so a write can overtake the FORGETs that
+ * free what was just deleted. Near a limit it may fail with ENOSPC a moment longer than without
+ * rings.
  *
  * Weakness: with the reply the entry, and so the request's bytes, go back to the kernel. An engine that
- * still reads them then (it missed its deadline, and its work is thrown away) sees them change.
+ * still reads them (it missed its deadline, and its work is thrown away) sees them change.
  */
 #include "fuse/channel/ring.h"
 

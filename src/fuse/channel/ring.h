@@ -55,7 +55,7 @@ struct ring {
 	atomic_bool trim; /* relaxed; asked for again */
 	/* Stored before the ring looks at ending.caretaker_sleeps; see worker.state. */
 	atomic_bool serves;
-	_Atomic unsigned served; /* relaxed: tells uring_trim() who has been idle */
+	_Atomic unsigned served; /* relaxed: tells uring_trim() whether this ring was idle */
 	unsigned served_before; /* uring_trim()'s own */
 };
 

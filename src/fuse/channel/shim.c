@@ -49,8 +49,8 @@ static bool kills_suidgid(const struct fuse_in_header *header)
 }
 
 /*
- * Whoever goes around the page cache says whose locks are to be looked at; what the cache asks for
- * itself is nobody's. A file's flags say less: O_DIRECT files can be mapped.
+ * A request that goes around the page cache names the owner of the locks to be looked at; a request
+ * of the cache itself names none. A file's flags say less: O_DIRECT files can be mapped.
  */
 static bool is_direct(const struct fuse_in_header *header)
 {

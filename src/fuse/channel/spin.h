@@ -2,10 +2,10 @@
 /*
  * spin.h - a thread that reads asks for a request again and again for a moment, before it sleeps.
  *
- * To sleep and to be woken costs the daemon and its client some microseconds each, even where the
+ * Sleeping and being woken costs the daemon and its client some microseconds each, even where the
  * CPU does not halt. While fast wake-ups are asked for (wakeup.h) an idle CPU is kept awake anyway, so
- * the reader may as well look for itself; but only where the next request mostly comes soon, since
- * the CPU may be wanted by others.
+ * the reader may as well look for itself. It does so only where the next request mostly comes soon,
+ * since others may want the CPU.
  *
  * Locks: none.
  */

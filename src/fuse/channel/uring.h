@@ -3,7 +3,7 @@
  * uring.h - requests and replies through rings shared with the kernel (FUSE over io_uring, Linux
  * 6.14) instead of reads and writes of its channel.
  *
- * The kernel has one queue for each possible CPU, and takes the queue of the CPU that asks. Each
+ * The kernel has one queue for each possible CPU, and uses that of the caller's CPU. Each
  * queue is served by one thread bound to its CPU, and by others that run wherever they can;
  * each thread has a ring of its own (ring.h), and as a rule one entry, so that no request waits behind
  * another while a thread is idle. Answering one request and getting the next is one system call.

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 struct wakeup {
-	int fd; /* where the number of us is written; -1: nowhere. Belongs to whoever made the channel */
+	int fd; /* where the number of us is written; -1: nowhere. Belongs to the channel's maker */
 	int32_t latency_us; /* what is asked for */
 	atomic_bool asked; /* changed by the caretaker; relaxed: others take it as a hint */
 	unsigned nr_slow; /* looks in a row that would not have begun it */

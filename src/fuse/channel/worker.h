@@ -3,10 +3,10 @@
  * worker.h - one thread that reads /dev/fuse, serves what it reads, and reads again while it has the
  * duty (duty.h).
  *
- * Before something long the duty goes to another thread, which is woken for it; a thread that comes
- * back and finds the duty taken sleeps. Which request is long is said by channel_ops.length(), or its
- * handler says so (channel_may_wait()). What turns out to be long by surprise is noticed by the
- * caretaker, which takes the duty away.
+ * Before a long request the duty goes to another thread, which is woken for it. A thread that comes
+ * back and finds the duty taken sleeps. channel_ops.length() says which request is long, or its
+ * handler says so (channel_may_wait()). When a request turns out to be long, the caretaker notices
+ * and takes the duty away.
  *
  * Locks: the channel's. A thread on duty takes it only when the duty changes hands: for a short
  * request its state is two atomic operations.
@@ -36,7 +36,7 @@ struct worker {
 	 */
 	_Atomic enum duty_state state;
 	atomic_bool trim; /* it shall trim its buffer when it wakes; relaxed, asked for again */
-	_Atomic unsigned served; /* relaxed: tells others who has been idle */
+	_Atomic unsigned served; /* relaxed: tells others whether this thread was idle */
 	unsigned served_before; /* at the last trim; workers_trim()'s own */
 	unsigned served_seen; /* at the caretaker's last look; its own */
 	/* Its own: */

@@ -65,10 +65,10 @@ static uint64_t pages_floor(const struct stock *stock)
 	return min_u64(stock->target, FLOOR_PAGES);
 }
 
+/* Also by a thread that was woken and has not run yet. */
 static bool is_waited_for(const struct stock *stock)
 {
-	return stock->want_order != 0 ||
-	       atomic_load_explicit(&stock->waiting, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&stock->waiting, memory_order_relaxed) != 0;
 }
 
 /* What the grower may take now. */
@@ -79,11 +79,17 @@ static uint64_t *room_of(struct stock *stock)
 	return urgent ? &stock->grant.urgent : &stock->grant.more;
 }
 
+/*
+ * Never while somebody waits: what is ready may lie in pieces, and the granule that was just made for
+ * the one who waits would go before that thread has run.
+ */
 static bool may_give_back(const struct stock *stock)
 {
 	uint64_t ready = ready_pages(stock);
 
-	if (stock->grant.back >= STOCK_GRANULE_PAGES && !is_waited_for(stock))
+	if (is_waited_for(stock))
+		return false;
+	if (stock->grant.back >= STOCK_GRANULE_PAGES)
 		return ready >= KEEP_PAGES + STOCK_GRANULE_PAGES;
 	return ready > stock->target + SLACK(stock->target);
 }
@@ -269,7 +275,9 @@ static bool wait_more(struct arena *arena, const struct timespec *until) ZT_REQU
 	atomic_fetch_add_explicit(&stock->waiting, 1, memory_order_relaxed);
 	cond_signal(&stock->wanted);
 	in_time = cond_wait_until(&stock->more, &arena->lock, until);
-	atomic_fetch_sub_explicit(&stock->waiting, 1, memory_order_relaxed);
+	/* A wish goes with those who had it; a thread that waits on has it anew. */
+	if (atomic_fetch_sub_explicit(&stock->waiting, 1, memory_order_relaxed) == 1)
+		stock->want_order = 0;
 	stock->dry |= !in_time;
 	return in_time;
 }

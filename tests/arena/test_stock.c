@@ -10,6 +10,8 @@
 #include "util/alloc.h"
 
 #define STOCK (2 * MIB)
+/* Runs of a page in a test. */
+#define MAX_PIECES 4096u
 
 static struct arena *make(uint64_t limit)
 {
@@ -249,6 +251,63 @@ START_TEST(test_it_gives_back_step_by_step_and_keeps_a_rest)
 }
 END_TEST
 
+/* Every page of the stock in a run of its own, and then every second one free: none lie together. */
+static unsigned scatter(struct arena *arena, ref_t *refs, unsigned least)
+{
+	unsigned nr = 0, kept = 0;
+
+	while (nr < least || stat_of(arena).stock_ready > 0) {
+		ck_assert_uint_lt(nr, MAX_PIECES);
+		if (nr == least) /* what is there now, and no more */
+			arena_stock_grant(arena, &(struct arena_grant){ 0 });
+		ck_assert_int_eq(arena_run_alloc(arena, 1, ARENA_RUN_ZSPAGE, 0, &refs[nr]), 0);
+		nr++;
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		if (refs[i] / ARENA_PAGE_REFS % 2)
+			arena_run_free(arena, refs[i]);
+		else
+			refs[kept++] = refs[i];
+	}
+	return kept;
+}
+
+/* A run that was waited for in vain: nobody waits any longer, so what the kernel needs goes back. */
+START_TEST(test_who_has_given_up_does_not_keep_the_stock_from_the_kernel)
+{
+	static ref_t refs[MAX_PIECES];
+	struct arena *arena = make(0);
+	unsigned nr = scatter(arena, refs, 1);
+	uint64_t before;
+	ref_t run;
+
+	ck_assert_int_eq(arena_run_alloc(arena, 2, ARENA_RUN_ZSPAGE, 0, &run), -ENOSPC);
+	give(arena, refs, nr);
+	before = stat_of(arena).stock_ready;
+	arena_stock_grant(arena, &(struct arena_grant){ .back = 64 });
+	ck_assert(ready_becomes(arena, before - 256 * KIB, before - 256 * KIB));
+	ck_assert_int_eq(arena_check(arena), 0);
+	arena_destroy(arena);
+}
+END_TEST
+
+/* More than enough is ready, in single pages; the granule that is made for a run is not too much. */
+START_TEST(test_what_is_made_for_a_run_is_not_given_back_before_it_is_taken)
+{
+	static ref_t refs[MAX_PIECES];
+	struct arena *arena = make(0);
+	unsigned nr = scatter(arena, refs, 1600);
+
+	ck_assert_uint_gt(stat_of(arena).stock_ready, STOCK + STOCK / 8 + 64 * ZT_PAGE_SIZE);
+	arena_stock_grant(arena, &(struct arena_grant){ .urgent = 16 });
+	nr += take(arena, refs + nr, 1);
+	ck_assert_uint_eq(stat_of(arena).stock_timeouts, 0);
+	give(arena, refs, nr);
+	ck_assert_int_eq(arena_check(arena), 0);
+	arena_destroy(arena);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("arena stock");
@@ -264,6 +323,8 @@ int main(void)
 	tcase_add_test(tc, test_it_is_filled_only_with_what_there_is_room_for);
 	tcase_add_test(tc, test_who_waits_gets_what_is_urgent);
 	tcase_add_test(tc, test_it_gives_back_step_by_step_and_keeps_a_rest);
+	tcase_add_test(tc, test_who_has_given_up_does_not_keep_the_stock_from_the_kernel);
+	tcase_add_test(tc, test_what_is_made_for_a_run_is_not_given_back_before_it_is_taken);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	return zt_check_main(s);

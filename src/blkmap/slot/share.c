@@ -9,7 +9,8 @@
  * A record keeps its object until the last name is gone; then the object loses its owner, and both
  * go. So compaction, which looks at the record of an object that it holds, finds memory there.
  * A slot's own lock keeps its name, and with it the record: a thread that holds the slot lock may
- * read the record.
+ * read the record. The words are stored in such an order that the slot's leads to the object at every
+ * moment, so that the arena is sound wherever the daemon is killed (tests/models/slot.pml).
  *
  * Locks: share locks are hashed by the record. Below slot locks, above the pools'; no thread holds
  * two.
@@ -21,6 +22,7 @@
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
 #include "util/alloc.h"
+#include "util/hook.h"
 
 static_assert(OWNER_SHARE < 64, "an owner index has 6 bits");
 
@@ -49,8 +51,10 @@ uint64_t share_begin(struct slots *slots, uint64_t *slot, ref_t ref)
 	rec_set(lock, rec, word);
 	rec->count = 2;
 	slot_set_owner(slots, word, &rec->word, OWNER_SHARE);
-	rw_unlock(&lock->lock);
+	/* Before compaction can move the object by its record: the slot's word would lead nowhere. */
 	word_set(slot, shared);
+	rw_unlock(&lock->lock);
+	zt_hook("share: compaction finds the object by its record", slot_place(slots, slot));
 	slot_lock(slots, slot)->seq++;
 	count_shared(slots, shared, 1);
 	return shared;
@@ -125,9 +129,11 @@ void share_end(struct slots *slots, struct slot_lock *slot_lock, uint64_t *place
 	}
 	obj = slot_resolve(word, word_get(&rec->word));
 	slot_set_owner(slots, obj, place, index);
-	rec_set(lock, rec, 0);
-	rw_unlock(&lock->lock);
+	/* The slot's word first: without it the record is all that leads to the object. */
 	word_set(place, obj);
+	rec_set(lock, rec, 0);
+	zt_hook("share: a record lost its object", slot_place(slots, place));
+	rw_unlock(&lock->lock);
 	slot_lock->seq++;
 	if (slot_is_raw(word) == slot_is_raw(obj)) {
 		count_shared(slots, word, -1);

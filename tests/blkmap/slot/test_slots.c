@@ -11,6 +11,7 @@
 #include "blkmap/slot/heat.h"
 #include "blkmap/slot/share.h"
 #include "tests/blkmap/lower.h"
+#include "util/hook.h"
 
 #define ORDER   2u
 #define CLUSTER (4096u << ORDER)
@@ -157,6 +158,48 @@ START_TEST(test_a_shared_object_lives_until_its_last_name_is_gone)
 }
 END_TEST
 
+#ifdef ZT_DEBUG
+static unsigned nr_points;
+
+/* Whoever is killed here leaves a slot that leads to its object, by a record or by itself. */
+static void slot_leads_to_its_object(void *arg, const char *point, uint64_t what)
+{
+	const struct slots *slots = arg;
+	uint64_t word;
+
+	if (strncmp(point, "share: ", 7) != 0)
+		return;
+	nr_points++;
+	word = word_get(slot_at(slots, what));
+	if (strcmp(point, "share: a record lost its object") == 0)
+		ck_assert_int_eq((int)slot_kind(word), SLOT_OBJ);
+	else
+		ck_assert_int_eq((int)slot_kind(word), SLOT_SHARED);
+}
+
+START_TEST(test_a_slot_leads_to_its_object_at_every_moment_of_sharing)
+{
+	uint64_t *slot, word;
+	struct slot_lock *lock;
+
+	lower_start(&lower, ORDER, 0);
+	slot = lower_slot(&lower);
+	ck_assert_int_eq(publish(slot, object(100, 'a')), 0);
+	zt_hook_set(slot_leads_to_its_object, &lower.slots);
+	ck_assert_int_eq(share_take(&lower.slots, slot, &word), 0);
+	share_release(&lower.slots, word);
+	lock = slot_lock(&lower.slots, slot);
+	write_lock(&lock->lock);
+	share_end(&lower.slots, lock, slot, OWNER_SLOT);
+	rw_unlock(&lock->lock);
+	zt_hook_set(NULL, NULL);
+	ck_assert_uint_eq(nr_points, 2);
+	ck_assert_int_eq(publish(slot, 0), 0);
+	lower_stop(&lower);
+}
+END_TEST
+#endif
+
 START_TEST(test_ages_count_from_the_last_use)
 {
 	lower_start(&lower, ORDER, 0);
@@ -200,6 +243,9 @@ int main(void)
 	tcase_add_test(tcase, test_pages_beyond_the_limit_are_refused_and_nothing_changes);
 	tcase_add_test(tcase, test_compaction_moves_objects_and_tells_who_asked);
 	tcase_add_test(tcase, test_a_shared_object_lives_until_its_last_name_is_gone);
+#ifdef ZT_DEBUG
+	tcase_add_test(tcase, test_a_slot_leads_to_its_object_at_every_moment_of_sharing);
+#endif
 	tcase_add_test(tcase, test_ages_count_from_the_last_use);
 	tcase_add_test(tcase, test_heat_has_a_limit_and_halves);
 	suite_add_tcase(suite, tcase);

@@ -128,6 +128,7 @@ struct accel {
 
 	alignas(64) pthread_mutex_t queue_lock;
 	pthread_cond_t work; /* something to take, a reset, stopping; waited for by engines */
+	pthread_cond_t revived; /* a reset, stopping; for stalled engines, which take no other signal */
 	struct accel_list queue; /* first in, first out */
 	uint32_t nr_queued; /* at most depth */
 	uint32_t nr_waiting; /* engines that wait for work */
@@ -253,7 +254,6 @@ void accel_let_go(struct accel *accel, struct managed_zstrm *mstrm);
 /** accel_watch_start() - Return: 0 or -errno. */
 int accel_watch_start(struct accel *accel);
 void accel_watch_stop(struct accel *accel);
-
 
 /** accel_sweep() - end what engines left behind that run no more, with @error. All are joined. */
 void accel_sweep(struct accel *accel, int error);

@@ -189,7 +189,7 @@ static int stall(struct accel_engine *engine, bool want_reset)
 		accel_watch_wake(accel);
 	}
 	while (engine->generation == accel->generation && !accel->stopping)
-		pthread_cond_wait(&accel->work, &accel->queue_lock);
+		pthread_cond_wait(&accel->revived, &accel->queue_lock);
 	error = engine->generation != accel->generation ? -ECANCELED : -ESHUTDOWN;
 	accel_unlock(&accel->queue_lock);
 	return error;
@@ -352,6 +352,7 @@ void accel_engines_stop(struct accel *accel)
 	accel_lock(&accel->queue_lock);
 	accel->stopping = true;
 	pthread_cond_broadcast(&accel->work);
+	pthread_cond_broadcast(&accel->revived);
 	accel_unlock(&accel->queue_lock);
 	accel_watch_stop(accel);
 	for (uint32_t i = 0; i < accel->nr_engines; i++) {

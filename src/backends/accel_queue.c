@@ -45,8 +45,10 @@ int accel_queue_init(struct accel *accel)
 	if (pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) != 0 ||
 	    pthread_cond_init(&accel->work, &attr) != 0)
 		goto err_attr;
-	if (pthread_cond_init(&accel->watch_wake, &attr) != 0)
+	if (pthread_cond_init(&accel->revived, NULL) != 0)
 		goto err_work;
+	if (pthread_cond_init(&accel->watch_wake, &attr) != 0)
+		goto err_revived;
 	if (pthread_cond_init(&accel->watch_looked, NULL) != 0)
 		goto err_wake;
 	pthread_condattr_destroy(&attr);
@@ -54,6 +56,8 @@ int accel_queue_init(struct accel *accel)
 
 err_wake:
 	pthread_cond_destroy(&accel->watch_wake);
+err_revived:
+	pthread_cond_destroy(&accel->revived);
 err_work:
 	pthread_cond_destroy(&accel->work);
 err_attr:
@@ -67,6 +71,7 @@ void accel_queue_exit(struct accel *accel)
 {
 	pthread_cond_destroy(&accel->watch_looked);
 	pthread_cond_destroy(&accel->watch_wake);
+	pthread_cond_destroy(&accel->revived);
 	pthread_cond_destroy(&accel->work);
 	pthread_mutex_destroy(&accel->queue_lock);
 }

@@ -232,6 +232,7 @@ static void look(struct accel *accel)
 		accel->generation++;
 		take_back_all(accel, &cancelled);
 		pthread_cond_broadcast(&accel->work);
+		pthread_cond_broadcast(&accel->revived);
 		accel_count(&accel->resets, 1);
 		if (strike(accel, STRIKES_RESET))
 			switch_off(accel, resets_reason, &off);

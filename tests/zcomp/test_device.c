@@ -128,6 +128,20 @@ static void wait_until_queued(uint32_t nr)
 	}
 }
 
+/* So many engines wait for work. */
+static void wait_until_idle(uint32_t nr)
+{
+	struct accel *accel = params->drv_data;
+	bool reached = false;
+
+	while (!reached) {
+		sched_yield();
+		accel_lock(&accel->queue_lock);
+		reached = accel->nr_waiting == nr;
+		accel_unlock(&accel->queue_lock);
+	}
+}
+
 /* Latency ---------------------------------------------------------------------- */
 
 START_TEST(test_latency_is_overlapped_and_passes_with_the_devices_clock)
@@ -286,6 +300,27 @@ START_TEST(test_stalled_engine_is_reset_and_its_late_result_dropped)
 	must_submit(&after, comp); /* the engine works again */
 	job_ends(&after, 0);
 	ck_assert_uint_eq(count_idle(comp), DEPTH + 1);
+	zcomp_destroy(comp);
+}
+END_TEST
+
+/* Two engines, of which one stalls: what is submitted wakes the other one, whoever waits longer. */
+START_TEST(test_stalled_engine_takes_no_wake_up_from_one_that_works)
+{
+	struct zcomp *comp = make_device(&(struct zcomp_accel_params){ .engines = 2 });
+	static struct job stuck, jobs[4];
+
+	accel_fault_next(params, 1, ACCEL_FAULT_STALL);
+	must_submit(&stuck, comp);
+	wait_until_queued(0);
+	for (unsigned i = 0; i < 4; i++) {
+		wait_until_idle(1);
+		must_submit(&jobs[i], comp);
+		job_ends(&jobs[i], 0);
+	}
+	ck_assert_int_eq(sem_trywait(&stuck.done), -1);
+	accel_reset(params);
+	job_ends(&stuck, -ECANCELED);
 	zcomp_destroy(comp);
 }
 END_TEST
@@ -584,6 +619,7 @@ int main(void)
 	tcase_add_test(tc, test_queued_request_is_cancelled_and_a_begun_one_is_not);
 	tcase_add_test(tc, test_deadline_takes_queued_requests_back);
 	tcase_add_test(tc, test_stalled_engine_is_reset_and_its_late_result_dropped);
+	tcase_add_test(tc, test_stalled_engine_takes_no_wake_up_from_one_that_works);
 	tcase_add_test(tc, test_given_up_stream_is_not_lent_while_the_engine_has_it);
 	tcase_add_test(tc, test_waiting_compression_survives_a_stall);
 	tcase_add_loop_test(tc, test_reset_ends_all_that_is_in_the_device, 0, 2);

@@ -268,8 +268,13 @@ int super_attach(const struct super_params *params, int arena_fd, char error_tex
 {
 	const uint64_t before = zt_thread_allocated(), begin = zt_now_ns();
 	struct super *sb;
-	int err = super_alloc(params, error_text, &sb), fd;
+	int err, fd;
 
+	if (arena_fd < 0) {
+		snprintf(error_text, 256, "there is no arena to attach to");
+		return -EBADF;
+	}
+	err = super_alloc(params, error_text, &sb);
 	if (err)
 		return err;
 	err = super_open(sb, params, arena_fd, before, error_text);

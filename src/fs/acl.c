@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * acl.c - POSIX ACLs: what they make of modes, and how they are inherited. The kernel decides by
- * them who gets in.
+ * acl.c - POSIX ACLs: what they make of modes, and how they are inherited. The kernel checks access
+ * by them, and asks only for the lists.
  *
  * Locks: see xattr_i.h.
  */
@@ -143,7 +143,7 @@ bool acl_create(void *value, size_t size, mode_t *inout_mode)
 
 		if (shift < 0)
 			continue;
-		/* Both must allow it: who creates, and the ACL. */
+		/* Both must allow it: the creator's mode, and the ACL. */
 		e.perm &= *inout_mode >> shift;
 		acl_set_perm(value, i, e.perm);
 		*inout_mode = (*inout_mode & ~((mode_t)7 << shift)) | (e.perm << shift);

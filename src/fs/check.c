@@ -3,7 +3,7 @@
  * check.c - super_check(): walk all names from the root, count what they lead to, and compare with
  * the inodes.
  *
- * Nobody else uses the mount meanwhile; no locks are taken.
+ * No other thread uses the mount meanwhile; no locks are taken.
  */
 #include <errno.h>
 #include <inttypes.h>

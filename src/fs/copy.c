@@ -14,7 +14,7 @@
 /* Clusters that are shared under the locks at a time: about a millisecond. */
 #define SHARE_ROUND 4096u
 
-/* One call takes about so long at most; whoever copies asks again, and others were served meanwhile. */
+/* One call takes about so long at most. The program asks again; others were served meanwhile. */
 #define COPY_NS UINT64_C(100000000)
 
 struct copy {

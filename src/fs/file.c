@@ -431,8 +431,8 @@ int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence, uint64_t *o
 		err = seek_once(&work, ino, max_u64(off, work.round.at), whence, &found);
 	} while (err == -EAGAIN && (err = work_pause(&work, ino)) == -EAGAIN);
 	/*
-	 * lseek(2) is not interrupted. Who has given up hears what a filesystem without holes would
-	 * say from there on.
+	 * lseek(2) is not interrupted. A caller that has given up hears what a filesystem without
+	 * holes would say from there on.
 	 */
 	if (err == -EINTR)
 		err = 0;

@@ -48,7 +48,8 @@ struct fs_write_end {
 /**
  * fs_write_async() - fs_write() without waiting for the accelerator
  * @end->done is called when the bytes can be read and the size is right: before the return, or
- * later by whoever completes the write. Nothing that changes the file's shape comes in between.
+ * later by the thread that completes the write. Nothing that changes the file's shape comes
+ * between.
  */
 void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end);

@@ -4,9 +4,9 @@
  *
  * Flags are those of linux/fs.h (FS_..._FL). tmpfs has four: FS_IMMUTABLE_FL, FS_APPEND_FL,
  * FS_NODUMP_FL, FS_NOATIME_FL; regular files and directories have them, and new objects inherit the
- * last two from their directory. Who may change them (owner; CAP_LINUX_IMMUTABLE for the first two)
- * is checked by the kernel before it asks. What they forbid is checked in the fs layer, since FUSE
- * cannot tell the kernel of them.
+ * last two from their directory. The kernel checks before it asks whether the caller may change
+ * them (owner; CAP_LINUX_IMMUTABLE for the first two). The fs layer checks what they forbid, since
+ * FUSE cannot tell the kernel of them.
  */
 #ifndef ZT_FS_FILEATTR_H
 #define ZT_FS_FILEATTR_H
@@ -18,7 +18,7 @@ int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags) ZT_MUST_CHEC
 
 /**
  * fs_set_flags() - to exactly @flags
- * @cred: who asks, when that is to be checked here; NULL: the kernel has done it
+ * @cred: the caller's, when that is to be checked here; NULL: the kernel has done it
  * Return: as above, -EOPNOTSUPP (flags that tmpfs has not), -EPERM.
  */
 int fs_set_flags(struct super *sb, const struct fs_cred *cred, ino_nr ino,

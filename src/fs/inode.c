@@ -2,8 +2,8 @@
 /*
  * inode.c - inode records: what they count, their attributes.
  *
- * A record is freed under its exclusive lock, so whoever holds the lock and found the record live
- * keeps it.
+ * A record is freed under its exclusive lock. So it stays for a thread that holds the lock and
+ * found the record live.
  */
 #include "fs/inode_i.h"
 

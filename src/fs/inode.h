@@ -38,8 +38,7 @@ enum fs_setid {
 };
 
 /*
- * Who asks, for ownership of new objects. Permissions are checked by the kernel
- * (default_permissions).
+ * The caller, for ownership of new objects. The kernel checks permissions (default_permissions).
  */
 struct fs_cred {
 	uid_t uid;

@@ -140,7 +140,7 @@ struct inode_init {
 	unsigned cluster_order;
 	const struct inode_rec *dir; /* the directory it is made in, or NULL: inherited from */
 	mode_t umask; /* applied unless the directory has a default ACL; not to symlinks */
-	const struct fs_cred *cred; /* who makes it; namei.c's, which inherits by it */
+	const struct fs_cred *cred; /* its maker's; namei.c's, which inherits by it */
 	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */
 	size_t target_len;
 };
@@ -227,8 +227,8 @@ static inline bool cred_kills_setid(const struct fs_cred *cred, bool delayed)
 /**
  * inode_touch() - set the times in the mask @which to now
  *
- * May cost two system calls (fs_time_follow_kernel()). Who changes several inodes at once does it
- * for one, and inode_touch_at() for the others. Return: now.
+ * May cost two system calls (fs_time_follow_kernel()). A caller that changes several inodes at once
+ * calls it for one, and inode_touch_at() for the others. Return: now.
  */
 fs_time inode_touch(struct inode_rec *rec, unsigned which);
 void inode_touch_at(struct inode_rec *rec, unsigned which, fs_time now);

@@ -6,7 +6,7 @@
 #include "fs/inode_lock.h"
 
 /*
- * Either the one who waits sees 0, or the one who ends the last write sees that somebody waits: all
+ * Either the thread that waits sees 0, or the one that ends the last write sees that it waits: all
  * four accesses are sequentially consistent.
  */
 void inode_drain(struct super *sb, struct inode_lock *lock)

@@ -3,7 +3,8 @@
  * inode_lock.h - the hashed locks of inodes, for the files of the fs layer.
  *
  * Shared for what reads an inode, and for writes side by side; exclusive for what changes more. A
- * write that goes on in another thread is counted, and whoever wants the lock exclusive waits for it.
+ * write that goes on in another thread is counted, and a thread that wants the lock exclusive waits
+ * for it.
  */
 #ifndef ZT_FS_INODE_LOCK_H
 #define ZT_FS_INODE_LOCK_H
@@ -31,7 +32,7 @@ static inline void inode_lock_side(struct inode_lock *lock, enum zt_lock_kind ki
 		inode_lock_wait(lock, kind, false);
 }
 
-/* For what stands in the inode; who works on names counts as such, below. */
+/* For what stands in the inode; work on names is counted apart, below. */
 static inline void inode_lock_shared(struct super *sb, ino_nr ino)
 	ZT_ACQUIRE_SHARED(&inode_lock_of(sb, ino)->lock)
 {

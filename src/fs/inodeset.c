@@ -2,8 +2,8 @@
 /*
  * inodeset.c - which numbers are live inodes. See inodeset.h for the picture.
  *
- * Nodes are published by compare-and-swap, and read with acquire, so that who sees a node sees it
- * zeroed.
+ * Nodes are published by compare-and-swap, and read with acquire, so that a thread that sees a node
+ * sees it zeroed.
  */
 #include "fs/inodeset.h"
 

@@ -42,8 +42,8 @@ void inodeset_exit(struct inodeset *set, struct arena *arena);
 int inodeset_reserve(struct inodeset *set, struct arena *arena, ref_t ref) ZT_MUST_CHECK;
 
 /**
- * inodeset_add() - @ref is live from now on, and all that was stored before is seen by who finds it
- * here
+ * inodeset_add() - @ref is live from now on; a thread that finds it here sees all that was stored
+ * before
  */
 void inodeset_add(struct inodeset *set, ref_t ref);
 

@@ -3,8 +3,8 @@
  * namei.c - names: look up, create, link and remove. Renaming is in rename.c, listing in readdir.c.
  *
  * Locks: a lookup holds its directory shared: what a name leads to has a link and thus stays.
- * Everything else holds the directory, and the inode whose link count changes, exclusive. What can
- * fail comes before the first change.
+ * Everything else holds the directory, and the inode whose link count changes, exclusive. Every
+ * step that can fail comes before the first change.
  */
 #include "fs/namei.h"
 

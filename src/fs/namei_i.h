@@ -19,7 +19,7 @@ struct namei_place {
 };
 
 /**
- * namei_init() - what a new inode has of who makes it: every path that makes one begins here
+ * namei_init() - what a new inode has of its maker: every path that makes one begins here
  * @cred: outlives the result
  */
 struct inode_init namei_init(const struct fs_cred *cred, mode_t mode);

@@ -7,8 +7,8 @@
  * stopped, whatever has come and gone meanwhile.
  *
  * Names come from the highest position down. New ones take the lowest gap that is large enough, or
- * stand above all others: so a program that makes a name for each one that it is given meets none of
- * them, but for those that fit into gaps, and comes to an end.
+ * stand above all others. So a program that makes a name for each one that it is given meets only
+ * those that fit into gaps, and comes to an end.
  *
  * Locks: the directory's, shared, also while the callback runs.
  */

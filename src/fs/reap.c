@@ -2,12 +2,12 @@
 /*
  * reap.c - jobs: what a request leaves to be done after its reply.
  *
- * A large file that is deleted has no number any more when its job is made, and what its pages took
- * of size= has been given back: nobody can tell that its memory goes a little later. A file that was
- * cut has its new size, and INODE_TAIL_DIRTY keeps what lies behind from being seen.
+ * A large file that is deleted no longer has a number when its job is made, and what its pages took
+ * of size= has been given back. So no caller can tell that its memory is freed a little later. A
+ * file that was cut has its new size, and INODE_TAIL_DIRTY keeps what lies beyond from being seen.
  *
- * Jobs are done by whichever serving thread has just sent a reply, one thread at a time: so they take
- * no thread from all others, and need none of their own.
+ * A serving thread that has just sent a reply does jobs, one thread at a time. So they need no
+ * thread of their own.
  *
  * Locks: super.reap_lock, innermost, guards their line. A cut holds its inode, a dead one needs no lock.
  */

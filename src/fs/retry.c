@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * retry.c - another try for requests that memory was refused to, and how long they wait for it.
+ * retry.c - another try for requests to which memory was refused, and how long they wait for it.
  *
- * Locks: none, and none is held by who calls: others have to make room meanwhile.
+ * Locks: none, and the caller holds none: others have to free memory meanwhile.
  */
 #include <errno.h>
 

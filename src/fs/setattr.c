@@ -39,7 +39,7 @@ static int setattr_size(struct work *work, struct inode_rec *rec, uint64_t size)
 
 /*
  * Times that the kernel kept and brings now come with a file that is open for writing, and without
- * atime. These it may bring; whoever sets times may not.
+ * atime. The kernel may bring these; a caller that sets times may not.
  */
 static bool setattr_brings_times(unsigned which)
 {
@@ -173,10 +173,10 @@ int fs_setattr(struct super *sb, const struct fs_cred *cred, ino_nr ino, const s
 	} while (err == -EAGAIN && (err = work_pause(&work, ino)) == -EAGAIN);
 	if (err != SETATTR_CUT_MORE)
 		return err;
-	/* The file has its new size, and whoever has given up needs not wait for the rest. */
+	/* The file has its new size, and a caller that has given up need not wait for the rest. */
 	err = work_finish_cut(&work, ino);
 	if (!err)
 		err = fs_getattr(sb, ino, out_attr);
-	(void)err; /* the reference of who asks keeps it; and what is left is remembered */
+	(void)err; /* the caller's reference keeps it; and what is left is remembered */
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * settings.c - how single files want to be compressed: who may say so, and what is inherited.
+ * settings.c - how single files are to be compressed: which users may say so, and what is
+ * inherited.
  *
  * Locks: the inode shared for looking, exclusive for changing; the mount's table of settings is
  * changed with none held.
@@ -76,7 +77,7 @@ static int parse_setting(struct super *sb, uid_t uid, const struct ztmpfs_file_a
 	return 0;
 }
 
-/* Who may; with or without the lock. */
+/* Whether the caller may; with or without the lock. */
 static int may_set(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 		   struct inode_rec **out_rec)
 {

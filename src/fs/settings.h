@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * settings.h - how a file wants to be compressed: cluster, algorithm, level.
+ * settings.h - how a file is to be compressed: cluster, algorithm, level.
  *
  * Regular files and directories have settings; what is made in a directory gets the directory's,
  * and keeps them wherever it is moved. They stand in inode_rec.cluster_order and, as a number of

@@ -54,9 +54,9 @@ void super_destroy(struct super *sb);
 int super_arena_fd(const struct super *sb);
 
 /**
- * super_detach() - leave a mount to whoever attaches next: marked as clean, and only what is on the
- * heap is freed
- * The caller keeps a descriptor of the memfd, or it goes. No request is running; writes were drained.
+ * super_detach() - leave a mount to the next process that attaches: marked as clean, and only what
+ * is on the heap is freed The caller keeps a descriptor of the memfd, or it goes. No request is
+ * running; writes were drained.
  */
 void super_detach(struct super *sb);
 
@@ -132,16 +132,15 @@ int super_lock_memory(struct super *sb) ZT_MUST_CHECK;
 
 /**
  * super_drain() - wait until every fs_write_async() has ended, its reply and its release included
- * Whoever sends replies does it before taking apart what they go through. No request is running.
+ * The sender of replies calls it before it takes apart what they go through. No request is running.
  */
 void super_drain(struct super *sb);
 
 /**
  * super_set_pause() - have @pause(@arg) called between two rounds of a request's work, in the thread
  * that serves it and with nothing locked
- * Whoever sends requests lets others be served meanwhile, and says whether the work is wanted still.
- * NULL: no more. No request is running. @pause returns true when whoever asked has given up, or the
- * mount ends.
+ * @pause lets others be served, and returns true when the work is no longer wanted, since its
+ * caller has given up or the mount ends. NULL stops it. No request is running.
  */
 void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg);
 
@@ -179,7 +178,7 @@ uint64_t super_bytes_left(const struct super *sb);
 /** super_each_known() - call @file for each regular file that the kernel has a reference to */
 void super_each_known(struct super *sb, void (*file)(void *arg, uint64_t ino), void *arg);
 
-/** super_owner() - who owns the root directory, and so may ask for what concerns the whole mount */
+/** super_owner() - the root directory's owner, who may ask for what concerns the whole mount */
 uid_t super_owner(struct super *sb);
 
 /*

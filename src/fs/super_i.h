@@ -78,15 +78,15 @@ static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the aren
 
 /*
  * One entry of the table of inode locks. The name indexes of the directories that hash here hang on
- * it, since who wants one holds this lock anyway: shared to look one up, exclusive to add or to
- * drop one.
+ * it, since a thread that wants one holds this lock anyway: shared to look one up, exclusive to add
+ * or to drop one.
  */
 struct inode_lock {
 	struct rwlock lock;
 	/*
 	 * Writes that were begun under the shared lock and end without it. Raised under the shared
-	 * lock, lowered by whoever ends the write; who holds the lock exclusive waits for 0. No
-	 * lock, since a thread that ends a write may wait for nobody who waits for writes.
+	 * lock, lowered by the thread that ends the write. A holder of the exclusive lock waits for
+	 * 0. No lock: a thread that ends a write may not wait for one that waits for writes.
 	 */
 	atomic_uint nr_async;
 	unsigned cuts; /* of files that hash here; guarded by lock */
@@ -116,7 +116,7 @@ struct super {
 	atomic_uint frozen_atimes; /* SUPER_ATIME_*; relaxed */
 	struct promises promises; /* what fallocate(2) has promised */
 	struct keyhash_key hash_key; /* random, so that nobody can choose names or inode numbers that collide */
-	/* For those who wait for asynchronous writes; innermost, nothing is called under it. */
+	/* For threads that wait for asynchronous writes; innermost, nothing is called under it. */
 	struct mutex drain_lock;
 	pthread_cond_t drain_cond;
 	atomic_uint nr_draining; /* threads that wait; pairs with nr_async, see inode_drain() */

@@ -3,10 +3,10 @@
  * time.c - time stamps of 8 bytes: seconds since 1901 above, nanoseconds below, so that they
  * compare as numbers; and the clock that they come from.
  *
- * From 6.13 on the kernel's stamps may be newer than its coarse clock, by up to a tick: when
- * somebody has looked at a file's times, the next stamp of that file is a fine one, and no stamp
- * of any file after it is older. No call tells how far that is. But an inode of tmpfs is stamped in
- * this way, and a memfd has one.
+ * From 6.13 on the kernel's stamps may be newer than its coarse clock, by up to a tick. When a
+ * program has looked at a file's times, the next stamp of that file is a fine one, and no later
+ * stamp of any file is older. No call returns that time. But an inode of tmpfs is stamped in this
+ * way, and a memfd has one.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -130,7 +130,7 @@ fs_time inode_touch(struct inode_rec *rec, unsigned which)
 	return now;
 }
 
-/* Relaxed: whoever remounts may see a read that began before. */
+/* Relaxed: a read that began before a remount may still move atime after it. */
 static bool atime_is_frozen(const struct super *sb, const struct inode_rec *rec)
 {
 	const unsigned frozen = atomic_load_explicit(&sb->frozen_atimes, memory_order_relaxed);

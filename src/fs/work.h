@@ -8,9 +8,9 @@
  *             lock; work_round(&work); err = ... until -EAGAIN ...; unlock
  *     } while (err == -EAGAIN && (err = work_pause(&work, lock)) == -EAGAIN);
  *
- * So nobody waits for a lock longer than for a round, the caller can be killed, and the mount ends,
- * however long the range is that the caller chose. What has to be finished all the same (a file that
- * was deleted or cut) becomes a job (reap.c).
+ * So no thread waits for a lock longer than one round, the caller can be killed, and the mount can
+ * end, however long the range is that the caller chose. Work that has to be finished all the same
+ * (a file that was deleted or cut) becomes a job (reap.c).
  */
 #ifndef ZT_FS_WORK_H
 #define ZT_FS_WORK_H
@@ -43,8 +43,8 @@ static inline struct zt_round *work_round(struct work *work)
 
 /**
  * work_pause() - between two rounds; nothing is held
- * @ino: whose lock was held: those that wait for it go first
- * Return: -EAGAIN go on; -EINTR whoever asked has given up, or the mount ends.
+ * @ino: whose lock was held: threads that wait for it go first
+ * Return: -EAGAIN go on; -EINTR the caller has given up, or the mount ends.
  */
 int work_pause(struct work *work, ino_nr ino);
 

@@ -43,7 +43,7 @@ static int name_parse(const struct super *sb, const char *name, enum name_kind *
 	return 0;
 }
 
-/* For those who want to change something. */
+/* For callers that want to change something. */
 static int name_parse_change(const struct super *sb, const char *name, enum name_kind *out_kind)
 {
 	int err = name_parse(sb, name, out_kind);

@@ -3,11 +3,11 @@
  * xattr.h - extended attributes, POSIX ACLs among them.
  *
  * Namespaces are tmpfs's: user., trusted., security., and system.posix_acl_access and
- * system.posix_acl_default unless the mount has no ACLs. Who may use them is checked by the kernel,
- * but for append-only and immutable inodes, which the kernel does not know.
+ * system.posix_acl_default unless the mount has no ACLs. The kernel checks which callers may use
+ * them, except for append-only and immutable inodes, which it does not know.
  *
- * user.ztmpfs.stat is made up when a regular file is asked for it: words "key=value" that say what
- * ztmpfsctl du does. It is in no list, so that nothing copies it, and it can be neither set nor
+ * user.ztmpfs.stat is made when a regular file is asked for it: words "key=value" that say what
+ * ztmpfsctl du says. It is in no list, so that nothing copies it. It can be neither set nor
  * removed: -EOPNOTSUPP, which copying tools take for "not here".
  *
  * An ACL is taken and given in the form that the kernel uses for attributes. Its entries for owner,

@@ -2,9 +2,10 @@
 /*
  * xattrstore.c - where extended attributes stand: blocks of the metadata pool, chained.
  *
- * inode_rec.xattr names the first block, each block the next one. A block holds some small
- * attributes or one large one. It is never changed but for the mark of a dead entry: a change makes
- * a new block, publishes it by one store where the old one was named, and frees that.
+ * The owner word of the inode record's header names the first block, each block the next one. A
+ * block holds some small attributes or one large one. Only the mark of a dead entry changes a
+ * block. Any other change makes a new block, publishes it by one store where the old one was named,
+ * and frees that.
  *
  * Locks: the inode's, see xattr_i.h.
  */

@@ -2,7 +2,7 @@
 /*
  * op_ioctl.c - IOCTL: the flags of chattr(1); all else is for op_control.c.
  *
- * The kernel sends these for the calls of chattr and lsattr, after it has checked who asks (from
+ * The kernel sends these for the calls of chattr and lsattr, after it has checked the caller (from
  * 5.13 on; see ztfuse.raw_chattr). To set flags it first asks for them in the form of FSGETXATTR.
  *
  * On the data path: no. Locks: none here.

@@ -24,7 +24,7 @@ enum plan {
  * the cluster's data, and when a file grows and many pages stand over the cluster already.
  *
  * When half of the pages stand over a cluster, half of the object below is dead weight: the rest is
- * spread, too. Whoever has written so much of it in small pieces will go on, and writing a page of a
+ * spread, too. A writer of so many small pieces mostly goes on with them, and writing a page of a
  * spread cluster costs a page, however often. 10 million pages written at random over 1 GiB took 1.40
  * times the memory of pages written once when clusters were merged at three quarters instead.
  */

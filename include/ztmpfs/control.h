@@ -238,6 +238,35 @@ struct ztmpfs_pool_stat {
 	uint64_t reserved[8];
 };
 
+/* What can be changed while a mount is in use: bits of ztmpfs_set.which. */
+#define ZTMPFS_SET_SIZE	      1u
+#define ZTMPFS_SET_INODES     2u
+#define ZTMPFS_SET_MEM	      4u
+#define ZTMPFS_SET_COMPRESS   8u
+#define ZTMPFS_SET_RECOMPRESS 16u
+#define ZTMPFS_SET_IDLE	      32u
+#define ZTMPFS_SET_DEDUP      64u
+
+struct ztmpfs_set {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t which; /* ZTMPFS_SET_... */
+	int32_t level; /* of compress; INT32_MIN: the algorithm's own */
+	uint64_t size, nr_inodes, mem_limit; /* as their options; 0: no limit */
+	char compress[28]; /* an algorithm that is built in, "none", or "default": as mounted */
+	uint32_t recompress; /* 0: off, 1: as mounted */
+	uint32_t idle; /* seconds without use */
+	uint32_t dedup; /* 0: off, 1: on */
+	uint64_t reserved[4];
+};
+
+/*
+ * For those who may ask for ZTMPFS_IOC_STAT. All is done, or nothing. EBUSY: a limit is below what is
+ * used; EOPNOTSUPP: recompress or dedup of a mount that was mounted without; EINVAL, ENOENT, ENOSPC:
+ * as for ZTMPFS_IOC_SET_ATTR, and a mount for swap has a mem_limit.
+ */
+#define ZTMPFS_IOC_SET _IOW('Z', 33, struct ztmpfs_set)
+
 /* EINVAL: no such pool or class. */
 #define ZTMPFS_IOC_POOL_STAT _IOWR('Z', 24, struct ztmpfs_pool_stat)
 

@@ -16,6 +16,7 @@
 #include "blkmap/parts.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/upkeep/dedup.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 
@@ -163,12 +164,37 @@ const char *blkmap_zcomp_name(const struct blkmap *map)
 void blkmap_get_tuning(const struct blkmap *map, struct blkmap_tuning *out_tuning)
 {
 	*out_tuning = (struct blkmap_tuning){
-		.compress = zcomp_name(map->codecs.comp),
-		.level = zcomp_get_params(map->codecs.comp)->level,
 		.accel = map->content.accel,
 	};
+	codec_default_tell(&map->codecs, out_tuning);
 	if (map->upkeep.recomp)
 		recomp_get_tuning(map->upkeep.recomp, out_tuning);
+}
+
+int blkmap_set_max_pages(struct blkmap *map, uint64_t pages, uint64_t *out_old)
+{
+	return set_max_pages(&map->slots, pages, out_old);
+}
+
+int blkmap_set_compress(struct blkmap *map, const char *name, int32_t level)
+{
+	return codec_default_set(&map->codecs, name, level);
+}
+
+void blkmap_set_recompress(struct blkmap *map, bool on)
+{
+	recomp_set(map->upkeep.recomp, on);
+}
+
+void blkmap_set_idle(struct blkmap *map, uint32_t seconds)
+{
+	recomp_set_idle(map->upkeep.recomp, seconds);
+}
+
+void blkmap_set_dedup(struct blkmap *map, bool on)
+{
+	if (map->upkeep.recomp)
+		dedup_set(map->upkeep.recomp->dedup, on);
 }
 
 struct zs_pool *blkmap_data_pool(const struct blkmap *map)
@@ -201,7 +227,10 @@ uint64_t blkmap_requests(const struct blkmap *map)
 
 const char *blkmap_recompress_name(const struct blkmap *map)
 {
-	return codec_idle_name(&map->codecs);
+	struct blkmap_tuning tuning;
+
+	blkmap_get_tuning(map, &tuning);
+	return tuning.recompress;
 }
 
 const char *blkmap_codec_name(struct blkmap *map, unsigned codec)

@@ -38,6 +38,30 @@ const char *blkmap_zcomp_name(const struct blkmap *map);
 /** blkmap_get_tuning() - the options as they hold now; any thread */
 void blkmap_get_tuning(const struct blkmap *map, struct blkmap_tuning *out_tuning);
 
+/**
+ * blkmap_set_max_pages() - size=, in pages; 0: no limit
+ * @out_old: the one before, in any case
+ * Context: any thread. Return: 0; -EBUSY more are used, and it is as before.
+ */
+int blkmap_set_max_pages(struct blkmap *map, uint64_t pages, uint64_t *out_old) ZT_MUST_CHECK;
+
+/**
+ * blkmap_set_compress() - how files without a setting of their own are stored from now on
+ * @name: as blkmap_setting_find() has it, "none", or "default": as at first
+ * An entry of the table of settings that was once named here stays taken.
+ * Context: any thread. Return: 0, or as blkmap_setting_find().
+ */
+int blkmap_set_compress(struct blkmap *map, const char *name, int32_t level) ZT_MUST_CHECK;
+
+/**
+ * blkmap_set_recompress() - have no pass begin any more, or again
+ * blkmap_set_idle() - seconds without use
+ * blkmap_set_dedup() - look for what is stored alike, or no longer. Any thread; without it nothing.
+ */
+void blkmap_set_recompress(struct blkmap *map, bool on);
+void blkmap_set_idle(struct blkmap *map, uint32_t seconds);
+void blkmap_set_dedup(struct blkmap *map, bool on);
+
 /** blkmap_data_pool() - where the objects are, for statistics */
 struct zs_pool *blkmap_data_pool(const struct blkmap *map);
 

@@ -111,6 +111,7 @@ struct blkmap_tuning {
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t recompress_idle; /* seconds */
 	bool dicts, dedup;
+	bool can_recompress, can_dedup; /* mounted with it, so that it can be switched */
 	enum blkmap_accel accel;
 };
 

@@ -53,31 +53,6 @@ static int print_one(const char *path)
 	return 0;
 }
 
-/* ALG[:LEVEL], none or default. */
-static int parse_compress(const char *text, struct ztmpfs_file_attr *attr)
-{
-	size_t len = strcspn(text, ":");
-	char *end;
-	long level;
-
-	if (len == 0 || len >= sizeof(attr->compress))
-		return -EINVAL;
-	memcpy(attr->compress, text, len);
-	attr->compress[len] = '\0';
-	attr->level = ZCOMP_LEVEL_DEFAULT;
-	attr->which |= ZTMPFS_ATTR_COMPRESS;
-	if (text[len] == '\0')
-		return 0;
-	errno = 0;
-	level = strtol(text + len + 1, &end, 10);
-	if (errno || end == text + len + 1 || *end != '\0' || level <= INT32_MIN ||
-	    level > INT32_MAX || strcmp(attr->compress, "none") == 0 ||
-	    strcmp(attr->compress, "default") == 0)
-		return -EINVAL;
-	attr->level = (int32_t)level;
-	return 0;
-}
-
 /* 1: @text is no setting, but the first path. */
 static int parse_setting(const char *text, struct ztmpfs_file_attr *attr)
 {
@@ -87,7 +62,9 @@ static int parse_setting(const char *text, struct ztmpfs_file_attr *attr)
 		error = ctl_parse_cluster(text + 8, &attr->cluster_size);
 		attr->which |= ZTMPFS_ATTR_CLUSTER;
 	} else if (strncmp(text, "compress=", 9) == 0) {
-		error = parse_compress(text + 9, attr);
+		error = ctl_parse_codec(text + 9, attr->compress, sizeof(attr->compress),
+					&attr->level);
+		attr->which |= ZTMPFS_ATTR_COMPRESS;
 	} else {
 		return 1;
 	}

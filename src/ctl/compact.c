@@ -60,6 +60,9 @@ static int run_recompress(int argc, char *argv[])
 	while (!error && stat.recompress_passes <= passes) {
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
 		error = ctl_get_stat(path, &stat);
+		/* Switched off meanwhile: there will be no pass. */
+		if (!error && stat.recompress[0] == '\0')
+			error = -EOPNOTSUPP;
 	}
 	if (error)
 		return complain(path, error);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/sizes.h"
@@ -14,8 +15,8 @@
 static const struct ctl_command ctl_help_command;
 
 static const struct ctl_command *const commands[] = {
-	&ctl_attr,       &ctl_compact, &ctl_du,   &ctl_help_command, &ctl_list,
-	&ctl_recompress, &ctl_stat,    &ctl_swap, &ctl_train,        &ctl_zbench,
+	&ctl_attr, &ctl_compact, &ctl_du,   &ctl_help_command, &ctl_list,   &ctl_recompress,
+	&ctl_set,  &ctl_stat,    &ctl_swap, &ctl_train,        &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)
@@ -29,6 +30,28 @@ const struct ctl_command *ctl_command_find(const char *name)
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
 	return NULL;
+}
+
+int ctl_parse_codec(const char *text, char *out_name, size_t room, int32_t *out_level)
+{
+	const size_t len = strcspn(text, ":");
+	char *end;
+	long level;
+
+	if (len == 0 || len >= room)
+		return -EINVAL;
+	memcpy(out_name, text, len);
+	out_name[len] = '\0';
+	*out_level = ZCOMP_LEVEL_DEFAULT;
+	if (text[len] == '\0')
+		return 0;
+	errno = 0;
+	level = strtol(text + len + 1, &end, 10);
+	if (errno || end == text + len + 1 || *end != '\0' || level <= INT32_MIN ||
+	    level > INT32_MAX || strcmp(out_name, "none") == 0 || strcmp(out_name, "default") == 0)
+		return -EINVAL;
+	*out_level = (int32_t)level;
+	return 0;
 }
 
 int ctl_parse_cluster(const char *text, uint64_t *out_size)

@@ -3,7 +3,7 @@
  * remount.c - what mount(2) does to a mount that is there already.
  *
  * The kernel passes no options of a FUSE filesystem on when it is mounted again, but changes its
- * flags. Its headers and libc's both have what is needed here and cannot be included together, so
+ * flags; limits are changed by a request to the daemon. Its headers and libc's both have what is needed here and cannot be included together, so
  * the calls are made by number.
  *
  * Locks: none; no other thread exists, or it is of no concern.
@@ -37,10 +37,14 @@ static const struct {
 	unsigned long bit;
 	bool off;
 } flags[MOUNT_NR_FLAGS] = {
-	[MOUNT_RO] = { MS_RDONLY, false },	  [MOUNT_SUID] = { MS_NOSUID, true },
-	[MOUNT_DEV] = { MS_NODEV, true },	  [MOUNT_EXEC] = { MS_NOEXEC, true },
-	[MOUNT_SYNC] = { MS_SYNCHRONOUS, false }, [MOUNT_DIRSYNC] = { MS_DIRSYNC, false },
-	[MOUNT_ATIME] = { MS_NOATIME, true },	  [MOUNT_DIRATIME] = { MS_NODIRATIME, true },
+	[MOUNT_RO] = { MS_RDONLY, false },
+	[MOUNT_SUID] = { MS_NOSUID, true },
+	[MOUNT_DEV] = { MS_NODEV, true },
+	[MOUNT_EXEC] = { MS_NOEXEC, true },
+	[MOUNT_SYNC] = { MS_SYNCHRONOUS, false },
+	[MOUNT_DIRSYNC] = { MS_DIRSYNC, false },
+	[MOUNT_ATIME] = { MS_NOATIME, true },
+	[MOUNT_DIRATIME] = { MS_NODIRATIME, true },
 	[MOUNT_SYMFOLLOW] = { MS_NOSYMFOLLOW, true },
 };
 
@@ -60,26 +64,60 @@ static int get_stat(const char *path, struct ztmpfs_stat *out_stat, struct optio
 	return res;
 }
 
-static int refuse_limit(const char *name, uint64_t has, struct options_error *error)
+/* The first of the limits asked for that is below what is used. */
+static void too_small(const struct options *options, const struct ztmpfs_set *set,
+		      const struct ztmpfs_stat *st, struct options_error *error)
 {
-	ERR_PRINTF(error, "option %s=: cannot be changed while the filesystem is mounted; it has %" PRIu64,
-		   name, has);
-	return -EINVAL;
+	if (set->which & ZTMPFS_SET_SIZE && set->size && set->size < st->orig_data_size)
+		ERR_PRINTF(error, "%s: option size=: %" PRIu64 " bytes are used",
+			   options->mountpoint, st->orig_data_size);
+	else if (set->which & ZTMPFS_SET_INODES && set->nr_inodes &&
+		 set->nr_inodes < st->inodes_used)
+		ERR_PRINTF(error, "%s: option nr_inodes=: %" PRIu64 " are used",
+			   options->mountpoint, st->inodes_used);
+	else
+		ERR_PRINTF(error, "%s: option %s=: %" PRIu64 " bytes of memory are used",
+			   options->mountpoint, set->which & ZTMPFS_SET_MEM ? "mem_limit" : "size",
+			   st->mem_counted);
 }
 
-static int compare(const struct options *options, const struct ztmpfs_stat *st,
-		   struct options_error *error)
+/* Those that are asked for and differ; as ztmpfsctl set. */
+static int set_limits(const struct options *options, const struct ztmpfs_stat *st,
+		      struct options_error *error)
 {
 	const struct super_params *super = &options->super;
-	const uint64_t size = super->size / ZT_PAGE_SIZE + (super->size % ZT_PAGE_SIZE != 0);
+	struct ztmpfs_set set = { .version = ZTMPFS_STAT_VERSION,
+				  .struct_size = sizeof(set),
+				  .size = super->size,
+				  .nr_inodes = super->nr_inodes,
+				  .mem_limit = super->mem_limit };
+	int fd, res = 0;
 
-	if (options->size_said && size != div_round_up_u64(st->size_limit, ZT_PAGE_SIZE))
-		return refuse_limit("size", st->size_limit, error);
+	if (options->size_said && div_round_up_u64(super->size, ZT_PAGE_SIZE) !=
+					  div_round_up_u64(st->size_limit, ZT_PAGE_SIZE))
+		set.which |= ZTMPFS_SET_SIZE;
 	if (options->nr_inodes_said && super->nr_inodes != st->inodes_limit)
-		return refuse_limit("nr_inodes", st->inodes_limit, error);
+		set.which |= ZTMPFS_SET_INODES;
 	if (options->mem_limit_said && super->mem_limit != st->mem_limit)
-		return refuse_limit("mem_limit", st->mem_limit, error);
-	return 0;
+		set.which |= ZTMPFS_SET_MEM;
+	if (!set.which)
+		return 0;
+	fd = open(options->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		res = -errno;
+	/* What the kernel has not written yet counts; its errors are for those who have written. */
+	if (!res && set.which & (ZTMPFS_SET_SIZE | ZTMPFS_SET_MEM))
+		(void)syncfs(fd);
+	if (!res && ioctl(fd, ZTMPFS_IOC_SET, &set) != 0)
+		res = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (res == -EBUSY)
+		too_small(options, &set, st, error);
+	else if (res)
+		ERR_PRINTF(error, "%s: its limits cannot be changed: %s", options->mountpoint,
+			   res == -ENOTTY ? "its daemon is older" : strerror(-res));
+	return res;
 }
 
 /* Those that the mount has now, as far as statvfs(3) tells. */
@@ -88,9 +126,12 @@ static int present_flags(const char *path, unsigned long *out_flags)
 	static const struct {
 		unsigned long st, ms;
 	} bits[] = {
-		{ ST_RDONLY, MS_RDONLY },     { ST_NOSUID, MS_NOSUID },
-		{ ST_NODEV, MS_NODEV },	      { ST_NOEXEC, MS_NOEXEC },
-		{ ST_SYNCHRONOUS, MS_SYNCHRONOUS }, { ST_NOATIME, MS_NOATIME },
+		{ ST_RDONLY, MS_RDONLY },
+		{ ST_NOSUID, MS_NOSUID },
+		{ ST_NODEV, MS_NODEV },
+		{ ST_NOEXEC, MS_NOEXEC },
+		{ ST_SYNCHRONOUS, MS_SYNCHRONOUS },
+		{ ST_NOATIME, MS_NOATIME },
 		{ ST_NODIRATIME, MS_NODIRATIME },
 		{ ST_NOSYMFOLLOW_BIT, MS_NOSYMFOLLOW },
 	};
@@ -113,7 +154,7 @@ int remount_run(const struct options *options, struct options_error *out_error)
 
 	error = get_stat(path, &st, out_error);
 	if (!error)
-		error = compare(options, &st, out_error);
+		error = set_limits(options, &st, out_error);
 	if (error)
 		return error;
 	if (!options->helper)
@@ -126,7 +167,8 @@ int remount_run(const struct options *options, struct options_error *out_error)
 		else
 			wanted &= ~flags[i].bit;
 	}
-	if (!error && syscall(SYS_mount, options->fsname, path, "fuse", MS_REMOUNT | wanted, NULL) != 0)
+	if (!error &&
+	    syscall(SYS_mount, options->fsname, path, "fuse", MS_REMOUNT | wanted, NULL) != 0)
 		error = -errno;
 	if (error)
 		ERR_PRINTF(out_error, "%s: cannot be mounted again: %s", path, strerror(-error));

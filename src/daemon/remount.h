@@ -13,9 +13,9 @@
  * @options->mountpoint, which another process serves
  *
  * Called by mount(8), all flags are as @options says: mount(8) has put those of the mount in.
- * Called as ztmpfs, flags that are not named stay. Limits and the algorithm cannot be changed:
- * values other than the mount's are refused, before anything is changed. All other options are
- * passed over, since mount(8) repeats those of fstab.
+ * Called as ztmpfs, flags that are not named stay. size=, nr_inodes= and mem_limit= are set first;
+ * what is below what is used is refused, and nothing is changed. All other options are passed over,
+ * since mount(8) repeats those of fstab.
  *
  * Return: 0, or -errno after a sentence in @out_error.
  */

@@ -51,7 +51,7 @@ static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct 
 	out->huge_pages_skipped = map->huge_pages_skipped;
 	out->size_limit = map->max_pages << ZT_PAGE_SHIFT;
 	out->inodes_used = rec_load(&sb->nr_inodes);
-	out->inodes_limit = sb->max_inodes;
+	out->inodes_limit = rec_load(&sb->max_inodes);
 	out->heap_used = heap.uordblks + heap.hblkhd;
 	out->swap_reserve = arena.stock;
 	out->swap_ready = arena.stock_ready;

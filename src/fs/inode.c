@@ -21,7 +21,7 @@ struct inode_rec *inode_get(struct super *sb, ino_nr ino)
 
 int inode_take_space(struct super *sb, uint64_t bytes)
 {
-	uint64_t max = sb->max_inodes, used = rec_load(&sb->space);
+	uint64_t max = rec_load(&sb->max_inodes), used = rec_load(&sb->space);
 
 	/* So many that none can be counted are as good as no limit. */
 	if (max == 0 || max > UINT64_MAX / INODE_SPACE)

@@ -56,9 +56,9 @@ uint64_t super_free_pages(struct super *sb, uint64_t *out_used)
 }
 
 /*
- * With a limit on memory the size is what files contain and what is free. It grows with what
- * compression saves; only so is what df calls used what files contain, and not memory that the
- * mount needs for itself.
+ * But for a size= that is promised, the size is what files contain and what is free. It grows with
+ * what compression saves; only so is what df calls used what files contain, and not memory that the
+ * mount needs for itself, or that objects cost besides.
  */
 static uint64_t total_pages(const struct super *sb, uint64_t used, uint64_t free)
 {
@@ -67,11 +67,7 @@ static uint64_t total_pages(const struct super *sb, uint64_t used, uint64_t free
 
 	blkmap_get_stat(sb->map, &map);
 	arena_get_stat(sb->arena, &arena);
-	if (map.max_pages && !arena.limit)
-		return map.max_pages;
-	if (arena.limit)
-		return used + free;
-	return max_u64(ram_bytes() / ZT_PAGE_SIZE, used + free);
+	return map.max_pages && !arena.limit ? map.max_pages : used + free;
 }
 
 void super_statfs(struct super *sb, struct statvfs *out)
@@ -79,6 +75,7 @@ void super_statfs(struct super *sb, struct statvfs *out)
 	struct arena_stat arena;
 	/* As tmpfs: attributes take of the same room as inodes. */
 	const uint64_t files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
+	const uint64_t max_inodes = rec_load(&sb->max_inodes);
 	uint64_t used, free = super_free_pages(sb, &used), memory;
 
 	*out = (struct statvfs){
@@ -87,12 +84,12 @@ void super_statfs(struct super *sb, struct statvfs *out)
 		.f_namemax = FS_NAME_MAX,
 		.f_blocks = total_pages(sb, used, free),
 		.f_bfree = free,
-		.f_files = sb->max_inodes,
-		.f_ffree = left(sb->max_inodes, files),
+		.f_files = max_inodes,
+		.f_ffree = left(max_inodes, files),
 	};
 	arena_get_stat(sb->arena, &arena);
 	memory = arena.limit - arena.spare;
-	if (sb->max_inodes && arena.limit) {
+	if (max_inodes && arena.limit) {
 		out->f_ffree = min_u64(out->f_ffree, left(memory, arena.used) / FILE_BYTES);
 		out->f_files = files + out->f_ffree;
 	}

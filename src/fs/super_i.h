@@ -104,7 +104,7 @@ struct super {
 	struct super_record *rec;
 	struct inodeset live; /* numbers of all inodes; the root's is FS_ROOT_INO, not its ref */
 	uint64_t set_aside; /* bytes of mem_limit= for requests and for tables of fixed size */
-	uint64_t max_inodes; /* nr_inodes=, 0: no limit */
+	uint64_t max_inodes; /* nr_inodes=, 0: no limit; atomic: tune.c changes it */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
 	/*
 	 * Bytes taken of the room that nr_inodes gives: INODE_SPACE for each inode, and what their

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * tune.c - the options of a mount as they hold now. No locks: each is read at a moment of its own.
+ * tune.c - the options of a mount as they hold now, and how they are changed. No locks: each is read, and
+ * changed, at a moment of its own.
  */
 #include "fs/tune.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,7 +69,10 @@ void super_get_options(struct super *sb, char *out_text, size_t room)
 	put_size(&text, "size", map.max_pages << ZT_PAGE_SHIFT);
 	put(&text, ",nr_inodes=%" PRIu64 ",", rec_load(&sb->max_inodes));
 	put_size(&text, "mem_limit", arena.limit);
-	put_codec(&text, "compress", tuning.compress, tuning.level);
+	if (strcmp(tuning.compress, "none") == 0)
+		put(&text, ",compress=none");
+	else
+		put_codec(&text, "compress", tuning.compress, tuning.level);
 	if (tuning.recompress) {
 		put_codec(&text, "recompress", tuning.recompress, tuning.recompress_level);
 		put(&text, "@%" PRIu32 ",dicts=%s,dedup=%s", tuning.recompress_idle,
@@ -80,4 +85,97 @@ void super_get_options(struct super *sb, char *out_text, size_t room)
 	    sb->acl ? "" : ",noacl");
 	if (arena.stock)
 		put_size(&text, ",swap,swap_reserve", arena.stock);
+}
+
+/* Of memory that a limit must leave for requests to be served: what one of them takes. */
+#define MEM_LEAST MIB
+
+/* As set_max_pages() in blkmap: the new limit holds before it is looked at what is used. */
+static int set_inodes(struct super *sb, uint64_t limit, uint64_t *out_old)
+{
+	*out_old = __atomic_exchange_n(&sb->max_inodes, limit, __ATOMIC_SEQ_CST);
+	if (limit == 0 || div_round_up_u64(rec_load(&sb->space), INODE_SPACE) <= limit)
+		return 0;
+	(void)__atomic_compare_exchange_n(&sb->max_inodes, &limit, *out_old, false,
+					  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	return -EBUSY;
+}
+
+static int set_mem(struct super *sb, uint64_t limit, uint64_t *out_old)
+{
+	struct arena_stat arena;
+
+	arena_get_stat(sb->arena, &arena);
+	*out_old = arena.limit;
+	/* Memory that is kept ready needs one. */
+	if (limit == 0 && arena.stock)
+		return -EINVAL;
+	/* Growth ends before it is looked at what there is. */
+	arena_set_limit(sb->arena, limit);
+	arena_get_stat(sb->arena, &arena);
+	if (limit == 0 || arena.used + arena.spare + MEM_LEAST <= limit)
+		return 0;
+	arena_set_limit(sb->arena, *out_old);
+	return -EBUSY;
+}
+
+static int set_limits(struct super *sb, const struct ztmpfs_set *set)
+{
+	uint64_t old_pages = 0, old_inodes = 0, old_mem = 0;
+	const uint64_t pages = div_round_up_u64(set->size, ZT_PAGE_SIZE);
+	int error = 0;
+
+	if (set->which & ZTMPFS_SET_SIZE)
+		error = blkmap_set_max_pages(sb->map, pages, &old_pages);
+	if (error)
+		return error;
+	if (set->which & ZTMPFS_SET_INODES)
+		error = set_inodes(sb, set->nr_inodes, &old_inodes);
+	if (error)
+		goto err_size;
+	if (set->which & ZTMPFS_SET_MEM)
+		error = set_mem(sb, set->mem_limit, &old_mem);
+	if (error)
+		goto err_inodes;
+	return 0;
+
+err_inodes:
+	if (set->which & ZTMPFS_SET_INODES)
+		rec_store(&sb->max_inodes, old_inodes);
+err_size:
+	/* When more was filled meanwhile than the old one lets, the new one stays. */
+	if (set->which & ZTMPFS_SET_SIZE &&
+	    blkmap_set_max_pages(sb->map, old_pages, &old_pages) != 0)
+		return error;
+	return error;
+}
+
+int super_set(struct super *sb, const struct ztmpfs_set *set)
+{
+	const uint32_t all = 2 * ZTMPFS_SET_DEDUP - 1;
+	struct blkmap_tuning tuning;
+	int error = 0;
+
+	if (set->which == 0 || set->which & ~all || set->recompress > 1 || set->dedup > 1 ||
+	    memchr(set->compress, '\0', sizeof(set->compress)) == NULL)
+		return -EINVAL;
+	/* What can only be refused comes first. */
+	blkmap_get_tuning(sb->map, &tuning);
+	if (set->which & (ZTMPFS_SET_RECOMPRESS | ZTMPFS_SET_IDLE) && !tuning.can_recompress)
+		return -EOPNOTSUPP;
+	if (set->which & ZTMPFS_SET_DEDUP && !tuning.can_dedup)
+		return -EOPNOTSUPP;
+	if (set->which & ZTMPFS_SET_COMPRESS)
+		error = blkmap_set_compress(sb->map, set->compress, set->level);
+	if (!error)
+		error = set_limits(sb, set);
+	if (error)
+		return error;
+	if (set->which & ZTMPFS_SET_RECOMPRESS)
+		blkmap_set_recompress(sb->map, set->recompress != 0);
+	if (set->which & ZTMPFS_SET_IDLE)
+		blkmap_set_idle(sb->map, set->idle);
+	if (set->which & ZTMPFS_SET_DEDUP)
+		blkmap_set_dedup(sb->map, set->dedup != 0);
+	return 0;
 }

@@ -16,4 +16,13 @@
  */
 void super_get_options(struct super *sb, char *out_text, size_t room);
 
+/**
+ * super_set() - change limits and ways of storing while the mount is in use
+ * All of it, or on errors nothing. What is written by a new compress is left alone by recompression.
+ * Context: any thread; no locks.
+ * Return: 0; -EBUSY a limit is below what is used; -EOPNOTSUPP, -EINVAL, -ENOENT, -ENOSPC as
+ *         ZTMPFS_IOC_SET has them.
+ */
+int super_set(struct super *sb, const struct ztmpfs_set *set) ZT_MUST_CHECK;
+
 #endif

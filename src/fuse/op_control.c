@@ -207,6 +207,19 @@ static void control_set_attr(fuse_req_t req, fuse_ino_t ino, const struct contro
 		(void)fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
+static void control_set(fuse_req_t req, const struct control_bytes *bytes)
+{
+	struct ztmpfs_set set;
+	int error = may_manage(req) ? take(bytes, &set, sizeof(set)) : -EPERM;
+
+	if (!error)
+		error = super_set(req_super(req), &set);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
 /* By the number alone: the size in it is the caller's. */
 void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		   const struct control_bytes *bytes)
@@ -233,6 +246,9 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		break;
 	case _IOC_NR(ZTMPFS_IOC_SET_ATTR):
 		control_set_attr(req, ino, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_SET):
+		control_set(req, bytes);
 		break;
 	default:
 		reply_error(req, -ENOTTY);

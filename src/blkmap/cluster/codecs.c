@@ -45,12 +45,6 @@ void codecs_get_stat(const struct codecs *codecs, struct blkmap_stat *out_stat)
 		atomic_load_explicit(&codecs->huge_pages_skipped, memory_order_relaxed);
 }
 
-const char *codec_idle_name(const struct codecs *codecs)
-{
-	return codecs->decoders[SLOT_CODEC_IDLE] ? zcomp_name(codecs->decoders[SLOT_CODEC_IDLE])
-						 : NULL;
-}
-
 const char *codec_name(struct codecs *codecs, unsigned codec)
 {
 	switch (codec) {

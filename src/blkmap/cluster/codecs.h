@@ -22,6 +22,9 @@ struct codecs {
 	 * the first word with the number is published; a slot lock orders the rest.
 	 */
 	struct zcomp *decoders[SLOT_NR_CODECS];
+	/* Of files without a setting of their own, and entries that were: see codec_default_set(). */
+	atomic_uint default_setting; /* relaxed: entries stay */
+	atomic_uint default_held; /* bit i: entry i has a user more; changed under settings_lock */
 	/* dicts: written by recompression alone; settings: guarded by settings_lock */
 	struct blkmap_record *record;
 	struct blkmap_record own_record; /* when the caller keeps none */
@@ -75,7 +78,5 @@ int codec_decompress(struct codecs *codecs, unsigned codec, struct zcomp_strm *s
 
 /* codec_name() - the algorithm behind a codec number; see blkmap_codec_name() */
 const char *codec_name(struct codecs *codecs, unsigned codec);
-/* codec_idle_name() - that of recompression, or NULL */
-const char *codec_idle_name(const struct codecs *codecs);
 
 #endif

@@ -70,10 +70,9 @@ void encode_raw(const struct blkmap_file *file, const struct source *src, struct
 }
 
 /* What a file's setting makes of it is not for recompression, raw or not. */
-static bool encode_by_setting(const struct cluster *c, const struct source *src,
+static bool encode_by_setting(const struct cluster *c, const struct source *src, unsigned setting,
 			      struct encoded *out)
 {
-	unsigned setting = c->file->setting;
 	size_t data_len = 0;
 	bool fits = setting_compress(c->codecs, setting, c->strm, src->data, src->len, &data_len);
 
@@ -85,18 +84,19 @@ static bool encode_by_setting(const struct cluster *c, const struct source *src,
 void encode(const struct cluster *c, const struct source *src, struct encoded *out)
 {
 	const struct blkmap_file *file = c->file;
+	const unsigned setting = setting_now(c->codecs, file);
 	size_t data_len = 0;
 	bool fits;
 
 	if (encode_same(src, out))
 		return;
-	if (file->setting != BLKMAP_SETTING_NONE &&
+	if (setting != BLKMAP_SETTING_NONE &&
 	    huge_skip(c->codecs, file, src->data, src->len)) {
 		encode_raw(file, src, out);
 		return;
 	}
-	if (file->setting != BLKMAP_SETTING_DEFAULT) {
-		fits = encode_by_setting(c, src, out);
+	if (setting != BLKMAP_SETTING_DEFAULT) {
+		fits = encode_by_setting(c, src, setting, out);
 	} else {
 		fits = zcomp_compress(c->codecs->comp, c->strm, src->data, src->len,
 				      encode_cap(src->len), &data_len) == 0;

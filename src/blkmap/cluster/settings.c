@@ -66,6 +66,7 @@ int check_settings(const struct codecs *codecs, const uint64_t users[BLKMAP_NR_S
 			for (const struct live_map *live = codecs->slots->locks[lock].maps; live;
 			     live = live->next)
 				nr += live->setting == BLKMAP_SETTING_FIRST + i;
+		nr += atomic_load(&codecs->default_held) >> i & 1;
 		if (nr != counted) {
 			zt_log(ZT_LOG_ERR,
 			       "blkmap: setting %u has %" PRIu64 " users, found %" PRIu64,
@@ -210,6 +211,39 @@ void setting_tell(const struct codecs *codecs, unsigned setting, const char **ou
 		*out_name = entry_of(codecs, setting)->name;
 		*out_level = entry_of(codecs, setting)->level;
 	}
+}
+
+int codec_default_set(struct codecs *codecs, const char *name, int32_t level)
+{
+	char error_text[256];
+	unsigned setting = BLKMAP_SETTING_DEFAULT, bit;
+	int error;
+
+	if (strcmp(name, "none") == 0) {
+		setting = BLKMAP_SETTING_NONE;
+	} else if (strcmp(name, "default") != 0) {
+		error = setting_find(codecs, BLKMAP_ANY_MAKER, name, level, error_text, &setting);
+		if (error)
+			return error;
+		bit = 1u << (setting - BLKMAP_SETTING_FIRST);
+		/* The first user of its kind stays. */
+		if (atomic_fetch_or(&codecs->default_held, bit) & bit)
+			setting_put(codecs->slots, setting);
+	}
+	atomic_store(&codecs->default_setting, setting);
+	return 0;
+}
+
+void codec_default_tell(const struct codecs *codecs, struct blkmap_tuning *out_tuning)
+{
+	const unsigned setting = atomic_load(&codecs->default_setting);
+
+	if (setting != BLKMAP_SETTING_DEFAULT) {
+		setting_tell(codecs, setting, &out_tuning->compress, &out_tuning->level);
+		return;
+	}
+	out_tuning->compress = zcomp_name(codecs->comp);
+	out_tuning->level = zcomp_get_params(codecs->comp)->level;
 }
 
 /* An entry may become another while a name is looked at, but names of built-in algorithms stay. */

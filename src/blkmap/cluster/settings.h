@@ -40,4 +40,20 @@ bool setting_is_known(const struct codecs *codecs, unsigned setting);
 int check_settings(const struct codecs *codecs,
 		   const uint64_t users[BLKMAP_NR_SETTINGS]) ZT_MUST_CHECK;
 
+/* The setting that @file is written with now. */
+static inline unsigned setting_now(const struct codecs *codecs, const struct blkmap_file *file)
+{
+	return file->setting != BLKMAP_SETTING_DEFAULT
+		       ? file->setting
+		       : atomic_load_explicit(&codecs->default_setting, memory_order_relaxed);
+}
+
+/*
+ * codec_default_set() - see blkmap_set_compress(). Entries of the table that were named are never given
+ * back, since a write may be under way with them.
+ * codec_default_tell() - its name and level
+ */
+int codec_default_set(struct codecs *codecs, const char *name, int32_t level) ZT_MUST_CHECK;
+void codec_default_tell(const struct codecs *codecs, struct blkmap_tuning *out_tuning);
+
 #endif

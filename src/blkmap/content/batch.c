@@ -20,6 +20,7 @@
 
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/huge.h"
+#include "blkmap/cluster/settings.h"
 #include "blkmap/content/batch.h"
 #include "blkmap/content/change.h"
 #include "blkmap/content/content.h"
@@ -409,8 +410,7 @@ bool batch_is_near_limit(const struct content *content, size_t len)
 			 atomic_load_explicit(&content->batches.inflight, memory_order_relaxed);
 	struct arena_stat arena;
 
-	if (content->slots->account.max_pages &&
-	    nr_pages(content->slots) + (bytes >> ZT_PAGE_SHIFT) > content->slots->account.max_pages)
+	if (bytes >> ZT_PAGE_SHIFT > pages_left(content->slots))
 		return true;
 	arena_get_stat(content->slots->arena, &arena);
 	return arena.limit && arena.used + bytes > arena.limit;
@@ -447,7 +447,7 @@ bool batch_write(struct content *content, const struct blkmap_file *file,
 	struct batch *batch;
 
 	/* Engines know the mount's algorithm only. */
-	if (file->setting != BLKMAP_SETTING_DEFAULT ||
+	if (setting_now(content->codecs, file) != BLKMAP_SETTING_DEFAULT ||
 	    !batch_pays(content, file->order, nr, bytes->pref) ||
 	    batch_is_near_limit(content, bytes->len))
 		return false;

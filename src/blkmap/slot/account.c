@@ -11,16 +11,24 @@
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/slots.h"
 
+static uint64_t counter(const atomic_uint_fast64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
 int pages_charge(struct slots *slots, const struct blkmap_file *file, int64_t delta)
 {
 	if (delta == 0 || !file->nr_pages)
 		return 0;
-	if (delta > 0 && slots->account.max_pages) {
+	/* size= may be changed at any time: each try looks at what it is. */
+	if (delta > 0) {
 		uint_fast64_t used =
 			atomic_load_explicit(&slots->account.nr_pages, memory_order_relaxed);
 
 		do {
-			if (used + (uint64_t)delta > slots->account.max_pages)
+			const uint64_t max = counter(&slots->account.max_pages);
+
+			if (max && used + (uint64_t)delta > max)
 				return -ENOSPC;
 		} while (!atomic_compare_exchange_weak_explicit(
 			&slots->account.nr_pages, &used, used + (uint64_t)delta,
@@ -82,9 +90,25 @@ void slot_count(struct slots *slots, uint64_t word, unsigned order, int sign)
 	}
 }
 
+/*
+ * The new limit holds before it is looked at what is used: whoever fills pages meanwhile goes by it, but
+ * for a charge that is under way, which may end up to its own pages above. When too much is used the
+ * old limit comes back, unless another was set meanwhile.
+ */
+int set_max_pages(struct slots *slots, uint64_t pages, uint64_t *out_old)
+{
+	uint_fast64_t now = pages;
+
+	*out_old = atomic_exchange(&slots->account.max_pages, pages);
+	if (pages == 0 || atomic_load(&slots->account.nr_pages) <= pages)
+		return 0;
+	(void)atomic_compare_exchange_strong(&slots->account.max_pages, &now, *out_old);
+	return -EBUSY;
+}
+
 uint64_t pages_left(const struct slots *slots)
 {
-	const uint64_t used = nr_pages(slots), max = slots->account.max_pages;
+	const uint64_t used = nr_pages(slots), max = counter(&slots->account.max_pages);
 
 	if (!max)
 		return UINT64_MAX;
@@ -108,17 +132,12 @@ void spare_give_back(struct slots *slots)
 		(void)zs_trim(slots->data, 0); /* nothing cached is as good */
 }
 
-static uint64_t counter(const atomic_uint_fast64_t *value)
-{
-	return atomic_load_explicit(value, memory_order_relaxed);
-}
-
 void account_get_stat(const struct slots *slots, struct blkmap_stat *out_stat)
 {
 	const struct account *account = &slots->account;
 
 	out_stat->nr_pages = counter(&account->nr_pages);
-	out_stat->max_pages = account->max_pages;
+	out_stat->max_pages = counter(&account->max_pages);
 	out_stat->same_pages = counter(&account->same_pages);
 	out_stat->huge_pages = counter(&account->huge_pages);
 	out_stat->huge_pages_since = counter(&account->huge_pages_since);

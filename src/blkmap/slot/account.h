@@ -23,6 +23,9 @@ static inline uint64_t nr_pages(const struct slots *slots)
 	return atomic_load_explicit(&slots->account.nr_pages, memory_order_relaxed);
 }
 
+/* set_max_pages() - see blkmap_set_max_pages() */
+int set_max_pages(struct slots *slots, uint64_t pages, uint64_t *out_old) ZT_MUST_CHECK;
+
 /* Pages that size= lets be filled yet; UINT64_MAX without it. */
 uint64_t pages_left(const struct slots *slots);
 

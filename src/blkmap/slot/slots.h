@@ -87,7 +87,7 @@ struct share_lock {
 
 /* Counters of one mount; relaxed, each stands for itself, but where it says otherwise. */
 struct account {
-	uint64_t max_pages; /* size=; 0: no limit; immutable */
+	atomic_uint_fast64_t max_pages; /* size=; 0: no limit; account.c changes it */
 	atomic_uint_fast64_t nr_pages; /* that hold data; limited by max_pages */
 	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since, shared_pages;
 	atomic_uint_fast64_t overwrites_in_place; /* new bytes where the old object was */

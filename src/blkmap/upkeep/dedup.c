@@ -256,9 +256,20 @@ void dedup_moved(struct dedup *dedup, uint64_t word, ref_t old)
 
 /* ---- joining ---- */
 
+void dedup_set(struct dedup *dedup, bool on)
+{
+	if (dedup)
+		atomic_store_explicit(&dedup->off, !on, memory_order_relaxed);
+}
+
+bool dedup_is_on(const struct dedup *dedup)
+{
+	return dedup && !atomic_load_explicit(&dedup->off, memory_order_relaxed);
+}
+
 bool dedup_may(const struct dedup *dedup, uint64_t word, uint32_t size)
 {
-	return dedup && size >= DEDUP_MIN_SIZE && !(word & (SLOT_SPARSE | SLOT_CUT));
+	return dedup_is_on(dedup) && size >= DEDUP_MIN_SIZE && !(word & (SLOT_SPARSE | SLOT_CUT));
 }
 
 /* The number of the decoder: what was tried in vain is stored as what was not. */

@@ -43,6 +43,7 @@ struct dedup {
 	uint64_t used; /* entries that are not 0; guarded by lock */
 	uint64_t noted; /* since the index was last looked through; guarded by pass_lock */
 	unsigned victim; /* guarded by lock */
+	atomic_bool off; /* nothing new is looked for; relaxed */
 	uint64_t hash_mask; /* tests clear bits of it, so that different objects collide */
 	/* Objects that were given up for another's, and the room they had; relaxed. */
 	atomic_uint_fast64_t joined, saved;
@@ -71,6 +72,10 @@ void dedup_destroy(struct dedup *dedup);
 
 /** dedup_may() - whether objects like this are shared at all */
 bool dedup_may(const struct dedup *dedup, uint64_t word, uint32_t size);
+
+/* dedup_set() - look for what is stored alike, or no longer. dedup_is_on() - NULL: off */
+void dedup_set(struct dedup *dedup, bool on);
+bool dedup_is_on(const struct dedup *dedup);
 
 uint64_t dedup_hash(const struct dedup *dedup, const void *data, uint32_t size);
 

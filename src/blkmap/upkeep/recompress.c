@@ -88,6 +88,7 @@ static int recomp_alloc(const struct blkmap_params *params, struct recompressor 
 	/* A hundred ticks and more are left before an age would wrap. */
 	rc->tick_seconds = 1 + params->recompress_idle / 100;
 	rc->idle = params->recompress_idle / rc->tick_seconds;
+	rc->idle_seconds = params->recompress_idle;
 	*out_rc = rc;
 	return 0;
 }
@@ -172,12 +173,34 @@ uint64_t recomp_now(struct recompressor *rc, unsigned idle)
 	return pass.nr_done;
 }
 
+void recomp_set(struct recompressor *rc, bool on)
+{
+	if (rc)
+		atomic_store_explicit(&rc->off, !on, memory_order_relaxed);
+}
+
+/* Ages are counted in ticks of the length that the mount began with. */
+void recomp_set_idle(struct recompressor *rc, uint32_t seconds)
+{
+	if (!rc)
+		return;
+	atomic_store_explicit(&rc->idle_seconds, seconds, memory_order_relaxed);
+	atomic_store_explicit(
+		&rc->idle,
+		(unsigned)min_u64(div_round_up_u64(seconds, rc->tick_seconds), RECOMP_IDLE_MAX),
+		memory_order_relaxed);
+}
+
 void recomp_get_tuning(const struct recompressor *rc, struct blkmap_tuning *out_tuning)
 {
+	out_tuning->can_recompress = true;
+	out_tuning->can_dedup = rc->dedup != NULL;
+	if (atomic_load_explicit(&rc->off, memory_order_relaxed))
+		return;
 	out_tuning->recompress = rc->name;
 	out_tuning->recompress_level = rc->level;
-	out_tuning->recompress_idle = rc->idle * rc->tick_seconds;
-	out_tuning->dedup = rc->dedup != NULL;
+	out_tuning->recompress_idle = atomic_load_explicit(&rc->idle_seconds, memory_order_relaxed);
+	out_tuning->dedup = dedup_is_on(rc->dedup);
 	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++)
 		out_tuning->dicts |= rc->dicts[kind].max > 0;
 }

@@ -28,6 +28,9 @@
 #define RECOMP_SPARE         (128 * KIB)
 #define RECOMP_SPARE_DIVISOR 64u
 
+/* Ticks without use at most: many more are left before an age would wrap. */
+#define RECOMP_IDLE_MAX 100u
+
 /* One object on its way. */
 struct recomp_item {
 	uint64_t place; /* of its slot, or of its share record's word */
@@ -99,7 +102,9 @@ struct recompressor {
 	struct dedup *dedup; /* owned; NULL: off */
 	char name[32]; /* the algorithm */
 	int32_t level;
-	unsigned idle; /* ticks without use, by the option */
+	atomic_uint idle; /* ticks without use, by the option; relaxed */
+	atomic_uint idle_seconds; /* the same as it was asked for; relaxed */
+	atomic_bool off; /* no pass begins; relaxed */
 	uint32_t tick_seconds;
 	struct mutex pass_lock;
 	/* Guarded by pass_lock; while state is RECOMP_WORK the worker's alone. */
@@ -238,6 +243,9 @@ int recomp_create(struct content *content, struct folder *folder,
 void recomp_destroy(struct recompressor *rc);
 /* recomp_now() - a pass in the caller's thread; see blkmap_recompress(). NULL: off. */
 uint64_t recomp_now(struct recompressor *rc, unsigned idle);
+/* recomp_set(), recomp_set_idle() - see blkmap_set_recompress() and blkmap_set_idle(). NULL: off. */
+void recomp_set(struct recompressor *rc, bool on);
+void recomp_set_idle(struct recompressor *rc, uint32_t seconds);
 void recomp_get_tuning(const struct recompressor *rc, struct blkmap_tuning *out_tuning);
 void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat);
 

@@ -230,6 +230,18 @@ static uint64_t pass_interval_ns(const struct recompressor *rc)
 	return max_u64(ZT_NS_PER_S, (uint64_t)rc->idle * rc->tick_seconds * ZT_NS_PER_S / 8);
 }
 
+/* Switched off after somebody asked for a pass: there will be none, and nobody waits for it. */
+static void drop_kick(struct recompressor *rc)
+{
+	mutex_lock(&rc->lock);
+	if (rc->kicked) {
+		rc->kicked = false;
+		recomp_count(&rc->passes, 1);
+		cond_broadcast(&rc->cond);
+	}
+	mutex_unlock(&rc->lock);
+}
+
 static void *recomp_thread(void *arg)
 {
 	struct recompressor *rc = arg;
@@ -252,6 +264,10 @@ static void *recomp_thread(void *arg)
 		mutex_lock(&rc->pass_lock);
 		dedup_trim(rc->dedup);
 		mutex_unlock(&rc->pass_lock);
+		if (atomic_load_explicit(&rc->off, memory_order_relaxed)) {
+			drop_kick(rc);
+			continue;
+		}
 		if (hard && (pass.forced || leftovers || requests != seen_requests)) {
 			if (!run_hard_pass(rc))
 				break;
@@ -382,7 +398,7 @@ uint64_t recomp_kick(struct recompressor *rc)
 {
 	uint64_t passes;
 
-	if (!rc || !rc->has_threads)
+	if (!rc || !rc->has_threads || atomic_load_explicit(&rc->off, memory_order_relaxed))
 		return 0;
 	/* Bases of cluster maps are left alone by a pass. */
 	fold_idle(rc->folder, 0);
@@ -400,7 +416,7 @@ uint64_t recomp_relieve(struct recompressor *rc, uint64_t until_ns)
 	const struct timespec until = zt_timespec(until_ns);
 	uint64_t saved, before, passes;
 
-	if (!rc || !rc->has_threads)
+	if (!rc || !rc->has_threads || atomic_load_explicit(&rc->off, memory_order_relaxed))
 		return 0;
 	mutex_lock(&rc->lock);
 	before = saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);

@@ -35,10 +35,11 @@ static void tell(const struct super *sb, const char *how)
 	fflush(stdout);
 }
 
-int main(int argc, char **argv)
+static unsigned files = 20000;
+static size_t bytes = 900;
+
+START_TEST(measure)
 {
-	unsigned files = argc > 1 ? (unsigned)atoi(argv[1]) : 20000;
-	size_t bytes = argc > 2 ? (size_t)atoi(argv[2]) : 900;
 	struct super_params params = fixture_params();
 	struct super *sb = fixture_init_params(&params);
 	struct arena_stat stat;
@@ -58,5 +59,20 @@ int main(int argc, char **argv)
 		printf("       %8.1f ms with the detach\n", (double)(zt_now_ns() - begin) / 1e6);
 	}
 	super_leave(sb, false, NULL);
-	return 0;
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	Suite *suite = suite_create("attach-time");
+	TCase *tcase = tcase_create("time");
+
+	if (argc > 1)
+		files = (unsigned)atoi(argv[1]);
+	if (argc > 2)
+		bytes = (size_t)atoi(argv[2]);
+	tcase_set_timeout(tcase, 0);
+	tcase_add_test(tcase, measure);
+	suite_add_tcase(suite, tcase);
+	return zt_check_main(suite);
 }

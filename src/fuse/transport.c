@@ -10,8 +10,10 @@
 #include "fuse/transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "fuse/channel/request.h"
 #include "fuse/transport_i.h"
@@ -95,6 +97,30 @@ int transport_serve_init(struct transport *t)
 	if (front->initialised && !fuse_session_exited(t->se))
 		return 0;
 	return len < 0 ? (int)len : -EPROTO;
+}
+
+int transport_get_terms(const struct transport *t, struct channel_terms *out_terms)
+{
+	return channel_get_terms(t->channel, out_terms);
+}
+
+bool transport_resends(const struct transport *t)
+{
+	return channel_resends(t->channel);
+}
+
+int transport_resume(struct transport *t, const struct channel_terms *terms)
+{
+	const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int error;
+
+	if (nowhere < 0)
+		return -errno;
+	error = channel_replay_terms(t->channel, terms, nowhere);
+	close(nowhere);
+	if (!error && !t->front->initialised)
+		error = -EPROTO;
+	return error ? error : channel_resend(t->channel, fuse_session_fd(t->se));
 }
 
 static int start_serving(struct transport *t)

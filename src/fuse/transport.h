@@ -48,6 +48,22 @@ int transport_attach(struct transport *t, struct fuse_session *se, int fd) ZT_MU
 int transport_serve_init(struct transport *t) ZT_MUST_CHECK;
 
 /**
+ * transport_get_terms() - after transport_serve_init(): what was agreed on, for transport_resume()
+ * Return: 0 or -EPROTO.
+ */
+int transport_get_terms(const struct transport *t, struct channel_terms *out_terms) ZT_MUST_CHECK;
+
+/** transport_resends() - whether the kernel can send requests again; after transport_serve_init() */
+bool transport_resends(const struct transport *t);
+
+/**
+ * transport_resume() - instead of transport_serve_init(), on a channel that an earlier process has
+ * served: agree on the same, and have the kernel send again what that process left unanswered
+ * Return: 0; -EPROTO this program would agree on something else; -errno.
+ */
+int transport_resume(struct transport *t, const struct channel_terms *terms) ZT_MUST_CHECK;
+
+/**
  * transport_start() - make the threads that serve requests
  * Fewer threads than asked for are a warning, none is an error.
  * Return: 0, and transport_run() must follow, which joins them; -errno, and there are none.

@@ -20,6 +20,7 @@
 #include "fuse/channel/channel_i.h"
 #include "fuse/channel/intake.h"
 #include "fuse/channel/ring.h"
+#include "fuse/channel/terms.h"
 #include "fuse/channel/uring.h"
 #include "fuse/channel/worker.h"
 #include "fuse/channel/workers.h"
@@ -41,6 +42,15 @@ static ssize_t plain_writev(int fd, struct iovec *iov, int count, void *arg)
 	return writev(fd, iov, count);
 }
 
+/* Only the first one writes, so that the threads do not take the line from each other. */
+static void note_answered(struct channel *ch)
+{
+	const struct channel_survival *survival = ch->params.survival;
+
+	if (survival && !atomic_load_explicit(survival->answered, memory_order_relaxed))
+		atomic_store_explicit(survival->answered, 1, memory_order_relaxed);
+}
+
 ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count)
 {
 	const struct fuse_out_header *header = iov[0].iov_base;
@@ -51,11 +61,16 @@ ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count)
 	ZT_ASSERT(header->unique <= ch->pool.nr_all);
 	req = &ch->pool.all[header->unique - 1];
 	shim_out(&ch->terms, &req->shim, iov, count);
-	if (req->shim.opcode == FUSE_INIT)
+	if (req->shim.opcode == FUSE_INIT) {
+		terms_note_reply(&ch->first, iov, count);
 		ch->ops->agree(ch->arg, ch->terms.agreed);
+	}
 	if (req->entry)
 		return ring_reply(req, iov, count);
 	request_set(req, REQUEST_ANSWERED);
+	/* INIT is answered in each life, whatever becomes of that. */
+	if (req->shim.opcode != FUSE_INIT)
+		note_answered(ch);
 	return ch->params.writev(req->fd, iov, count, ch->arg);
 }
 
@@ -80,6 +95,8 @@ ssize_t channel_serve_first(struct channel *ch, int fd)
 		len = request_receive(ch, req, fd);
 	while (request_passes(len));
 	if (len > 0)
+		terms_note_request(&ch->first, request_buf(req), (size_t)len);
+	if (len > 0)
 		(void)request_serve(ch, req, request_buf(req), (size_t)len); /* or it needs none */
 	return len;
 }
@@ -94,6 +111,7 @@ ssize_t channel_read_first(struct channel *ch, int fd, void *buf, size_t size)
 	if (len <= 0)
 		return len < 0 ? -errno : 0;
 	req->fd = fd;
+	terms_note_request(&ch->first, buf, (size_t)len);
 	return request_prepare(ch, req, buf, (size_t)len) ? len : -EINTR;
 }
 

@@ -17,6 +17,7 @@
 #ifndef ZT_FUSE_CHANNEL_CHANNEL_H
 #define ZT_FUSE_CHANNEL_CHANNEL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,22 @@ enum channel_length {
 	CHANNEL_ENDLESS, /* seconds, as its sender pleases: never in all threads at a time */
 };
 
+/*
+ * For a channel whose descriptors somebody keeps when this process dies, so that another one goes on
+ * with it. Buffers are populated before the kernel copies a request into them: while a SIGKILL is
+ * pending it pages nothing in, and would answer a request that it cannot copy with EIO.
+ */
+struct channel_survival {
+	/* The channel's, as an earlier process had them; they are closed with the channel. */
+	int spin_fd; /* -1: none */
+	const int *clones; /* nr_clones */
+	unsigned nr_clones;
+	/* Another one is about to be read: it must be kept from here on. Before there are threads. */
+	void (*opened)(void *arg, bool spins, int fd);
+	void *arg;
+	atomic_uint *answered; /* becomes 1 with the first reply; relaxed: a hint for others */
+};
+
 struct channel_params {
 	unsigned nr_threads; /* at least 1 */
 	unsigned nr_held; /* how many requests may be held at once */
@@ -55,6 +72,7 @@ struct channel_params {
 	bool latency_asked; /* else the rest means nothing */
 	int latency_fd;
 	int32_t latency_us;
+	const struct channel_survival *survival; /* NULL: the connection ends with this process */
 	uint32_t spin_ns; /* how long a reader looks for a request meanwhile, before it sleeps */
 	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
 	ssize_t (*read)(int fd, void *buf, size_t size, void *arg);
@@ -109,6 +127,35 @@ ssize_t channel_serve_first(struct channel *ch, int fd) ZT_MUST_CHECK;
  * Return: -EINTR: to be tried again.
  */
 ssize_t channel_read_first(struct channel *ch, int fd, void *buf, size_t size) ZT_MUST_CHECK;
+
+/* INIT as it came, and its reply as it went. */
+#define CHANNEL_TERMS_MAX 120u
+struct channel_terms {
+	uint32_t request_len, reply_len; /* bytes; 0: it has not been answered */
+	char request[CHANNEL_TERMS_MAX], reply[CHANNEL_TERMS_MAX];
+};
+
+/** channel_get_terms() - what was agreed on, after INIT. Return: 0; -EPROTO it is not like that. */
+int channel_get_terms(const struct channel *ch, struct channel_terms *out_terms) ZT_MUST_CHECK;
+
+/** channel_resends() - whether the kernel can send requests again; after INIT */
+bool channel_resends(const struct channel *ch);
+
+/**
+ * channel_replay_terms() - instead of channel_serve_first(): have an earlier process's INIT served
+ * anew, since the kernel sends it once
+ * The reply goes to @nowhere, a descriptor of /dev/null.
+ * Return: 0; -EPROTO it was another reply: what the kernel believes would not be true.
+ */
+int channel_replay_terms(struct channel *ch, const struct channel_terms *terms,
+			 int nowhere) ZT_MUST_CHECK;
+
+/**
+ * channel_resend() - have the kernel send again what an earlier process has read from the channel @fd
+ * and not answered
+ * Return: 0 or -errno: -EINVAL before Linux 6.9.
+ */
+int channel_resend(struct channel *ch, int fd) ZT_MUST_CHECK;
 
 /**
  * channel_open() - from here on requests come from @fd, which stays the caller's

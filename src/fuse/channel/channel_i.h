@@ -22,7 +22,8 @@ struct channel {
 	const struct channel_ops *ops;
 	void *arg; /* of ops */
 	int fd; /* the kernel's channel, from channel_open() on; the caller's */
-	struct shim_terms terms; /* written by INIT, before there are threads */
+	struct shim_terms terms; /* written by INIT, before there are threads; */
+	struct channel_terms first; /* the same as messages */
 	struct mutex lock; /* innermost; of ending, pool and duty, too */
 	struct ending ending;
 	struct request_pool pool;

@@ -16,6 +16,8 @@ ssize_t request_receive(struct channel *ch, struct request *req, int fd)
 	ssize_t len;
 
 	request_set(req, REQUEST_READING);
+	if (ch->params.survival)
+		request_populate(req);
 	len = ch->params.read(fd, request_buf(req), request_buf_size(req), ch->arg);
 	if (len < 0)
 		return errno == ENODEV ? 0 : -errno;

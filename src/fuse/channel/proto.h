@@ -18,6 +18,12 @@
 /* 7.39: opcode, and INIT's flag for shared mappings of files that bypass the page cache */
 #define PROTO_STATX                52u
 #define PROTO_DIRECT_IO_ALLOW_MMAP (UINT64_C(1) << 36)
+/*
+ * 7.40: a notification has the kernel send again what was read and not answered, with a bit in its
+ * number that the reply carries, too
+ */
+#define PROTO_NOTIFY_RESEND 7
+#define PROTO_HAS_RESEND    (UINT64_C(1) << 39)
 /* 7.42 */
 #define PROTO_OVER_IO_URING (UINT64_C(1) << 41)
 

@@ -9,6 +9,9 @@
 
 #include "util/alloc.h"
 
+/* MADV_POPULATE_WRITE of Linux 5.14, unknown to older headers. */
+#define POPULATE_WRITE 23
+
 /* What stays with a request when its buffer is trimmed: names, attributes, the smallest writes. */
 #define BUFFER_KEEP ((size_t)8 * KIB)
 
@@ -54,6 +57,17 @@ void request_touched(struct request *req, size_t len)
 		atomic_store_explicit(&req->touched, len, memory_order_relaxed);
 }
 
+void request_populate(struct request *req)
+{
+	if (req->populated)
+		return;
+	/* Where there is no memory, or the kernel is old, the kernel does it when it copies. */
+	if (madvise(req->map, map_size(req), POPULATE_WRITE) != 0)
+		return;
+	req->populated = true;
+	request_touched(req, req->size);
+}
+
 bool request_is_large(const struct request *req)
 {
 	return atomic_load_explicit(&req->touched, memory_order_relaxed) > BUFFER_KEEP;
@@ -64,4 +78,5 @@ void request_trim(struct request *req)
 	/* Fails for a wrong range only. */
 	(void)madvise(req->map + BUFFER_KEEP, map_size(req) - BUFFER_KEEP, MADV_DONTNEED);
 	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
+	req->populated = false;
 }

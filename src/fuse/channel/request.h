@@ -51,6 +51,7 @@ struct request {
 	char *map; /* a page, and size bytes of data from the second page on */
 	size_t size;
 	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
+	bool populated; /* all of the buffer, since the last trim; the owner's */
 	struct request *next; /* in the pool, or of those that were answered and go to their ring */
 	int fd; /* where it came from and its reply goes, unless by a ring */
 	void *msg; /* what it says, for its handler: */
@@ -79,6 +80,9 @@ void request_set(struct request *req, enum request_state state);
 /** request_touched() - note that so much of the buffer was used */
 void request_touched(struct request *req, size_t len);
 bool request_is_large(const struct request *req);
+
+/** request_populate() - have memory for all of the buffer, so that nothing is paged in; by the owner */
+void request_populate(struct request *req);
 
 /** request_trim() - give back most of the buffer's memory; by the owner, or while in the pool */
 void request_trim(struct request *req);

@@ -75,15 +75,18 @@ static void wake(struct worker *w)
 
 bool workers_are_large(const struct channel *ch)
 {
+	if (ch->params.survival)
+		return false; /* readers keep theirs */
 	for (unsigned i = 0; i < ch->nr_workers; i++)
 		if (ch->workers[i].req && request_is_large(ch->workers[i].req))
 			return true;
 	return false;
 }
 
+/* Where the process may be killed, a reader's buffer would be populated again at once. */
 static void trim_reader(struct worker *w)
 {
-	if (w->req && request_is_large(w->req) && atomic_load(&w->state) == DUTY_READING) {
+	if (!w->channel->params.survival && w->req && request_is_large(w->req) && atomic_load(&w->state) == DUTY_READING) {
 		atomic_store_explicit(&w->trim, true, memory_order_relaxed);
 		wake(w);
 	}
@@ -109,10 +112,24 @@ void workers_trim(struct channel *ch)
 
 /* Threads ----------------------------------------------------------------- */
 
-/* A worker without a channel of its own shares the session's. */
-static void open_fd(struct worker *w, int master)
+static int open_clone(const struct channel *ch, unsigned nr)
 {
-	int fd = w->channel->params.clone_fd ? channel_clone(master) : master;
+	const struct channel_survival *survival = ch->params.survival;
+	int fd;
+
+	if (survival && nr < survival->nr_clones)
+		return survival->clones[nr];
+	fd = channel_clone(ch->fd);
+	if (survival && fd >= 0)
+		survival->opened(survival->arg, false, fd);
+	return fd;
+}
+
+/* A worker without a channel of its own shares the session's. */
+static void open_fd(struct worker *w, unsigned nr)
+{
+	const int master = w->channel->fd;
+	int fd = w->channel->params.clone_fd ? open_clone(w->channel, nr) : master;
 
 	if (fd < 0)
 		zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
@@ -133,7 +150,7 @@ static int start(struct worker *w, unsigned nr)
 
 	w->done = false;
 	atomic_store(&w->state, DUTY_AWAY);
-	open_fd(w, master);
+	open_fd(w, nr);
 	error = zt_fault_hit() ? -EAGAIN : -pthread_create(&w->thread, NULL, worker_main, w);
 	if (error) {
 		close_fd(w, master);
@@ -161,13 +178,26 @@ static void prepare_signal(void)
 	(void)sigaction(WAKE_SIGNAL, &wake_up, NULL);
 }
 
+static void open_spin(struct channel *ch)
+{
+	const struct channel_survival *survival = ch->params.survival;
+
+	if (survival && survival->spin_fd >= 0) {
+		ch->spin_fd = survival->spin_fd;
+		return;
+	}
+	ch->spin_fd = ch->wakeup.fd >= 0 ? spin_open(ch->fd) : -1;
+	if (survival && ch->spin_fd >= 0)
+		survival->opened(survival->arg, true, ch->spin_fd);
+}
+
 int workers_start(struct channel *ch, unsigned wanted)
 {
 	unsigned nr = 0;
 	int error = 0;
 
 	prepare_signal();
-	ch->spin_fd = ch->wakeup.fd >= 0 ? spin_open(ch->fd) : -1;
+	open_spin(ch);
 	while (nr < wanted && !error) {
 		error = start(&ch->workers[nr], nr);
 		if (!error)

@@ -149,12 +149,13 @@ static void look(struct full *full)
 	int error = 0;
 
 	tune(full, left);
-	if (near != full->near) {
+	if (near != full->near || full->resumed) {
 		error = near ? come_near(full) : go_away(full);
 		if (error)
 			warn_once(full, "change how it writes", error);
 		else
 			full->near = near;
+		full->resumed = error != 0;
 	}
 	/* What cannot be switched is tried again in a while, not at each write. */
 	hint(&full->front->full.low, error ? 0 : next_low(full));
@@ -184,6 +185,16 @@ static void *full_thread(void *arg)
 	return NULL;
 }
 
+static void tell_front(const struct full *full)
+{
+	struct ztfuse_full *front = &full->front->full;
+
+	/* A write(2) that is not asked for may be larger than what is left when the limit is near. */
+	front->flush = full->way != FULL_SYNC;
+	hint(&front->near_at, near_at(full));
+	hint(&front->low, near_at(full));
+}
+
 void full_prepare(struct full *full, struct ztfuse *front, const struct ownmount *mount,
 		  uint64_t total)
 {
@@ -199,10 +210,22 @@ void full_prepare(struct full *full, struct ztfuse *front, const struct ownmount
 		full->dirty = bdi_get_dirty(&mount->bdi);
 	if (!full->tunes && full->dirty == 0)
 		full->dirty = BDI_DIRTY_MOST;
-	/* A write(2) that is not asked for may be larger than what is left when the limit is near. */
-	front->full.flush = full->way != FULL_SYNC;
-	hint(&front->full.near_at, near_at(full));
-	hint(&front->full.low, near_at(full));
+	tell_front(full);
+}
+
+void full_resume(struct full *full, struct ztfuse *front, const struct full *found)
+{
+	*full = (struct full){ .front = front,
+			       .mount = found->mount,
+			       .way = found->way,
+			       .least = found->least,
+			       .dirty = found->dirty,
+			       .tunes = found->tunes,
+			       .resumed = found->way != FULL_NOT };
+	tell_front(full);
+	/* It may have been changed since: the thread's first look sets it. */
+	if (full->tunes)
+		full->dirty = 0;
 }
 
 int full_start(struct full *full)

@@ -33,6 +33,7 @@ struct full {
 	uint64_t dirty; /* bytes: what may be dirty now */
 	bool tunes; /* it is the thread that says how much */
 	bool near;
+	bool resumed; /* an earlier process may have switched the mount: set it anew */
 	bool warned;
 	bool has_thread; /* to be joined; guarded by front->full.lock, as thread is */
 	pthread_t thread;
@@ -45,6 +46,12 @@ struct full {
  */
 void full_prepare(struct full *full, struct ztfuse *front, const struct ownmount *mount,
 		  uint64_t total);
+
+/**
+ * full_resume() - instead, in a process that goes on with a mount
+ * @found: its mount, way, least, dirty and tunes are as full_prepare() found them; copied
+ */
+void full_resume(struct full *full, struct ztfuse *front, const struct full *found);
 
 /** full_start() - begin to watch; after full_prepare(). Return: 0 or -errno, it works without. */
 int full_start(struct full *full) ZT_MUST_CHECK;

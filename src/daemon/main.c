@@ -16,16 +16,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "daemon/handover.h"
+#include "daemon/keeper.h"
 #include "daemon/option_table.h"
 #include "daemon/options.h"
 #include "daemon/remount.h"
 #include "daemon/session.h"
 #include "daemon/surroundings.h"
+#include "daemon/survive.h"
 #include "util/log.h"
 
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
@@ -52,6 +56,19 @@ static void libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
 	vsyslog((int)level, fmt, ap);
 }
 
+/* The command line as it came. */
+struct command {
+	int argc;
+	char **argv;
+};
+
+static void log_to_syslog(void)
+{
+	openlog("ztmpfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	fuse_set_log_func(libfuse_log);
+	zt_log_set_sink(log_syslog);
+}
+
 /* Leave the caller's folder, input and output; -1 tells that this failed. */
 static int detach(void)
 {
@@ -60,9 +77,7 @@ static int detach(void)
 
 	if (null < 0 || chdir("/") != 0)
 		return -1;
-	openlog("ztmpfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-	fuse_set_log_func(libfuse_log);
-	zt_log_set_sink(log_syslog);
+	log_to_syslog();
 	res = dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 			      dup2(null, STDERR_FILENO) < 0
 		      ? -1
@@ -81,14 +96,25 @@ static void log_notes(const struct options *options)
 		zt_log(ZT_LOG_INFO, "%s: %.*s", options->mountpoint, (int)strcspn(line, "\n"), line);
 }
 
-/* @report: where the caller waits for one byte; -1: stay in the foreground. */
-static int serve(const struct options *options, int report)
+/* Until the mount's end. */
+static int serve_session(struct session *session)
+{
+	const int failed = session_serve(session);
+
+	session_destroy(session);
+	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
+}
+
+/*
+ * @survive: NULL: the mount ends with this process. @report: where the caller waits for one byte; -1:
+ * stay in the foreground.
+ */
+static int serve(const struct options *options, struct survive *survive, int report)
 {
 	struct options_error error;
 	struct session *session;
-	int failed;
 
-	if (session_create(options, &error, &session) != 0) {
+	if (session_create(options, survive, &error, &session) != 0) {
 		log_stderr(ZT_LOG_ERR, error.text);
 		return EXIT_MOUNT;
 	}
@@ -101,9 +127,22 @@ static int serve(const struct options *options, int report)
 		close(report);
 	}
 	log_notes(options);
-	failed = session_serve(session);
-	session_destroy(session);
-	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
+	return serve_session(session);
+}
+
+/* The same with a keeper. */
+static int serve_kept(const struct options *options, const struct command *command, int report)
+{
+	struct survive *survive;
+	int status, error = survive_create(command->argc, command->argv, &survive);
+
+	if (error) {
+		fprintf(stderr, "ztmpfs: option survive=on: %s\n", strerror(-error));
+		return EXIT_MOUNT;
+	}
+	status = serve(options, survive, report);
+	survive_destroy(survive);
+	return status;
 }
 
 /* The caller's side: the child's byte, or its exit status. */
@@ -126,7 +165,7 @@ static int wait_for_daemon(pid_t child, int report)
 	return EXIT_MOUNT;
 }
 
-static int serve_in_background(const struct options *options)
+static int serve_in_background(const struct options *options, const struct command *command)
 {
 	int report[2];
 	pid_t child;
@@ -146,7 +185,8 @@ static int serve_in_background(const struct options *options)
 	if (child == 0) {
 		close(report[0]);
 		(void)setsid(); /* a new child leads no group yet */
-		return serve(options, report[1]);
+		return options->survive ? serve_kept(options, command, report[1]) :
+					  serve(options, NULL, report[1]);
 	}
 	close(report[1]);
 	status = wait_for_daemon(child, report[0]);
@@ -203,7 +243,7 @@ static int remount(const struct options *options)
 	return EXIT_MOUNT;
 }
 
-static int mount_as_asked(struct options *options)
+static int mount_as_asked(struct options *options, const struct command *command)
 {
 	const char *forgotten = options_source_looks_like(options);
 	struct options_error error;
@@ -232,20 +272,83 @@ static int mount_as_asked(struct options *options)
 	if (options->remount)
 		return remount(options);
 	if (options->foreground)
-		return serve(options, -1);
-	status = serve_in_background(options);
+		return serve(options, NULL, -1);
+	status = serve_in_background(options, command);
 	if (status == EXIT_SUCCESS && options->verbose)
 		printf("ztmpfs: %s mounted on %s\n", options->fsname, options->mountpoint);
 	return status;
 }
 
+static int give_up(const struct handover_record *record, struct options_error *error)
+{
+	ERR_PRINTF(error, "%.512s: the daemon has died again and again, and answered nothing between",
+		   record->mountpoint);
+	return -EIO;
+}
+
+/* Go on with a mount whose daemon has died; @survive is what its keeper has. */
+static int go_on(const struct command *command, struct survive *survive)
+{
+	const struct handover_record *record = survive->record;
+	struct options options = { .mountpoint = NULL };
+	struct options_env env;
+	struct options_error error;
+	struct session *session = NULL;
+	int failed;
+
+	options_env_get(&env);
+	failed = options_parse(command->argc, command->argv, &env, &options, &error);
+	if (!failed)
+		failed = surroundings_limits(&options, &error);
+	if (!failed)
+		failed = option_text_set(&options.mountpoint, record->mountpoint);
+	if (!failed && record->order == HANDOVER_GIVE_UP)
+		failed = give_up(record, &error);
+	else if (!failed)
+		failed = session_create(&options, survive, &error, &session);
+	if (failed) {
+		zt_log(ZT_LOG_ERR, "%s; the mount and all that it held are gone", error.text);
+		survive_bury(survive);
+	}
+	failed = failed ? EXIT_MOUNT : serve_session(session);
+	options_free(&options);
+	return failed;
+}
+
+static int main_kept(int sock, const struct command *command)
+{
+	struct survive *survive;
+	int status, error;
+
+	surroundings_signals();
+	(void)prctl(PR_SET_NAME, "ztmpfs"); /* it was made by a descriptor's number */
+	log_to_syslog();
+	error = survive_take(sock, command->argc, command->argv, &survive);
+	if (error) {
+		zt_log(ZT_LOG_ERR, "the keeper has no mount: %s", strerror(-error));
+		return EXIT_MOUNT;
+	}
+	status = go_on(command, survive);
+	survive_destroy(survive);
+	return status;
+}
+
 int main(int argc, char *argv[])
 {
+	const struct command command = { argc, argv };
+	const int keeper = handover_word(argc, argv, HANDOVER_WORD_KEEPER);
+	const int kept = handover_word(argc, argv, HANDOVER_WORD_KEPT);
 	struct options_env env;
 	struct options options;
 	struct options_error error;
 	int status = EXIT_SUCCESS;
 
+	if (keeper >= 0)
+		return keeper_main(keeper, argv);
+	if (kept >= 0) {
+		argv[1] = argv[0];
+		return main_kept(kept, &(struct command){ argc - 1, argv + 1 });
+	}
 	surroundings_descriptors(argc, argv);
 	surroundings_signals();
 	zt_log_set_sink(log_stderr);
@@ -259,7 +362,7 @@ int main(int argc, char *argv[])
 	else if (options.version)
 		printf("ztmpfs %s, libfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
 	else
-		status = mount_as_asked(&options);
+		status = mount_as_asked(&options, &command);
 	options_free(&options);
 	return status;
 }

@@ -85,12 +85,32 @@ int namespace_visit(const struct caller_namespace *ns)
 	return 0;
 }
 
+/* Whether the program or one of its libraries lies below; a later process loads them again. */
+static bool holds_program(const char *path)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	const size_t len = strlen(path);
+	char *line = NULL;
+	bool found = false;
+	size_t room = 0;
+
+	while (file && !found && getline(&line, &room, file) > 0) {
+		const char *mapped = strchr(line, '/');
+
+		found = mapped && strncmp(mapped, path, len) == 0 && mapped[len] == '/';
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
+}
+
 /* Looked at later: processes, the machine's state, the way to syslog. */
 static bool is_needed(const char *path)
 {
 	static const char *const folders[] = { "/proc", "/sys", "/dev", "/run" };
 
-	if (strcmp(path, "/") == 0)
+	if (strcmp(path, "/") == 0 || holds_program(path))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
 		if (strcmp(path, folders[i]) == 0)

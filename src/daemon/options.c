@@ -316,6 +316,28 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	return 0;
 }
 
+/* What survive= implies, and what it does not go with. */
+static int settle_survive(struct options *options, struct options_error *error)
+{
+	const char *other = options->swap	  ? "option swap, whose memory is locked by the daemon"
+			    : options->foreground ? "-f and -d, where a caller waits for the daemon"
+						  : NULL;
+
+	if (!options->survive)
+		return 0;
+	if (other) {
+		ERR_PRINTF(error, "option survive=on: does not go with %s", other);
+		return -EINVAL;
+	}
+	/* What a ring has of a request is lost with its process. */
+	if (options->uring == CHANNEL_URING_ON &&
+	    option_note(options, "option io_uring=on: is off with survive=on, since the kernel "
+				 "sends nothing again that came by a ring") != 0)
+		return -ENOMEM;
+	options->uring = CHANNEL_URING_OFF;
+	return 0;
+}
+
 /* What follows from several words together, once all are read. */
 static void settle(struct options *options, const struct options_env *env)
 {
@@ -356,6 +378,8 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 		error = parse_places(&options, argc - optind, argv + optind, out_error);
 	if (!error)
 		error = settle_swap(&options, env, out_error);
+	if (!error)
+		error = settle_survive(&options, out_error);
 	if (error)
 		goto err_text;
 	settle(&options, env);

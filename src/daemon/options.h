@@ -98,6 +98,7 @@ struct options {
 	enum channel_uring uring;
 	unsigned max_threads;
 
+	bool survive; /* outlives the daemon's death; survive.h */
 	bool swap; /* fit to carry swap; swapmode.h */
 	bool recompress_asked; /* recompress= was given */
 

@@ -9,7 +9,7 @@
  *
  * Locks: none here.
  */
-#include "daemon/session.h"
+#include "daemon/session_i.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -22,14 +22,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "daemon/atimes.h"
-#include "daemon/bdi.h"
 #include "daemon/dict.h"
-#include "daemon/full.h"
 #include "daemon/latency.h"
-#include "daemon/namespace.h"
-#include "daemon/pressure.h"
-#include "daemon/remount.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fs/inode.h"
@@ -38,27 +32,6 @@
 #include "util/lock.h"
 #include "util/log.h"
 #include "util/sizes.h"
-
-struct session {
-	const struct options *options;
-	void *dict; /* dict=, or NULL */
-	struct super *sb;
-	struct ztfuse front;
-	struct fuse_session *se;
-	struct channel_params channel_params; /* its descriptor is the session's */
-	struct transport *transport;
-	/* Requests are no longer served; relaxed: a signal brings it to the thread that looks. */
-	atomic_bool ended;
-	struct caller_namespace caller;
-	struct atimes atimes; /* the signal thread's, while serving */
-	int signal_fd; /* terminating signals; non-blocking */
-	pthread_t signals; /* while serving */
-	bool serving; /* its threads are there */
-	bool mounted;
-	struct full full; /* empty: not for this mount */
-	bool watches; /* pressure was started */
-	struct pressure pressure;
-};
 
 static void signal_set(sigset_t *out_set)
 {
@@ -79,119 +52,6 @@ static int block_signals(struct session *s)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signal_fd < 0 ? -errno : 0;
-}
-
-/* The first line of what was printed into @fd, without the name of the program. */
-static void first_line(int fd, char *text, size_t room)
-{
-	static const char *const names[] = { "fuse: ", "fusermount3: " };
-	ssize_t len = pread(fd, text, room - 1, 0);
-
-	text[len > 0 ? len : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const size_t name_len = strlen(names[i]);
-
-		if (strncmp(text, names[i], name_len) == 0)
-			memmove(text, text + name_len, strlen(text + name_len) + 1);
-	}
-}
-
-/*
- * libfuse and its helper print why a mount failed, on several ways and sometimes twice. What they
- * say is caught, so that the caller gets one line.
- */
-static int mount_quietly(struct session *s, struct options_error *error)
-{
-	const char *mountpoint = s->options->mountpoint;
-	int caught = memfd_create("ztmpfs-messages", MFD_CLOEXEC);
-	int saved = dup(STDERR_FILENO);
-	char text[512];
-	int failed;
-
-	if (caught >= 0 && saved >= 0)
-		(void)dup2(caught, STDERR_FILENO);
-	failed = fuse_session_mount(s->se, mountpoint);
-	if (saved >= 0)
-		(void)dup2(saved, STDERR_FILENO);
-	first_line(caught, text, sizeof(text));
-	if (saved >= 0)
-		close(saved);
-	if (caught >= 0)
-		close(caught);
-	if (failed) {
-		ERR_PRINTF(error, "%s: cannot mount: %s", mountpoint,
-			   *text != '\0' ? text : "libfuse does not say why");
-		return -EIO;
-	}
-	s->mounted = true;
-	if (*text != '\0')
-		zt_log(ZT_LOG_WARN, "%s: %s", mountpoint, text);
-	return 0;
-}
-
-/*
- * Where the kernel delays writes it is told how much, and made to ask when little is left. Swap comes
- * by direct requests.
- */
-static void prepare_full(struct session *s, const struct bdi *bdi)
-{
-	const struct options *options = s->options;
-	const struct ownmount mount = { options->mountpoint, &s->caller, *bdi };
-
-	if (options->cache == ZTFUSE_CACHE_WRITEBACK && !options->swap &&
-	    options->mount_flags[MOUNT_SYNC] != 1)
-		full_prepare(&s->full, &s->front, &mount, super_bytes_left(s->sb));
-}
-
-/*
- * Where the kernel stamps files by itself, what the daemon makes after that may not be older. Known
- * after INIT.
- */
-static void agree_on_clock(const struct session *s)
-{
-	int res = s->front.kernel_times ? fs_time_follow_kernel() : 0;
-
-	if (res < 0)
-		zt_log(ZT_LOG_WARN, "%s: no clock like the kernel's: %s", s->options->mountpoint,
-		       strerror(-res));
-}
-
-/* Where the caller sees it; what follows knows that the mount works. */
-static int mount_for_caller(struct session *s, struct options_error *error)
-{
-	const char *mountpoint = s->options->mountpoint;
-	int res = namespace_visit(&s->caller);
-	struct bdi bdi;
-	bool found;
-
-	if (res) {
-		ERR_PRINTF(error, "%s: cannot go back to the caller's mount namespace: %s",
-			   mountpoint, strerror(-res));
-		return res;
-	}
-	res = mount_quietly(s, error);
-	if (!res)
-		res = remount_finish(s->options, error);
-	if (res)
-		return res;
-	res = transport_serve_init(s->transport);
-	if (res) {
-		ERR_PRINTF(error, "%s: cannot agree with the kernel on a protocol", mountpoint);
-		return res;
-	}
-	agree_on_clock(s);
-	found = bdi_find(mountpoint, &bdi);
-	atimes_open(&s->atimes, s->sb, s->options, found && !s->caller.left ? &bdi : NULL);
-	if (found) {
-		bdi_tune(&bdi);
-		prepare_full(s, &bdi);
-	}
-	res = namespace_back(&s->caller);
-	if (res)
-		ERR_PRINTF(error, "%s: cannot leave the caller's mount namespace: %s", mountpoint,
-			   strerror(-res));
-	return res;
 }
 
 /* Behind an error of pthread_create(). */
@@ -228,12 +88,41 @@ static uint64_t plan_transport(const struct options *options, struct channel_par
 
 static int make_transport(struct session *s)
 {
+	struct survive *survive = s->survive;
 	int error;
 
 	if (s->options->cpu_latency)
 		latency_open(&s->channel_params);
+	if (survive)
+		s->channel_params.survival = &survive->channel;
 	error = transport_create(&s->front, &s->channel_params, &s->transport);
-	return error ? error : transport_attach(s->transport, s->se, -1);
+	if (error)
+		return error;
+	return transport_attach(s->transport, s->se,
+				survive ? survive_give(&survive->channel_fd) : -1);
+}
+
+/* A new one, or the one that an earlier process has left. */
+static int open_super(const struct session *s, const struct super_params *params, char text[256],
+		      struct super **out_sb)
+{
+	int res;
+
+	if (!s->survive || !s->survive->resumed)
+		return super_create(params, text, out_sb);
+	res = super_attach(params, s->survive->arena_fd, text, out_sb);
+	if (!res)
+		(void)survive_give(&s->survive->arena_fd); /* it is the mount's */
+	return res;
+}
+
+static int load_dict(struct session *s, struct options_error *error)
+{
+	struct survive *survive = s->survive;
+
+	if (survive && survive->resumed)
+		return survive_load_dict(survive, error, &s->dict, &s->dict_size);
+	return dict_load(s->options->dict_path, error, &s->dict, &s->dict_size);
 }
 
 /* @mem_beside: bytes that requests take. */
@@ -245,11 +134,12 @@ static int create_super(struct session *s, uint64_t mem_beside, struct options_e
 
 	params.mem_beside = mem_beside;
 	if (s->options->dict_path)
-		res = dict_load(s->options->dict_path, error, &s->dict, &params.content.comp.dict_size);
+		res = load_dict(s, error);
 	if (res)
 		return res;
 	params.content.comp.dict = s->dict;
-	res = super_create(&params, text, &s->sb);
+	params.content.comp.dict_size = s->dict_size;
+	res = open_super(s, &params, text, &s->sb);
 	if (res) {
 		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
 		return res;
@@ -294,18 +184,26 @@ static void *signal_thread(void *arg)
 {
 	struct session *s = arg;
 	struct pollfd wanted[] = { { .fd = s->signal_fd, .events = POLLIN },
-				   { .fd = s->atimes.fd, .events = POLLPRI } };
+				   { .fd = s->atimes.fd, .events = POLLPRI },
+				   { .fd = -1 } };
 	struct signalfd_siginfo info;
 
+	if (s->survive)
+		survive_watch(s->survive);
 	for (;;) {
+		wanted[2].fd = s->survive ? s->survive->sock : -1;
 		if (poll(wanted, ARRAY_SIZE(wanted), -1) < 0)
 			continue;
 		if (wanted[1].revents)
 			atimes_look(&s->atimes);
+		if (wanted[2].revents)
+			survive_rehire(s->survive, s->options->mountpoint);
 		if (wanted[0].revents && read(s->signal_fd, &info, sizeof(info)) > 0 &&
 		    !refuses_to_end(s))
 			break;
 	}
+	if (s->survive)
+		survive_end(s->survive);
 	/* While requests are still served: they may wait for the kernel's writes and reads. */
 	seeker_stop(&s->front.seeker);
 	retry_stop(&s->front.retry);
@@ -364,10 +262,14 @@ static int create_filesystem(struct session *s, struct options_error *error)
 		return res;
 	}
 	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
-	if (!options->foreground && !options->swap)
+	if (!options->foreground && !options->swap && !(s->survive && s->survive->resumed))
 		namespace_leave(&s->caller);
 	mem_beside = plan_transport(options, &s->channel_params);
-	res = options->swap ? swapmode_enter(options, error) : surroundings_oom(options, error);
+	if (s->survive && s->survive->resumed)
+		res = surroundings_set_oom(s->survive->record->oom);
+	else
+		res = options->swap ? swapmode_enter(options, error) :
+				      surroundings_oom(options, error);
 	return res ? res : create_super(s, mem_beside, error);
 }
 
@@ -400,8 +302,21 @@ err_front:
 	return res;
 }
 
-int session_create(const struct options *options, struct options_error *out_error,
-		   struct session **out_session)
+/* Until requests can be served. */
+static int mount_or_resume(struct session *s, struct options_error *error)
+{
+	int res;
+
+	if (s->survive && s->survive->resumed)
+		return session_resume(s, error);
+	res = session_mount(s, error);
+	if (!res && s->survive)
+		res = session_leave_record(s, error);
+	return res;
+}
+
+int session_create(const struct options *options, struct survive *survive,
+		   struct options_error *out_error, struct session **out_session)
 {
 	struct session *s = zt_zalloc(sizeof(*s));
 	int error = -ENOMEM;
@@ -410,6 +325,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (!s)
 		return error;
 	s->options = options;
+	s->survive = survive;
 	s->signal_fd = -1;
 	s->atimes.fd = -1;
 	error = create_filesystem(s, out_error);
@@ -422,7 +338,7 @@ int session_create(const struct options *options, struct options_error *out_erro
 	if (error)
 		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
 	else
-		error = mount_for_caller(s, out_error);
+		error = mount_or_resume(s, out_error);
 	if (!error && options->swap)
 		error = start_swap(s, out_error);
 	if (!error)
@@ -431,6 +347,8 @@ int session_create(const struct options *options, struct options_error *out_erro
 		session_destroy(s);
 		return error;
 	}
+	if (survive && survive->resumed)
+		session_resumed(s);
 	*out_session = s;
 	return 0;
 
@@ -455,6 +373,28 @@ int session_serve(struct session *s)
 	return error;
 }
 
+/*
+ * The keeper goes first: while it has the channel, the connection does not end, and to unmount would
+ * wait for requests that nobody serves.
+ */
+static void end_mount(struct session *s)
+{
+	bool unmounts = false;
+
+	if (s->survive) {
+		survive_end(s->survive);
+		unmounts = s->survive->resumed && survive_connected(fuse_session_fd(s->se));
+	}
+	if (s->mounted) {
+		namespace_find(&s->caller);
+		fuse_session_unmount(s->se);
+	}
+	fuse_session_destroy(s->se);
+	transport_destroy(s->transport);
+	if (unmounts)
+		survive_unmount(s->survive);
+}
+
 void session_destroy(struct session *s)
 {
 	if (!s)
@@ -470,12 +410,7 @@ void session_destroy(struct session *s)
 	super_drain(s->sb);
 	if (s->watches)
 		pressure_stop(&s->pressure);
-	if (s->mounted) {
-		namespace_find(&s->caller);
-		fuse_session_unmount(s->se);
-	}
-	fuse_session_destroy(s->se);
-	transport_destroy(s->transport);
+	end_mount(s);
 	latency_close(&s->channel_params);
 	ztfuse_exit(&s->front);
 	super_destroy(s->sb);

@@ -9,11 +9,14 @@
 #include "util/compiler.h"
 
 struct session; /* one per process */
+struct survive; /* survive.h */
 
 /**
  * session_create() - make the filesystem, mount it, agree with the kernel: afterwards the mount is
  * usable
  * @options: outlives the session; its mountpoint is absolute, or /dev/fd/N
+ * @survive: NULL: the mount ends with this process. What it has taken over is gone on with instead of
+ *	     mounting anew. Outlives the session.
  * @out_error: on error, one line that says what failed and why
  *
  * Starts threads (the filesystem's own): fork before. SIGTERM, SIGINT and SIGHUP stay blocked
@@ -21,8 +24,8 @@ struct session; /* one per process */
  *
  * Return: 0 or -errno; on error nothing is mounted.
  */
-int session_create(const struct options *options, struct options_error *out_error,
-		   struct session **out_session) ZT_MUST_CHECK;
+int session_create(const struct options *options, struct survive *survive,
+		   struct options_error *out_error, struct session **out_session) ZT_MUST_CHECK;
 
 /**
  * session_serve() - answer requests until the filesystem is unmounted or one of those signals comes

@@ -199,8 +199,7 @@ int surroundings_page_size(long bytes, struct options_error *out_error)
 
 #define OOM_PATH "/proc/self/oom_score_adj"
 
-/* Return: 0 or -errno. */
-static int oom_write(int score)
+int surroundings_set_oom(int score)
 {
 	const int fd = open(OOM_PATH, O_WRONLY | O_CLOEXEC);
 	int error = 0;
@@ -213,7 +212,7 @@ static int oom_write(int score)
 	return error;
 }
 
-static int oom_read(int *out_score)
+int surroundings_get_oom(int *out_score)
 {
 	FILE *file = fopen(OOM_PATH, "re");
 	int got;
@@ -232,9 +231,9 @@ int surroundings_oom(const struct options *options, struct options_error *out_er
 	if (options->oom == OPTION_OOM_KEEP)
 		return 0;
 	/* A lower score was set on purpose. */
-	if (!options->oom_said && oom_read(&score) == 0 && score <= options->oom)
+	if (!options->oom_said && surroundings_get_oom(&score) == 0 && score <= options->oom)
 		return 0;
-	error = oom_write(options->oom);
+	error = surroundings_set_oom(options->oom);
 	if (!error || !options->oom_said)
 		return 0;
 	ERR_PRINTF(out_error,

@@ -52,4 +52,10 @@ int surroundings_page_size(long bytes, struct options_error *out_error) ZT_MUST_
  */
 int surroundings_oom(const struct options *options, struct options_error *out_error) ZT_MUST_CHECK;
 
+/** surroundings_get_oom() - the score that the process has. Return: 0 or -errno. */
+int surroundings_get_oom(int *out_score) ZT_MUST_CHECK;
+
+/** surroundings_set_oom() - another one; up is always allowed. Return: 0 or -errno. */
+int surroundings_set_oom(int score) ZT_MUST_CHECK;
+
 #endif

@@ -738,6 +738,35 @@ START_TEST(test_unknown_option_is_named_with_a_guess)
 }
 END_TEST
 
+START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
+{
+	struct options_error error;
+	struct options o;
+
+	good("rw", &o);
+	ck_assert(!o.survive);
+	options_free(&o);
+	good("survive=on", &o);
+	ck_assert(o.survive);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
+	ck_assert_ptr_null(o.notes);
+	options_free(&o);
+	good("survive=on,io_uring=on", &o);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
+	ck_assert_ptr_nonnull(strstr(o.notes, "io_uring=on: is off with survive=on"));
+	options_free(&o);
+	good("survive=off,io_uring=on", &o);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_ON);
+	options_free(&o);
+	bad("survive=yes", "option survive=yes: allowed: on, off");
+	bad("survive=on,swap,mem_limit=200m",
+	    "option survive=on: does not go with option swap, whose memory is locked by the daemon");
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-f", "-o", "survive=on", "/mnt"),
+			 -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "does not go with -f and -d"));
+}
+END_TEST
+
 START_TEST(test_lines_for_a_tmpfs_are_taken)
 {
 	/* The last two are systemd's tmp.mount, and what distributions make of it. */
@@ -1086,6 +1115,7 @@ int main(void)
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
 	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);
 	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
+	tcase_add_test(tc, test_survive_has_no_rings_and_does_not_go_with_all);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);
 	tcase_add_test(tc, test_unknown_option_is_named_with_a_guess);

@@ -36,6 +36,9 @@ struct oracle {
 	uint64_t op; /* number of the operation under way */
 	unsigned nr_files; /* names per folder */
 	bool verbose;
+	bool twice; /* what was done twice is counted, see oracle.c */
+	uint64_t nr_twice;
+	const char *until; /* the run ends when this file is there; NULL: after so many operations */
 	bool names_only; /* no operations on data */
 	bool is_root;
 	bool has_direct[NR_SIDES]; /* O_DIRECT opens */

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * handover.c - messages, the common page, and new processes of a daemon and its keeper. See
+ * handover.h.
+ *
+ * Locks: none. Never allocates.
+ */
+#include "daemon/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- the record ---- */
+
+static int map(int fd, struct handover_record **out_record)
+{
+	void *record = mmap(NULL, sizeof(**out_record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (record == MAP_FAILED)
+		return -errno;
+	*out_record = record;
+	return 0;
+}
+
+int handover_record_make(struct handover_record **out_record, int *out_fd)
+{
+	const int fd = memfd_create("ztmpfs-record", MFD_CLOEXEC);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = ftruncate(fd, sizeof(**out_record)) != 0 ? -errno : map(fd, out_record);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	(*out_record)->size = sizeof(**out_record);
+	*out_fd = fd;
+	return 0;
+}
+
+int handover_record_map(int fd, struct handover_record **out_record)
+{
+	struct handover_record *record = NULL;
+	struct stat st;
+	int error;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (st.st_size != (off_t)sizeof(*record))
+		return -EPROTO;
+	error = map(fd, &record);
+	if (error)
+		return error;
+	if (record->size != sizeof(*record)) {
+		handover_record_unmap(record);
+		return -EPROTO;
+	}
+	*out_record = record;
+	return 0;
+}
+
+void handover_record_unmap(struct handover_record *record)
+{
+	if (record)
+		(void)munmap(record, sizeof(*record)); /* it is mapped */
+}
+
+/* ---- messages ---- */
+
+int handover_pair(int out_ends[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out_ends) != 0 ? -errno : 0;
+}
+
+/* One message with room for one descriptor. */
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+int handover_send(int sock, enum handover_kind kind, int fd)
+{
+	uint32_t word = (uint32_t)kind;
+	struct iovec iov = { &word, sizeof(word) };
+	union control control = { .room = { 0 } };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t sent;
+
+	if (fd >= 0) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control.room);
+	}
+	do
+		sent = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+int handover_receive(int sock, enum handover_kind *out_kind, int *out_fd)
+{
+	uint32_t word = HANDOVER_NR;
+	struct iovec iov = { &word, sizeof(word) };
+	union control control = { .room = { 0 } };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control.room) };
+	const struct cmsghdr *header;
+	ssize_t got;
+
+	do
+		got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return got == 0 || errno == ECONNRESET ? 0 : -errno;
+	*out_fd = -1;
+	header = CMSG_FIRSTHDR(&msg);
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(out_fd, CMSG_DATA(header), sizeof(*out_fd));
+	*out_kind = word;
+	return word < HANDOVER_NR ? 1 : -EPROTO;
+}
+
+/* ---- processes ---- */
+
+int handover_word(int argc, char *const argv[], const char *word)
+{
+	const size_t len = strlen(word);
+
+	if (argc < 2 || strncmp(argv[1], word, len) != 0)
+		return -1;
+	return (int)strtoul(argv[1] + len, NULL, 10);
+}
+
+pid_t handover_spawn(const struct handover_child *child)
+{
+	char word[32];
+	pid_t pid;
+
+	(void)snprintf(word, sizeof(word), "%s%d", child->word, child->sock);
+	child->argv[1] = word;
+	/* Copies no page table, however much is mapped; until exec the child runs on this stack. */
+	pid = vfork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		(void)syscall(SYS_setsid);
+		(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, child->mask, NULL, _NSIG / 8);
+		(void)syscall(SYS_fcntl, child->sock, F_SETFD, 0);
+		(void)syscall(SYS_execveat, child->binary, "", child->argv, environ, AT_EMPTY_PATH);
+		_exit(127);
+	}
+	return pid;
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * keeper.c - the process that keeps a mount's descriptors, and starts its daemon again. See keeper.h.
+ *
+ * One thread, which waits for the daemon's next word. All signals are blocked but those that cannot
+ * be: SIGTERM is for the daemon, and a keeper that ended with it would be made anew.
+ *
+ * The daemon's end of the socket is closed by the kernel when the last of its threads has left, so
+ * never while one of them could still store something. But a thread may wait in the kernel for a
+ * request that only a daemon can answer (src/daemon/full.c writes to its own mount), and then never
+ * leaves. So another thread of the daemon is watched, too: when that one has gone the others are
+ * being killed, and none of them comes back from the kernel.
+ *
+ * Weakness: a thread that is kept from running in the kernel for STUCK_MS, while another one is stuck,
+ * may still finish its last system call.
+ *
+ * Locks: none. Never allocates, never logs.
+ */
+#include "daemon/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/handover.h"
+#include "util/clock.h"
+#include "util/sizes.h"
+
+/*
+ * So many deaths within WITHIN_NS, in lives that answered nothing, end the mount. A SIGKILL mostly
+ * comes from others, and says nothing about the next life.
+ */
+#define DEATHS_MOST 5u
+#define KILLS_MOST  50u
+#define WITHIN_NS   (UINT64_C(10) * ZT_NS_PER_S)
+/* So long after the watched thread the others must have gone, or they are stuck. */
+#define STUCK_MS 1000
+/* Between two tries to have a process at all. */
+#define TRY_NS  (ZT_NS_PER_S / 10)
+#define NR_TRIES 50u
+
+/* Deaths since something was answered, or since the oldest was WITHIN_NS ago. */
+struct toll {
+	uint64_t since_ns;
+	unsigned nr_deaths, nr_kills;
+};
+
+static struct keeper {
+	int sock; /* to the daemon */
+	pid_t child; /* the daemon, when it is one of ours; else 0 */
+	int watch; /* HANDOVER_WATCH's, or -1 */
+	bool complete; /* HANDOVER_COMPLETE has come */
+	int fds[HANDOVER_MOST];
+	unsigned char kinds[HANDOVER_MOST];
+	unsigned nr;
+	struct handover_record *record; /* from its descriptor on */
+	struct toll toll;
+	sigset_t mask; /* that a new daemon begins with */
+} keeper;
+
+static int find(enum handover_kind kind)
+{
+	for (unsigned i = 0; i < keeper.nr; i++)
+		if (keeper.kinds[i] == kind)
+			return keeper.fds[i];
+	return -1;
+}
+
+/* Its memory stays where it is, the OOM killer takes all others first, and nobody's folder is held. */
+static void settle(void)
+{
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	sigset_t all;
+
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &keeper.mask);
+	(void)prctl(PR_SET_NAME, "ztmpfs-keeper");
+	/* What a user may not do is passed over: it works without. */
+	if (oom >= 0) {
+		(void)!write(oom, "-1000", 5);
+		close(oom);
+	}
+	(void)!chdir("/");
+	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
+		(void)dup2(null, fd); /* it exists */
+	if (null > STDERR_FILENO)
+		close(null);
+	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
+}
+
+static void drop(int *inout_fd)
+{
+	if (*inout_fd >= 0)
+		close(*inout_fd);
+	*inout_fd = -1;
+}
+
+static void keep(enum handover_kind kind, int fd)
+{
+	if (kind == HANDOVER_COMPLETE)
+		keeper.complete = true;
+	if (fd < 0)
+		return;
+	if (kind == HANDOVER_WATCH) {
+		drop(&keeper.watch);
+		keeper.watch = fd;
+		return;
+	}
+	if (keeper.nr == ARRAY_SIZE(keeper.fds)) {
+		close(fd);
+		return;
+	}
+	keeper.fds[keeper.nr] = fd;
+	keeper.kinds[keeper.nr++] = (unsigned char)kind;
+	/* What is no record is as if there were none: then nothing is started again. */
+	if (kind == HANDOVER_RECORD && handover_record_map(fd, &keeper.record) != 0)
+		keeper.complete = false;
+}
+
+/* Until the daemon has said something, or has gone. Return: false: it is stuck in its end. */
+static bool wait_for_daemon(void)
+{
+	struct pollfd wanted[] = { { .fd = keeper.sock, .events = POLLIN },
+				   { .fd = keeper.watch, .events = POLLIN } };
+
+	if (poll(wanted, ARRAY_SIZE(wanted), -1) < 0 || wanted[0].revents)
+		return true;
+	return poll(wanted, 1, STUCK_MS) != 0;
+}
+
+/* Until the daemon's death. Return: false when it has said that the mount ends. */
+static bool listen_to_daemon(void)
+{
+	enum handover_kind kind;
+	int fd;
+
+	while (wait_for_daemon()) {
+		if (handover_receive(keeper.sock, &kind, &fd) <= 0)
+			return true;
+		if (kind == HANDOVER_END)
+			return false;
+		keep(kind, fd);
+	}
+	keeper.child = 0; /* it is not to be waited for */
+	return true;
+}
+
+/* By umount, or because somebody has aborted it. */
+static bool connection_has_ended(void)
+{
+	struct pollfd channel = { .fd = find(HANDOVER_CHANNEL) };
+
+	return poll(&channel, 1, 0) == 1 && (channel.revents & POLLERR);
+}
+
+/* Children that have ended. Return: whether the daemon may have been ended by SIGKILL. */
+static bool reap(void)
+{
+	bool killed = keeper.child == 0;
+	pid_t pid;
+	int status;
+
+	/* Its descriptors are closed before it can be waited for. */
+	if (keeper.child > 0 && waitpid(keeper.child, &status, 0) == keeper.child)
+		killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	keeper.child = 0;
+	do
+		pid = waitpid(-1, &status, WNOHANG);
+	while (pid > 0);
+	return killed;
+}
+
+/* Return: whether another life makes sense. */
+static bool is_worth_another(bool killed, uint64_t now_ns)
+{
+	struct toll *toll = &keeper.toll;
+	const bool answered =
+		atomic_exchange_explicit(&keeper.record->answered, 0, memory_order_relaxed);
+
+	if (answered || now_ns - toll->since_ns > WITHIN_NS)
+		*toll = (struct toll){ .since_ns = now_ns };
+	if (answered)
+		return true;
+	if (killed)
+		toll->nr_kills++;
+	else
+		toll->nr_deaths++;
+	return toll->nr_deaths < DEATHS_MOST && toll->nr_kills < KILLS_MOST;
+}
+
+static int start(char *argv[])
+{
+	int ends[2], error = handover_pair(ends);
+	pid_t pid;
+
+	if (error)
+		return error;
+	pid = handover_spawn(&(struct handover_child){ .binary = find(HANDOVER_BINARY),
+						       .word = HANDOVER_WORD_KEPT,
+						       .sock = ends[1],
+						       .argv = argv,
+						       .mask = &keeper.mask });
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return (int)pid;
+	}
+	close(keeper.sock);
+	drop(&keeper.watch);
+	keeper.sock = ends[0];
+	keeper.child = pid;
+	/* One that dies meanwhile is heard of next. */
+	for (unsigned i = 0; i < keeper.nr && !error; i++)
+		error = handover_send(keeper.sock, keeper.kinds[i], keeper.fds[i]);
+	if (!error)
+		(void)!handover_send(keeper.sock, HANDOVER_COMPLETE, -1);
+	return 0;
+}
+
+/* The daemon has died. Return: false when there will be no other. */
+static bool start_again(char *argv[])
+{
+	const uint64_t now_ns = zt_now_ns();
+	const struct timespec pause = zt_timespec(TRY_NS);
+	unsigned nr_tries = 0;
+
+	if (!keeper.complete || connection_has_ended())
+		return false;
+	/* Even the one that was to unmount died. The connection ends with the last descriptor. */
+	if (keeper.record->order == HANDOVER_GIVE_UP)
+		return false;
+	if (!is_worth_another(reap(), now_ns))
+		keeper.record->order = HANDOVER_GIVE_UP;
+	keeper.record->nr_lives++;
+	keeper.record->died_ns = now_ns;
+	while (start(argv) != 0) {
+		if (++nr_tries == NR_TRIES)
+			return false;
+		(void)nanosleep(&pause, NULL); /* there are no signals */
+	}
+	return true;
+}
+
+int keeper_main(int sock, char *argv[])
+{
+	keeper.sock = sock;
+	keeper.watch = -1;
+	(void)fcntl(sock, F_SETFD, FD_CLOEXEC); /* it is open */
+	settle();
+	while (listen_to_daemon())
+		if (!start_again(argv))
+			return 1;
+	return 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * session_i.h - what a session is made of, for its life (session.c), its first mount
+ * (session_mount.c) and a later process that goes on with it (session_resume.c).
+ */
+#ifndef ZT_DAEMON_SESSION_I_H
+#define ZT_DAEMON_SESSION_I_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "daemon/atimes.h"
+#include "daemon/bdi.h"
+#include "daemon/full.h"
+#include "daemon/namespace.h"
+#include "daemon/pressure.h"
+#include "daemon/session.h"
+#include "daemon/survive.h"
+#include "fuse/fuse_ops.h"
+#include "fuse/transport.h"
+#include "util/compiler.h"
+
+struct session {
+	const struct options *options;
+	void *dict; /* dict=, or NULL; */
+	size_t dict_size; /* bytes of it */
+	struct super *sb;
+	struct ztfuse front;
+	struct fuse_session *se;
+	struct channel_params channel_params; /* its descriptor is the session's */
+	struct transport *transport;
+	/* Requests are no longer served; relaxed: a signal brings it to the thread that looks. */
+	atomic_bool ended;
+	struct caller_namespace caller;
+	struct survive *survive; /* NULL: the mount ends with this process */
+	struct atimes atimes; /* the signal thread's, while serving */
+	int signal_fd; /* terminating signals; non-blocking */
+	pthread_t signals; /* while serving */
+	bool serving; /* its threads are there */
+	bool mounted;
+	struct full full; /* empty: not for this mount */
+	bool watches; /* pressure was started */
+	struct pressure pressure;
+};
+
+/* session_mount.c */
+
+/** session_mount() - where the caller sees it; what follows knows that the mount works. Return: 0 or -errno. */
+int session_mount(struct session *s, struct options_error *error) ZT_MUST_CHECK;
+
+/** session_agree_on_clock() - after INIT: what the daemon makes may not be older than what the kernel stamps */
+void session_agree_on_clock(const struct session *s);
+
+/* session_resume.c */
+
+/**
+ * session_leave_record() - after the first mount, before requests are served: have a keeper, and leave
+ * with it what a later process needs
+ * Return: 0; -errno with a sentence in @error.
+ */
+int session_leave_record(struct session *s, struct options_error *error) ZT_MUST_CHECK;
+
+/** session_resume() - instead of session_mount(): go on with what an earlier process has mounted. Return: as above. */
+int session_resume(struct session *s, struct options_error *error) ZT_MUST_CHECK;
+
+/** session_resumed() - requests are served again: note it, and tell of it */
+void session_resumed(const struct session *s);
+
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * session_resume.c - what one process leaves to the next of the same mount, and how that goes on.
+ * See session_i.h, doc/design/survival.md.
+ *
+ * The mount point is not touched here: not looked up, not asked for its status, not tuned. Nobody
+ * else would answer.
+ *
+ * Locks: none; before there are threads.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/session_i.h"
+#include "daemon/surroundings.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/* ---- left ---- */
+
+static int leave_terms(const struct session *s)
+{
+	struct channel_terms terms;
+	int res = transport_get_terms(s->transport, &terms);
+
+	if (!res)
+		res = super_record_set(s->sb, SUPER_RECORD_INIT_REQUEST, terms.request,
+				       terms.request_len);
+	if (!res)
+		res = super_record_set(s->sb, SUPER_RECORD_INIT_REPLY, terms.reply,
+				       terms.reply_len);
+	return res;
+}
+
+static int leave_facts(struct session *s)
+{
+	struct handover_record *record = s->survive->record;
+	int oom, res = surroundings_get_oom(&oom);
+
+	if (strlen(s->options->mountpoint) >= sizeof(record->mountpoint))
+		return -ENAMETOOLONG;
+	strcpy(record->mountpoint, s->options->mountpoint);
+	record->oom = oom;
+	record->caller_left = s->caller.left;
+	record->caller_dev = s->caller.dev;
+	record->caller_ino = s->caller.ino;
+	record->has_bdi = bdi_find(s->options->mountpoint, &record->bdi);
+	record->has_full = s->full.front != NULL;
+	record->full_way = s->full.way;
+	record->full_least = s->full.least;
+	record->full_dirty = s->full.dirty;
+	record->full_tunes = s->full.tunes;
+	return res;
+}
+
+int session_leave_record(struct session *s, struct options_error *error)
+{
+	const int channel = fuse_session_fd(s->se);
+	int res;
+
+	if (!transport_resends(s->transport)) {
+		ERR_PRINTF(error, "option survive=on: this kernel sends no request again (Linux "
+				  "6.9 does)");
+		return -ENOTSUP;
+	}
+	/* Where it came as /dev/fd/N. */
+	res = fcntl(channel, F_SETFD, FD_CLOEXEC) != 0 ? -errno : leave_terms(s);
+	if (!res)
+		res = leave_facts(s);
+	if (!res && s->dict)
+		res = survive_keep_dict(s->survive, s->dict, s->dict_size);
+	if (!res) {
+		survive_keep(s->survive, HANDOVER_CHANNEL, channel);
+		survive_keep(s->survive, HANDOVER_ARENA, super_arena_fd(s->sb));
+		res = survive_hire(s->survive);
+	}
+	if (res)
+		ERR_PRINTF(error, "option survive=on: cannot have a process that keeps the mount: %s",
+			   strerror(-res));
+	return res;
+}
+
+/* ---- taken up ---- */
+
+static int take_terms(const struct session *s, struct channel_terms *out_terms)
+{
+	ssize_t request = super_record_get(s->sb, SUPER_RECORD_INIT_REQUEST, out_terms->request,
+					   sizeof(out_terms->request));
+	ssize_t reply = super_record_get(s->sb, SUPER_RECORD_INIT_REPLY, out_terms->reply,
+					 sizeof(out_terms->reply));
+
+	if (request <= 0 || reply <= 0)
+		return -EPROTO;
+	out_terms->request_len = (uint32_t)request;
+	out_terms->reply_len = (uint32_t)reply;
+	return 0;
+}
+
+static void take_facts(struct session *s)
+{
+	const struct handover_record *record = s->survive->record;
+	const struct full found = {
+		.mount = { s->options->mountpoint, &s->caller, record->bdi },
+		.way = record->full_way,
+		.least = record->full_least,
+		.dirty = record->full_dirty,
+		.tunes = record->full_tunes,
+	};
+
+	if (record->has_full)
+		full_resume(&s->full, &s->front, &found);
+	atimes_open(&s->atimes, s->sb, s->options,
+		    record->has_bdi && !s->caller.left ? &record->bdi : NULL);
+}
+
+int session_resume(struct session *s, struct options_error *error)
+{
+	const struct handover_record *record = s->survive->record;
+	struct channel_terms terms;
+	int res;
+
+	s->caller = (struct caller_namespace){ .left = record->caller_left,
+					       .dev = (dev_t)record->caller_dev,
+					       .ino = (ino_t)record->caller_ino };
+	res = take_terms(s, &terms);
+	if (!res)
+		res = transport_resume(s->transport, &terms);
+	if (res) {
+		ERR_PRINTF(error, "%s: cannot go on with the kernel as it was agreed: %s",
+			   s->options->mountpoint, strerror(-res));
+		return res;
+	}
+	session_agree_on_clock(s);
+	take_facts(s);
+	return 0;
+}
+
+void session_resumed(const struct session *s)
+{
+	struct handover_record *record = s->survive->record;
+	struct super_attach_report report;
+
+	super_get_attach_report(s->sb, &report);
+	record->outage_ns = zt_now_ns() - record->died_ns;
+	zt_log(ZT_LOG_WARN,
+	       "%s: the daemon had died; process %u of the mount serves after %llu us, %llu of them to "
+	       "attach; %llu inodes, %llu repairs",
+	       s->options->mountpoint, record->nr_lives,
+	       (unsigned long long)record->outage_ns / 1000, (unsigned long long)report.ns / 1000,
+	       (unsigned long long)report.inodes,
+	       (unsigned long long)super_attach_repairs(&report));
+}

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * survive.c - the daemon's side of survive=on. See survive.h.
+ *
+ * Locks: survive.lock, innermost. A keeper that does not listen would stop whoever sends under it;
+ * it does nothing else.
+ */
+#include "daemon/survive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/dict.h"
+#include "daemon/namespace.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/sizes.h"
+
+/* PIDFD_THREAD, unknown to older headers. */
+#define PIDFD_OF_THREAD O_EXCL
+/* So many keepers, each less than RESTED_NS after the one before, are enough. */
+#define HIRED_MOST 5u
+#define RESTED_NS  (UINT64_C(10) * ZT_NS_PER_S)
+/* A keeper that is told to end does so at once. */
+#define END_MS 5000
+
+/* ---- what is kept ---- */
+
+static void note(struct survive *survive, enum handover_kind kind, int fd)
+{
+	if (survive->nr == ARRAY_SIZE(survive->fds))
+		return;
+	survive->fds[survive->nr] = fd;
+	survive->kinds[survive->nr++] = (unsigned char)kind;
+}
+
+void survive_keep(struct survive *survive, enum handover_kind kind, int fd)
+{
+	mutex_lock(&survive->lock);
+	note(survive, kind, fd);
+	/* One that has gone is missed by the signal thread, and the next one is told. */
+	if (survive->sock >= 0)
+		(void)!handover_send(survive->sock, kind, fd);
+	mutex_unlock(&survive->lock);
+}
+
+void survive_watch(struct survive *survive)
+{
+	/* Of one thread, not of its process: Linux 6.9. Without it a stuck end is not noticed. */
+	const int fd = (int)syscall(SYS_pidfd_open, (pid_t)syscall(SYS_gettid), PIDFD_OF_THREAD);
+
+	if (fd < 0)
+		return;
+	/* The next keeper is told, too; a later daemon is not. */
+	survive_keep(survive, HANDOVER_WATCH, fd);
+}
+
+static void opened(void *arg, bool spins, int fd)
+{
+	survive_keep(arg, spins ? HANDOVER_SPIN : HANDOVER_CLONE, fd);
+}
+
+static int tell_all(const struct survive *survive)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < survive->nr && !error; i++)
+		error = handover_send(survive->sock, survive->kinds[i], survive->fds[i]);
+	return error ? error : handover_send(survive->sock, HANDOVER_COMPLETE, -1);
+}
+
+int survive_keep_dict(struct survive *survive, const void *data, size_t size)
+{
+	const int fd = memfd_create("ztmpfs-dict", MFD_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return -errno;
+	len = write(fd, data, size);
+	if (len != (ssize_t)size) {
+		close(fd);
+		return len < 0 ? -errno : -ENOSPC;
+	}
+	survive_keep(survive, HANDOVER_DICT, fd);
+	return 0;
+}
+
+int survive_load_dict(const struct survive *survive, struct options_error *error, void **out_data,
+		      size_t *out_size)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", survive->dict_fd);
+	return dict_load(path, error, out_data, out_size);
+}
+
+/* ---- the keeper ---- */
+
+static int binary_of(const struct survive *survive)
+{
+	for (unsigned i = 0; i < survive->nr; i++)
+		if (survive->kinds[i] == HANDOVER_BINARY)
+			return survive->fds[i];
+	return -1;
+}
+
+/* With the lock held. */
+static void dismiss(struct survive *survive)
+{
+	if (survive->sock >= 0)
+		close(survive->sock);
+	survive->sock = -1;
+	/* It has closed its end, so it has ended or is about to. */
+	if (survive->keeper > 0)
+		while (waitpid(survive->keeper, NULL, 0) < 0 && errno == EINTR)
+			;
+	survive->keeper = 0;
+}
+
+/* With the lock held. */
+static int hire(struct survive *survive)
+{
+	int ends[2], error = handover_pair(ends);
+	sigset_t mask;
+	pid_t pid;
+
+	if (error)
+		return error;
+	/* These fail only for signals that do not exist. */
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	pid = handover_spawn(&(struct handover_child){ .binary = binary_of(survive),
+						       .word = HANDOVER_WORD_KEEPER,
+						       .sock = ends[1],
+						       .argv = survive->argv,
+						       .mask = &mask });
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return (int)pid;
+	}
+	survive->sock = ends[0];
+	survive->keeper = pid;
+	survive->hired_ns = zt_now_ns();
+	error = tell_all(survive);
+	if (error)
+		dismiss(survive);
+	return error;
+}
+
+int survive_hire(struct survive *survive)
+{
+	int error;
+
+	mutex_lock(&survive->lock);
+	error = hire(survive);
+	mutex_unlock(&survive->lock);
+	return error;
+}
+
+void survive_rehire(struct survive *survive, const char *mountpoint)
+{
+	int error = 0;
+
+	mutex_lock(&survive->lock);
+	dismiss(survive);
+	if (zt_now_ns() - survive->hired_ns > RESTED_NS)
+		survive->nr_hired = 0;
+	if (++survive->nr_hired > HIRED_MOST)
+		error = -EAGAIN;
+	else
+		error = hire(survive);
+	mutex_unlock(&survive->lock);
+	if (error)
+		zt_log(ZT_LOG_WARN,
+		       "%s: the keeper has ended and there is no other: the mount will not outlive "
+		       "this daemon: %s",
+		       mountpoint, strerror(-error));
+	else
+		zt_log(ZT_LOG_INFO, "%s: the keeper had ended; there is another", mountpoint);
+}
+
+void survive_end(struct survive *survive)
+{
+	struct pollfd gone = { .fd = survive->sock };
+
+	mutex_lock(&survive->lock);
+	if (survive->sock >= 0 && handover_send(survive->sock, HANDOVER_END, -1) == 0 &&
+	    poll(&gone, 1, END_MS) <= 0)
+		survive->keeper = 0; /* it hangs; its descriptors keep a connection, no mount */
+	dismiss(survive);
+	mutex_unlock(&survive->lock);
+}
+
+/* ---- life ---- */
+
+static int make(int argc, char *argv[], struct survive **out_survive)
+{
+	struct survive *survive = zt_zalloc(sizeof(*survive));
+
+	if (!survive)
+		return -ENOMEM;
+	/* The program, the keeper's word, the words of the mount, NULL. */
+	survive->argv = zt_zalloc(((size_t)argc + 2) * sizeof(*argv));
+	if (!survive->argv) {
+		zt_free(survive);
+		return -ENOMEM;
+	}
+	survive->argv[0] = argv[0];
+	for (int i = 1; i < argc; i++)
+		survive->argv[i + 1] = argv[i];
+	mutex_init(&survive->lock, ZT_RANK_SURVIVE);
+	survive->sock = survive->channel_fd = survive->arena_fd = survive->dict_fd = -1;
+	survive->channel = (struct channel_survival){ .spin_fd = -1,
+						      .clones = survive->clones,
+						      .opened = opened,
+						      .arg = survive };
+	*out_survive = survive;
+	return 0;
+}
+
+int survive_create(int argc, char *argv[], struct survive **out_survive)
+{
+	struct survive *survive;
+	int error = make(argc, argv, &survive);
+	int binary, record;
+
+	if (error)
+		return error;
+	binary = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	if (binary < 0) {
+		error = -errno;
+		goto err_survive;
+	}
+	note(survive, HANDOVER_BINARY, binary);
+	error = handover_record_make(&survive->record, &record);
+	if (error)
+		goto err_survive;
+	survive->record->nr_lives = 1;
+	note(survive, HANDOVER_RECORD, record);
+	survive->channel.answered = &survive->record->answered;
+	*out_survive = survive;
+	return 0;
+
+err_survive:
+	survive_destroy(survive);
+	return error;
+}
+
+/* One descriptor of the keeper's. Return: 0 or -errno. */
+static int take(struct survive *survive, enum handover_kind kind, int fd)
+{
+	switch (kind) {
+	case HANDOVER_CHANNEL:
+		survive->channel_fd = fd;
+		break;
+	case HANDOVER_ARENA:
+		survive->arena_fd = fd;
+		break;
+	case HANDOVER_DICT:
+		survive->dict_fd = fd;
+		break;
+	case HANDOVER_SPIN:
+		survive->channel.spin_fd = fd;
+		break;
+	case HANDOVER_CLONE:
+		if (survive->channel.nr_clones < ARRAY_SIZE(survive->clones))
+			survive->clones[survive->channel.nr_clones++] = fd;
+		break;
+	case HANDOVER_RECORD:
+		return handover_record_map(fd, &survive->record);
+	case HANDOVER_BINARY:
+	case HANDOVER_WATCH:
+	case HANDOVER_COMPLETE:
+	case HANDOVER_END:
+	case HANDOVER_NR:
+		break;
+	}
+	return 0;
+}
+
+int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
+{
+	enum handover_kind kind = HANDOVER_NR;
+	struct survive *survive;
+	int error = make(argc, argv, &survive);
+	int fd;
+
+	if (error)
+		return error;
+	survive->sock = sock;
+	survive->resumed = true;
+	survive->hired_ns = zt_now_ns();
+	(void)fcntl(sock, F_SETFD, FD_CLOEXEC); /* it is open */
+	while (!error && kind != HANDOVER_COMPLETE) {
+		error = handover_receive(sock, &kind, &fd);
+		if (error <= 0)
+			goto err_survive;
+		error = take(survive, kind, fd);
+		if (fd >= 0)
+			note(survive, kind, fd);
+	}
+	if (!error && (!survive->record || survive->channel_fd < 0 || survive->arena_fd < 0))
+		error = -EPROTO;
+	if (error)
+		goto err_survive;
+	survive->channel.answered = &survive->record->answered;
+	*out_survive = survive;
+	return 0;
+
+err_survive:
+	survive_destroy(survive);
+	return error < 0 ? error : -EPROTO;
+}
+
+int survive_give(int *inout_fd)
+{
+	const int fd = *inout_fd;
+
+	*inout_fd = -1;
+	return fd;
+}
+
+bool survive_connected(int fd)
+{
+	struct pollfd channel = { .fd = fd };
+
+	return poll(&channel, 1, 0) != 1 || !(channel.revents & POLLERR);
+}
+
+/* As a user: by the helper that has mounted it. */
+static void unmount_by_helper(const char *path)
+{
+	static char name[] = "fusermount3", switches[] = "-uqz", end[] = "--";
+	char *argv[] = { name, switches, end, (char *)(uintptr_t)path, NULL };
+	pid_t pid;
+
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
+		return;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+void survive_unmount(const struct survive *survive)
+{
+	const struct handover_record *record = survive->record;
+	const struct caller_namespace caller = { .left = record->caller_left,
+						 .dev = record->caller_dev,
+						 .ino = record->caller_ino };
+
+	if (strncmp(record->mountpoint, "/dev/fd/", 8) == 0)
+		return; /* whoever mounted it unmounts it */
+	namespace_find(&caller);
+	if (umount2(record->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && geteuid() != 0)
+		unmount_by_helper(record->mountpoint);
+}
+
+void survive_bury(struct survive *survive)
+{
+	const bool connected = survive->channel_fd >= 0 && survive_connected(survive->channel_fd);
+
+	survive_end(survive);
+	if (survive->channel_fd < 0)
+		return;
+	for (unsigned i = 0; i < survive->nr; i++)
+		if (survive->kinds[i] == HANDOVER_CHANNEL || survive->kinds[i] == HANDOVER_SPIN ||
+		    survive->kinds[i] == HANDOVER_CLONE)
+			close(survive->fds[i]);
+	survive->channel_fd = -1;
+	if (connected)
+		survive_unmount(survive);
+}
+
+void survive_destroy(struct survive *survive)
+{
+	if (!survive)
+		return;
+	if (survive->sock >= 0)
+		close(survive->sock);
+	for (unsigned i = 0; i < survive->nr; i++)
+		if (survive->kinds[i] == HANDOVER_RECORD || survive->kinds[i] == HANDOVER_BINARY ||
+		    survive->kinds[i] == HANDOVER_DICT || survive->kinds[i] == HANDOVER_WATCH)
+			close(survive->fds[i]);
+	handover_record_unmap(survive->record);
+	mutex_exit(&survive->lock);
+	zt_free(survive->argv);
+	zt_free(survive);
+}

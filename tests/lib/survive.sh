@@ -1,0 +1,93 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# survive.sh - what the tests of mounts that outlive their daemons share. Sourced after functions.sh.
+#
+#   survive_start OPTIONS   mount at $MNT with survive=on, in the background
+#   survive_stop            unmount; no process of the mount may be left
+#   daemon_pid, keeper_pid  of the mount, now
+#
+# The test ends what is left of its own mount: its keeper first, or that would start another daemon.
+
+KILLER=$PWD/tests/survive/killer
+# shellcheck disable=SC2034 # for the tests
+KEEPS=$PWD/tests/survive/keeps
+
+pid_of()
+{
+  "$KILLER" --pids "$MNT" | sed -n "s/^$1 //p"
+}
+
+daemon_pid()
+{
+  pid_of ztmpfs
+}
+
+keeper_pid()
+{
+  pid_of ztmpfs-keeper
+}
+
+# end_all - whatever the test has left of them
+end_all()
+{
+  tries=5
+  while [ $tries -gt 0 ]; do
+    tries=$((tries - 1))
+    # shellcheck disable=SC2046 # a word each
+    kill -9 $(keeper_pid) $(daemon_pid) 2>/dev/null || break
+  done
+}
+
+survive_cleanup()
+{
+  survive_status=$?
+  end_all
+  (exit $survive_status)
+  cleanup
+}
+trap survive_cleanup EXIT
+
+# need_resend - the kernel sends requests again: Linux 6.9
+need_resend()
+{
+  need_fuse
+  if "$ZTMPFS" -o survive=on ztmpfs-test "$MNT" 2>"$TMP/refused"; then
+    survive_stop
+    return
+  fi
+  grep -q 'sends no request again' "$TMP/refused" && skip "this kernel sends no request again"
+  fail "no mount with survive=on: $(cat "$TMP/refused")"
+}
+
+survive_start()
+{
+  "$ZTMPFS" -o "survive=on,${1:-rw}${ZT_MORE_OPTIONS:+,$ZT_MORE_OPTIONS}" ztmpfs-test "$MNT" ||
+    fail "no mount with -o $1"
+  [ -n "$(daemon_pid)" ] || fail "no daemon"
+  [ -n "$(keeper_pid)" ] || fail "no keeper"
+}
+
+has_no_process()
+{
+  ! "$KILLER" --pids "$MNT" >"$TMP/left"
+}
+
+survive_gone()
+{
+  wait_until 100 has_no_process || fail "processes are left: $(cat "$TMP/left")"
+  is_mounted "$MNT" && fail "the mount is still there"
+  return 0
+}
+
+survive_stop()
+{
+  wait_until 100 try_unmount || fail "cannot unmount: $(cat "$TMP/umount.err")"
+  survive_gone
+}
+
+# another_daemon PID - one that is not this
+another_daemon()
+{
+  now=$(daemon_pid)
+  [ -n "$now" ] && [ "$now" != "$1" ]
+}

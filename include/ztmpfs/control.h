@@ -270,4 +270,32 @@ struct ztmpfs_set {
 /* EINVAL: no such pool or class. */
 #define ZTMPFS_IOC_POOL_STAT _IOWR('Z', 24, struct ztmpfs_pool_stat)
 
+#define ZTMPFS_CLONE_NAME 256u /* bytes, a NUL among them */
+
+/* Leave out the directory that the copy is put into, if it is part of the tree. */
+#define ZTMPFS_CLONE_SNAPSHOT 1u
+
+/*
+ * A copy of a file or a tree of this mount, asked of the directory that it is put into: an empty one,
+ * of which the caller is the owner and which he has just made, so that no program has looked for a
+ * name in it. What the caller has in the page cache is not part of it: syncfs(2) before.
+ */
+struct ztmpfs_clone {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t flags; /* ZTMPFS_CLONE_... */
+	uint32_t reserved0; /* 0 */
+	uint64_t from; /* inode number of the directory that the original is in, or its own */
+	char from_name[ZTMPFS_CLONE_NAME]; /* in that directory; empty: that directory */
+	char to_name[ZTMPFS_CLONE_NAME]; /* of the copy */
+	uint64_t made; /* out: inodes and further names */
+	uint64_t reserved[4]; /* 0 */
+};
+
+/*
+ * EACCES: the caller may not read or search something of it. EPERM: the directory is not fresh, or
+ * another user's; device nodes. ENOTEMPTY. EINVAL: the copy would be part of its original. EINTR: nothing was made. EOPNOTSUPP: with -o swap.
+ */
+#define ZTMPFS_IOC_CLONE _IOWR('Z', 25, struct ztmpfs_clone)
+
 #endif

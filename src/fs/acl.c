@@ -11,6 +11,7 @@
 #include <linux/posix_acl_xattr.h>
 #include <string.h>
 
+#include "fs/access.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
 
@@ -131,6 +132,48 @@ void acl_from_mode(void *value, size_t size, mode_t mode)
 		if (shift >= 0)
 			acl_set_perm(value, i, mode >> shift & 7);
 	}
+}
+
+/* Permissions of an entry that stands for the asker; false: it does not. */
+static bool acl_names(const void *value, size_t i, const struct inode_rec *rec,
+		      const struct fs_asker *asker, bool *out_is_user)
+{
+	const struct acl_entry e = acl_get(value, i);
+	struct posix_acl_xattr_entry raw;
+
+	memcpy(&raw, (const char *)value + acl_offset(i), sizeof(raw));
+	*out_is_user = e.tag == ACL_USER;
+	switch (e.tag) {
+	case ACL_USER:
+		return le32toh(raw.e_id) == asker->uid;
+	case ACL_GROUP_OBJ:
+		return asker_in_group(asker, rec_load(&rec->gid));
+	case ACL_GROUP:
+		return asker_in_group(asker, le32toh(raw.e_id));
+	}
+	return false;
+}
+
+/* Entries for owner, mask and others are the mode's bits. */
+bool acl_allows(const void *value, size_t size, const struct inode_rec *rec,
+		const struct fs_asker *asker, unsigned want)
+{
+	const bool has_mask = acl_has(value, size, ACL_MASK);
+	const mode_t mode = rec_load(&rec->mode);
+	bool is_user, found = false;
+
+	for (size_t i = 0; i < acl_count(size); i++) {
+		unsigned perm;
+
+		if (!acl_names(value, i, rec, asker, &is_user))
+			continue;
+		perm = has_mask ? acl_get(value, i).perm & (mode >> 3) : mode >> 3;
+		/* A named user has one entry; of several groups one that allows all of it is enough. */
+		if (is_user || (perm & want) == want)
+			return (perm & want) == want;
+		found = true;
+	}
+	return !found && (mode & want) == want;
 }
 
 bool acl_create(void *value, size_t size, mode_t *inout_mode)

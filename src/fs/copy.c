@@ -89,6 +89,7 @@ static int share_locked(struct copy *copy, struct inode_rec *from, struct inode_
 
 	if (err)
 		return err;
+	inode_changes(inode_lock_of(copy->sb, copy->to));
 	err = blkmap_share(copy->sb->map, &shared, &done);
 	if (done) {
 		inode_raise_size(to, copy->to_off + done);

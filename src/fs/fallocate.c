@@ -85,8 +85,10 @@ static int fallocate_once(struct falloc *falloc)
 	if (!err && (inode_is_immutable(rec) ||
 		     (inode_is_sealed(rec) && falloc->mode & ~FALLOC_FL_KEEP_SIZE)))
 		err = -EPERM;
-	if (!err)
+	if (!err) {
+		inode_changes(inode_lock_of(sb, falloc->ino));
 		err = fallocate_locked(falloc, rec);
+	}
 	if (!err) {
 		xattr_remove(sb, rec, XATTR_CAPABILITY);
 		inode_touch(rec, INODE_MTIME | INODE_CTIME);

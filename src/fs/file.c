@@ -240,8 +240,10 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	read_assert_held(&inode_lock_of(sb, args->ino)->lock);
 	file = inode_file(rec);
 	err = file_may_write(sb, rec, off, buf, len);
-	if (!err)
+	if (!err) {
+		inode_changes(inode_lock_of(sb, args->ino));
 		(void)promise_use(sb, args->ino, rec, page_starts(off, len));
+	}
 	if (!err && len > 0)
 		err = blkmap_write(sb->map, &file, &bytes, out_done);
 	failed = err != 0 && err != -EPERM;
@@ -379,6 +381,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		return;
 	}
 	file = inode_file(rec);
+	inode_changes(write->lock);
 	(void)promise_use(sb, ino, rec, page_starts(off, len));
 	inode_async_begin(write->lock);
 	map_end.arg = write;

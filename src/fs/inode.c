@@ -41,12 +41,14 @@ void inode_give_space(struct super *sb, uint64_t bytes)
 
 int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_round *round)
 {
+	struct inode_lock *lock = inode_lock_of(sb, zs_ref_of(sb->arena, rec));
 	struct blkmap_file file = inode_file(rec);
 	uint16_t flags = rec->flags & (uint16_t)~INODE_TAIL_DIRTY;
 	int err;
 
 	file.round = round;
-	inode_lock_of(sb, zs_ref_of(sb->arena, rec))->cuts++;
+	lock->cuts++;
+	inode_changes(lock);
 	err = blkmap_truncate(sb->map, &file, size);
 
 	promise_keep(sb, zs_ref_of(sb->arena, rec), rec, rec_load(&rec->nr_pages));

@@ -54,6 +54,15 @@ struct fs_cred {
 	gid_t also_in; /* one of the caller's other groups, or gid */
 };
 
+/* Who asks for what the kernel cannot check: access.h. Nothing is owned. */
+struct fs_asker {
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups; /* the other ones */
+	unsigned nr_groups;
+	bool privileged; /* may do anything, and give files to anybody */
+};
+
 /*
  * Time stamps are 8 bytes, as in ext4: seconds since 1901 in 34 bits, nanoseconds in 30. 1901-12-13
  * to 2446-05-10.

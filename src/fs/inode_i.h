@@ -139,6 +139,7 @@ struct inode_init {
 	ino_nr parent; /* directories */
 	unsigned cluster_order;
 	const struct inode_rec *dir; /* the directory it is made in, or NULL: inherited from */
+	bool is_copy; /* dir is what it is a copy of: its flags are inherited, its default ACL is not */
 	mode_t umask; /* applied unless the directory has a default ACL; not to symlinks */
 	const struct fs_cred *cred; /* its maker's; namei.c's, which inherits by it */
 	const char *target; /* symlinks: FS_SYMLINK_MAX bytes at most, not empty */

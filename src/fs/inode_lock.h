@@ -88,6 +88,16 @@ static inline void inode_unlock(struct super *sb, ino_nr ino)
 	rw_unlock(&inode_lock_of(sb, ino)->lock);
 }
 
+/**
+ * inode_changes() - the contents of an inode that hashes here are about to change; held, shared at least
+ * Whatever changes what a file contains says so: somebody may be copying it (clone_inode.c).
+ */
+static inline void inode_changes(struct inode_lock *lock)
+{
+	if (unlikely(lock->nr_watching > 0))
+		atomic_fetch_add_explicit(&lock->changes, 1, memory_order_relaxed);
+}
+
 /* Old and new parent, old and new inode of a rename. */
 #define INODE_LOCK_SET_MAX 4u
 

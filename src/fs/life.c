@@ -52,7 +52,7 @@ static int inode_furnish(struct super *sb, const struct inode_init *init, struct
 {
 	if (init->target != NULL)
 		return symlink_store(sb, rec, init->target, init->target_len);
-	if (init->dir != NULL && init->dir->flags & INODE_HAS_DEFAULT_ACL)
+	if (init->dir != NULL && !init->is_copy && init->dir->flags & INODE_HAS_DEFAULT_ACL)
 		return acl_inherit(sb, init->dir, rec);
 	rec_store(&rec->mode, rec->mode & ~(init->umask & 0777));
 	return 0;

@@ -90,6 +90,9 @@ struct inode_lock {
 	 */
 	atomic_uint nr_async;
 	unsigned cuts; /* of files that hash here; guarded by lock */
+	unsigned nr_watching; /* copies of files that hash here (clone_inode.c); guarded by lock */
+	/* Of the contents of files that hash here, while nr_watching; made with the lock held. */
+	atomic_uint changes;
 	/* Threads that wait for the lock; relaxed: work in rounds lets them go first. */
 	atomic_uint nr_waiting;
 	struct dirindex *indexes;

@@ -6,6 +6,7 @@
 #include "fs/inode.h"
 #include "fuse/channel/proto.h"
 #include "fuse/transport_i.h"
+#include "ztmpfs/control.h"
 
 /*
  * Bytes from which a request is worth the two wake-ups of giving the duty away: one direct writer's
@@ -23,11 +24,18 @@ static const void *fixed_part(const struct fuse_in_header *header, size_t len, s
 	return len >= sizeof(*header) + size ? header + 1 : NULL;
 }
 
+/* Whatever the size of the caller's struct. */
+static bool is_clone(unsigned cmd)
+{
+	return _IOC_TYPE(cmd) == 'Z' && _IOC_NR(cmd) == _IOC_NR(ZTMPFS_IOC_CLONE);
+}
+
 static bool is_endless(struct super *sb, const struct fuse_in_header *header, size_t len)
 {
 	const struct fuse_fallocate_in *falloc;
 	const struct fuse_copy_file_range_in *copy;
 	const struct fuse_setattr_in *setattr;
+	const struct fuse_ioctl_in *control;
 
 	switch (header->opcode) {
 	case FUSE_FALLOCATE:
@@ -39,8 +47,10 @@ static bool is_endless(struct super *sb, const struct fuse_in_header *header, si
 	case FUSE_SETATTR:
 		setattr = fixed_part(header, len, sizeof(*setattr));
 		return setattr && (setattr->valid & FATTR_SIZE) && fs_is_large(sb, header->nodeid);
-	case FUSE_LSEEK:
 	case FUSE_IOCTL:
+		control = fixed_part(header, len, sizeof(*control));
+		return (control && is_clone(control->cmd)) || fs_is_large(sb, header->nodeid);
+	case FUSE_LSEEK:
 	case FUSE_GETXATTR:
 		return fs_is_large(sb, header->nodeid);
 	default:

@@ -250,6 +250,9 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 	case _IOC_NR(ZTMPFS_IOC_SET):
 		control_set(req, bytes);
 		break;
+	case _IOC_NR(ZTMPFS_IOC_CLONE):
+		op_clone(req, ino, bytes);
+		break;
 	default:
 		reply_error(req, -ENOTTY);
 		break;

@@ -87,4 +87,7 @@ struct control_bytes {
 void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		   const struct control_bytes *bytes);
 
+/* op_clone.c: one of them */
+void op_clone(fuse_req_t req, fuse_ino_t into, const struct control_bytes *bytes);
+
 #endif

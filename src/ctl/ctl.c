@@ -15,8 +15,9 @@
 static const struct ctl_command ctl_help_command;
 
 static const struct ctl_command *const commands[] = {
-	&ctl_attr, &ctl_compact, &ctl_du,   &ctl_help_command, &ctl_list,   &ctl_recompress,
-	&ctl_set,  &ctl_stat,    &ctl_swap, &ctl_train,        &ctl_zbench,
+	&ctl_attr, &ctl_clone,      &ctl_compact, &ctl_du,   &ctl_help_command,
+	&ctl_list, &ctl_recompress, &ctl_set,     &ctl_stat, &ctl_swap,
+	&ctl_train, &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)

@@ -149,6 +149,7 @@ void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat);
 void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
 
 extern const struct ctl_command ctl_attr;
+extern const struct ctl_command ctl_clone;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_du;
 extern const struct ctl_command ctl_list;

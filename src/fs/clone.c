@@ -4,9 +4,7 @@
  *
  * The tree is walked without recursion: directories that are still to be listed stand on a stack.
  * Some entries are noted under a directory's lock, then copied one by one under their own. What has
- * gone meanwhile is left out, as if it had gone before.
- *
- * Until the last step no name leads to the copy.
+ * gone meanwhile is left out, as if it had gone before. Until the last step no name leads to the copy.
  *
  * Locks: one inode at a time; super.rename_lock for the look at the directories above.
  */
@@ -34,8 +32,7 @@ struct level {
 
 struct noted {
 	struct clone_source source;
-	unsigned len;
-	char name[FS_NAME_MAX];
+	char name[FS_NAME_MAX + 1];
 };
 
 struct clone {
@@ -144,23 +141,14 @@ static int push_level(struct clone *clone, const struct clone_source *from, ino_
 	return 0;
 }
 
-static int take_name(struct super *sb, const struct noted *noted, char text[FS_NAME_MAX + 1],
-		     struct fs_name *out)
-{
-	memcpy(text, noted->name, noted->len);
-	text[noted->len] = '\0';
-	return fs_name_init(sb, text, out);
-}
-
 /* Nobody knows the directory, but its index hangs with others'. */
 static int add_name(struct clone *clone, ino_nr parent, const struct noted *noted, ino_nr ino,
 		    const struct inode_rec *rec)
 {
 	struct super *sb = clone->work.sb;
-	char text[FS_NAME_MAX + 1];
 	struct fs_name name;
 	struct dir dir;
-	int err = take_name(sb, noted, text, &name);
+	int err = fs_name_init(sb, noted->name, &name);
 
 	if (err)
 		return err;
@@ -244,8 +232,8 @@ static bool note(void *arg, const struct dir_entry *entry, const char *name, uns
 
 	noted->source.ino = entry->ino;
 	noted->source.generation = inode_get(clone->work.sb, entry->ino)->generation;
-	noted->len = name_len;
 	memcpy(noted->name, name, name_len);
+	noted->name[name_len] = '\0';
 	level->below = entry->pos;
 	return ++clone->nr_noted < NR_NOTED;
 }
@@ -286,94 +274,6 @@ static int copy_levels(struct clone *clone)
 			err = -EINTR;
 	}
 	return err;
-}
-
-/* Undoing ----------------------------------------------------------------- */
-
-struct last_entry {
-	ino_nr parent; /* of its directory */
-	struct dir_entry entry;
-	struct noted noted;
-	bool found;
-};
-
-/* dir_visit_fn */
-static bool take_one(void *arg, const struct dir_entry *entry, const char *name, unsigned name_len)
-{
-	struct last_entry *last = arg;
-
-	last->found = true;
-	last->entry = *entry;
-	last->noted.len = name_len;
-	memcpy(last->noted.name, name, name_len);
-	return false;
-}
-
-/* An entry of a directory; its index is there, or it is made anew. Return: 0, -ENOMEM. */
-static int find_last(struct super *sb, ino_nr ino, struct last_entry *out)
-{
-	struct dir dir;
-	int err;
-
-	out->found = false;
-	dir_lock(sb, ino);
-	err = namei_open_dir(sb, ino, &dir);
-	if (!err) {
-		dir_walk(&dir, DIR_POS_END, take_one, out);
-		out->parent = dir.rec->parent;
-	}
-	inode_unlock(sb, ino);
-	return err;
-}
-
-static void remove_last(struct super *sb, ino_nr ino, const struct last_entry *last)
-{
-	char text[FS_NAME_MAX + 1];
-	struct fs_name name;
-	struct dir dir;
-	int err = take_name(sb, &last->noted, text, &name);
-
-	dir_lock(sb, ino);
-	if (!err)
-		err = namei_open_dir(sb, ino, &dir);
-	ZT_ASSERT(err == 0); /* it was found a moment ago, and nobody else knows the directory */
-	(void)err;
-	dir_remove(&dir, &name, last->entry.pos);
-	inode_unlock(sb, ino);
-	inode_lock(sb, last->entry.ino);
-	namei_drop_link(sb, last->entry.ino, inode_get(sb, last->entry.ino), fs_time_now());
-	inode_unlock(sb, last->entry.ino);
-}
-
-/* From the leaves up. */
-static void drop_entries(struct super *sb, ino_nr top)
-{
-	struct last_entry last;
-	ino_nr ino = top;
-
-	while (find_last(sb, ino, &last) == 0) {
-		const struct inode_rec *rec = last.found ? inode_get(sb, last.entry.ino) : NULL;
-
-		if (!rec && ino == top)
-			return;
-		if (!rec)
-			ino = last.parent;
-		else if (inode_is_dir(rec) && rec->nr_pages > 0)
-			ino = last.entry.ino;
-		else
-			remove_last(sb, ino, &last);
-	}
-}
-
-static void drop_tree(struct clone *clone)
-{
-	struct super *sb = clone->work.sb;
-
-	if (inode_is_dir(clone->top.rec))
-		drop_entries(sb, clone->top.ino);
-	inode_lock(sb, clone->top.ino);
-	inode_free(sb, clone->top.ino, clone->top.rec);
-	inode_unlock(sb, clone->top.ino);
 }
 
 /* The whole ---------------------------------------------------------------- */
@@ -465,6 +365,7 @@ static int publish(struct clone *clone)
 
 static int run(struct clone *clone)
 {
+	struct super *sb = clone->work.sb;
 	struct clone_source source;
 	int err = begin(clone, &source);
 
@@ -481,7 +382,7 @@ static int run(struct clone *clone)
 	if (!err)
 		err = publish(clone);
 	if (err)
-		drop_tree(clone);
+		clone_drop(sb, &clone->top);
 	return err;
 }
 

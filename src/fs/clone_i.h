@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clone_i.h - what clone.c, which walks a tree, and clone_inode.c, which copies one inode, share.
+ * clone_i.h - what the files that clone a tree share: clone.c walks it, clone_inode.c copies one inode,
+ * clone_drop.c takes a copy down.
  */
 #ifndef ZT_FS_CLONE_I_H
 #define ZT_FS_CLONE_I_H
@@ -31,5 +32,8 @@ struct clone_copy {
  */
 int clone_inode(struct work *work, const struct fs_asker *asker, const struct clone_source *source,
 		ino_nr parent, bool top, struct clone_copy *out) ZT_MUST_CHECK;
+
+/** clone_drop() - free a copy that has no name yet, with all that is in it */
+void clone_drop(struct super *sb, const struct clone_copy *top);
 
 #endif

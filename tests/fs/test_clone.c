@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test_clone.c - copies of whole trees: that they are the same, whose they are, who may make them, and
- * that whatever ends one early leaves nothing. Stands for clone.c, clone_inode.c, clone_links.c and
- * access.c.
+ * that whatever ends one early leaves nothing. Stands for clone.c, clone_inode.c, clone_drop.c,
+ * clone_links.c and access.c.
  */
 #include <linux/falloc.h>
 #include <linux/fs.h>

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * clone.c - ztmpfsctl clone: a copy of a file or a tree within a mount, made by the daemon.
+ *
+ * The copy is made in a new directory beside its place, whose name nobody knows, and gets its place by
+ * one rename. So the kernel checks, when the directory is made and when the copy is moved, whether the
+ * caller may write there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "util/alloc.h"
+
+#define NAME_BYTES ZTMPFS_CLONE_NAME
+#define NR_NAMES   100
+
+struct clone_job {
+	const char *from_path, *to_path; /* as they were given */
+	char to_name[NAME_BYTES]; /* of the copy */
+	char temp_name[NAME_BYTES];
+	int to_fd; /* the directory that the copy shall be in */
+	int temp_fd; /* the new one in it */
+	struct ztmpfs_clone args;
+};
+
+static volatile sig_atomic_t got_signal;
+
+static void note_signal(int sig)
+{
+	got_signal = sig;
+}
+
+/* The call ends early then, and what was made is removed. */
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction action = { .sa_handler = note_signal };
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaction(signals[i], &action, NULL); /* it fails only for numbers that are none */
+}
+
+static int complain(const char *path, const char *why)
+{
+	fprintf(stderr, "ztmpfsctl: %s: %s\n", path, why);
+	return CTL_EXIT_FAILED;
+}
+
+static const char *reason(int error)
+{
+	switch (error) {
+	case ENOTTY:
+		return "not a ztmpfs";
+	case EACCES:
+		return "something in it may not be read";
+	case EINVAL:
+		return "the copy would be part of it (--snapshot leaves out the directory that it is put into)";
+	case EOPNOTSUPP:
+		return "not on a mount that carries swap";
+	default:
+		return strerror(error);
+	}
+}
+
+/* The last name of a path, without slashes behind it. Return: false: it is too long. */
+static bool last_name(const char *path, char out[NAME_BYTES])
+{
+	char *copy = strdup(path);
+	const int len = copy ? snprintf(out, NAME_BYTES, "%s", basename(copy)) : -1;
+
+	free(copy);
+	return len > 0 && len < (int)NAME_BYTES;
+}
+
+/* A directory is named by its number alone, anything else by its directory's and its name. */
+static int find_source(struct clone_job *job, struct stat *out_st)
+{
+	struct stat st;
+	char *copy;
+	int res;
+
+	if (lstat(job->from_path, out_st) != 0)
+		return complain(job->from_path, strerror(errno));
+	job->args.from = out_st->st_ino;
+	if (S_ISDIR(out_st->st_mode))
+		return 0;
+	copy = strdup(job->from_path);
+	res = copy ? stat(dirname(copy), &st) : -1;
+	free(copy);
+	if (res != 0)
+		return complain(job->from_path, strerror(errno));
+	if (!last_name(job->from_path, job->args.from_name))
+		return complain(job->from_path, strerror(ENAMETOOLONG));
+	job->args.from = st.st_ino;
+	return 0;
+}
+
+/* As cp(1): in a directory that is there, or beside nothing of its name. */
+static int find_place(struct clone_job *job, const struct stat *from)
+{
+	char *real = realpath(job->from_path, NULL), *copy = NULL;
+	struct stat st;
+	bool named;
+
+	if (stat(job->to_path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		job->to_fd = open(job->to_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		named = last_name(real && S_ISDIR(from->st_mode) ? real : job->from_path,
+				  job->to_name);
+	} else {
+		copy = strdup(job->to_path);
+		job->to_fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+		named = last_name(job->to_path, job->to_name);
+	}
+	free(real);
+	free(copy);
+	if (job->to_fd < 0)
+		return complain(job->to_path, strerror(errno));
+	if (!named)
+		return complain(job->to_path, strerror(ENAMETOOLONG));
+	if (fstat(job->to_fd, &st) != 0 || st.st_dev != from->st_dev)
+		return complain(job->to_path, "not on the same mount");
+	if (fstatat(job->to_fd, job->to_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return complain(job->to_path, strerror(EEXIST));
+	return 0;
+}
+
+static int make_temp(struct clone_job *job)
+{
+	int res = -1;
+
+	for (unsigned i = 0; i < NR_NAMES && res != 0; i++) {
+		uint64_t number;
+
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return complain(job->to_path, strerror(errno));
+		(void)snprintf(job->temp_name, sizeof(job->temp_name), ".%.200s.clone-%016" PRIx64,
+			       job->to_name, number);
+		res = mkdirat(job->to_fd, job->temp_name, 0700);
+		if (res != 0 && errno != EEXIST)
+			break;
+	}
+	if (res != 0)
+		return complain(job->to_path, strerror(errno));
+	job->temp_fd = openat(job->to_fd, job->temp_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return job->temp_fd < 0 ? complain(job->to_path, strerror(errno)) : 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+/* Whatever is left of it: nothing, or the copy that did not get its place. */
+static void remove_temp(struct clone_job *job)
+{
+	char path[64 + NAME_BYTES];
+
+	if (*job->temp_name == '\0')
+		return;
+	if (job->temp_fd >= 0) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", job->temp_fd,
+			       job->to_name);
+		if (faccessat(job->temp_fd, job->to_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		close(job->temp_fd);
+	}
+	if (unlinkat(job->to_fd, job->temp_name, AT_REMOVEDIR) != 0)
+		fprintf(stderr, "ztmpfsctl: %s: %s is left: %s\n", job->to_path, job->temp_name,
+			strerror(errno));
+}
+
+/* They would have forbidden the rename. */
+static void copy_flags(struct clone_job *job, mode_t mode)
+{
+	int from, to, flags = 0;
+
+	if (!S_ISDIR(mode) && !S_ISREG(mode))
+		return;
+	from = open(job->from_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	to = openat(job->to_fd, job->to_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (from >= 0 && to >= 0 && ioctl(from, FS_IOC_GETFLAGS, &flags) == 0 &&
+	    flags & (FS_IMMUTABLE_FL | FS_APPEND_FL) && geteuid() == 0 &&
+	    ioctl(to, FS_IOC_SETFLAGS, &flags) != 0)
+		fprintf(stderr, "ztmpfsctl: %s: its flags are not copied: %s\n", job->to_path,
+			strerror(errno));
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+}
+
+static int make_clone(struct clone_job *job)
+{
+	struct stat st;
+	int failed = find_source(job, &st);
+
+	if (!failed)
+		failed = find_place(job, &st);
+	/* What only the kernel has is not part of it. */
+	if (!failed && syncfs(job->to_fd) != 0)
+		failed = complain(job->to_path, strerror(errno));
+	if (!failed)
+		failed = make_temp(job);
+	if (failed)
+		return failed;
+	(void)snprintf(job->args.to_name, sizeof(job->args.to_name), "%s", job->to_name);
+	if (ioctl(job->temp_fd, ZTMPFS_IOC_CLONE, &job->args) != 0)
+		return complain(job->from_path, reason(errno));
+	if (got_signal)
+		return CTL_EXIT_FAILED;
+	if (renameat2(job->temp_fd, job->to_name, job->to_fd, job->to_name, RENAME_NOREPLACE) != 0)
+		return complain(job->to_path, strerror(errno));
+	copy_flags(job, st.st_mode);
+	return 0;
+}
+
+static int run_clone(int argc, char *argv[])
+{
+	struct clone_job job = { .to_fd = -1, .temp_fd = -1 };
+	int letter = ctl_switch(&ctl_clone, argc, argv, true), failed;
+
+	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_clone, argc, argv, false))
+		job.args.flags |= ZTMPFS_CLONE_SNAPSHOT;
+	if (argc != optind + 2)
+		return ctl_usage(&ctl_clone);
+	job.from_path = argv[optind];
+	job.to_path = argv[optind + 1];
+	job.args.version = ZTMPFS_STAT_VERSION;
+	catch_signals();
+	failed = make_clone(&job);
+	remove_temp(&job);
+	if (job.to_fd >= 0)
+		close(job.to_fd);
+	if (got_signal) {
+		(void)signal(got_signal, SIG_DFL);
+		(void)raise(got_signal);
+	}
+	return failed;
+}
+
+static const struct ctl_switch switches[] = {
+	{ 's', false, "snapshot", NULL, "leave out the directory that the copy is put into", NULL,
+	  NULL },
+	{ 0 },
+};
+
+const struct ctl_command ctl_clone = {
+	.name = "clone",
+	.operands = "SOURCE DEST",
+	.help = "Make a copy of a file or a tree of the same mount at once, contents shared.",
+	.switches = switches,
+	.takes = CTL_PATHS,
+	.run = run_clone,
+};

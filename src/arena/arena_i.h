@@ -30,7 +30,11 @@
  */
 struct arena_superblock {
 	uint64_t magic;
-	uint32_t layout; /* version of superblock and page map */
+	/*
+	 * Version of all that the arena holds. 1: a tree's shape stood in a byte of its inode, and a
+	 * directory's words were bare refs. 2: tree.h, dir.h.
+	 */
+	uint32_t layout;
 	uint32_t first_page; /* the page that the page map's first entry describes */
 	uint64_t reserve; /* bytes */
 	uint64_t compat, ro_compat, incompat; /* ARENA_..., see below */

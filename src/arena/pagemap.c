@@ -7,6 +7,8 @@
  */
 #include "arena/pagemap.h"
 
+#include "util/store.h"
+
 #define HEAD      (UINT32_C(1) << 31)
 #define POS_SHIFT 16
 #define POS_MASK  UINT32_C(0x7fff)
@@ -21,6 +23,7 @@ static uint32_t entry_load(const uint32_t *map, uint32_t page)
 static void entry_store(uint32_t *map, uint32_t page, uint32_t entry)
 {
 	__atomic_store_n(&map[page], entry, __ATOMIC_RELAXED);
+	zt_stored("pagemap: an entry");
 }
 
 static uint32_t entry_pos(uint32_t entry)

@@ -95,7 +95,7 @@ static int attach_block(void *arg, uint64_t idx, uint64_t *word)
 	struct dir_walk *walk = arg;
 	struct super *sb = walk->attach->sb;
 	uint64_t before = walk->nr_entries;
-	ref_t ref = *word;
+	ref_t ref = dir_word_ref(*word);
 	const uint64_t *block;
 	unsigned units;
 	int err = 0;
@@ -121,7 +121,7 @@ static int attach_block(void *arg, uint64_t idx, uint64_t *word)
 
 static struct tree dir_tree(struct inode_rec *rec)
 {
-	return (struct tree){ .word = &rec->tree_word, .shape = &rec->tree_shape };
+	return (struct tree){ .word = &rec->tree_word };
 }
 
 /* Nodes that hold nothing go, as after dir_remove(). */
@@ -220,7 +220,7 @@ static void repair_dir(struct repair *repair)
 	uint64_t *word;
 
 	for (uint64_t idx = 0; (word = tree_next(sb->arena, &tree, &idx)) != NULL; idx++) {
-		ref_t ref = *word;
+		ref_t ref = dir_word_ref(*word);
 		uint64_t *block = zs_data(sb->arena, ref);
 		unsigned units = zs_size(sb->arena, ref) / 8;
 
@@ -247,7 +247,11 @@ static void repair_dirs(struct repair *repair)
 
 		if (!inode_is_dir(rec))
 			continue;
-		repair->dir = (struct dir){ sb, ref == sb->rec->root ? FS_ROOT_INO : ref, rec };
+		repair->dir = (struct dir){
+			.sb = sb,
+			.ino = ref == sb->rec->root ? FS_ROOT_INO : ref,
+			.rec = rec,
+		};
 		repair_dir(repair);
 	}
 }

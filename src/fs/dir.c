@@ -14,6 +14,7 @@
 #include "fs/namei.h"
 #include "util/log.h"
 #include "util/sizes.h"
+#include "util/store.h"
 
 int dir_open(struct super *sb, ino_nr ino, struct dir *out_dir)
 {
@@ -47,13 +48,22 @@ int fs_name_init(const struct super *sb, const char *text, struct fs_name *out_n
 
 static inline struct tree dir_tree(const struct dir *dir)
 {
-	return (struct tree){ .word = &dir->rec->tree_word, .shape = &dir->rec->tree_shape };
+	return (struct tree){ .word = &dir->rec->tree_word };
+}
+
+/* What the block holds comes before its name does. */
+static inline void dir_store(uint64_t *place, uint64_t word, const char *point)
+{
+	__atomic_store_n(place, word, __ATOMIC_RELEASE);
+	zt_stored(point);
 }
 
 /* Whether it has one block at most, which needs no index. */
 static inline bool dir_is_small(const struct dir *dir)
 {
-	return dir->rec->tree_shape == 0;
+	struct tree tree = dir_tree(dir);
+
+	return tree_shape(&tree) == 0;
 }
 
 static inline uint64_t *block_at(const struct dir *dir, ref_t ref)
@@ -72,7 +82,7 @@ static ref_t block_ref(const struct dir *dir, uint64_t idx)
 	struct tree tree = dir_tree(dir);
 	const uint64_t *slot = tree_slot(dir->sb->arena, &tree, idx);
 
-	return slot ? *slot : 0;
+	return slot ? dir_word_ref(*slot) : 0;
 }
 
 static int block_alloc(const struct dir *dir, unsigned units, ref_t *out_ref)
@@ -95,7 +105,7 @@ static void entry_fill(const uint64_t *block, uint64_t idx, unsigned at, struct 
 
 static int small_find(const struct dir *dir, const struct fs_name *name, struct dir_entry *out)
 {
-	ref_t ref = dir->rec->tree_word;
+	ref_t ref = dir_word_ref(dir->rec->tree_word);
 	const uint64_t *block;
 	unsigned at;
 
@@ -153,8 +163,9 @@ void dir_walk(const struct dir *dir, uint64_t below, dir_visit_fn visit, void *a
 	const uint64_t *slot;
 
 	while ((slot = tree_prev(dir->sb->arena, &tree, &idx)) != NULL) {
-		const uint64_t *block = block_at(dir, *slot);
-		unsigned units = block_units(dir, *slot), nr;
+		const ref_t ref = dir_word_ref(*slot);
+		const uint64_t *block = block_at(dir, ref);
+		unsigned units = block_units(dir, ref), nr;
 		uint16_t at[DIRBLOCK_MAX_NAMES];
 		struct dir_entry entry;
 
@@ -205,7 +216,7 @@ static int index_create(const struct dir *dir, struct dirindex **out_index)
 		err = dirindex_reserve_blocks(index, (uint32_t)idx + 1);
 		if (err)
 			goto err_destroy;
-		index_add_block(dir, index, (uint32_t)idx, *slot);
+		index_add_block(dir, index, (uint32_t)idx, dir_word_ref(*slot));
 	}
 	dirindex_attach(dir->sb, index);
 	*out_index = index;
@@ -230,7 +241,7 @@ int dir_make_index(const struct dir *dir)
 /* Block 0 takes the entry, or its larger copy, while there is no other block. -E2BIG: it can't. */
 static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr ino, unsigned type)
 {
-	ref_t old_ref = dir->rec->tree_word, ref = old_ref;
+	ref_t old_ref = dir_word_ref(dir->rec->tree_word), ref = old_ref;
 	unsigned need = dirent_units_for(name->len), units = 0, old_units = 0;
 	struct dirblock_room room = { 0 };
 	int err;
@@ -252,7 +263,7 @@ static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr i
 	}
 	dirblock_insert(block_at(dir, ref), units, &room, name->text, name->len, ino, type);
 	if (ref != old_ref) {
-		dir->rec->tree_word = ref;
+		dir_store(&dir->rec->tree_word, dir_word_make(ref), "dir: its only block");
 		if (old_ref != 0)
 			zs_free(dir->sb->meta, old_ref);
 	}
@@ -271,7 +282,7 @@ static int large_add_block(const struct dir *dir, uint32_t idx, const struct fs_
 
 	if (err)
 		return err;
-	err = tree_grow(sb->arena, sb->meta, &tree, idx, NULL, NULL);
+	err = tree_grow(sb->arena, sb->meta, &tree, idx, NULL);
 	if (err)
 		goto err_block;
 	err = tree_slot_alloc(sb->arena, sb->meta, &tree, idx, &slot);
@@ -280,7 +291,7 @@ static int large_add_block(const struct dir *dir, uint32_t idx, const struct fs_
 	*out_room = (struct dirblock_room){ .free = DIRBLOCK_UNITS, .gap = DIRBLOCK_UNITS };
 	dirblock_insert(block_at(dir, ref), DIRBLOCK_UNITS, out_room, name->text, name->len, ino,
 			type);
-	*slot = ref;
+	dir_store(slot, dir_word_make(ref), "dir: a block is named");
 	return 0;
 
 err_nodes:
@@ -359,7 +370,7 @@ static void block_free(const struct dir *dir, uint64_t idx, ref_t ref)
 	struct super *sb = dir->sb;
 	struct tree tree = dir_tree(dir);
 
-	*tree_slot(sb->arena, &tree, idx) = 0;
+	dir_store(tree_slot(sb->arena, &tree, idx), 0, "dir: an empty block goes");
 	zs_free(sb->meta, ref);
 	tree_prune(sb->arena, sb->meta, &tree, idx, idx);
 }
@@ -463,7 +474,7 @@ int dir_check(const struct dir *dir, uint64_t *inout_objects)
 	if (index != NULL && dir_is_small(dir))
 		return dir_bad(dir, "has an index with one block");
 	for (uint64_t idx = 0; !err && (slot = tree_next(arena, &tree, &idx)) != NULL; idx++) {
-		err = check_block(dir, index, idx, *slot);
+		err = check_block(dir, index, idx, dir_word_ref(*slot));
 		(*inout_objects)++;
 	}
 	if (err)

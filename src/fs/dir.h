@@ -31,6 +31,22 @@
 /* Behind every position; see DIRINDEX_MAX_BLOCKS. */
 #define DIR_POS_END (UINT64_C(1) << 32)
 
+/*
+ * What stands in the tree for a block: its ref above three bits that are 0, so that none of these words
+ * can be taken for that of a tree with nodes (TREE_KIND).
+ */
+#define DIR_WORD_SHIFT 3u
+
+static inline uint64_t dir_word_make(ref_t block)
+{
+	return block << DIR_WORD_SHIFT;
+}
+
+static inline ref_t dir_word_ref(uint64_t word)
+{
+	return word >> DIR_WORD_SHIFT;
+}
+
 /* A view of one directory; made per call. */
 struct dir {
 	struct super *sb;

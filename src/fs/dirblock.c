@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "util/compiler.h"
+#include "util/store.h"
 
 static_assert(DIRBLOCK_UNITS < 1u << 10, "a free entry as long as a block has to fit its header");
 
@@ -19,6 +20,13 @@ static inline uint64_t header_make(uint64_t ino, unsigned name_len, unsigned typ
 {
 	return ino | (uint64_t)name_len << DIRENT_LEN_SHIFT | (uint64_t)type << DIRENT_TYPE_SHIFT |
 	       (uint64_t)dirent_units_for(name_len) << DIRENT_UNITS_SHIFT;
+}
+
+/* What is to be seen with the entry is stored before it. */
+static inline void header_store(uint64_t *header, uint64_t value, const char *point)
+{
+	__atomic_store_n(header, value, __ATOMIC_RELEASE);
+	zt_stored(point);
 }
 
 void dirblock_init(uint64_t *block, unsigned units)
@@ -79,7 +87,7 @@ unsigned dirblock_insert(uint64_t *block, unsigned units, struct dirblock_room *
 		block[at + need] = header_free(room->gap - need);
 	block[at + need - 1] = 0;
 	memcpy(&block[at + 1], name, name_len);
-	block[at] = header_make(ino, name_len, type);
+	header_store(&block[at], header_make(ino, name_len, type), "dirblock: an entry");
 
 	/* Entries that are appended one after the other, the usual way, cost no scan. */
 	if (only_gap) {
@@ -109,7 +117,8 @@ void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblo
 		 */
 		while (next < units && (dirent_ino(block[next]) == 0 || next == at))
 			next += dirent_units(block[next]);
-		block[pos] = header_free(next - pos);
+		if (block[pos] != header_free(next - pos))
+			header_store(&block[pos], header_free(next - pos), "dirblock: one less");
 		room_add(&room, pos, next - pos);
 		pos = next;
 	}
@@ -118,7 +127,8 @@ void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblo
 
 void dirblock_replace(uint64_t *block, unsigned at, uint64_t ino, unsigned type)
 {
-	block[at] = header_make(ino, dirent_name_len(block[at]), type);
+	header_store(&block[at], header_make(ino, dirent_name_len(block[at]), type),
+		     "dirblock: another inode");
 }
 
 void dirblock_copy(uint64_t *to, unsigned to_units, const uint64_t *from, unsigned from_units)

@@ -43,18 +43,21 @@ int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_
 {
 	struct inode_lock *lock = inode_lock_of(sb, zs_ref_of(sb->arena, rec));
 	struct blkmap_file file = inode_file(rec);
-	uint16_t flags = rec->flags & (uint16_t)~INODE_TAIL_DIRTY;
 	int err;
 
 	file.round = round;
 	lock->cuts++;
 	inode_changes(lock);
+	/* Whoever finds it half cut, maybe in another life, knows by these where to go on. */
+	inode_set_flag(rec, INODE_TAIL_DIRTY);
+	zt_stored("inode: its end is to be cut");
+	if (size < rec->size)
+		rec_store(&rec->size, size);
 	err = blkmap_truncate(sb->map, &file, size);
 
 	promise_keep(sb, zs_ref_of(sb->arena, rec), rec, rec_load(&rec->nr_pages));
-	if (err)
-		flags |= INODE_TAIL_DIRTY;
-	rec_store(&rec->flags, flags);
+	if (!err)
+		rec_store(&rec->flags, rec->flags & (uint16_t)~INODE_TAIL_DIRTY);
 	return err;
 }
 

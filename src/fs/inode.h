@@ -110,7 +110,7 @@ struct inode_rec {
 	 */
 	uint8_t pages_known;
 	uint8_t promised; /* regular file: it has a promise (promise.h); atomic */
-	uint8_t tree_shape;
+	uint8_t none; /* 0: nobody has a use for it */
 	uint8_t cluster_order; /* regular file: its clusters; directory: what new files inherit */
 	uint16_t flags; /* INODE_...; atomic */
 };

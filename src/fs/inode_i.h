@@ -15,9 +15,11 @@
 #include "fs/inode.h"
 #include "fs/inode_lock.h"
 #include "fs/super_i.h"
+#include "util/store.h"
 
 #define rec_load(ptr)       __atomic_load_n((ptr), __ATOMIC_RELAXED)
-#define rec_store(ptr, val) __atomic_store_n((ptr), (val), __ATOMIC_RELAXED)
+#define rec_store(ptr, val) \
+	(__atomic_store_n((ptr), (val), __ATOMIC_RELAXED), zt_stored("inode: a field"))
 
 /* Records ---------------------------------------------------------------- */
 
@@ -82,7 +84,7 @@ static inline unsigned inode_setting(const struct inode_rec *rec)
 static inline struct blkmap_file inode_file(struct inode_rec *rec)
 {
 	return (struct blkmap_file){
-		.tree = { .word = &rec->tree_word, .shape = &rec->tree_shape },
+		.tree = { .word = &rec->tree_word },
 		.nr_pages = &rec->nr_pages,
 		.order = rec_load(&rec->cluster_order),
 		.setting = inode_setting(rec),
@@ -183,7 +185,8 @@ static inline void inode_add_lookup(struct inode_rec *rec)
 }
 
 /**
- * inode_cut() - drop what a regular file holds at @size and behind it; its lock is held exclusive
+ * inode_cut() - drop what a regular file holds at @size and behind it, which is its end then at the
+ * latest; its lock is held exclusive
  * That can need memory (see blkmap_truncate()), and a full filesystem must let files be cut all the
  * same. So when it fails, the inode remembers that its end wants cutting, and whatever would let
  * these bytes be seen does that first.

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "util/lock.h"
+#include "util/store.h"
 #include "zsmalloc/pool.h"
 #include "zsmalloc/size_class.h"
 
@@ -70,6 +71,7 @@ static inline uint64_t hdr_load(const struct arena *arena, ref_t ref)
 static inline void hdr_store(struct arena *arena, ref_t ref, uint64_t hdr)
 {
 	__atomic_store_n((uint64_t *)arena_ptr(arena, ref), hdr, __ATOMIC_RELEASE);
+	zt_stored("pool: an object's header");
 }
 
 static inline uint32_t hdr_len(uint64_t hdr)

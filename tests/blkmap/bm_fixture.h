@@ -15,7 +15,6 @@
 struct bm_file {
 	uint64_t word;
 	uint64_t nr_pages;
-	uint8_t shape;
 };
 
 struct bm {
@@ -90,7 +89,7 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 	record = zs_data(bm->arena, bm->record);
 	memset(record, 0, sizeof(*record));
 	bm->file = (struct blkmap_file){
-		.tree = { .word = &record->word, .shape = &record->shape },
+		.tree = { .word = &record->word },
 		.nr_pages = &record->nr_pages,
 		.order = config->order,
 		.setting = BLKMAP_SETTING_DEFAULT,

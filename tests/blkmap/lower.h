@@ -17,7 +17,6 @@ struct lower {
 	struct slots slots;
 	/* The fields of a file; tests take slots from the arena by lower_slot(). */
 	uint64_t word, nr_pages;
-	uint8_t shape;
 	struct blkmap_file file;
 };
 
@@ -35,7 +34,7 @@ static inline void lower_start(struct lower *lower, unsigned order, uint64_t max
 	params.meta = lower->meta;
 	ck_assert_int_eq(slots_init(&lower->slots, &params, text), 0);
 	lower->file = (struct blkmap_file){
-		.tree = { .word = &lower->word, .shape = &lower->shape },
+		.tree = { .word = &lower->word },
 		.nr_pages = &lower->nr_pages,
 		.order = order,
 	};

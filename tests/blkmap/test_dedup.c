@@ -54,7 +54,7 @@ static void start(const struct bm_config *config)
 		record = zs_data(bm.arena, m->ref);
 		memset(record, 0, sizeof(*record));
 		m->file = (struct blkmap_file){
-			.tree = { .word = &record->word, .shape = &record->shape },
+			.tree = { .word = &record->word },
 			.nr_pages = &record->nr_pages,
 			.order = config->order,
 		};

@@ -86,7 +86,7 @@ static void file_new(struct blkmap_file *file, unsigned order)
 	record = zs_data(bm.arena, ref);
 	memset(record, 0, sizeof(*record));
 	*file = (struct blkmap_file){
-		.tree = { .word = &record->word, .shape = &record->shape },
+		.tree = { .word = &record->word },
 		.nr_pages = &record->nr_pages,
 		.order = order,
 		.setting = BLKMAP_SETTING_DEFAULT,

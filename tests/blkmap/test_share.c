@@ -37,7 +37,7 @@ static void start(const struct bm_config *config)
 		m->record = zs_data(bm.arena, m->ref);
 		memset(m->record, 0, sizeof(*m->record));
 		m->file = (struct blkmap_file){
-			.tree = { .word = &m->record->word, .shape = &m->record->shape },
+			.tree = { .word = &m->record->word },
 			.nr_pages = &m->record->nr_pages,
 			.order = config->order,
 		};

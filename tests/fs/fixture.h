@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/inode_i.h"
 #include "fs/namei.h"

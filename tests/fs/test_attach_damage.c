@@ -143,14 +143,16 @@ START_TEST(test_blocks_without_names_go)
 	struct dirblock_room room;
 	uint64_t *block;
 	ino_nr dir, file;
+	ref_t ref;
 
 	make_tree(sb);
 	dir = make_dir(sb, FS_ROOT_INO, "emptied");
 	file = make_file(sb, dir, "file");
 	fs_forget(sb, file, 1);
 	/* The name is gone, the block not yet. */
-	block = zs_data(sb->arena, rec_of(sb, dir)->tree_word);
-	dirblock_remove(block, zs_size(sb->arena, rec_of(sb, dir)->tree_word) / 8, 0, &room);
+	ref = dir_word_ref(rec_of(sb, dir)->tree_word);
+	block = zs_data(sb->arena, ref);
+	dirblock_remove(block, zs_size(sb->arena, ref) / 8, 0, &room);
 	sb = next_life_after_kill(sb, &params);
 	report = report_of(sb);
 	ck_assert_uint_eq(report.empty_blocks, 1);

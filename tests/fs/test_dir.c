@@ -105,8 +105,8 @@ START_TEST(test_first_names_need_one_small_block)
 	ref_t ref;
 
 	ck_assert_int_eq(add(0), 0);
-	ref = dir.rec->tree_word;
-	ck_assert_uint_eq(dir.rec->tree_shape, 0);
+	ref = dir_word_ref(dir.rec->tree_word);
+	ck_assert_uint_eq(tree_shape(&(struct tree){ &dir.rec->tree_word }), 0);
 	ck_assert_uint_eq(zs_size(sb->arena, ref), 56);
 	remove_name(0);
 	ck_assert_uint_eq(dir.rec->tree_word, 0);
@@ -272,7 +272,7 @@ END_TEST
 static bool block_is_not_full(unsigned next)
 {
 	struct dirblock_room room = { .gap = DIRBLOCK_UNITS };
-	ref_t ref = dir.rec->tree_word;
+	ref_t ref = dir_word_ref(dir.rec->tree_word);
 
 	if (ref != 0 && zs_size(sb->arena, ref) == DIRBLOCK_UNITS * 8)
 		dirblock_scan(zs_data(sb->arena, ref), DIRBLOCK_UNITS, &room);
@@ -299,7 +299,7 @@ START_TEST(test_want_of_memory_at_the_second_block_leaves_no_index)
 			break;
 		failures++;
 		check_dir();
-		ck_assert_uint_eq(dir.rec->tree_shape, 0);
+		ck_assert_uint_eq(tree_shape(&(struct tree){ &dir.rec->tree_word }), 0);
 		ck_assert_ptr_null(dirindex_get(sb, dir.ino));
 	}
 	ck_assert_uint_ge(failures, 5);
@@ -386,6 +386,7 @@ END_TEST
 
 START_TEST(test_check_sees_damage)
 {
+	const struct tree tree = { .word = &dir.rec->tree_word };
 	uint64_t objects = 0, *block, header;
 
 	for (unsigned i = 0; i < 500; i++)
@@ -400,7 +401,7 @@ START_TEST(test_check_sees_damage)
 	ck_assert_int_eq(dir_make_index(&dir), 0);
 
 	/* the same name a second time, in place of another one of its length */
-	block = zs_data(sb->arena, *(uint64_t *)zs_data(sb->arena, dir.rec->tree_word));
+	block = zs_data(sb->arena, dir_word_ref(*tree_slot(sb->arena, &tree, 0)));
 	header = block[0];
 	block[0] = 0;
 	ck_assert_int_eq(dir_check(&dir, &objects), -EUCLEAN);

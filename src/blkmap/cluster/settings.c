@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@
 #include "blkmap/slot/account.h"
 #include "util/alloc.h"
 #include "util/log.h"
+#include "util/store.h"
 #include "zcomp/registry.h"
 
 /* Held for one call each, so that few do for many threads. */
@@ -77,6 +79,31 @@ int check_settings(const struct codecs *codecs, const uint64_t users[BLKMAP_NR_S
 	return 0;
 }
 
+/*
+ * An entry is there when its name is: the first word of it is taken first and comes last. So another
+ * process that finds this arena sees it as it was, not at all, or as it is.
+ */
+static void entry_store(struct blkmap_setting *entry, const char *name, int32_t level,
+			uint32_t maker)
+{
+	struct blkmap_setting made = { .level = level, .maker = maker };
+	uint64_t first;
+
+	memcpy(made.name, name, strlen(name));
+	memcpy(&first, made.name, sizeof(first));
+	__atomic_store_n((uint64_t *)entry->name, 0, __ATOMIC_SEQ_CST);
+	zt_stored("settings: an entry is taken");
+	memcpy(entry->name + sizeof(first), made.name + sizeof(first),
+	       sizeof(made) - sizeof(first));
+	zt_stored("settings: all but the beginning of a name");
+	__atomic_store_n((uint64_t *)entry->name, first, __ATOMIC_RELEASE);
+	zt_stored("settings: an entry is made");
+}
+static_assert(offsetof(struct blkmap_setting, name) == 0 &&
+		      offsetof(struct blkmap_record, settings) % 8 == 0 &&
+		      sizeof(struct blkmap_setting) % 8 == 0,
+	      "the beginning of a name is one word");
+
 static int setting_comp(struct codecs *codecs, const char *name, int32_t level, char text[256],
 			struct zcomp **out_comp)
 {
@@ -101,10 +128,7 @@ static int setting_make(struct codecs *codecs, unsigned setting, uint32_t maker,
 		return error;
 	if (setting_is_made(codecs, setting))
 		codec_destroy(codecs, setting_codec(setting));
-	memset(entry, 0, sizeof(*entry));
-	memcpy(entry->name, name, strlen(name));
-	entry->level = level;
-	entry->maker = maker;
+	entry_store(entry, name, level, maker);
 	__atomic_store_n(&codecs->decoders[setting_codec(setting)], comp, __ATOMIC_RELEASE);
 	return 0;
 }

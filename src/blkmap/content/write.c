@@ -14,15 +14,17 @@ bool content_covers(const struct blkmap_file *file, uint64_t off, size_t len)
 {
 	uint64_t last = (off + max_u64(len, 1) - 1) >> (ZT_PAGE_SHIFT + file->order);
 
-	return last < tree_capacity(*file->tree.shape);
+	return last < tree_capacity(tree_shape(&file->tree));
 }
 
 int content_grow(struct content *content, const struct blkmap_file *file, uint64_t off, size_t len)
 {
 	uint64_t last = (off + max_u64(len, 1) - 1) >> (ZT_PAGE_SHIFT + file->order);
 
-	return tree_grow(content->slots->arena, content->slots->meta, &file->tree, last,
-			 slot_change_place, content->slots);
+	struct slots_move move;
+	struct tree_mover mover = slots_mover(&move, content->slots);
+
+	return tree_grow(content->slots->arena, content->slots->meta, &file->tree, last, &mover);
 }
 
 int content_slot(struct content *content, const struct blkmap_file *file, uint64_t idx,

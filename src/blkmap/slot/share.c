@@ -33,6 +33,12 @@ static void rec_set(struct share_lock *lock, struct share_rec *rec, uint64_t wor
 	lock->seq++;
 }
 
+static void rec_count(struct share_rec *rec, uint64_t count)
+{
+	__atomic_store_n(&rec->count, count, __ATOMIC_RELAXED);
+	zt_stored("share: a record's count");
+}
+
 static void count_shared(struct slots *slots, uint64_t word, int sign)
 {
 	uint64_t n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
@@ -49,7 +55,7 @@ uint64_t share_begin(struct slots *slots, uint64_t *slot, ref_t ref)
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
 	rec_set(lock, rec, word);
-	rec->count = 2;
+	rec_count(rec, 2);
 	slot_set_owner(slots, word, &rec->word, OWNER_SHARE);
 	/* Before compaction can move the object by its record: the slot's word would lead nowhere. */
 	word_set(slot, shared);
@@ -66,7 +72,7 @@ static void share_again(struct slots *slots, uint64_t word)
 	struct share_lock *lock = share_lock(slots, rec);
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
-	rec->count++;
+	rec_count(rec, rec->count + 1);
 	rw_unlock(&lock->lock);
 }
 
@@ -153,7 +159,8 @@ void share_release(struct slots *slots, uint64_t word)
 	struct loose_word obj = { 0 };
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
-	if (--rec->count == 0) {
+	rec_count(rec, rec->count - 1);
+	if (rec->count == 0) {
 		obj = slot_disown(slots, word_get(&rec->word), 0);
 		rec_set(lock, rec, 0);
 	}

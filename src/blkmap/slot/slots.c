@@ -156,34 +156,76 @@ void live_map_remove(struct slots *slots, struct slot_lock *lock, uint64_t place
 }
 
 /*
- * A slot moves to a new place in its tree (inode held exclusive). The old place's lock keeps
- * compaction away; nobody knows the new place before the owner says so.
+ * A slot moves to a new place in its tree (inode held exclusive). From lift to settle the word stands
+ * at both, and must not change: its object has no owner meanwhile, which keeps compaction and
+ * recompression away, and its map is in no list, which keeps folding away. The lock's seq moves for
+ * those who have seen the slot before.
  */
-void slot_change_place(void *arg, uint64_t *from, uint64_t *to)
+static void move_lift(void *arg, uint64_t *from, uint64_t *to)
 {
-	struct slots *slots = arg;
-	struct slot_lock *lock = slot_lock(slots, from), *new_lock = slot_lock(slots, to);
-	struct live_map *live = NULL;
+	struct slots_move *move = arg;
+	struct slot_lock *lock = slot_lock(move->slots, from);
+	struct live_map *live;
 	uint64_t word;
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 	word = word_get(from);
+	object_disown(move->slots, word);
 	if (slot_kind(word) == SLOT_MAP) {
-		live = live_map_take(lock, slot_place(slots, from));
-		live->place = slot_place(slots, to);
-		word_set(&cluster_map_at(slots, word)->place, live->place);
+		live = live_map_take(lock, slot_place(move->slots, from));
+		live->place = slot_place(move->slots, to);
+		live->next = move->lifted;
+		move->lifted = live;
 	}
-	slot_set_owner(slots, word, to, OWNER_SLOT);
-	word_set(to, word);
-	word_set(from, 0);
 	lock->seq++;
 	rw_unlock(&lock->lock);
-	if (live) {
-		write_lock_counted(&new_lock->lock, ZT_LOCK_SLOT);
-		live->next = new_lock->maps;
-		new_lock->maps = live;
-		rw_unlock(&new_lock->lock);
+}
+
+/* The lifted map whose slot is at @place now, out of the list. */
+static struct live_map *move_take(struct slots_move *move, uint64_t place)
+{
+	struct live_map **link = &move->lifted, *live;
+
+	while ((*link)->place != place)
+		link = &(*link)->next;
+	live = *link;
+	*link = live->next;
+	return live;
+}
+
+static void map_settle(struct slots_move *move, uint64_t *from, uint64_t *to)
+{
+	struct slot_lock *lock = slot_lock(move->slots, from), *new_lock = slot_lock(move->slots, to);
+	struct live_map *live = move_take(move, slot_place(move->slots, to));
+
+	/* The old place's lock keeps compaction away from what the map holds until the map says so. */
+	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
+	word_set(&cluster_map_at(move->slots, word_get(to))->place, live->place);
+	rw_unlock(&lock->lock);
+	write_lock_counted(&new_lock->lock, ZT_LOCK_SLOT);
+	live->next = new_lock->maps;
+	new_lock->maps = live;
+	rw_unlock(&new_lock->lock);
+}
+
+static void move_settle(void *arg, uint64_t *from, uint64_t *to)
+{
+	struct slots_move *move = arg;
+	struct slot_lock *lock = slot_lock(move->slots, to);
+
+	if (slot_kind(word_get(to)) == SLOT_MAP) {
+		map_settle(move, from, to);
+		return;
 	}
+	write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
+	slot_set_owner(move->slots, word_get(to), to, OWNER_SLOT);
+	rw_unlock(&lock->lock);
+}
+
+struct tree_mover slots_mover(struct slots_move *move, struct slots *slots)
+{
+	*move = (struct slots_move){ .slots = slots };
+	return (struct tree_mover){ .lift = move_lift, .settle = move_settle, .arg = move };
 }
 
 /* ---- life cycle ---- */

@@ -20,6 +20,7 @@
 #include "blkmap/types.h"
 #include "util/keyhash.h"
 #include "util/lock.h"
+#include "util/store.h"
 
 #define BLKMAP_MAX_PAGES (1u << BLKMAP_MAX_ORDER)
 
@@ -142,6 +143,7 @@ static inline uint64_t word_get(const uint64_t *word)
 static inline void word_set(uint64_t *word, uint64_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+	zt_stored("slots: a word");
 }
 
 static inline uint64_t slot_place(const struct slots *slots, const uint64_t *slot)
@@ -237,7 +239,13 @@ void slot_set_owner(struct slots *slots, uint64_t word, const uint64_t *place, u
 struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
 void live_map_remove(struct slots *slots, struct slot_lock *lock, uint64_t place);
 
-/* tree_move_fn: a slot moves to another place in its file's tree. */
-void slot_change_place(void *arg, uint64_t *from, uint64_t *to);
+/* Slots that move to other places in their file's tree; on the stack of one tree_grow(). */
+struct slots_move {
+	struct slots *slots;
+	struct live_map *lifted; /* that are in no lock's list meanwhile */
+};
+
+/* slots_mover() - for one tree_grow() of a file's tree; the inode is held exclusive */
+struct tree_mover slots_mover(struct slots_move *move, struct slots *slots);
 
 #endif

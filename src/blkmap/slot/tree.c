@@ -7,14 +7,23 @@
  */
 #include "blkmap/slot/tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
+
+#include "util/store.h"
 
 #define NODE_SHIFT  6u
 #define NODE_WORDS  (1u << NODE_SHIFT)
 #define NODE_MASK   (NODE_WORDS - 1)
 #define SHAPE_LEAF  3u /* one leaf of NODE_WORDS; beyond it come levels of nodes */
 #define SHAPE_NODES (TREE_SHAPE_MAX - SHAPE_LEAF + 1) /* most nodes on a path */
+
+#define TREE_KIND_BITS   3u
+#define TREE_KIND_MASK   UINT64_C(7)
+#define ROOT_SHAPE_SHIFT (TREE_KIND_BITS + ARENA_REF_BITS)
+#define ROOT_REF_MASK    (((UINT64_C(1) << ARENA_REF_BITS) - 1) << TREE_KIND_BITS)
+static_assert(TREE_SHAPE_MAX < 1u << (64 - ROOT_SHAPE_SHIFT), "a shape fits the tree's word");
 
 /* Words of the only leaf of a small shape; index: the shape. */
 static const uint32_t leaf_words[SHAPE_LEAF + 1] = { 1, 4, 16, NODE_WORDS };
@@ -24,9 +33,10 @@ static inline uint64_t word_load(const uint64_t *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
-static inline void word_store(uint64_t *word, uint64_t value)
+static inline void word_store(uint64_t *word, uint64_t value, const char *point)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+	zt_stored(point);
 }
 
 static inline uint64_t *node_words(const struct arena *arena, ref_t node)
@@ -44,6 +54,30 @@ static inline uint32_t shape_leaf_words(uint8_t shape)
 	return leaf_words[shape < SHAPE_LEAF ? shape : SHAPE_LEAF];
 }
 
+/* What stands in tree->word for a tree of @shape, which is not 0; @ref: its root node, 0: none. */
+static inline uint64_t root_make(uint8_t shape, ref_t ref)
+{
+	return (uint64_t)shape << ROOT_SHAPE_SHIFT | ref << TREE_KIND_BITS | TREE_KIND;
+}
+
+static inline uint8_t root_shape(uint64_t root)
+{
+	if ((root & TREE_KIND_MASK) != TREE_KIND)
+		return 0;
+	return (uint8_t)(root >> ROOT_SHAPE_SHIFT);
+}
+
+/* Of a shape that is not 0. */
+static inline ref_t root_ref(uint64_t root)
+{
+	return (root & ROOT_REF_MASK) >> TREE_KIND_BITS;
+}
+
+uint8_t tree_shape(const struct tree *tree)
+{
+	return root_shape(word_load(tree->word));
+}
+
 uint64_t tree_capacity(uint8_t shape)
 {
 	return (uint64_t)shape_leaf_words(shape) << (NODE_SHIFT * shape_levels(shape));
@@ -51,15 +85,15 @@ uint64_t tree_capacity(uint8_t shape)
 
 uint64_t *tree_slot(const struct arena *arena, const struct tree *tree, uint64_t idx)
 {
-	uint8_t shape = *tree->shape;
+	uint64_t root = word_load(tree->word), ref;
+	uint8_t shape = root_shape(root);
 	unsigned level = shape_levels(shape);
-	uint64_t ref;
 
 	if (idx >= tree_capacity(shape))
 		return NULL;
 	if (shape == 0)
 		return tree->word;
-	ref = word_load(tree->word);
+	ref = root_ref(root);
 	for (; ref && level > 0; level--)
 		ref = word_load(node_words(arena, ref) +
 				((idx >> (NODE_SHIFT * level)) & NODE_MASK));
@@ -75,24 +109,30 @@ static int node_alloc(struct arena *arena, struct zs_pool *pool, uint32_t nr_wor
 	return error;
 }
 
-/* The node that @place names, made if there is none. Two callers may race: one node wins. */
-static int node_get(struct arena *arena, struct zs_pool *pool, uint64_t *place, uint32_t nr_words,
-		    ref_t *out_node)
+/*
+ * The node that @place names, made if there is none. Two callers may race: one node wins.
+ * @tag: what @place holds beside the ref, 0 inside a node.
+ */
+static int node_get(struct arena *arena, struct zs_pool *pool, uint64_t *place, uint64_t tag,
+		    uint32_t nr_words, ref_t *out_node)
 {
+	const unsigned shift = tag ? TREE_KIND_BITS : 0;
 	uint64_t seen = word_load(place);
 	int error;
 
-	if (seen) {
-		*out_node = seen;
+	if (seen != tag) {
+		*out_node = (seen ^ tag) >> shift;
 		return 0;
 	}
 	error = node_alloc(arena, pool, nr_words, out_node);
 	if (error)
 		return error;
-	if (!__atomic_compare_exchange_n(place, &seen, *out_node, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_ACQUIRE)) {
+	if (__atomic_compare_exchange_n(place, &seen, *out_node << shift | tag, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		zt_stored("tree: a new node is named");
+	} else {
 		zs_free(pool, *out_node);
-		*out_node = seen;
+		*out_node = (seen ^ tag) >> shift;
 	}
 	return 0;
 }
@@ -100,9 +140,9 @@ static int node_get(struct arena *arena, struct zs_pool *pool, uint64_t *place, 
 int tree_slot_alloc(struct arena *arena, struct zs_pool *pool, const struct tree *tree,
 		    uint64_t idx, uint64_t **out_slot)
 {
-	uint8_t shape = *tree->shape;
+	uint8_t shape = tree_shape(tree);
 	unsigned level = shape_levels(shape);
-	uint64_t *place = tree->word;
+	uint64_t *place = tree->word, tag = root_make(shape, 0);
 	ref_t node;
 	int error;
 
@@ -113,12 +153,13 @@ int tree_slot_alloc(struct arena *arena, struct zs_pool *pool, const struct tree
 		return 0;
 	}
 	for (; level > 0; level--) {
-		error = node_get(arena, pool, place, NODE_WORDS, &node);
+		error = node_get(arena, pool, place, tag, NODE_WORDS, &node);
 		if (error)
 			return error;
 		place = node_words(arena, node) + ((idx >> (NODE_SHIFT * level)) & NODE_MASK);
+		tag = 0;
 	}
-	error = node_get(arena, pool, place, shape_leaf_words(shape), &node);
+	error = node_get(arena, pool, place, tag, shape_leaf_words(shape), &node);
 	if (error)
 		return error;
 	*out_slot = node_words(arena, node) + (idx & NODE_MASK);
@@ -134,74 +175,100 @@ static uint8_t shape_for(uint64_t idx)
 	return shape;
 }
 
-static void words_move(uint64_t *to, uint64_t *from, uint32_t nr_words, tree_move_fn move,
-		       void *arg)
+/* The words of a small shape: in its leaf, or in the tree's own word. NULL: there are none. */
+static uint64_t *small_words(const struct arena *arena, const struct tree *tree)
+{
+	uint64_t root = word_load(tree->word);
+
+	if (root_shape(root) == 0)
+		return root ? tree->word : NULL;
+	return root_ref(root) ? node_words(arena, root_ref(root)) : NULL;
+}
+
+/*
+ * The words of a leaf that goes have been copied, and the copies are what the tree's word leads to.
+ */
+static void words_settle(uint64_t *from, uint64_t *to, uint32_t nr_words,
+			 const struct tree_mover *mover)
+{
+	for (uint32_t i = 0; mover && i < nr_words; i++)
+		if (word_load(&to[i]))
+			mover->settle(mover->arg, &from[i], &to[i]);
+}
+
+static void words_copy(uint64_t *from, uint64_t *to, uint32_t nr_words,
+		       const struct tree_mover *mover)
 {
 	for (uint32_t i = 0; i < nr_words; i++) {
 		if (!word_load(&from[i]))
 			continue;
-		if (move) {
-			move(arg, &from[i], &to[i]);
-		} else {
-			word_store(&to[i], from[i]);
-			word_store(&from[i], 0);
-		}
+		if (mover)
+			mover->lift(mover->arg, &from[i], &to[i]);
+		word_store(&to[i], word_load(&from[i]), "tree: a word is copied");
 	}
 }
 
+/* @nodes: the leaf first if a new one is needed, the levels above it follow upwards. */
+static int nodes_alloc(struct arena *arena, struct zs_pool *pool, uint32_t first_words,
+		       ref_t nodes[SHAPE_NODES], unsigned nr_nodes)
+{
+	unsigned i;
+	int error;
+
+	for (i = 0; i < nr_nodes; i++) {
+		error = node_alloc(arena, pool, i == 0 ? first_words : NODE_WORDS, &nodes[i]);
+		if (error)
+			goto err_free;
+	}
+	return 0;
+
+err_free:
+	while (i-- > 0)
+		zs_free(pool, nodes[i]);
+	return error;
+}
+
 /*
- * Old content becomes the leftmost part of the new shape: a small leaf (or the single word) moves
- * into a larger leaf, a full one stays where it is; new levels stand above it.
+ * Old content becomes the leftmost part of the new shape: a small leaf (or the single word) is copied
+ * into a larger leaf, a full one stays where it is; new levels stand above it. One store of the
+ * tree's word exchanges the shape and what it leads to. Only then does the old leaf go.
  */
 int tree_grow(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t idx,
-	      tree_move_fn move, void *arg)
+	      const struct tree_mover *mover)
 {
-	uint8_t old_shape = *tree->shape, shape = shape_for(idx);
-	unsigned new_levels = shape_levels(shape) - shape_levels(old_shape);
-	bool new_leaf = old_shape < SHAPE_LEAF;
-	ref_t nodes[SHAPE_NODES];
-	unsigned nr_nodes = 0;
-	uint64_t below;
+	const uint64_t root = word_load(tree->word);
+	const uint8_t old_shape = root_shape(root), shape = shape_for(idx);
+	const bool new_leaf = old_shape < SHAPE_LEAF;
+	const uint32_t nr_words = new_leaf ? shape_leaf_words(old_shape) : 0;
+	uint64_t *old = small_words(arena, tree), *leaf = NULL;
+	ref_t nodes[SHAPE_NODES], below;
+	unsigned nr_nodes = shape_levels(shape) - shape_levels(old_shape) + new_leaf;
 	int error;
 
 	if (shape <= old_shape)
 		return 0;
-	if (!word_load(tree->word)) {
-		*tree->shape = shape;
+	if (!old) {
+		word_store(tree->word, root_make(shape, 0), "tree: an empty one grows");
 		return 0;
 	}
-	/* nodes[0] is the leaf if a new one is needed, the levels above it follow upwards. */
-	for (; nr_nodes < new_levels + new_leaf; nr_nodes++) {
-		bool leaf = new_leaf && nr_nodes == 0;
-
-		error = node_alloc(arena, pool, leaf ? shape_leaf_words(shape) : NODE_WORDS,
-				   &nodes[nr_nodes]);
-		if (error)
-			goto err_free;
-	}
-	below = word_load(tree->word);
+	error = nodes_alloc(arena, pool, new_leaf ? shape_leaf_words(shape) : NODE_WORDS, nodes,
+			    nr_nodes);
+	if (error)
+		return error;
+	below = new_leaf ? nodes[0] : root_ref(root);
 	if (new_leaf) {
-		if (old_shape == 0) {
-			words_move(node_words(arena, nodes[0]), tree->word, 1, move, arg);
-		} else {
-			words_move(node_words(arena, nodes[0]), node_words(arena, below),
-				   shape_leaf_words(old_shape), move, arg);
-			zs_free(pool, below);
-		}
-		below = nodes[0];
+		leaf = node_words(arena, nodes[0]);
+		words_copy(old, leaf, nr_words, mover);
 	}
 	for (unsigned i = new_leaf; i < nr_nodes; i++) {
-		word_store(node_words(arena, nodes[i]), below);
+		word_store(node_words(arena, nodes[i]), below, "tree: a level stands above");
 		below = nodes[i];
 	}
-	word_store(tree->word, below);
-	*tree->shape = shape;
+	word_store(tree->word, root_make(shape, below), "tree: it has grown");
+	words_settle(old, leaf, nr_words, mover);
+	if (new_leaf && old_shape > 0)
+		zs_free(pool, root_ref(root));
 	return 0;
-
-err_free:
-	while (nr_nodes-- > 0)
-		zs_free(pool, nodes[nr_nodes]);
-	return error;
 }
 
 /*
@@ -210,7 +277,7 @@ err_free:
  */
 uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t *inout_idx)
 {
-	uint8_t shape = *tree->shape;
+	uint8_t shape = tree_shape(tree);
 	uint64_t idx = *inout_idx, capacity = tree_capacity(shape);
 
 	if (shape == 0) {
@@ -220,7 +287,7 @@ uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t
 	}
 	while (idx < capacity) {
 		unsigned level = shape_levels(shape);
-		uint64_t ref = word_load(tree->word);
+		uint64_t ref = root_ref(word_load(tree->word));
 		uint64_t *words;
 
 		if (!ref)
@@ -251,14 +318,15 @@ uint64_t *tree_next(const struct arena *arena, const struct tree *tree, uint64_t
 /* As tree_next(): at a missing node the index moves in front of what it would cover. */
 uint64_t *tree_prev(const struct arena *arena, const struct tree *tree, uint64_t *inout_idx)
 {
-	const uint8_t shape = *tree->shape;
+	const uint8_t shape = tree_shape(tree);
 	uint64_t idx = *inout_idx;
 
 	if (idx >= tree_capacity(shape))
 		idx = tree_capacity(shape) - 1;
 	for (;;) {
 		unsigned level = shape_levels(shape), shift = 0;
-		uint64_t ref = shape == 0 ? 0 : word_load(tree->word);
+		const uint64_t root = word_load(tree->word);
+		uint64_t ref = shape == 0 ? 0 : root_ref(root);
 		uint64_t *word = tree->word;
 
 		for (; ref && level > 0; level--) {
@@ -273,7 +341,7 @@ uint64_t *tree_prev(const struct arena *arena, const struct tree *tree, uint64_t
 			*inout_idx = idx;
 			return word;
 		}
-		if (shape == 0 || !word_load(tree->word) || idx >> shift == 0)
+		if (shape == 0 || !root_ref(root) || idx >> shift == 0)
 			return NULL;
 		idx = ((idx >> shift) << shift) - 1;
 	}
@@ -282,12 +350,15 @@ uint64_t *tree_prev(const struct arena *arena, const struct tree *tree, uint64_t
 struct prune {
 	struct arena *arena;
 	struct zs_pool *pool;
-	uint64_t first, last; /* the range of indexes; everything for tree_clear() */
+	uint64_t first, last; /* the range of indexes */
 	uint32_t leaf_words;
 	bool all; /* free nodes whatever they hold */
 };
 
-/* Frees the nodes under @ref that may go; true when @ref itself was freed. Depth: at most 10. */
+/*
+ * Frees the nodes below @ref that may go. True when @ref itself is to be freed: by the caller, when
+ * nothing names it any more. Depth: at most 10.
+ */
 static bool node_prune(const struct prune *prune, ref_t ref, unsigned level, uint64_t base)
 {
 	uint64_t *words = node_words(prune->arena, ref);
@@ -302,43 +373,42 @@ static bool node_prune(const struct prune *prune, ref_t ref, unsigned level, uin
 
 		if (word && level > 0 && last >= prune->first && first <= prune->last &&
 		    node_prune(prune, word, level - 1, first)) {
-			word_store(&words[i], 0);
+			word_store(&words[i], 0, "tree: an empty node is no longer named");
+			zs_free(prune->pool, word);
 			word = 0;
 		}
 		if (word && (level > 0 || !prune->all))
 			empty = false;
 	}
-	if (empty)
-		zs_free(prune->pool, ref);
 	return empty;
-}
-
-static void tree_free_nodes(const struct prune *prune, const struct tree *tree)
-{
-	ref_t root = word_load(tree->word);
-
-	if (*tree->shape == 0)
-		return;
-	if (root && !node_prune(prune, root, shape_levels(*tree->shape), 0))
-		return;
-	word_store(tree->word, 0);
-	*tree->shape = 0;
 }
 
 void tree_prune(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t first,
 		uint64_t last)
 {
-	struct prune prune = { arena, pool, first, last, shape_leaf_words(*tree->shape), false };
+	const uint64_t root = word_load(tree->word);
+	const uint8_t shape = root_shape(root);
+	const struct prune prune = { arena, pool, first, last, shape_leaf_words(shape), false };
 
-	tree_free_nodes(&prune, tree);
+	if (shape == 0 ||
+	    (root_ref(root) && !node_prune(&prune, root_ref(root), shape_levels(shape), 0)))
+		return;
+	word_store(tree->word, 0, "tree: it is empty");
+	if (root_ref(root))
+		zs_free(pool, root_ref(root));
 }
 
 void tree_clear(struct arena *arena, struct zs_pool *pool, const struct tree *tree)
 {
-	struct prune prune = { arena, pool, 0, UINT64_MAX, shape_leaf_words(*tree->shape), true };
+	const uint64_t root = word_load(tree->word);
+	const uint8_t shape = root_shape(root);
+	const struct prune prune = { arena, pool, 0, UINT64_MAX, shape_leaf_words(shape), true };
 
-	tree_free_nodes(&prune, tree);
-	word_store(tree->word, 0);
+	word_store(tree->word, 0, "tree: it is cleared");
+	if (shape == 0 || !root_ref(root))
+		return;
+	(void)node_prune(&prune, root_ref(root), shape_levels(shape), 0); /* all of them go */
+	zs_free(pool, root_ref(root));
 }
 
 static uint64_t nodes_visit(const struct arena *arena, ref_t ref, unsigned level,
@@ -358,9 +428,10 @@ static uint64_t nodes_visit(const struct arena *arena, ref_t ref, unsigned level
 uint64_t tree_nr_nodes(const struct arena *arena, const struct tree *tree,
 		       void (*visit)(void *arg, ref_t node), void *arg)
 {
-	ref_t root = word_load(tree->word);
+	const uint64_t root = word_load(tree->word);
+	const uint8_t shape = root_shape(root);
 
-	if (*tree->shape == 0 || !root)
+	if (shape == 0 || !root_ref(root))
 		return 0;
-	return nodes_visit(arena, root, shape_levels(*tree->shape), visit, arg);
+	return nodes_visit(arena, root_ref(root), shape_levels(shape), visit, arg);
 }

@@ -11,6 +11,14 @@
  *
  * Words stand still except when tree_grow() leaves shapes 0 to 2.
  *
+ * The tree's own word holds shape and root together, so that one store exchanges both:
+ *
+ *     shape 0: the word of index 0       others: TREE_KIND (3 bits), ref of the root (38), shape (4)
+ *
+ * So no word that a caller stores has TREE_KIND in its three lowest bits. What another process finds
+ * in the arena when this one is killed is the tree as it was before tree_grow() or after it, and
+ * never leads to a node that was freed.
+ *
  * Concurrency: lookups and tree_slot_alloc() may run side by side (nodes are published by
  * compare-and-swap); tree_grow(), tree_prune() and tree_clear() need the tree alone. The
  * caller's inode lock, shared or exclusive, says so.
@@ -26,15 +34,18 @@
 #include "zsmalloc/pool.h"
 
 /*
- * A view of one tree: its two canonical fields stand in an inode record. Both zero: an empty tree.
- * Passed by pointer, kept by nobody.
+ * A view of one tree: its canonical word stands in an inode record. Zero: an empty tree. Passed by
+ * pointer, kept by nobody.
  */
 struct tree {
-	uint64_t *word; /* shape 0: the word of index 0; otherwise the ref of the root node */
-	uint8_t *shape;
+	uint64_t *word;
 };
 
+#define TREE_KIND      6u /* beside the kinds of slot words; see above */
 #define TREE_SHAPE_MAX 12u /* 2^60 words: every 4 KiB cluster of 8 EiB */
+
+/** tree_shape() - as the tree's word has it */
+uint8_t tree_shape(const struct tree *tree);
 
 /** tree_capacity() - how many indexes @shape covers (UINT64_MAX when all) */
 uint64_t tree_capacity(uint8_t shape);
@@ -53,18 +64,25 @@ uint64_t *tree_slot(const struct arena *arena, const struct tree *tree, uint64_t
 int tree_slot_alloc(struct arena *arena, struct zs_pool *pool, const struct tree *tree,
 		    uint64_t idx, uint64_t **out_slot) ZT_MUST_CHECK;
 
-/**
- * tree_move_fn - a word is about to move: copy it from @from to @to and clear @from
- * Called for every non-zero word; NULL stands for a plain copy.
+/*
+ * Whoever keeps more about a word than the tree does is told that it moves; called for every non-zero
+ * word, in the thread that calls tree_grow().
  */
-typedef void (*tree_move_fn)(void *arg, uint64_t *from, uint64_t *to);
+struct tree_mover {
+	/* The word at @from is about to be copied to @to: it stays as it is until it has settled. */
+	void (*lift)(void *arg, uint64_t *from, uint64_t *to);
+	/* The tree leads to the word at @to; the memory at @from is there for the last time. */
+	void (*settle)(void *arg, uint64_t *from, uint64_t *to);
+	void *arg;
+};
 
 /**
  * tree_grow() - make the shape cover @idx; exclusive
- * Return: 0 or an error of zs_malloc(); on error nothing has changed.
+ * @mover: NULL: words may be copied as they are
+ * Return: 0 or an error of zs_malloc(); on error nothing has changed, and nothing was lifted.
  */
 int tree_grow(struct arena *arena, struct zs_pool *pool, const struct tree *tree, uint64_t idx,
-	      tree_move_fn move, void *arg) ZT_MUST_CHECK;
+	      const struct tree_mover *mover) ZT_MUST_CHECK;
 
 /**
  * tree_next() - the first non-zero word at or behind @inout_idx

@@ -45,16 +45,15 @@ int tree_attach(struct arena *arena, struct zs_pool *meta, const struct tree *tr
 		tree_attach_fn visit, void *arg)
 {
 	struct tree_walk walk = { .arena = arena, .meta = meta, .visit = visit, .arg = arg };
-	uint64_t root = word_get(tree->word);
-	uint8_t shape = *tree->shape;
+	uint8_t shape = tree_shape(tree);
 	unsigned levels = shape > 3 ? shape - 3u : 0;
 
 	if (shape > TREE_SHAPE_MAX)
 		return -EUCLEAN;
-	if (!root)
-		return 0;
 	if (shape == 0)
-		return visit(arg, 0, tree->word);
+		return word_get(tree->word) ? visit(arg, 0, tree->word) : 0;
+	if (!tree_root(tree))
+		return 0;
 	walk.leaf_words = (uint32_t)(tree_capacity(shape) >> (6 * levels));
-	return node_attach(&walk, root, levels, 0);
+	return node_attach(&walk, tree_root(tree), levels, 0);
 }

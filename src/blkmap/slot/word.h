@@ -30,6 +30,7 @@
 #include "ztmpfs/zcomp.h"
 
 enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP, SLOT_SHARED };
+/* 6 is TREE_KIND (tree.h): it stands where a file's only slot would, and leads to many. */
 
 #define SLOT_KIND_BITS    3u
 #define SLOT_CODEC_SHIFT  (SLOT_KIND_BITS + ARENA_REF_BITS)

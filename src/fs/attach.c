@@ -16,6 +16,7 @@
 
 #include "arena/attach.h"
 #include "fs/attach_i.h"
+#include "fs/intent.h"
 #include "fs/work.h"
 #include "util/alloc.h"
 #include "zsmalloc/attach.h"
@@ -44,8 +45,10 @@ static int walk_all(struct super *sb, char text[256])
 	struct blkmap_repairs repairs;
 	int err = blkmap_attach_begin(sb->map, text, &attach.content);
 
-	if (!err)
+	if (!err) {
+		(void)intent_finish(sb); /* what it has put right is in no count of repairs */
 		err = attach_names(&attach);
+	}
 	if (!err)
 		err = attach_inodes(&attach);
 	zt_unmap(attach.names, attach.nr_names * sizeof(*attach.names));

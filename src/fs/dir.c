@@ -24,7 +24,7 @@ int dir_open(struct super *sb, ino_nr ino, struct dir *out_dir)
 		return -ESTALE;
 	if (!inode_is_dir(rec))
 		return -ENOTDIR;
-	*out_dir = (struct dir){ sb, ino, rec };
+	*out_dir = (struct dir){ .sb = sb, .ino = ino, .rec = rec };
 	return 0;
 }
 
@@ -238,6 +238,12 @@ int dir_make_index(const struct dir *dir)
 
 /* Adding ----------------------------------------------------------------- */
 
+static void announce(const struct dir *dir, uint64_t pos)
+{
+	if (dir->announce)
+		dir_store(dir->announce, pos, "dir: where a name will stand");
+}
+
 /* Block 0 takes the entry, or its larger copy, while there is no other block. -E2BIG: it can't. */
 static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr ino, unsigned type)
 {
@@ -261,6 +267,7 @@ static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr i
 			dirblock_copy(block_at(dir, ref), units, block_at(dir, old_ref), old_units);
 		dirblock_scan(block_at(dir, ref), units, &room);
 	}
+	announce(dir, room.gap_at);
 	dirblock_insert(block_at(dir, ref), units, &room, name->text, name->len, ino, type);
 	if (ref != old_ref) {
 		dir_store(&dir->rec->tree_word, dir_word_make(ref), "dir: its only block");
@@ -289,6 +296,7 @@ static int large_add_block(const struct dir *dir, uint32_t idx, const struct fs_
 	if (err)
 		goto err_nodes;
 	*out_room = (struct dirblock_room){ .free = DIRBLOCK_UNITS, .gap = DIRBLOCK_UNITS };
+	announce(dir, (uint64_t)idx * DIR_POS_BLOCK);
 	dirblock_insert(block_at(dir, ref), DIRBLOCK_UNITS, out_room, name->text, name->len, ino,
 			type);
 	dir_store(slot, dir_word_make(ref), "dir: a block is named");
@@ -318,6 +326,7 @@ static int large_add(const struct dir *dir, struct dirindex *index, const struct
 	ref = block_ref(dir, idx);
 	if (ref != 0) {
 		slot = block_at(dir, ref);
+		announce(dir, (uint64_t)idx * DIR_POS_BLOCK + room.gap_at);
 		dirindex_add(index, name->hash,
 			     idx * DIR_POS_BLOCK + dirblock_insert(slot, block_units(dir, ref),
 								   &room, name->text, name->len,

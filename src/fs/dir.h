@@ -52,6 +52,7 @@ struct dir {
 	struct super *sb;
 	ino_nr ino;
 	struct inode_rec *rec;
+	uint64_t *announce; /* NULL, or where dir_add() stores the position before the name is there */
 };
 
 /* A name from outside, 1 to 255 bytes, neither "." nor "..". */

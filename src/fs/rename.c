@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 
+#include "fs/intent.h"
 #include "fs/namei.h"
 #include "fs/namei_i.h"
 
@@ -117,13 +118,31 @@ static fs_time rename_touch(const struct rename *rn)
 	return now;
 }
 
+/* Both names, or neither: @ino and @type are what the old name leads to afterwards, 0: nothing. */
+static void rename_intend(const struct rename *rn, ino_nr ino, unsigned type)
+	ZT_ACQUIRE(&rn->sb->intent_lock)
+{
+	const struct rename_intent intent = {
+		.ino = rn->from.entry.ino,
+		.to_parent = rn->to.parent,
+		.to_pos = rn->to.rec != NULL ? rn->to.entry.pos : DIR_POS_END,
+		.from_parent = rn->from.parent,
+		.from_pos = rn->from.entry.pos,
+		.then = ino != 0 ? ino | (uint64_t)type << INTENT_TYPE_SHIFT : 0,
+	};
+
+	intent_begin(rn->sb, &intent);
+}
+
 static void rename_exchange(const struct rename *rn)
 {
 	const struct namei_place *from = &rn->from, *to = &rn->to;
 	int change = rename_link_change(rn);
 
+	rename_intend(rn, to->entry.ino, to->entry.type);
 	dir_replace(&to->dir, to->entry.pos, from->entry.ino, from->entry.type);
 	dir_replace(&from->dir, from->entry.pos, to->entry.ino, to->entry.type);
+	intent_end(rn->sb);
 	set_parent(from, to->parent);
 	set_parent(to, from->parent);
 	add_links(to->dir.rec, change);
@@ -141,31 +160,42 @@ static int whiteout_alloc(const struct rename *rn, ino_nr *out_ino)
 	return inode_alloc(rn->sb, &init, out_ino, &rec);
 }
 
+/* The name goes from one place to the other. @whiteout: what takes its old place, or 0. */
+static int rename_names(const struct rename *rn, ino_nr whiteout)
+{
+	const struct namei_place *from = &rn->from, *to = &rn->to;
+	struct dir to_dir = to->dir;
+	int err = 0;
+
+	rename_intend(rn, whiteout, S_IFCHR >> 12);
+	to_dir.announce = &rn->sb->rec->rename.to_pos;
+	if (to->rec != NULL)
+		dir_replace(&to->dir, to->entry.pos, from->entry.ino, from->entry.type);
+	else
+		err = dir_add(&to_dir, &to->name, from->entry.ino, from->entry.type);
+	if (!err && whiteout != 0)
+		dir_replace(&from->dir, from->entry.pos, whiteout, S_IFCHR >> 12);
+	else if (!err)
+		dir_remove(&from->dir, &from->name, from->entry.pos);
+	intent_end(rn->sb);
+	return err;
+}
+
 static int rename_move(const struct rename *rn)
 {
 	const struct namei_place *from = &rn->from, *to = &rn->to;
 	ino_nr whiteout = 0;
 	int change = rename_link_change(rn);
 	fs_time now;
-	int err;
+	int err = 0;
 
-	if (rn->flags & RENAME_WHITEOUT) {
+	if (rn->flags & RENAME_WHITEOUT)
 		err = whiteout_alloc(rn, &whiteout);
-		if (err)
-			return err;
-	}
-	if (to->rec != NULL) {
-		dir_replace(&to->dir, to->entry.pos, from->entry.ino, from->entry.type);
-	} else {
-		err = dir_add(&to->dir, &to->name, from->entry.ino, from->entry.type);
-		if (err)
-			goto err_whiteout;
-	}
-	if (whiteout != 0)
-		dir_replace(&from->dir, from->entry.pos, whiteout, S_IFCHR >> 12);
-	else
-		dir_remove(&from->dir, &from->name, from->entry.pos);
-
+	if (err)
+		return err;
+	err = rename_names(rn, whiteout);
+	if (err)
+		goto err_whiteout;
 	set_parent(from, to->parent);
 	add_links(to->dir.rec, change);
 	add_links(from->dir.rec, -change);

@@ -142,6 +142,7 @@ static void heap_free(struct super *sb)
 {
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
+	mutex_exit(&sb->intent_lock);
 	mutex_exit(&sb->rename_lock);
 	mutex_exit(&sb->drain_lock);
 	mutex_exit(&sb->reap_lock);
@@ -201,6 +202,7 @@ static int super_alloc(const struct super_params *params, char error_text[256],
 	}
 	memset(sb, 0, sizeof(*sb));
 	mutex_init(&sb->rename_lock, ZT_RANK_RENAME);
+	mutex_init(&sb->intent_lock, ZT_RANK_INTENT);
 	mutex_init(&sb->drain_lock, ZT_RANK_DRAIN);
 	mutex_init(&sb->reap_lock, ZT_RANK_REAP);
 	promise_init(&sb->promises);

@@ -60,6 +60,15 @@ struct super_small {
 };
 static_assert(sizeof(struct super_small) == 128, "canonical");
 
+/* Canonical: a rename that has begun; see intent.h. */
+struct rename_intent {
+	uint64_t ino; /* what is renamed; stored last and cleared first, 0: there is none */
+	uint64_t to_parent, to_pos; /* where its new name is to stand */
+	uint64_t from_parent, from_pos; /* where the old one stands */
+	uint64_t then; /* what the old one leads to afterwards, with its type; 0: it goes */
+};
+static_assert(sizeof(struct rename_intent) == 48, "canonical");
+
 /* Canonical: what the mount must remember besides inodes and names; stands in arena_super(). */
 struct super_record {
 	uint64_t magic;
@@ -70,6 +79,7 @@ struct super_record {
 	struct super_format format;
 	struct super_small small[SUPER_NR_RECORDS];
 	struct super_clean clean;
+	struct rename_intent rename; /* guarded by super.intent_lock */
 };
 static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
 
@@ -133,6 +143,7 @@ struct super {
 	bool reaping; /* a thread is at it; guarded by reap_lock */
 	atomic_uint nr_jobs; /* changed under reap_lock, a relaxed load is a hint */
 	struct mutex rename_lock; /* directories keep their parents while it is held */
+	struct mutex intent_lock; /* below the inodes' locks; see intent.h */
 	struct inode_lock locks[INODE_NR_LOCKS];
 };
 

@@ -20,6 +20,7 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_MODULES] = "modules_lock",
 		[ZT_RANK_RENAME] = "super.rename_lock",
 		[ZT_RANK_INODE] = "inode locks",
+		[ZT_RANK_INTENT] = "super.intent_lock",
 		[ZT_RANK_PASS] = "recomp.pass_lock",
 		[ZT_RANK_STREAM] = "zcomp per-thread stream",
 		[ZT_RANK_SLOT] = "slot locks",

@@ -38,7 +38,7 @@ static int attach_again(struct bm *bm, struct blkmap_repairs *out, char text[256
 	params.meta = bm->meta;
 	ck_assert_msg(blkmap_create(&params, text, &bm->map) == 0, "%s", text);
 	record = zs_data(bm->arena, bm->record);
-	bm->file.tree = (struct tree){ .word = &record->word, .shape = &record->shape };
+	bm->file.tree = (struct tree){ .word = &record->word };
 	bm->file.nr_pages = &record->nr_pages;
 	ck_assert_int_eq(zs_claim(bm->meta, bm->record), ZS_CLAIMED);
 	ck_assert_int_eq(blkmap_attach_begin(bm->map, text, &attach), 0);
@@ -223,10 +223,10 @@ static void damage(struct bm *bm, int what)
 		*slot_of(bm, 0) |= 7;
 		break;
 	case 3: /* a tree of no shape */
-		*bm->file.tree.shape = TREE_SHAPE_MAX + 1;
+		*bm->file.tree.word |= UINT64_C(15) << 41;
 		break;
 	case 4: /* a tree of another shape */
-		++*bm->file.tree.shape;
+		*bm->file.tree.word += UINT64_C(1) << 41;
 		break;
 	case 5: /* a map below a map */
 		map_of(bm)->base = *slot_of(bm, 2);

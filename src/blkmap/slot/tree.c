@@ -78,6 +78,13 @@ uint8_t tree_shape(const struct tree *tree)
 	return root_shape(word_load(tree->word));
 }
 
+ref_t tree_root(const struct tree *tree)
+{
+	uint64_t root = word_load(tree->word);
+
+	return root_shape(root) ? root_ref(root) : 0;
+}
+
 uint64_t tree_capacity(uint8_t shape)
 {
 	return (uint64_t)shape_leaf_words(shape) << (NODE_SHIFT * shape_levels(shape));
@@ -428,10 +435,7 @@ static uint64_t nodes_visit(const struct arena *arena, ref_t ref, unsigned level
 uint64_t tree_nr_nodes(const struct arena *arena, const struct tree *tree,
 		       void (*visit)(void *arg, ref_t node), void *arg)
 {
-	const uint64_t root = word_load(tree->word);
-	const uint8_t shape = root_shape(root);
+	const ref_t root = tree_root(tree);
 
-	if (shape == 0 || !root_ref(root))
-		return 0;
-	return nodes_visit(arena, root_ref(root), shape_levels(shape), visit, arg);
+	return root ? nodes_visit(arena, root, shape_levels(tree_shape(tree)), visit, arg) : 0;
 }

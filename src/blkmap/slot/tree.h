@@ -47,6 +47,9 @@ struct tree {
 /** tree_shape() - as the tree's word has it */
 uint8_t tree_shape(const struct tree *tree);
 
+/** tree_root() - the ref of the root node; 0: there is none, or the shape is 0 */
+ref_t tree_root(const struct tree *tree);
+
 /** tree_capacity() - how many indexes @shape covers (UINT64_MAX when all) */
 uint64_t tree_capacity(uint8_t shape);
 

@@ -28,7 +28,7 @@ struct ctl_switch {
 };
 
 /* What the words are that a subcommand takes besides its switches. */
-enum ctl_operands { CTL_NOTHING, CTL_MOUNTS, CTL_PATHS };
+enum ctl_operands { CTL_NOTHING, CTL_MOUNTS, CTL_PATHS, CTL_COMMANDS };
 
 /* One subcommand; it has a file of its own. Parsing, help and completion read this. */
 struct ctl_command {
@@ -151,6 +151,7 @@ void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
 extern const struct ctl_command ctl_attr;
 extern const struct ctl_command ctl_clone;
 extern const struct ctl_command ctl_compact;
+extern const struct ctl_command ctl_completion;
 extern const struct ctl_command ctl_du;
 extern const struct ctl_command ctl_list;
 extern const struct ctl_command ctl_recompress;

@@ -39,7 +39,7 @@ enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
 
 /* Canonical: one entry of that table. */
 struct blkmap_setting {
-	char name[24]; /* algorithm; empty: unused */
+	_Alignas(8) char name[24]; /* algorithm; empty: unused. Its beginning is stored as a word */
 	int32_t level;
 	uint32_t maker; /* the user who asked for it first, or BLKMAP_ANY_MAKER */
 };

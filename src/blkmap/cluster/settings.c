@@ -99,10 +99,8 @@ static void entry_store(struct blkmap_setting *entry, const char *name, int32_t 
 	__atomic_store_n((uint64_t *)entry->name, first, __ATOMIC_RELEASE);
 	zt_stored("settings: an entry is made");
 }
-static_assert(offsetof(struct blkmap_setting, name) == 0 &&
-		      offsetof(struct blkmap_record, settings) % 8 == 0 &&
-		      sizeof(struct blkmap_setting) % 8 == 0,
-	      "the beginning of a name is one word");
+static_assert(offsetof(struct blkmap_setting, name) == 0 && sizeof(struct blkmap_setting) == 32,
+	      "the beginning of a name is one word, and the layout is as it was");
 
 static int setting_comp(struct codecs *codecs, const char *name, int32_t level, char text[256],
 			struct zcomp **out_comp)

@@ -36,7 +36,7 @@ static void start(void *arg)
 	const struct arena_params params = { .reserve = GIB };
 	const struct zs_pool_params pool_params = { .name = "meta", .id = 2 };
 	const struct plan *plan = arg;
-	ref_t ref;
+	ref_t ref = 0;
 
 	step_expect(arena_create(&params, &arena) == 0 &&
 			    zs_pool_create(arena, &pool_params, &pool) == 0 &&

@@ -47,6 +47,10 @@ survive_cleanup()
 }
 trap survive_cleanup EXIT
 
+# A daemon that a test ends by SIGSEGV has no fault.
+ASAN_OPTIONS=$ASAN_OPTIONS:handle_segv=0:handle_sigbus=0:handle_abort=0
+export ASAN_OPTIONS
+
 # need_resend - the kernel sends requests again: Linux 6.9
 need_resend()
 {

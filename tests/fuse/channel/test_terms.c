@@ -110,7 +110,8 @@ static void make_message(uint32_t opcode, uint64_t unique, const void *body, siz
 					 .unique = unique };
 
 	memcpy(message, &header, sizeof(header));
-	memcpy(message + sizeof(header), body, len);
+	if (len > 0)
+		memcpy(message + sizeof(header), body, len);
 	message_len = sizeof(header) + len;
 }
 

@@ -17,22 +17,16 @@
 #include "fuse/reply.h"
 #include "fuse/retry.h"
 #include "util/clock.h"
-#include "util/sizes.h"
 #include "ztmpfs/control.h"
 
-/* As in reply.c: who is in more is in none of the others. */
-#define GROUPS_MAX 256
-
-/* A caller of another release may have less or more of it. */
 static int read_request(const struct control_bytes *bytes, struct ztmpfs_clone *out)
 {
-	const size_t size = min_u64(bytes->in_size, sizeof(*out));
+	const int error = control_take(bytes, out, sizeof(*out));
 
-	*out = (struct ztmpfs_clone){ .version = 0 };
-	memcpy(out, bytes->in, size);
-	if (out->version != ZTMPFS_STAT_VERSION)
-		return -EPROTO;
-	if (size <= offsetof(struct ztmpfs_clone, made) || out->flags & ~ZTMPFS_CLONE_SNAPSHOT ||
+	if (error)
+		return error;
+	if (bytes->in_size <= offsetof(struct ztmpfs_clone, made) ||
+	    out->flags & ~ZTMPFS_CLONE_SNAPSHOT ||
 	    !memchr(out->from_name, '\0', sizeof(out->from_name)) ||
 	    !memchr(out->to_name, '\0', sizeof(out->to_name)))
 		return -EINVAL;
@@ -49,7 +43,7 @@ static int make_clone(fuse_req_t req, fuse_ino_t into, struct ztmpfs_clone *args
 		.snapshot = args->flags & ZTMPFS_CLONE_SNAPSHOT,
 	};
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	gid_t groups[GROUPS_MAX];
+	gid_t groups[REQ_GROUPS_MAX];
 	struct fs_asker asker = {
 		.uid = ctx->uid,
 		.gid = ctx->gid,
@@ -57,11 +51,8 @@ static int make_clone(fuse_req_t req, fuse_ino_t into, struct ztmpfs_clone *args
 		.privileged = ctx->uid == 0 || ctx->uid == geteuid(),
 	};
 
-	if (!asker.privileged) {
-		const int nr = fuse_req_getgroups(req, GROUPS_MAX, groups);
-
-		asker.nr_groups = nr > 0 && nr <= GROUPS_MAX ? (unsigned)nr : 0;
-	}
+	if (!asker.privileged)
+		asker.nr_groups = req_groups(req, groups);
 	return fs_clone(req_super(req), &asker, &request, &args->made);
 }
 
@@ -83,7 +74,7 @@ void op_clone(fuse_req_t req, fuse_ino_t into, const struct control_bytes *bytes
 	if (error)
 		(void)fuse_reply_err(req, -error);
 	else
-		(void)fuse_reply_ioctl(req, 0, &args, min_u64(sizeof(args), bytes->out_size));
+		control_give(req, bytes, &args, sizeof(args));
 	if (waits)
 		retry_wait_end(&front->retry);
 }

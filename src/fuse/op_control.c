@@ -40,8 +40,7 @@ static bool may_manage(fuse_req_t req)
 	return uid == 0 || uid == super_owner(req_super(req)) || uid == geteuid();
 }
 
-/* As much of a question as the caller has; the rest is 0. */
-static int take(const struct control_bytes *bytes, void *out, size_t size)
+int control_take(const struct control_bytes *bytes, void *out, size_t size)
 {
 	struct head head;
 
@@ -55,8 +54,7 @@ static int take(const struct control_bytes *bytes, void *out, size_t size)
 	return 0;
 }
 
-/* As much of an answer as the caller wants; its struct_size says how much that is. */
-static void give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size)
+void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size)
 {
 	struct head head = { .version = CONTROL_VERSION };
 
@@ -79,7 +77,7 @@ static void control_stat(fuse_req_t req, const struct control_bytes *bytes)
 		return;
 	}
 	super_get_stat(req_super(req), &stat);
-	give(req, bytes, &stat, sizeof(stat));
+	control_give(req, bytes, &stat, sizeof(stat));
 }
 
 /* The program that runs is no longer the one at its path. */
@@ -110,7 +108,7 @@ static void control_info(fuse_req_t req, const struct control_bytes *bytes)
 	len = strlen(info.options);
 	(void)snprintf(info.options + len, sizeof(info.options) - len, ",cache=%s%s",
 		       caches[front->cache], front->xattr ? "" : ",noxattr");
-	give(req, bytes, &info, sizeof(info));
+	control_give(req, bytes, &info, sizeof(info));
 }
 
 static void control_manage(fuse_req_t req, unsigned int cmd, const struct control_bytes *bytes)
@@ -165,20 +163,20 @@ static void control_file_stat(fuse_req_t req, fuse_ino_t ino, const struct contr
 	if (error)
 		reply_error(req, error);
 	else
-		give(req, bytes, &stat, sizeof(stat));
+		control_give(req, bytes, &stat, sizeof(stat));
 }
 
 static void control_pool_stat(fuse_req_t req, const struct control_bytes *bytes)
 {
 	struct ztmpfs_pool_stat stat;
-	int error = may_manage(req) ? take(bytes, &stat, sizeof(stat)) : -EPERM;
+	int error = may_manage(req) ? control_take(bytes, &stat, sizeof(stat)) : -EPERM;
 
 	if (!error)
 		error = super_get_pool_stat(req_super(req), &stat);
 	if (error)
 		reply_error(req, error);
 	else
-		give(req, bytes, &stat, sizeof(stat));
+		control_give(req, bytes, &stat, sizeof(stat));
 }
 
 static void control_get_attr(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes)
@@ -197,7 +195,7 @@ static void control_set_attr(fuse_req_t req, fuse_ino_t ino, const struct contro
 {
 	struct fs_cred cred = { .uid = fuse_req_ctx(req)->uid };
 	struct ztmpfs_file_attr attr;
-	int error = take(bytes, &attr, sizeof(attr));
+	int error = control_take(bytes, &attr, sizeof(attr));
 
 	if (!error)
 		error = fs_set_settings(req_super(req), &cred, ino, &attr);
@@ -210,7 +208,7 @@ static void control_set_attr(fuse_req_t req, fuse_ino_t ino, const struct contro
 static void control_set(fuse_req_t req, const struct control_bytes *bytes)
 {
 	struct ztmpfs_set set;
-	int error = may_manage(req) ? take(bytes, &set, sizeof(set)) : -EPERM;
+	int error = may_manage(req) ? control_take(bytes, &set, sizeof(set)) : -EPERM;
 
 	if (!error)
 		error = super_set(req_super(req), &set);

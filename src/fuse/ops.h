@@ -87,6 +87,15 @@ struct control_bytes {
 void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		   const struct control_bytes *bytes);
 
+/**
+ * control_take() - as much of a question as the caller has; the rest is 0
+ * Return: 0; -EINVAL: less than a version and a size; -EPROTO: of another version.
+ */
+int control_take(const struct control_bytes *bytes, void *out, size_t size) ZT_MUST_CHECK;
+
+/** control_give() - reply as much of @answer as the caller wants; its struct_size says how much */
+void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size);
+
 /* op_clone.c: one of them */
 void op_clone(fuse_req_t req, fuse_ino_t into, const struct control_bytes *bytes);
 

@@ -15,19 +15,22 @@
 #include "fuse/channel/proto.h"
 #include "fuse/request.h"
 
-/* Groups of a caller that are looked at. */
-#define GROUPS_MAX 256
+unsigned req_groups(fuse_req_t req, gid_t out_groups[REQ_GROUPS_MAX])
+{
+	const int nr = fuse_req_getgroups(req, REQ_GROUPS_MAX, out_groups);
+
+	return nr > 0 ? (unsigned)(nr < REQ_GROUPS_MAX ? nr : REQ_GROUPS_MAX) : 0;
+}
 
 bool req_in_group(fuse_req_t req, gid_t gid)
 {
-	gid_t groups[GROUPS_MAX];
-	int nr;
+	gid_t groups[REQ_GROUPS_MAX];
+	unsigned nr;
 
 	if (fuse_req_ctx(req)->gid == gid)
 		return true;
-	/* More than fit cannot be looked at; it says no when the caller is in another pid namespace. */
-	nr = fuse_req_getgroups(req, GROUPS_MAX, groups);
-	for (int i = 0; i < nr && i < GROUPS_MAX; i++)
+	nr = req_groups(req, groups);
+	for (unsigned i = 0; i < nr; i++)
 		if (groups[i] == gid)
 			return true;
 	return false;

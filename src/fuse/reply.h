@@ -83,6 +83,14 @@ static inline enum fs_setid req_setid(fuse_req_t req)
 	return req_front(req)->kills_setid ? ztfuse_req_setid(req) : FS_SETID_BY_UID;
 }
 
+#define REQ_GROUPS_MAX 256
+
+/**
+ * req_groups() - the caller's other groups, as many as fit
+ * Return: how many; 0, too, when the caller is in another pid namespace, where they cannot be read.
+ */
+unsigned req_groups(fuse_req_t req, gid_t out_groups[REQ_GROUPS_MAX]);
+
 /** req_in_group() - whether the caller is in the group, as its own or one of its other ones */
 bool req_in_group(fuse_req_t req, gid_t gid);
 

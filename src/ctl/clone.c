@@ -52,25 +52,25 @@ static void catch_signals(void)
 		(void)sigaction(signals[i], &action, NULL); /* it fails only for numbers that are none */
 }
 
+/* A reason that is this command's own. */
 static int complain(const char *path, const char *why)
 {
 	fprintf(stderr, "ztmpfsctl: %s: %s\n", path, why);
 	return CTL_EXIT_FAILED;
 }
 
-static const char *reason(int error)
+static int refused(const char *path, int error)
 {
 	switch (error) {
-	case ENOTTY:
-		return "not a ztmpfs";
-	case EACCES:
-		return "something in it may not be read";
-	case EINVAL:
-		return "the copy would be part of it (--snapshot leaves out the directory that it is put into)";
-	case EOPNOTSUPP:
-		return "not on a mount that carries swap";
+	case -EACCES:
+		return complain(path, "something in it may not be read");
+	case -EINVAL:
+		return complain(path, "the copy would be part of it (--snapshot leaves out the "
+				      "directory that it is put into)");
+	case -EOPNOTSUPP:
+		return complain(path, "not on a mount that carries swap");
 	default:
-		return strerror(error);
+		return ctl_fail(path, error);
 	}
 }
 
@@ -92,7 +92,7 @@ static int find_source(struct clone_job *job, struct stat *out_st)
 	int res;
 
 	if (lstat(job->from_path, out_st) != 0)
-		return complain(job->from_path, strerror(errno));
+		return ctl_fail(job->from_path, -errno);
 	job->args.from = out_st->st_ino;
 	if (S_ISDIR(out_st->st_mode))
 		return 0;
@@ -100,9 +100,9 @@ static int find_source(struct clone_job *job, struct stat *out_st)
 	res = copy ? stat(dirname(copy), &st) : -1;
 	free(copy);
 	if (res != 0)
-		return complain(job->from_path, strerror(errno));
+		return ctl_fail(job->from_path, -errno);
 	if (!last_name(job->from_path, job->args.from_name))
-		return complain(job->from_path, strerror(ENAMETOOLONG));
+		return ctl_fail(job->from_path, -ENAMETOOLONG);
 	job->args.from = st.st_ino;
 	return 0;
 }
@@ -126,13 +126,13 @@ static int find_place(struct clone_job *job, const struct stat *from)
 	free(real);
 	free(copy);
 	if (job->to_fd < 0)
-		return complain(job->to_path, strerror(errno));
+		return ctl_fail(job->to_path, -errno);
 	if (!named)
-		return complain(job->to_path, strerror(ENAMETOOLONG));
+		return ctl_fail(job->to_path, -ENAMETOOLONG);
 	if (fstat(job->to_fd, &st) != 0 || st.st_dev != from->st_dev)
 		return complain(job->to_path, "not on the same mount");
 	if (fstatat(job->to_fd, job->to_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return complain(job->to_path, strerror(EEXIST));
+		return ctl_fail(job->to_path, -EEXIST);
 	return 0;
 }
 
@@ -144,7 +144,7 @@ static int make_temp(struct clone_job *job)
 		uint64_t number;
 
 		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-			return complain(job->to_path, strerror(errno));
+			return ctl_fail(job->to_path, -errno);
 		(void)snprintf(job->temp_name, sizeof(job->temp_name), ".%.200s.clone-%016" PRIx64,
 			       job->to_name, number);
 		res = mkdirat(job->to_fd, job->temp_name, 0700);
@@ -152,9 +152,9 @@ static int make_temp(struct clone_job *job)
 			break;
 	}
 	if (res != 0)
-		return complain(job->to_path, strerror(errno));
+		return ctl_fail(job->to_path, -errno);
 	job->temp_fd = openat(job->to_fd, job->temp_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return job->temp_fd < 0 ? complain(job->to_path, strerror(errno)) : 0;
+	return job->temp_fd < 0 ? ctl_fail(job->to_path, -errno) : 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -205,24 +205,27 @@ static void copy_flags(struct clone_job *job, mode_t mode)
 static int make_clone(struct clone_job *job)
 {
 	struct stat st;
-	int failed = find_source(job, &st);
+	int failed = find_source(job, &st), error;
+	char path[64];
 
 	if (!failed)
 		failed = find_place(job, &st);
 	/* What only the kernel has is not part of it. */
 	if (!failed && syncfs(job->to_fd) != 0)
-		failed = complain(job->to_path, strerror(errno));
+		failed = ctl_fail(job->to_path, -errno);
 	if (!failed)
 		failed = make_temp(job);
 	if (failed)
 		return failed;
 	(void)snprintf(job->args.to_name, sizeof(job->args.to_name), "%s", job->to_name);
-	if (ioctl(job->temp_fd, ZTMPFS_IOC_CLONE, &job->args) != 0)
-		return complain(job->from_path, reason(errno));
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", job->temp_fd);
+	error = ctl_ask(path, ZTMPFS_IOC_CLONE, &job->args);
+	if (error)
+		return refused(job->from_path, error);
 	if (got_signal)
 		return CTL_EXIT_FAILED;
 	if (renameat2(job->temp_fd, job->to_name, job->to_fd, job->to_name, RENAME_NOREPLACE) != 0)
-		return complain(job->to_path, strerror(errno));
+		return ctl_fail(job->to_path, -errno);
 	copy_flags(job, st.st_mode);
 	return 0;
 }
@@ -238,7 +241,6 @@ static int run_clone(int argc, char *argv[])
 		return ctl_usage(&ctl_clone);
 	job.from_path = argv[optind];
 	job.to_path = argv[optind + 1];
-	job.args.version = ZTMPFS_STAT_VERSION;
 	catch_signals();
 	failed = make_clone(&job);
 	remove_temp(&job);

@@ -140,7 +140,7 @@ static int attach_dir(struct fs_attach *attach, ref_t ref)
 	uint32_t links;
 	int err;
 
-	walk.ino = ref == sb->rec->root ? FS_ROOT_INO : ref;
+	walk.ino = inode_number(sb, ref);
 	snprintf(attach->text, 256,
 		 "inode %" PRIu64 " has a tree of blocks with a node that is none", (uint64_t)ref);
 	err = tree_attach(sb->arena, sb->meta, &tree, attach_block, &walk);
@@ -249,7 +249,7 @@ static void repair_dirs(struct repair *repair)
 			continue;
 		repair->dir = (struct dir){
 			.sb = sb,
-			.ino = ref == sb->rec->root ? FS_ROOT_INO : ref,
+			.ino = inode_number(sb, ref),
 			.rec = rec,
 		};
 		repair_dir(repair);

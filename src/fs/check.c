@@ -63,7 +63,7 @@ static int list_inodes(struct checker *check)
 	while (zs_object_next(sb->inodes, &cursor, &ref)) {
 		if (check->nr_inodes == nr)
 			return ino_bad(ref, "is one more than are counted");
-		check->seen[check->nr_inodes++].ino = ref == sb->rec->root ? FS_ROOT_INO : ref;
+		check->seen[check->nr_inodes++].ino = inode_number(sb, ref);
 	}
 	if (check->nr_inodes != nr)
 		return ino_bad(0, "fewer inodes than are counted");

@@ -31,6 +31,12 @@
  */
 struct inode_rec *inode_get(struct super *sb, ino_nr ino);
 
+/* The number of the record at @ref. */
+static inline ino_nr inode_number(const struct super *sb, ref_t ref)
+{
+	return ref == sb->rec->root ? FS_ROOT_INO : ref;
+}
+
 static inline bool inode_is_dir(const struct inode_rec *rec)
 {
 	return S_ISDIR(rec_load(&rec->mode));

@@ -29,6 +29,17 @@ struct found {
 	uint64_t nr_pieces;
 };
 
+/*
+ * Pieces of like sizes are a class: of each class the same part of all bytes is read. So long files
+ * and short ones are there as they are on the disk, and what is read is as much as was asked for.
+ */
+#define NR_CLASSES 64
+
+struct spread_over {
+	uint64_t found, want; /* bytes of all pieces; of these */
+	uint64_t passed[NR_CLASSES], taken[NR_CLASSES]; /* bytes */
+};
+
 bool sample_is_same(const char *data, size_t len)
 {
 	return len % 8 == 0 && memcmp(data, data + 8, len - 8) == 0;
@@ -128,34 +139,56 @@ static void read_piece(const struct sample_params *params, int fd, uint64_t off,
 	samples->size += len;
 }
 
-/* Of all pieces, the @want that are spread most evenly: number i is one when i * want / all jumps. */
+/* Whether the next piece is one to read: its class then has what is due to it, or is nearer to it. */
+static bool is_due(struct spread_over *over, uint64_t len)
+{
+	const unsigned class = 63u - (unsigned)__builtin_clzll(len);
+	uint64_t due;
+
+	over->passed[class] += len;
+	due = (uint64_t)((__uint128_t)over->passed[class] * over->want / over->found);
+	if (over->taken[class] + len / 2 > due)
+		return false;
+	over->taken[class] += len;
+	return true;
+}
+
+/* A file that cannot be opened takes what was due of it along. */
+static void read_file(const struct sample_params *params, const struct found_file *file,
+		      struct spread_over *over, struct samples *samples)
+{
+	bool unread = false;
+	int fd = -1;
+
+	for (uint64_t off = 0; off < file->size; off += params->piece) {
+		const uint64_t len = min_u64(params->piece, file->size - off);
+
+		if (!is_due(over, len) || samples->size >= over->want || unread)
+			continue;
+		if (fd < 0)
+			fd = open(file->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0) {
+			samples->nr_unread++;
+			unread = true;
+			continue;
+		}
+		read_piece(params, fd, off, samples);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 static void read_pieces(const struct sample_params *params, const struct found *found,
 			uint64_t want, struct samples *samples)
 {
-	uint64_t number = 0;
+	struct spread_over over = { .found = samples->found, .want = want };
 
-	for (size_t i = 0; i < found->nr; i++) {
-		const struct found_file *file = &found->files[i];
-		int fd = -1;
-
-		for (uint64_t off = 0; off < file->size; off += params->piece, number++) {
-			const __uint128_t before = (__uint128_t)number * want;
-
-			if (before / found->nr_pieces == (before + want) / found->nr_pieces)
-				continue;
-			if (fd < 0)
-				fd = open(file->path,
-					  O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-			if (fd < 0) {
-				samples->nr_unread++;
-				number += div_round_up_u64(file->size - off, params->piece);
-				break;
-			}
-			read_piece(params, fd, off, samples);
-		}
-		if (fd >= 0)
-			close(fd);
-	}
+	for (size_t i = 0; i < found->nr; i++)
+		read_file(params, &found->files[i], &over, samples);
+	/* However little is allowed. */
+	over = (struct spread_over){ .found = 1, .want = params->piece };
+	for (size_t i = 0; i < found->nr && samples->nr == 0; i++)
+		read_file(params, &found->files[i], &over, samples);
 }
 
 int samples_read(const struct sample_params *params, char error_text[SAMPLE_ERROR_TEXT],
@@ -170,12 +203,12 @@ int samples_read(const struct sample_params *params, char error_text[SAMPLE_ERRO
 	error = find(params, &samples, &found, error_text);
 	if (error)
 		goto out;
-	want = min_u64(max_u64(params->limit / params->piece, 1), found.nr_pieces);
+	want = min_u64(params->limit, samples.found);
 	if (want > 0) {
-		/* Untouched pages cost nothing: ends of files leave some of this unused. */
+		/* The last piece may lie beyond, and grow; untouched pages cost nothing. */
 		error = -ENOMEM;
-		samples.sizes = zt_zalloc(want * sizeof(*samples.sizes));
-		samples.data = zt_zalloc(want * params->piece);
+		samples.sizes = zt_zalloc(found.nr_pieces * sizeof(*samples.sizes));
+		samples.data = zt_zalloc(want + params->piece);
 		if (!samples.sizes || !samples.data)
 			goto out;
 		error = 0;

@@ -28,7 +28,7 @@ struct sample_params {
 	char *const *
 		paths; /* files, and folders with all below them on the same filesystem; NULL at the end */
 	size_t piece; /* bytes of a piece, but at the ends of files */
-	uint64_t limit; /* bytes of all pieces; at least one piece is read */
+	uint64_t limit; /* bytes of all pieces, reached within some pieces; at least one is read */
 	bool skip_same; /* leave out pieces of one repeated 8-byte value: nothing compresses them */
 };
 

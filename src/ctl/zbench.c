@@ -387,6 +387,8 @@ static int measure(struct bench *bench)
 	status = run_all(bench);
 	if (!status && bench->json)
 		zbench_print_json(stdout, &bench->samples, bench->results, bench->nr_results);
+	else if (!status && !bench->csv)
+		zbench_print_measured(stdout, &bench->samples);
 	if (!status && bench->plot_path)
 		status = write_plot(bench);
 	if (!status && fflush(stdout) != 0)

@@ -92,6 +92,9 @@ int zbench_run(const struct samples *samples, const struct zbench_point *point, 
 void zbench_print_table_head(FILE *out);
 void zbench_print_table_line(FILE *out, const struct zbench_result *result);
 
+/** zbench_print_measured() - the line below a table: how much of what was found it is about */
+void zbench_print_measured(FILE *out, const struct samples *samples);
+
 /** zbench_print_json() - one object: what was read, and an array of all results */
 void zbench_print_json(FILE *out, const struct samples *samples,
 		       const struct zbench_result *results, size_t nr);

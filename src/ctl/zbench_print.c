@@ -72,6 +72,16 @@ void zbench_print_table_line(FILE *out, const struct zbench_result *result)
 			result->fallbacks, result->calls);
 }
 
+void zbench_print_measured(FILE *out, const struct samples *samples)
+{
+	fprintf(out, "measured over %.1f of %.1f MB in %" PRIu64 " files",
+		(double)samples->size / 1e6, (double)samples->found / 1e6, samples->nr_files);
+	fputs(samples->size < samples->found ? ", evenly spread (--limit)\n" : "\n", out);
+	if (samples->nr_unread > 0)
+		fprintf(out, "%" PRIu64 " files or folders could not be read\n",
+			samples->nr_unread);
+}
+
 static void print_json_result(FILE *out, const struct zbench_result *result)
 {
 	const struct zbench_point *point = &result->point;

@@ -87,6 +87,31 @@ START_TEST(test_less_is_spread_evenly_over_all_files)
 }
 END_TEST
 
+/* Most files are shorter than a piece: then so many pieces are far fewer bytes. */
+START_TEST(test_limit_is_in_bytes_however_short_files_are)
+{
+	uint64_t of_long = 0;
+	struct samples s;
+
+	for (unsigned i = 0; i < 400; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "s%03u", i);
+		numbered_file(name, 's', 500 + i * 16 / 8 * 8);
+	}
+	numbered_file("t", 't', 40 * 16384);
+	s = must_read(400000, 16384, false);
+	ck_assert_uint_le(s.size, 400000 + 16384);
+	ck_assert_uint_ge(s.size, 400000 - 2 * 16384);
+	/* And as much of the long file as of the short ones. */
+	for (size_t i = 0, at = 0; i < s.nr; at += s.sizes[i++])
+		of_long += s.data[at] == 't' ? s.sizes[i] : 0;
+	ck_assert_uint_ge(of_long * s.found / (40 * 16384), s.size / 10 * 9);
+	ck_assert_uint_le(of_long * s.found / (40 * 16384), s.size / 10 * 11);
+	samples_free(&s);
+}
+END_TEST
+
 START_TEST(test_pieces_of_one_value_are_left_out_when_asked)
 {
 	FILE *file = fopen(run_path("zero"), "w");
@@ -162,6 +187,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, run_setup, run_teardown);
 	tcase_add_test(tc, test_everything_is_read_in_order_of_names_when_it_fits);
 	tcase_add_test(tc, test_less_is_spread_evenly_over_all_files);
+	tcase_add_test(tc, test_limit_is_in_bytes_however_short_files_are);
 	tcase_add_test(tc, test_pieces_of_one_value_are_left_out_when_asked);
 	tcase_add_test(tc, test_what_cannot_be_read_is_an_error_if_named_and_counted_if_found);
 	tcase_add_test(tc, test_no_memory_is_an_error_and_leaves_nothing);

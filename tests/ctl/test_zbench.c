@@ -30,10 +30,31 @@ START_TEST(test_every_codec_cluster_and_mode_is_one_line)
 			  "sync,wait,managed", "--depth", "1,16", run_dir) == 0,
 		      "%s", run_err);
 	ck_assert_str_eq(run_err, "");
-	/* Two of head; per codec and cluster one of sync, one of wait, two of managed. */
-	ck_assert_uint_eq(nr_lines(run_out), 2 + 4 * 2 * 4);
+	/* Two of head, one of foot; per codec and cluster one of sync and wait, two of managed. */
+	ck_assert_uint_eq(nr_lines(run_out), 2 + 4 * 2 * 4 + 1);
 	for (char *line = strtok(run_out, "\n"); line; line = strtok(NULL, "\n"))
 		ck_assert_msg(strlen(line) <= 80, "%s", line);
+}
+END_TEST
+
+START_TEST(test_line_under_the_table_says_how_much_was_measured)
+{
+	ck_assert_int_eq(RUN("zbench", "--seconds", "0", "--cluster", "4k", "--codec", "null",
+			     run_dir),
+			 0);
+	ck_assert_ptr_nonnull(strstr(run_out, "\nmeasured over 0.3 of 0.3 MB in 1 files\n"));
+	for (unsigned i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "short%u", i);
+		run_file(name, 12000, i + 1);
+	}
+	ck_assert_int_eq(RUN("zbench", "--seconds", "0", "--cluster", "4k", "--codec", "null",
+			     "--limit", "500000", run_dir),
+			 0);
+	ck_assert_msg(strstr(run_out, "\nmeasured over 0.5 of 1.5 MB in 101 files, evenly spread "
+				      "(--limit)\n") != NULL,
+		      "%s", run_out);
 }
 END_TEST
 
@@ -269,6 +290,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, run_teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, test_every_codec_cluster_and_mode_is_one_line);
+	tcase_add_test(tc, test_line_under_the_table_says_how_much_was_measured);
 	tcase_add_test(tc, test_same_data_give_the_same_ratio_on_every_way);
 	tcase_add_test(tc, test_json_is_valid_and_csv_has_as_many_names_as_values);
 	tcase_add_test(tc, test_data_of_one_value_are_left_out_and_counted);

@@ -52,30 +52,48 @@ static int ask(int fd, unsigned long cmd, void *arg)
 	return error;
 }
 
+/* A fifo must not be waited for. */
+static int open_to_ask(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int ctl_ioctl(const char *path, unsigned long cmd, void *arg)
 {
-	/* A fifo must not be waited for. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error;
+	int fd = open_to_ask(path), error;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	error = ask(fd, cmd, arg);
 	close(fd);
 	return error;
 }
 
-int ctl_ask(const char *path, unsigned long cmd, void *arg)
+int ctl_ask_fd(int fd, unsigned long cmd, void *arg)
 {
 	uint32_t version = CTL_VERSION;
 	struct ztmpfs_info info;
 	int error;
 
 	memcpy(arg, &version, sizeof(version));
-	error = ctl_ioctl(path, cmd, arg);
+	error = ask(fd, cmd, arg);
 	memcpy(&version, arg, sizeof(version));
 	if (error || version == CTL_VERSION)
 		return error;
-	return ctl_get_info(path, &info) == 0 ? -EPROTO : -ENOTTY;
+	return info_of(fd, &info) == 0 ? -EPROTO : -ENOTTY;
+}
+
+int ctl_ask(const char *path, unsigned long cmd, void *arg)
+{
+	int fd = open_to_ask(path), error;
+
+	if (fd < 0)
+		return fd;
+	error = ctl_ask_fd(fd, cmd, arg);
+	close(fd);
+	return error;
 }
 
 int ctl_get_info(const char *path, struct ztmpfs_info *out_info)

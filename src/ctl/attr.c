@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/walk.h"
 #include "ztmpfs/zcomp.h"
 
 static int complain(const char *path, int error)
@@ -38,19 +39,67 @@ static int complain_set(const char *path, int error, const struct ztmpfs_file_at
 	return CTL_EXIT_FAILED;
 }
 
-static int print_one(const char *path)
+static void print_one(const char *path, const struct ztmpfs_file_attr *from)
 {
-	struct ztmpfs_file_attr attr = { 0 };
-	int error = ctl_ask(path, ZTMPFS_IOC_GET_ATTR, &attr);
+	const struct ztmpfs_file_attr attr = *from;
 
-	if (error)
-		return complain(path, error);
 	printf("cluster=%" PRIu64 "k compress=%.*s", attr.cluster_size / 1024,
 	       (int)sizeof(attr.compress), attr.compress);
 	if (strcmp(attr.compress, "default") != 0 && strcmp(attr.compress, "none") != 0)
 		printf(":%" PRId32, attr.level);
 	printf(" %s\n", path);
-	return 0;
+}
+
+struct job {
+	struct ctl_walk walk; /* first */
+	struct ztmpfs_file_attr attr; /* to be set, where which is not 0 */
+	bool all; /* what is below folders, too */
+	int failed; /* exit status so far */
+};
+
+static void done(struct job *job, const char *path, int error, const struct ztmpfs_file_attr *got)
+{
+	if (error)
+		job->failed = job->attr.which ? complain_set(path, error, &job->attr)
+					      : complain(path, error);
+	else if (!job->attr.which)
+		print_one(path, got);
+}
+
+static void each(struct ctl_walk *walk, int fd, const struct stat *st, const char *path)
+{
+	struct job *job = (struct job *)walk;
+	struct ztmpfs_file_attr attr = job->attr;
+	int error;
+
+	/* A file that has contents keeps its clusters. What else is asked for is done. */
+	if (S_ISREG(st->st_mode) && st->st_size > 0)
+		attr.which &= ~ZTMPFS_ATTR_CLUSTER;
+	if (job->attr.which && !attr.which)
+		return;
+	error = ctl_ask_fd(fd, attr.which ? ZTMPFS_IOC_SET_ATTR : ZTMPFS_IOC_GET_ATTR, &attr);
+	done(job, path, error, &attr);
+	walk->stop |= error == -ENOTTY || error == -EPROTO;
+}
+
+static void failed(struct ctl_walk *walk, const char *path, int error)
+{
+	((struct job *)walk)->failed = complain(path, error);
+}
+
+static void do_path(struct job *job, const char *path)
+{
+	struct ztmpfs_file_attr attr = job->attr;
+
+	if (job->all) {
+		job->walk = (struct ctl_walk){ .each = each, .failed = failed };
+		ctl_walk(&job->walk, path);
+	} else {
+		int error = ctl_ask(path, attr.which ? ZTMPFS_IOC_SET_ATTR : ZTMPFS_IOC_GET_ATTR,
+				    &attr);
+
+		done(job, path, error, &attr);
+	}
 }
 
 /* 1: @text is no setting, but the first path. */
@@ -78,40 +127,35 @@ static int parse_setting(const char *text, struct ztmpfs_file_attr *attr)
 
 static int run(int argc, char *argv[])
 {
-	struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION };
-	int first, status = 0, rest;
+	struct job job = { .attr.version = ZTMPFS_STAT_VERSION };
+	int first, rest;
 
-	(void)ctl_switch(&ctl_attr, argc, argv, true);
+	for (bool again = true; ctl_switch(&ctl_attr, argc, argv, again) == 'R'; again = false)
+		job.all = true;
 	first = optind;
-	for (; first < argc && (rest = parse_setting(argv[first], &attr)) <= 0; first++)
+	for (; first < argc && (rest = parse_setting(argv[first], &job.attr)) <= 0; first++)
 		if (rest < 0)
 			return CTL_EXIT_USAGE;
-	if (attr.which && first == argc)
+	if (job.attr.which && first == argc)
 		return ctl_usage(&ctl_attr);
-	for (int i = first; i < argc || i == first; i++) {
-		const char *path = i < argc ? argv[i] : ".";
-		int failed = 0;
-
-		if (attr.which) {
-			int error = ctl_ask(path, ZTMPFS_IOC_SET_ATTR, &attr);
-
-			failed = error ? complain_set(path, error, &attr) : 0;
-		} else {
-			failed = print_one(path);
-		}
-		status = failed ? failed : status;
-	}
-	if (fflush(stdout) != 0) {
-		fprintf(stderr, "ztmpfsctl: output: %s\n", strerror(errno));
-		return CTL_EXIT_FAILED;
-	}
-	return status;
+	for (int i = first; i < argc || i == first; i++)
+		do_path(&job, i < argc ? argv[i] : ".");
+	return ctl_end(job.failed);
 }
+
+static const struct ctl_switch switches[] = {
+	{ .letter = 'R',
+	  .brief = true,
+	  .name = "recursive",
+	  .help = "files and folders below, too; full files keep clusters" },
+	{ 0 },
+};
 
 const struct ctl_command ctl_attr = {
 	.name = "attr",
-	.operands = "[cluster=SIZE] [compress=ALG[:LEVEL]] [PATH...]",
+	.operands = "[cluster=SIZE] [compress=ALG] [PATH...]",
 	.help = "Print or change how files and folders are to be compressed.",
+	.switches = switches,
 	.words = "cluster= compress=",
 	.takes = CTL_PATHS,
 	.run = run,

@@ -90,6 +90,9 @@ int ctl_ioctl(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
  */
 int ctl_ask(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
 
+/** ctl_ask_fd() - as ctl_ask(), on what is open */
+int ctl_ask_fd(int fd, unsigned long cmd, void *arg) ZT_MUST_CHECK;
+
 /** ctl_get_info() - who serves @path, of whatever version. Return: as ctl_ioctl(). */
 int ctl_get_info(const char *path, struct ztmpfs_info *out_info) ZT_MUST_CHECK;
 
@@ -148,12 +151,20 @@ void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat);
 /** ctl_usage_print() - as one line */
 void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
 
+/** ctl_usage_print_codecs() - as a line for each way of storing, of the same columns */
+void ctl_usage_print_codecs(FILE *out, const struct ctl_usage *sum, const char *path);
+
+/** ctl_usage_print_json() - as one JSON object in one line, without the line's end */
+void ctl_usage_print_json(FILE *out, const struct ctl_usage *sum, const char *path);
+
 extern const struct ctl_command ctl_attr;
 extern const struct ctl_command ctl_clone;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_completion;
 extern const struct ctl_command ctl_du;
+extern const struct ctl_command ctl_info;
 extern const struct ctl_command ctl_list;
+extern const struct ctl_command ctl_modules;
 extern const struct ctl_command ctl_recompress;
 extern const struct ctl_command ctl_set;
 extern const struct ctl_command ctl_stat;

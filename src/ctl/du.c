@@ -4,25 +4,21 @@
  *
  * Stays on one mount; an inode with several names is counted once.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "ctl/ctl.h"
-#include "util/alloc.h"
+#include "ctl/walk.h"
 
-struct tree {
+struct du {
+	struct ctl_walk walk; /* first */
 	struct ctl_usage sum;
-	bool each; /* a line for each file */
-	dev_t dev; /* of the mount that the tree began on */
-	uint64_t *seen; /* numbers of inodes with several names, sorted */
-	size_t nr_seen, max_seen;
+	bool each; /* each file, too */
+	bool codecs; /* each codec, too */
+	bool json;
+	bool begun; /* one object has been printed */
 	int failed; /* exit status so far */
 };
 
@@ -49,12 +45,15 @@ void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat)
 	}
 }
 
+static double ratio(uint64_t plain, uint64_t held)
+{
+	return held ? (double)plain / (double)held : 0;
+}
+
 void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path)
 {
-	double ratio = sum->memory ? (double)sum->allocated / (double)sum->memory : 0;
-
 	fprintf(out, "%14" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 " %7.3f ", sum->size,
-		sum->allocated, sum->stored, sum->memory, ratio);
+		sum->allocated, sum->stored, sum->memory, ratio(sum->allocated, sum->memory));
 	for (size_t i = 0; i < ARRAY_SIZE(sum->codecs) && sum->codecs[i].name[0] != '\0'; i++)
 		fprintf(out, "%s%s:%.0f%%", i ? "," : "", sum->codecs[i].name,
 			sum->allocated
@@ -65,148 +64,110 @@ void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path)
 	fprintf(out, " %s\n", path);
 }
 
-static void complain(struct tree *tree, const char *path, int error)
+void ctl_usage_print_codecs(FILE *out, const struct ctl_usage *sum, const char *path)
 {
-	fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
-		error == ENOTTY ? "not a ztmpfs" : strerror(error));
-	tree->failed = CTL_EXIT_FAILED;
+	for (size_t i = 0; i < ARRAY_SIZE(sum->codecs) && sum->codecs[i].name[0] != '\0'; i++)
+		fprintf(out,
+			"%14s %14" PRIu64 " %14" PRIu64 " %14s %7.3f %s %s\n", "-",
+			sum->codecs[i].pages * 4096, sum->codecs[i].stored, "-",
+			ratio(sum->codecs[i].pages * 4096, sum->codecs[i].stored),
+			sum->codecs[i].name, path);
 }
 
-/* Whether an inode with several names comes for the second time. */
-static bool seen_before(struct tree *tree, uint64_t ino)
+void ctl_usage_print_json(FILE *out, const struct ctl_usage *sum, const char *path)
 {
-	size_t low = 0, high = tree->nr_seen;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (tree->seen[middle] < ino)
-			low = middle + 1;
-		else
-			high = middle;
+	fputs("{\"path\": ", out);
+	ctl_print_json_text(out, path);
+	fprintf(out,
+		", \"inodes\": %" PRIu64 ", \"size\": %" PRIu64 ", \"allocated\": %" PRIu64
+		", \"stored\": %" PRIu64 ", \"memory\": %" PRIu64 ", \"ratio\": %.4f, \"codecs\": {",
+		sum->nr_inodes, sum->size, sum->allocated, sum->stored, sum->memory,
+		ratio(sum->allocated, sum->memory));
+	for (size_t i = 0; i < ARRAY_SIZE(sum->codecs) && sum->codecs[i].name[0] != '\0'; i++) {
+		fputs(i ? ", " : "", out);
+		ctl_print_json_text(out, sum->codecs[i].name);
+		fprintf(out, ": {\"allocated\": %" PRIu64 ", \"stored\": %" PRIu64 "}",
+			sum->codecs[i].pages * 4096, sum->codecs[i].stored);
 	}
-	if (low < tree->nr_seen && tree->seen[low] == ino)
-		return true;
-	if (tree->nr_seen == tree->max_seen) {
-		size_t max = tree->max_seen ? 2 * tree->max_seen : 64;
-		uint64_t *more = zt_zalloc(max * sizeof(*more));
-
-		if (!more)
-			return false; /* counted twice rather than not at all */
-		if (tree->seen)
-			memcpy(more, tree->seen, tree->nr_seen * sizeof(*more));
-		zt_free(tree->seen);
-		tree->seen = more;
-		tree->max_seen = max;
-	}
-	memmove(tree->seen + low + 1, tree->seen + low,
-		(tree->nr_seen - low) * sizeof(*tree->seen));
-	tree->seen[low] = ino;
-	tree->nr_seen++;
-	return false;
+	fputs("}}", out);
 }
 
-static void walk(struct tree *tree, int at, const char *name, const char *path);
-
-static void walk_dir(struct tree *tree, int fd, const char *path)
+static void print(struct du *du, const struct ctl_usage *usage, const char *path)
 {
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-
-	if (!dir) {
-		complain(tree, path, errno);
-		close(fd);
+	if (du->json) {
+		fputs(du->begun ? ",\n  " : "\n  ", stdout);
+		ctl_usage_print_json(stdout, usage, path);
+		du->begun = true;
 		return;
 	}
-	while ((entry = readdir(dir)) != NULL) {
-		char *below;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (asprintf(&below, "%s/%s", path, entry->d_name) < 0) {
-			complain(tree, path, ENOMEM);
-			break;
-		}
-		walk(tree, dirfd(dir), entry->d_name, below);
-		free(below); /* asprintf's */
-	}
-	closedir(dir);
+	ctl_usage_print(stdout, usage, path);
+	if (du->codecs && usage == &du->sum)
+		ctl_usage_print_codecs(stdout, usage, path);
 }
 
-/* Takes @fd. */
-static void count_inode(struct tree *tree, int fd, const struct stat *st, const char *path)
+/* Below what is no ztmpfs there is nothing to be asked: said once. */
+static void failed(struct ctl_walk *walk, const char *path, int error)
 {
+	struct du *du = (struct du *)walk;
+
+	du->failed = ctl_fail(path, error);
+	walk->stop |= error == -ENOTTY || error == -EPROTO;
+}
+
+static void count_inode(struct ctl_walk *walk, int fd, const struct stat *st, const char *path)
+{
+	struct du *du = (struct du *)walk;
 	struct ztmpfs_file_stat stat = { 0 };
 
 	if (ioctl(fd, ZTMPFS_IOC_FILE_STAT, &stat) != 0) {
-		complain(tree, path, errno);
-	} else {
-		ctl_usage_add(&tree->sum, &stat);
-		if (tree->each && S_ISREG(st->st_mode)) {
-			struct ctl_usage one = { 0 };
-
-			ctl_usage_add(&one, &stat);
-			ctl_usage_print(stdout, &one, path);
-		}
+		failed(walk, path, -errno);
+		return;
 	}
-	if (S_ISDIR(st->st_mode))
-		walk_dir(tree, fd, path);
-	else
-		close(fd);
+	ctl_usage_add(&du->sum, &stat);
+	if (du->each && S_ISREG(st->st_mode)) {
+		struct ctl_usage one = { 0 };
+
+		ctl_usage_add(&one, &stat);
+		print(du, &one, path);
+	}
 }
 
-/* What cannot be opened without effects (links, devices, fifos) costs its inode only: left out. */
-static void walk(struct tree *tree, int at, const char *name, const char *path)
+static void print_tree(struct du *du, const char *path)
 {
-	struct stat st;
-	int fd;
-
-	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		complain(tree, path, errno);
-		return;
-	}
-	if (tree->dev == 0)
-		tree->dev = st.st_dev;
-	if (st.st_dev != tree->dev || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
-		return;
-	if (S_ISREG(st.st_mode) && st.st_nlink > 1 && seen_before(tree, st.st_ino))
-		return;
-	fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		complain(tree, path, errno);
-	else
-		count_inode(tree, fd, &st, path);
+	du->walk = (struct ctl_walk){ .each = count_inode, .failed = failed };
+	memset(&du->sum, 0, sizeof(du->sum));
+	ctl_walk(&du->walk, path);
+	if (du->sum.nr_inodes > 0)
+		print(du, &du->sum, path);
 }
 
 static int run(int argc, char *argv[])
 {
-	bool each = false;
-	int first, status = 0;
+	struct du du = { .failed = 0 };
+	int letter = ctl_switch(&ctl_du, argc, argv, true), first;
 
-	for (bool again = true; ctl_switch(&ctl_du, argc, argv, again) == 'f'; again = false)
-		each = true;
+	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_du, argc, argv, false)) {
+		du.each |= letter == 'f';
+		du.codecs |= letter == 'c';
+		du.json |= letter == 'J';
+	}
 	first = optind;
-	printf("%14s %14s %14s %14s %7s %s %s\n", "size", "allocated", "stored", "memory", "ratio",
-	       "codecs", "path");
-	for (int i = first; i < argc || i == first; i++) {
-		const char *path = i < argc ? argv[i] : ".";
-		struct tree tree = { .each = each };
-
-		walk(&tree, AT_FDCWD, path, path);
-		if (tree.sum.nr_inodes > 0)
-			ctl_usage_print(stdout, &tree.sum, path);
-		zt_free(tree.seen);
-		status = tree.failed ? tree.failed : status;
-	}
-	if (fflush(stdout) != 0) {
-		fprintf(stderr, "ztmpfsctl: output: %s\n", strerror(errno));
-		return CTL_EXIT_FAILED;
-	}
-	return status;
+	if (du.json)
+		fputs("{\"usage\": [", stdout);
+	else
+		printf("%14s %14s %14s %14s %7s %s %s\n", "size", "allocated", "stored", "memory",
+		       "ratio", "codecs", "path");
+	for (int i = first; i < argc || i == first; i++)
+		print_tree(&du, i < argc ? argv[i] : ".");
+	if (du.json)
+		fputs("\n]}\n", stdout);
+	return ctl_end(du.failed);
 }
 
 static const struct ctl_switch switches[] = {
+	{ .letter = 'c', .name = "codecs", .help = "a line for each algorithm, too" },
 	{ .letter = 'f', .name = "files", .help = "a line for each file, too" },
+	{ .letter = 'J', .brief = true, .name = "json", .help = "one JSON object, for programs" },
 	{ 0 },
 };
 

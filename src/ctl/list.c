@@ -2,8 +2,7 @@
 /*
  * list.c - ztmpfsctl list: a line for each mount of this mount namespace.
  *
- * A mount is known by the type that the kernel shows. One that is mounted at several places is listed
- * at the first. Weakness: a daemon that hangs is waited for, as df(1) does.
+ * Weakness: a daemon that hangs is waited for, as df(1) does.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,8 +12,8 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
-#include "util/alloc.h"
-#include "util/mountinfo.h"
+#include "ctl/mounts.h"
+
 
 enum column {
 	COL_MOUNTPOINT,
@@ -67,8 +66,6 @@ struct list {
 	enum column shown[NR_COLUMNS];
 	size_t nr_shown;
 	bool bytes;
-	dev_t *seen; /* devices */
-	size_t nr_seen;
 	int error;
 };
 
@@ -195,30 +192,12 @@ static void ask(struct row *row, const char *super_options)
 		snprintf(row->state, sizeof(row->state), "%s", strerror(-error));
 }
 
-static bool seen_before(struct list *list, dev_t dev)
-{
-	dev_t *more;
-
-	for (size_t i = 0; i < list->nr_seen; i++)
-		if (list->seen[i] == dev)
-			return true;
-	more = reallocarray(list->seen, list->nr_seen + 1, sizeof(*more));
-	if (!more) {
-		list->error = -ENOMEM;
-		return true;
-	}
-	list->seen = more;
-	list->seen[list->nr_seen++] = dev;
-	return false;
-}
-
 static void look(void *arg, const struct mountinfo *mount)
 {
 	struct list *list = arg;
 	struct row row = { .path = mount->path };
 
-	if (strcmp(mount->type, "fuse.ztmpfs") != 0 || list->error ||
-	    seen_before(list, (dev_t)mount->major << 32 | mount->minor))
+	if (list->error)
 		return;
 	ask(&row, mount->super_options);
 	add_row(list, &row);
@@ -291,8 +270,8 @@ static int print(struct list *list)
 
 	if (!error)
 		error = add_columns(list);
-	if (!error && !mountinfo_each("", look, list))
-		error = -EIO;
+	if (!error)
+		error = ctl_each_mount(look, list);
 	if (!error)
 		error = list->error;
 	/* Without a mount there are no lines, but JSON is whole. */
@@ -317,7 +296,6 @@ static int run(int argc, char *argv[])
 	}
 	error = print(&list);
 	scols_unref_table(list.table);
-	free(list.seen); /* reallocarray's */
 	return error ? ctl_fail("list", error) : ctl_end(0);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/stat_fields.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 
@@ -18,52 +19,43 @@
 #define BAR_WIDTH 31
 static const char bar_text[] = "###############################";
 
-enum field_kind { FIELD_HEADING, FIELD_U64, FIELD_TEXT, FIELD_BUCKETS, FIELD_LOCKS };
-
-struct field {
-	const char *name;
-	enum field_kind kind;
-	size_t offset; /* in struct ztmpfs_stat */
-	const char *unit; /* for the table; NULL: a plain number */
-	unsigned nr; /* buckets: number i counts from 2^i units on; or kinds of locks */
-};
-
 /* clang-format off */
-#define HEADING(text)	  { text, FIELD_HEADING, 0, NULL, 0 }
-#define U64(member, unit) { #member, FIELD_U64, offsetof(struct ztmpfs_stat, member), unit, 0 }
-#define TEXT(member)	  { #member, FIELD_TEXT, offsetof(struct ztmpfs_stat, member), NULL, 0 }
-#define BUCKETS(member, unit) { #member, FIELD_BUCKETS, offsetof(struct ztmpfs_stat, member), unit, \
+#define HEADING(text)	  { text, FIELD_HEADING, 0, NULL, false, 0 }
+#define U64(member, unit) { #member, FIELD_U64, offsetof(struct ztmpfs_stat, member), unit, false, 0 }
+#define NOW(member, unit) { #member, FIELD_U64, offsetof(struct ztmpfs_stat, member), unit, true, 0 }
+#define TEXT(member)	  { #member, FIELD_TEXT, offsetof(struct ztmpfs_stat, member), NULL, true, 0 }
+#define BUCKETS(member, unit) { #member, FIELD_BUCKETS, offsetof(struct ztmpfs_stat, member), unit, false, \
 			        sizeof(((struct ztmpfs_stat *)0)->member) / sizeof(uint64_t) }
-#define LOCKS(member, unit) { #member, FIELD_LOCKS, offsetof(struct ztmpfs_stat, member), unit, ZTMPFS_STAT_LOCKS }
+#define LOCKS(member, unit) { #member, FIELD_LOCKS, offsetof(struct ztmpfs_stat, member), unit, false, ZTMPFS_STAT_LOCKS }
 /* clang-format on */
 
 static const struct field fields[] = {
-	U64(orig_data_size, "bytes"),
-	U64(compr_data_size, "bytes"),
-	U64(mem_used_total, "bytes"),
-	U64(mem_limit, "bytes"),
-	U64(mem_used_max, "bytes"),
-	U64(same_pages, "pages"),
+	NOW(orig_data_size, "bytes"),
+	NOW(compr_data_size, "bytes"),
+	NOW(mem_used_total, "bytes"),
+	NOW(mem_limit, "bytes"),
+	NOW(mem_used_max, "bytes"),
+	NOW(same_pages, "pages"),
 	U64(pages_compacted, "pages"),
-	U64(huge_pages, "pages"),
+	NOW(huge_pages, "pages"),
 	U64(huge_pages_since, "pages"),
-	U64(arena_used, "bytes"),
-	U64(heap_used, "bytes"),
-	U64(mem_counted, "bytes"),
-	U64(mem_set_aside, "bytes"),
-	U64(size_limit, "bytes"),
-	U64(inodes_used, NULL),
-	U64(inodes_limit, NULL),
+	NOW(arena_used, "bytes"),
+	NOW(heap_used, "bytes"),
+	NOW(mem_counted, "bytes"),
+	NOW(mem_set_aside, "bytes"),
+	NOW(size_limit, "bytes"),
+	NOW(inodes_used, NULL),
+	NOW(inodes_limit, NULL),
 	HEADING("Compression"),
 	TEXT(compress),
-	U64(cluster_size, "bytes"),
+	NOW(cluster_size, "bytes"),
 	U64(folds, "clusters"),
 	U64(reads_split, "reads"),
 	U64(overwrites_in_place, "times"),
 	U64(huge_pages_skipped, "pages"),
-	U64(shared_pages, "pages"),
+	NOW(shared_pages, "pages"),
 	HEADING("Streams of the serving threads"),
-	U64(streams, NULL),
+	NOW(streams, NULL),
 	U64(compress_calls, "calls"),
 	U64(compress_in, "bytes"),
 	U64(compress_out, "bytes"),
@@ -80,23 +72,23 @@ static const struct field fields[] = {
 	U64(recompress_pressures, "times"),
 	U64(dedup_joined, "clusters"),
 	U64(dedup_saved, "bytes"),
-	U64(dedup_index, "bytes"),
-	U64(dicts, NULL),
-	U64(dict_bytes, "bytes"),
-	U64(dict_objects, "clusters"),
+	NOW(dedup_index, "bytes"),
+	NOW(dicts, NULL),
+	NOW(dict_bytes, "bytes"),
+	NOW(dict_objects, "clusters"),
 	HEADING("Managed streams"),
-	U64(managed, NULL),
+	NOW(managed, NULL),
 	TEXT(degraded),
 	U64(managed_calls, "calls"),
 	U64(managed_in, "bytes"),
 	U64(managed_out, "bytes"),
-	U64(queued_now, "requests"),
-	U64(queued_max, "requests"),
+	NOW(queued_now, "requests"),
+	NOW(queued_max, "requests"),
 	U64(async_writes, "writes"),
-	U64(inflight_now, "bytes"),
-	U64(inflight_max, "bytes"),
-	U64(inflight_limit, "bytes"),
-	U64(accel_engines, "engines"),
+	NOW(inflight_now, "bytes"),
+	NOW(inflight_max, "bytes"),
+	NOW(inflight_limit, "bytes"),
+	NOW(accel_engines, "engines"),
 	U64(accel_completed, "requests"),
 	U64(accel_late, "requests"),
 	U64(accel_resets, "times"),
@@ -114,15 +106,20 @@ static const struct field fields[] = {
 	U64(fallback_dead, "times"),
 	U64(fallback_shutdown, "times"),
 	HEADING("Swap"),
-	U64(swap_reserve, "bytes"),
-	U64(swap_ready, "bytes"),
+	NOW(swap_reserve, "bytes"),
+	NOW(swap_ready, "bytes"),
 	U64(swap_waits, "times"),
 	U64(swap_timeouts, "times"),
-	U64(mem_level, NULL),
+	NOW(mem_level, NULL),
 	HEADING("Waits for locks, since the mount"),
 	LOCKS(lock_waits, "times"),
 	LOCKS(lock_wait_ns, "ns"),
 };
+
+const struct field *ctl_stat_field(size_t idx)
+{
+	return idx < ARRAY_SIZE(fields) ? &fields[idx] : NULL;
+}
 
 static uint64_t number(const struct ztmpfs_stat *stat, const struct field *field)
 {
@@ -342,14 +339,24 @@ static int print_stat(const char *path, bool json, bool all)
 
 static int run(int argc, char *argv[])
 {
-	bool json = false, pool = false, all = false;
+	bool json = false, pool = false, all = false, metrics = false;
 	int error, letter = ctl_switch(&ctl_stat, argc, argv, true);
 
 	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_stat, argc, argv, false)) {
 		json |= letter == 'J';
 		pool |= letter == 'p';
 		all |= letter == 'a';
+		if (letter != 'f')
+			continue;
+		metrics = strcmp(optarg, "prometheus") == 0;
+		json |= strcmp(optarg, "json") == 0;
+		if (!metrics && strcmp(optarg, "json") != 0) {
+			fprintf(stderr, "ztmpfsctl: --format %s: allowed: json, prometheus\n", optarg);
+			return CTL_EXIT_USAGE;
+		}
 	}
+	if (metrics)
+		return ctl_print_prometheus(argv + optind, argc - optind);
 	if (argc != optind + 1)
 		return ctl_usage(&ctl_stat);
 	error = pool ? print_pools(argv[optind], json) : print_stat(argv[optind], json, all);
@@ -358,6 +365,11 @@ static int run(int argc, char *argv[])
 
 static const struct ctl_switch switches[] = {
 	{ .letter = 'a', .brief = true, .name = "all", .help = "all counters" },
+	{ .letter = 'f',
+	  .name = "format",
+	  .arg = "FORMAT",
+	  .words = "json prometheus",
+	  .help = "json, or prometheus: metrics of mounts, or without any of all" },
 	{ .letter = 'p', .name = "pool", .help = "how the memory is cut instead" },
 	{ .letter = 'J', .brief = true, .name = "json", .help = "one JSON object, for programs" },
 	{ 0 },
@@ -365,7 +377,7 @@ static const struct ctl_switch switches[] = {
 
 const struct ctl_command ctl_stat = {
 	.name = "stat",
-	.operands = "MOUNTPOINT",
+	.operands = "[MOUNTPOINT...]",
 	.help = "Print what a mount holds, what that costs, and how it was compressed.",
 	.switches = switches,
 	.takes = CTL_MOUNTS,

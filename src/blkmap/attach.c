@@ -14,6 +14,7 @@
 #include "blkmap/cluster/settings.h"
 #include "blkmap/parts.h"
 #include "blkmap/slot/attach.h"
+#include "blkmap/slot/live.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 #include "zsmalloc/attach.h"
@@ -138,10 +139,9 @@ unsigned blkmap_clean_maps(struct blkmap *map, uint64_t *inout_cursor, unsigned 
 	unsigned nr = 0;
 
 	for (; lock < SLOT_LOCKS; lock++, skip = 0) {
-		const struct live_map *live = map->slots.locks[lock].maps;
-		uint64_t at = 0;
+		const struct live_map *live = NULL;
 
-		for (; live; live = live->next, at++) {
+		for (uint64_t at = 0; (live = live_map_next(&map->slots.locks[lock], live)); at++) {
 			if (at < skip)
 				continue;
 			if (nr == max) {

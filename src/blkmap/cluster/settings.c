@@ -21,6 +21,7 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/settings.h"
 #include "blkmap/slot/account.h"
+#include "blkmap/slot/live.h"
 #include "util/alloc.h"
 #include "util/log.h"
 #include "util/store.h"
@@ -58,6 +59,16 @@ static bool setting_is_unused(struct codecs *codecs, unsigned setting)
 				    memory_order_acquire) == 0;
 }
 
+static uint64_t live_maps_of_setting(const struct slot_lock *lock, unsigned setting)
+{
+	const struct live_map *live = NULL;
+	uint64_t nr = 0;
+
+	while ((live = live_map_next(lock, live)))
+		nr += live->setting == setting;
+	return nr;
+}
+
 int check_settings(const struct codecs *codecs, const uint64_t users[BLKMAP_NR_SETTINGS])
 {
 	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
@@ -65,9 +76,8 @@ int check_settings(const struct codecs *codecs, const uint64_t users[BLKMAP_NR_S
 			 counted = atomic_load(&codecs->slots->account.setting_users[i]);
 
 		for (unsigned lock = 0; lock < SLOT_LOCKS; lock++)
-			for (const struct live_map *live = codecs->slots->locks[lock].maps; live;
-			     live = live->next)
-				nr += live->setting == BLKMAP_SETTING_FIRST + i;
+			nr += live_maps_of_setting(&codecs->slots->locks[lock],
+						   BLKMAP_SETTING_FIRST + i);
 		nr += atomic_load(&codecs->default_held) >> i & 1;
 		if (nr != counted) {
 			zt_log(ZT_LOG_ERR,

@@ -6,6 +6,7 @@
  */
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/content/content.h"
+#include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 
 #include <errno.h>
@@ -107,7 +108,7 @@ static int check_map(struct check *check, uint64_t idx, uint64_t *slot)
 	cmap = cluster_map_at(content->slots, word_get(slot));
 	if (cmap->place != slot_place(content->slots, slot))
 		return bad(idx, "its cluster map belongs to another slot");
-	if (!live_map_find(slot_lock(content->slots, slot), slot_place(content->slots, slot)))
+	if (!live_map_find(content->slots, slot_lock(content->slots, slot), slot_place(content->slots, slot)))
 		return bad(idx, "its cluster map is not listed");
 	error = check_word(check, idx, &cmap->base, OWNER_BASE, check->order);
 	for (unsigned p = 0; p < 1u << check->order && !error; p++)

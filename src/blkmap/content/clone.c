@@ -8,6 +8,7 @@
 
 #include "blkmap/content/change.h"
 #include "blkmap/content/content.h"
+#include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
 
@@ -91,7 +92,7 @@ int content_fold(struct content *content, const struct blkmap_file *file, uint64
 		return 0;
 	c = cluster_of(content->codecs, file, slot, NULL);
 	read_lock_counted(&c.lock->lock, ZT_LOCK_SLOT);
-	found = live_map_find(c.lock, slot_place(c.slots, slot));
+	found = live_map_find(c.slots, c.lock, slot_place(c.slots, slot));
 	if (found)
 		live = *found;
 	rw_unlock(&c.lock->lock);

@@ -8,6 +8,7 @@
 
 #include "blkmap/content/attempt.h"
 #include "blkmap/content/change.h"
+#include "blkmap/slot/live.h"
 
 struct merge {
 	const struct cluster_op *op;
@@ -44,7 +45,7 @@ static bool slot_is_there(const struct cluster *c, const struct live_map *fold)
 
 	if (!fold)
 		return true;
-	live = live_map_find(c->lock, slot_place(c->slots, c->slot));
+	live = live_map_find(c->slots, c->lock, slot_place(c->slots, c->slot));
 	return live && live->order == fold->order && live->setting == fold->setting;
 }
 

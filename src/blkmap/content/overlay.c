@@ -17,6 +17,7 @@
 #include "blkmap/content/attempt.h"
 #include "blkmap/content/change.h"
 #include "blkmap/slot/account.h"
+#include "blkmap/slot/live.h"
 
 /* What a round has seen and prepared. */
 struct overlay {
@@ -171,11 +172,10 @@ static struct cluster_map *overlay_make_map(const struct cluster *c, struct over
 	slot_set_owner(c->slots, base, &cmap->base, OWNER_BASE);
 	word_set(c->slot, slot_make_map(ov->cmap));
 	ov->live->place = slot_place(c->slots, c->slot);
-	ov->live->order = c->file->order;
-	ov->live->setting = c->file->setting;
+	ov->live->order = (uint16_t)c->file->order;
+	ov->live->setting = (uint16_t)c->file->setting;
 	setting_get(c->slots, c->file->setting);
-	ov->live->next = c->lock->maps;
-	c->lock->maps = ov->live;
+	live_map_add(c->slots, c->lock, ov->live);
 	return cmap;
 }
 
@@ -207,7 +207,8 @@ static int overlay_publish(const struct cluster *c, void *arg)
 	if (error)
 		return error;
 	cmap = ov->cmap ? overlay_make_map(c, ov) : cluster_map_at(slots, word_get(c->slot));
-	live_map_find(c->lock, slot_place(slots, c->slot))->touched = blkmap_now();
+	if (!ov->cmap)
+		live_map_touch(c->lock, live_map_find(slots, c->lock, slot_place(slots, c->slot)));
 	for (unsigned p = 0; p < 1u << order; p++) {
 		uint64_t old = word_get(&cmap->pages[p]);
 

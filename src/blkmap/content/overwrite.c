@@ -20,6 +20,7 @@
 #include "blkmap/content/change.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
 
@@ -246,7 +247,7 @@ static int pieces_store(const struct cluster *c, void *arg)
 	if (pieces->below)
 		word_overwrite(slots, base, &pieces->base, order);
 	if (cmap)
-		live_map_find(c->lock, slot_place(slots, c->slot))->touched = blkmap_now();
+		live_map_touch(c->lock, live_map_find(slots, c->lock, slot_place(slots, c->slot)));
 	c->lock->seq++;
 	atomic_fetch_add_explicit(&slots->account.overwrites_in_place, 1, memory_order_relaxed);
 	return 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "blkmap/slot/account.h"
+#include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
 #include "zsmalloc/attach.h"
@@ -144,12 +145,10 @@ int slots_attach_map(struct slots *slots, uint64_t place, unsigned order, unsign
 	if (error)
 		return error;
 	live = space;
-	*live = (struct live_map){ .next = lock->maps,
-				   .place = place,
-				   .touched = blkmap_now(),
-				   .order = order,
-				   .setting = setting };
-	lock->maps = live;
+	*live = (struct live_map){ .place = place,
+				   .order = (uint16_t)order,
+				   .setting = (uint16_t)setting };
+	live_map_add(slots, lock, live);
 	setting_get(slots, setting);
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * slots.c - the hashed slot locks, publishing and freeing of slot words, and lists of cluster maps.
+ * slots.c - the hashed slot locks, publishing and freeing of slot words.
  *
  * relocate.c has what compaction does meanwhile.
  */
@@ -14,6 +14,7 @@
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
 #include "blkmap/slot/heat.h"
+#include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 #include "blkmap/slot/slots_i.h"
 #include "util/alloc.h"
@@ -114,8 +115,6 @@ void slot_release(struct slots *slots, struct loose_word loose, unsigned order)
 	}
 }
 
-/* ---- live maps ---- */
-
 uint64_t blkmap_now(void)
 {
 	struct timespec now;
@@ -124,36 +123,7 @@ uint64_t blkmap_now(void)
 	return (uint64_t)now.tv_sec;
 }
 
-struct live_map *live_map_find(struct slot_lock *lock, uint64_t place)
-{
-	struct live_map *live = lock->maps;
-
-	while (live && live->place != place)
-		live = live->next;
-	return live;
-}
-
-/* Out of the list, not freed; NULL when there is none. */
-static struct live_map *live_map_take(struct slot_lock *lock, uint64_t place)
-{
-	struct live_map **link = &lock->maps, *live;
-
-	while (*link && (*link)->place != place)
-		link = &(*link)->next;
-	live = *link;
-	if (live)
-		*link = live->next;
-	return live;
-}
-
-void live_map_remove(struct slots *slots, struct slot_lock *lock, uint64_t place)
-{
-	struct live_map *live = live_map_take(lock, place);
-
-	if (live)
-		setting_put(slots, live->setting);
-	arena_heap_free(slots->arena, live, sizeof(*live));
-}
+/* ---- slots that move ---- */
 
 /*
  * A slot moves to a new place in its tree (inode held exclusive). From lift to settle the word stands
@@ -172,9 +142,9 @@ static void move_lift(void *arg, uint64_t *from, uint64_t *to)
 	word = word_get(from);
 	object_disown(move->slots, word);
 	if (slot_kind(word) == SLOT_MAP) {
-		live = live_map_take(lock, slot_place(move->slots, from));
+		live = live_map_take(move->slots, lock, slot_place(move->slots, from));
 		live->place = slot_place(move->slots, to);
-		live->next = move->lifted;
+		live->younger = move->lifted;
 		move->lifted = live;
 	}
 	lock->seq++;
@@ -187,9 +157,9 @@ static struct live_map *move_take(struct slots_move *move, uint64_t place)
 	struct live_map **link = &move->lifted, *live;
 
 	while ((*link)->place != place)
-		link = &(*link)->next;
+		link = &(*link)->younger;
 	live = *link;
-	*link = live->next;
+	*link = live->younger;
 	return live;
 }
 
@@ -203,8 +173,7 @@ static void map_settle(struct slots_move *move, uint64_t *from, uint64_t *to)
 	word_set(&cluster_map_at(move->slots, word_get(to))->place, live->place);
 	rw_unlock(&lock->lock);
 	write_lock_counted(&new_lock->lock, ZT_LOCK_SLOT);
-	live->next = new_lock->maps;
-	new_lock->maps = live;
+	live_map_add(move->slots, new_lock, live);
 	rw_unlock(&new_lock->lock);
 }
 
@@ -289,8 +258,9 @@ void slots_exit(struct slots *slots)
 		zs_pool_destroy(slots->data);
 	slots->data = NULL;
 	for (unsigned i = 0; slots->locks && i < SLOT_LOCKS; i++) {
-		while (slots->locks[i].maps)
-			live_map_remove(slots, &slots->locks[i], slots->locks[i].maps->place);
+		while (slots->locks[i].maps.oldest)
+			live_map_remove(slots, &slots->locks[i],
+					slots->locks[i].maps.oldest->place);
 		rwlock_exit(&slots->locks[i].lock);
 	}
 	zt_free(slots->locks);

@@ -18,6 +18,7 @@
 
 #include "blkmap/slot/word.h"
 #include "blkmap/types.h"
+#include "util/chains.h"
 #include "util/keyhash.h"
 #include "util/lock.h"
 #include "util/store.h"
@@ -54,10 +55,17 @@ struct share_rec {
  * lock.
  */
 struct live_map {
-	struct live_map *next;
+	struct chain_link link; /* live_maps.by_place */
+	struct live_map *older, *younger; /* a ring */
 	uint64_t place; /* of the slot */
-	uint64_t touched; /* seconds, monotonic clock: last change */
-	unsigned order, setting; /* of the file, when it was made; a user of the setting */
+	uint32_t touched; /* seconds, monotonic clock: last change, or when a fold was tried */
+	uint16_t order, setting; /* of the file, when it was made; a user of the setting */
+};
+
+/* Those behind one slot lock; live.h. */
+struct live_maps {
+	struct live_map *oldest; /* NULL: none */
+	struct chains by_place;
 };
 
 #define SLOT_LOCKS 1024u
@@ -65,12 +73,12 @@ struct live_map {
 /*
  * One of the hashed slot locks. Held shared while objects are read, exclusive while words change.
  * seq counts changes: a thread that prepared something without the lock sees if it still holds.
- * Not on cache lines of their own: neighbours seldom meet, and it would be 56 KiB.
+ * Not on cache lines of their own: neighbours seldom meet, and it would take memory.
  */
 struct slot_lock {
 	struct rwlock lock;
 	uint64_t seq; /* guarded by lock */
-	struct live_map *maps; /* guarded by lock */
+	struct live_maps maps; /* guarded by lock */
 };
 
 #define SHARE_LOCKS 256u
@@ -236,13 +244,10 @@ void slot_release(struct slots *slots, struct loose_word loose, unsigned order);
  */
 void slot_set_owner(struct slots *slots, uint64_t word, const uint64_t *place, unsigned index);
 
-struct live_map *live_map_find(struct slot_lock *lock, uint64_t place);
-void live_map_remove(struct slots *slots, struct slot_lock *lock, uint64_t place);
-
 /* Slots that move to other places in their file's tree; on the stack of one tree_grow(). */
 struct slots_move {
 	struct slots *slots;
-	struct live_map *lifted; /* that are in no lock's list meanwhile */
+	struct live_map *lifted; /* that are in no lock's list meanwhile; linked by younger */
 };
 
 /* slots_mover() - for one tree_grow() of a file's tree; the inode is held exclusive */

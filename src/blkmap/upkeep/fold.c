@@ -11,6 +11,7 @@
 #include "blkmap/content/change.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/heat.h"
+#include "blkmap/slot/live.h"
 #include "util/hook.h"
 
 /* Maps taken from one slot lock at a time. */
@@ -38,29 +39,70 @@ static void fold_one(struct folder *folder, const struct live_map *live)
 	setting_put(slots, live->setting);
 }
 
-uint64_t fold_idle(struct folder *folder, uint64_t idle)
+/*
+ * The oldest maps of a lock, @max at most: remembered, and put behind all others. So one that cannot
+ * be folded, or is hot, is looked at again when it would be due anew, and none is looked at twice in
+ * one go. @inout_left: how many may be looked at.
+ * Return: how many were remembered; 0: none of those looked at is due.
+ */
+static unsigned lock_take_due(struct slots *slots, struct slot_lock *lock, uint64_t idle,
+			      uint64_t *inout_left, struct live_map found[FOLD_BATCH])
+{
+	const uint32_t now = (uint32_t)blkmap_now();
+	struct live_map *live;
+	unsigned nr = 0;
+
+	write_lock(&lock->lock);
+	for (unsigned looks = 0; looks<FOLD_BATCH && * inout_left> 0; looks++, --*inout_left) {
+		live = live_map_next(lock, NULL);
+		if (!live || now - live->touched < idle) {
+			*inout_left = 0;
+			break;
+		}
+		live_map_postpone(lock, live);
+		if (idle == 0 || heat_of(slots, live->place) == 0) {
+			setting_get(slots, live->setting); /* for fold_one() */
+			found[nr++] = *live;
+		}
+	}
+	rw_unlock(&lock->lock);
+	return nr;
+}
+
+static uint64_t lock_nr_maps(struct slot_lock *lock)
+{
+	uint64_t nr;
+
+	read_lock(&lock->lock);
+	nr = lock->maps.by_place.nodes;
+	rw_unlock(&lock->lock);
+	return nr;
+}
+
+uint64_t fold_some(struct folder *folder, uint64_t idle, uint64_t most)
 {
 	struct slots *slots = folder->codecs->slots;
-	uint64_t now = blkmap_now(), nr_maps = 0;
+	uint64_t nr_maps = 0;
 
 	for (unsigned i = 0; i < SLOT_LOCKS; i++) {
 		struct slot_lock *lock = &slots->locks[i];
 		struct live_map found[FOLD_BATCH];
-		unsigned nr = 0;
+		uint64_t left = min_u64(lock_nr_maps(lock), most);
 
-		read_lock(&lock->lock);
-		for (struct live_map *live = lock->maps; live && nr < FOLD_BATCH; live = live->next)
-			if (idle == 0 ||
-			    (live->touched + idle <= now && heat_of(slots, live->place) == 0)) {
-				setting_get(slots, live->setting); /* for fold_one() */
-				found[nr++] = *live;
-			}
-		rw_unlock(&lock->lock);
-		if (nr > 0)
-			zt_hook("fold: maps are remembered", nr);
-		for (unsigned j = 0; j < nr; j++)
-			fold_one(folder, &found[j]);
-		nr_maps += nr;
+		while (left > 0) {
+			unsigned nr = lock_take_due(slots, lock, idle, &left, found);
+
+			if (nr > 0)
+				zt_hook("fold: maps are remembered", nr);
+			for (unsigned j = 0; j < nr; j++)
+				fold_one(folder, &found[j]);
+			nr_maps += nr;
+		}
 	}
 	return nr_maps;
+}
+
+uint64_t fold_idle(struct folder *folder, uint64_t idle)
+{
+	return fold_some(folder, idle, UINT64_MAX);
 }

@@ -58,8 +58,8 @@ static void *maintain_thread(void *arg)
 			heat_cool(upkeep->slots);
 			cooled = blkmap_now();
 		}
-		fold_idle(&upkeep->folder,
-			  limit_is_near(upkeep->slots, 32, 64 * MIB) ? 0 : FOLD_IDLE);
+		fold_some(&upkeep->folder,
+			  limit_is_near(upkeep->slots, 32, 64 * MIB) ? 0 : FOLD_IDLE, FOLD_A_BIT);
 		compact_if_worth(upkeep);
 		(void)trim_pools(upkeep);
 		heap_trim_if_worth(upkeep, &most_heap);

@@ -210,7 +210,7 @@ static bool run_hard_pass(struct recompressor *rc)
 	go_on = run_pass(rc, &pass);
 	/* Behind it: a thread that waits for memory wants that of recompression first. */
 	if (go_on)
-		fold_idle(rc->folder, 0);
+		fold_some(rc->folder, 0, FOLD_A_BIT);
 	return go_on;
 }
 

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,11 +23,13 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "daemon/deadmount.h"
 #include "daemon/handover.h"
 #include "daemon/keeper.h"
 #include "daemon/option_table.h"
 #include "daemon/options.h"
 #include "daemon/remount.h"
+#include "daemon/service.h"
 #include "daemon/session.h"
 #include "daemon/surroundings.h"
 #include "daemon/survive.h"
@@ -34,20 +37,21 @@
 
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
+static const int priorities[] = {
+	[ZT_LOG_ERR] = LOG_ERR,
+	[ZT_LOG_WARN] = LOG_WARNING,
+	[ZT_LOG_INFO] = LOG_INFO,
+};
+
 static void log_stderr(enum zt_log_level level, const char *line)
 {
-	(void)level;
+	if (service_is_journal())
+		fprintf(stderr, "<%d>", priorities[level]);
 	fprintf(stderr, "ztmpfs: %s\n", line);
 }
 
 static void log_syslog(enum zt_log_level level, const char *line)
 {
-	static const int priorities[] = {
-		[ZT_LOG_ERR] = LOG_ERR,
-		[ZT_LOG_WARN] = LOG_WARNING,
-		[ZT_LOG_INFO] = LOG_INFO,
-	};
-
 	syslog(priorities[level], "%s", line);
 }
 
@@ -96,12 +100,24 @@ static void log_notes(const struct options *options)
 		zt_log(ZT_LOG_INFO, "%s: %.*s", options->mountpoint, (int)strcspn(line, "\n"), line);
 }
 
-/* Until the mount's end. */
-static int serve_session(struct session *session)
+/* Where a person reads it later. A terminal is told only what is wrong. */
+static void log_life(const struct options *options, const char *what)
 {
-	const int failed = session_serve(session);
+	if (!options->foreground || service_is_journal())
+		zt_log(ZT_LOG_INFO, "%s: %s", options->mountpoint, what);
+}
 
+/* Until the mount's end. */
+static int serve_session(const struct options *options, struct session *session)
+{
+	int failed;
+
+	service_tell("READY=1\nSTATUS=Mounted on %s", options->mountpoint);
+	failed = session_serve(session);
+	service_tell("STOPPING=1\nSTATUS=Unmounting %s", options->mountpoint);
 	session_destroy(session);
+	log_life(options, failed ? "ended, since the kernel's channel failed" : "unmounted");
+	service_close();
 	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
 }
 
@@ -126,8 +142,9 @@ static int serve(const struct options *options, struct survive *survive, int rep
 		}
 		close(report);
 	}
+	log_life(options, "mounted");
 	log_notes(options);
-	return serve_session(session);
+	return serve_session(options, session);
 }
 
 /* The same with a keeper. */
@@ -214,8 +231,8 @@ static int enter_namespace(const char *path)
  */
 static int resolve_mountpoint(struct options *options)
 {
+	char text[PATH_MAX + 256], *path;
 	struct stat st;
-	char *path;
 	int error = 0;
 
 	if (strncmp(options->mountpoint, "/dev/fd/", 8) == 0)
@@ -227,9 +244,13 @@ static int resolve_mountpoint(struct options *options)
 		error = ENOTDIR;
 	else
 		error = -option_text_set(&options->mountpoint, path);
+	(void)snprintf(text, sizeof(text), "%s", strerror(error));
+	if ((!error || error == ENOTCONN) &&
+	    deadmount_is_there(path ? path : options->mountpoint, text, sizeof(text)))
+		error = ENOTCONN;
 	free(path);
 	if (error)
-		fprintf(stderr, "ztmpfs: %s: %s\n", options->mountpoint, strerror(error));
+		fprintf(stderr, "ztmpfs: %s: %s\n", options->mountpoint, text);
 	return error ? -1 : 0;
 }
 
@@ -271,8 +292,12 @@ static int mount_as_asked(struct options *options, const struct command *command
 	}
 	if (options->remount)
 		return remount(options);
-	if (options->foreground)
+	/* It may have been started as mount.ztmpfs, by a number, or by another name. */
+	(void)prctl(PR_SET_NAME, "ztmpfs");
+	if (options->foreground) {
+		service_open();
 		return serve(options, NULL, -1);
+	}
 	status = serve_in_background(options, command);
 	if (status == EXIT_SUCCESS && options->verbose)
 		printf("ztmpfs: %s mounted on %s\n", options->fsname, options->mountpoint);
@@ -310,7 +335,7 @@ static int go_on(const struct command *command, struct survive *survive)
 		zt_log(ZT_LOG_ERR, "%s; the mount and all that it held are gone", error.text);
 		survive_bury(survive);
 	}
-	failed = failed ? EXIT_MOUNT : serve_session(session);
+	failed = failed ? EXIT_MOUNT : serve_session(&options, session);
 	options_free(&options);
 	return failed;
 }

@@ -29,6 +29,7 @@
 #include "fs/inode.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/lock.h"
 #include "util/log.h"
 #include "util/sizes.h"
@@ -180,6 +181,63 @@ static bool refuses_to_end(const struct session *s)
 	return true;
 }
 
+/* How often it is looked how full the mount is. */
+#define LOOK_NS (5 * ZT_NS_PER_S)
+
+static void tell_level(const struct session *s, enum service_level was, const struct statvfs *space)
+{
+	const unsigned long long left = space->f_bfree * ZT_PAGE_SIZE / MIB;
+	const char *path = s->options->mountpoint;
+
+	if (s->level == SERVICE_LEVEL_FULL)
+		zt_log(ZT_LOG_WARN, "%s: full: writes fail until something is deleted", path);
+	else if (s->level > was)
+		zt_log(ZT_LOG_WARN, "%s: %u %% used, %llu MiB are left", path,
+		       service_used_pct(space), left);
+	else
+		zt_log(ZT_LOG_INFO, "%s: %u %% used, %llu MiB are left again", path,
+		       service_used_pct(space), left);
+}
+
+/* Weakness: that this thread runs says nothing about one request that is stuck. */
+static void look(struct session *s)
+{
+	const enum service_level was = s->level;
+	struct statvfs space;
+
+	super_statfs(s->sb, &space);
+	s->level = service_level_next(was, &space);
+	if (s->level != was)
+		tell_level(s, was, &space);
+	service_tell("%sSTATUS=%s: %u %% of %llu MiB used",
+		     service_watchdog_ns() ? "WATCHDOG=1\n" : "", s->options->mountpoint,
+		     service_used_pct(&space),
+		     (unsigned long long)space.f_blocks * ZT_PAGE_SIZE / MIB);
+}
+
+/*
+ * Return: milliseconds until it is to be called again, -1: never. A mount for swap is full by intent,
+ * and tells nothing: that could need memory.
+ */
+static int look_sometimes(struct session *s)
+{
+	const uint64_t watchdog_ns = service_watchdog_ns(), now_ns = zt_now_ns();
+	uint64_t interval_ns = LOOK_NS;
+
+	if (s->options->swap && !watchdog_ns)
+		return -1;
+	if (watchdog_ns)
+		interval_ns = min_u64(interval_ns, watchdog_ns / 2);
+	if (now_ns >= s->look_ns) {
+		if (s->options->swap)
+			service_tell("WATCHDOG=1");
+		else
+			look(s);
+		s->look_ns = now_ns + interval_ns;
+	}
+	return (int)((s->look_ns - now_ns) / (ZT_NS_PER_S / 1000) + 1);
+}
+
 static void *signal_thread(void *arg)
 {
 	struct session *s = arg;
@@ -192,7 +250,7 @@ static void *signal_thread(void *arg)
 		survive_watch(s->survive);
 	for (;;) {
 		wanted[2].fd = s->survive ? s->survive->sock : -1;
-		if (poll(wanted, ARRAY_SIZE(wanted), -1) < 0)
+		if (poll(wanted, ARRAY_SIZE(wanted), look_sometimes(s)) <= 0)
 			continue;
 		if (wanted[1].revents)
 			atimes_look(&s->atimes);

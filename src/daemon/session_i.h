@@ -15,6 +15,7 @@
 #include "daemon/full.h"
 #include "daemon/namespace.h"
 #include "daemon/pressure.h"
+#include "daemon/service.h"
 #include "daemon/session.h"
 #include "daemon/survive.h"
 #include "fuse/fuse_ops.h"
@@ -41,6 +42,9 @@ struct session {
 	bool mounted;
 	struct full full; /* empty: not for this mount */
 	bool watches; /* pressure was started */
+	/* The signal thread's. */
+	enum service_level level; /* that was told */
+	uint64_t look_ns; /* when to look next how full it is */
 	struct pressure pressure;
 };
 

@@ -50,6 +50,7 @@ static void lock_set_insert(struct inode_lock_set *set, struct inode_lock *lock)
 		at++;
 	if (at < set->nr && set->locks[at] == lock)
 		return;
+	ZT_ASSERT(set->nr < INODE_LOCK_SET_MAX);
 	for (unsigned i = set->nr; i > at; i--)
 		set->locks[i] = set->locks[i - 1];
 	set->locks[at] = lock;
@@ -75,7 +76,7 @@ bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set
 	for (unsigned i = 0; i < set->nr; i++)
 		if (set->locks[i] == lock)
 			return true;
-	if (!write_trylock(&lock->lock))
+	if (set->nr == INODE_LOCK_SET_MAX || !write_trylock(&lock->lock))
 		return false;
 	/* The caller begins again, in order, and waits then. */
 	if (atomic_load_explicit(&lock->nr_async, memory_order_acquire) > 0) {

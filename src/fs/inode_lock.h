@@ -116,8 +116,9 @@ void inode_lock_set(struct super *sb, const ino_nr *inos, unsigned nr, enum zt_l
 		    struct inode_lock_set *out_set);
 
 /**
- * inode_lock_set_try() - add one more without waiting. Return: false when somebody else has its
- * lock.
+ * inode_lock_set_try() - add one more without waiting
+ * Return: false when somebody else has its lock, or when the set is full: names may lead elsewhere than
+ * they did when it was made, and the caller begins again with what they lead to now.
  */
 bool inode_lock_set_try(struct super *sb, ino_nr ino, struct inode_lock_set *set) ZT_MUST_CHECK;
 

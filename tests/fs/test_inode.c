@@ -67,6 +67,28 @@ START_TEST(test_lock_set_takes_each_lock_once_in_order)
 }
 END_TEST
 
+START_TEST(test_a_full_lock_set_takes_no_more)
+{
+	ino_nr inos[INODE_LOCK_SET_MAX + 1] = { 1 };
+	struct inode_lock_set set;
+
+	for (unsigned i = 1; i < ARRAY_SIZE(inos); i++) {
+		bool own = false;
+
+		for (inos[i] = inos[i - 1] + 1; !own; inos[i] += !own) {
+			own = true;
+			for (unsigned k = 0; k < i; k++)
+				own = own && inode_lock_of(sb, inos[i]) != inode_lock_of(sb, inos[k]);
+		}
+	}
+	inode_lock_set(sb, inos, INODE_LOCK_SET_MAX, ZT_LOCK_FILE, &set);
+	ck_assert(!inode_lock_set_try(sb, inos[INODE_LOCK_SET_MAX], &set));
+	ck_assert_uint_eq(set.nr, INODE_LOCK_SET_MAX);
+	ck_assert(inode_lock_set_try(sb, inos[0], &set));
+	inode_unlock_set(&set);
+}
+END_TEST
+
 static const void *inode_entry(struct super *of, uint64_t number)
 {
 	return (const char *)inode_lock_of(of, number) - (uintptr_t)of->locks;
@@ -409,6 +431,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_lock_set_takes_each_lock_once_in_order);
+	tcase_add_test(tc, test_a_full_lock_set_takes_no_more);
 	tcase_add_test(tc, test_numbers_that_share_a_lock_in_one_mount_do_not_in_another);
 	tcase_add_test(tc, test_waits_for_inodes_are_counted_by_what_was_wanted);
 	tcase_add_test(tc, test_wild_numbers_are_stale_everywhere);

@@ -4,6 +4,9 @@
 
 #include <linux/fs.h>
 
+#include "fs/dir.h"
+#include "tests/lib/waiter.h"
+
 static struct super *sb;
 static ino_nr a, b; /* two directories in the root */
 
@@ -244,6 +247,79 @@ START_TEST(test_rename_in_a_large_directory)
 }
 END_TEST
 
+/* A file with a lock that none of @others has, in front of all of them if @first. */
+static ino_nr file_with_own_lock(ino_nr parent, const char *name, const ino_nr *others, unsigned nr,
+				 bool first)
+{
+	for (;;) {
+		ino_nr ino = make_file(sb, parent, name);
+		bool fits = true;
+
+		for (unsigned i = 0; i < nr; i++)
+			fits = fits && (first ? inode_lock_of(sb, ino) < inode_lock_of(sb, others[i])
+					      : inode_lock_of(sb, ino) != inode_lock_of(sb, others[i]));
+		if (fits)
+			return ino;
+		/* It keeps its number: the next one has another. */
+		ck_assert_int_eq(fs_unlink(sb, parent, name), 0);
+	}
+}
+
+static void swap_names(ino_nr parent, const char *one, const char *two)
+{
+	struct dir_entry entries[2];
+	struct fs_name names[2];
+	struct dir dir;
+
+	inode_lock(sb, parent);
+	ck_assert_int_eq(dir_open(sb, parent, &dir), 0);
+	ck_assert_int_eq(dir_make_index(&dir), 0);
+	ck_assert_int_eq(fs_name_init(sb, one, &names[0]), 0);
+	ck_assert_int_eq(fs_name_init(sb, two, &names[1]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(dir_find(&dir, &names[i], &entries[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		dir_replace(&dir, entries[i].pos, entries[!i].ino, entries[!i].type);
+	inode_unlock(sb, parent);
+}
+
+static void rename_p_to_r(void *arg)
+{
+	*(int *)arg = move(a, "p", b, "r");
+}
+
+/* While a rename waits for what its names lead to, they come to lead elsewhere. */
+START_TEST(test_names_change_while_their_inodes_are_waited_for)
+{
+	ino_nr inos[6] = { a, b };
+	struct waiter waiter;
+	int err = -1;
+
+	while (inode_lock_of(sb, a) < &sb->locks[8] || inode_lock_of(sb, b) < &sb->locks[8] ||
+	       inode_lock_of(sb, a) == inode_lock_of(sb, b)) {
+		fixture_exit(sb);
+		setup();
+		inos[0] = a;
+		inos[1] = b;
+	}
+	inos[2] = file_with_own_lock(a, "p", inos, 2, true);
+	inos[3] = file_with_own_lock(a, "q", inos, 3, false);
+	inos[4] = file_with_own_lock(b, "r", inos, 4, false);
+	inos[5] = file_with_own_lock(b, "s", inos, 5, false);
+	inode_lock(sb, inos[2]);
+	waiter_start(&waiter, rename_p_to_r, &err);
+	swap_names(a, "p", "q");
+	swap_names(b, "r", "s");
+	inode_unlock(sb, inos[2]);
+	waiter_join(&waiter);
+	ck_assert_int_eq(err, 0);
+	ck_assert_uint_eq(look_ino(sb, a, "p"), 0);
+	ck_assert_uint_eq(look_ino(sb, a, "q"), inos[2]);
+	ck_assert_uint_eq(look_ino(sb, b, "r"), inos[3]);
+	ck_assert_uint_eq(look_ino(sb, b, "s"), inos[4]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rename");
@@ -261,6 +337,7 @@ int main(void)
 	tcase_add_test(tc, test_senseless_flags_and_names_are_refused);
 	tcase_add_test(tc, test_rename_sets_times);
 	tcase_add_test(tc, test_rename_in_a_large_directory);
+	tcase_add_test(tc, test_names_change_while_their_inodes_are_waited_for);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -19,7 +19,12 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 
-#define RESERVE_DEFAULT     (1024 * GIB)
+/* A thread sanitizer's program has 1.5 TiB of addresses in two pieces, and tests map two arenas. */
+#ifdef ZT_SANITIZERS
+#define RESERVE_DEFAULT (128 * GIB)
+#else
+#define RESERVE_DEFAULT (1024 * GIB)
+#endif
 #define RESERVE_DEFAULT_MIN GIB
 
 static _Thread_local bool may_use_spare;

@@ -105,7 +105,7 @@ static int check_slots(struct size_class *class, struct zspage *zspage, struct t
 /* The zspage stands in the list of the group that its fullness asks for. */
 static int check_group(struct size_class *class, struct zspage *zspage)
 {
-	const struct zspage *prev = NULL, *entry = class->groups[zspage->group];
+	const struct zspage *prev = NULL, *entry = class->groups[zspage->group], *last = entry;
 	unsigned group = 1 + zspage->inuse * ZS_NR_PARTIAL_GROUPS / class->geo.nr_objs;
 
 	if (zspage->inuse == 0)
@@ -114,8 +114,12 @@ static int check_group(struct size_class *class, struct zspage *zspage)
 		prev = entry;
 		entry = entry->next;
 	}
-	if (!entry || zspage->prev != prev || zspage->group != group)
+	while (last && last->next)
+		last = last->next;
+	if (!entry || zspage->prev != (prev ? prev : last) || zspage->group != group)
 		return damaged(class, zspage, "is not in fullness group %u", group);
+	if (prev && zspage->nr_cached != 0 && prev->nr_cached == 0)
+		return damaged(class, zspage, "has cached pages, but stands behind one without");
 	return 0;
 }
 
@@ -159,9 +163,9 @@ static int check_class(struct size_class *class, const struct tally *tally)
 			return damaged(class, NULL, "group %u: %" PRIu32 " zspages, found %" PRIu32,
 				       group, class->group_zspages[group], nr);
 	}
-	if (class->nr_zspages != tally->zspages)
+	if (class->by_page.nodes != tally->zspages)
 		return damaged(class, NULL, "%" PRIu32 " zspages, found %" PRIu64,
-			       class->nr_zspages, tally->zspages);
+			       class->by_page.nodes, tally->zspages);
 	if (class->objects != tally->objects || class->object_bytes != tally->object_bytes)
 		return damaged(
 			class, NULL,

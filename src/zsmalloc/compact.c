@@ -25,6 +25,9 @@
 /* Pages too many that are left alone: one in 32. */
 #define EXCESS_SHARE 32u
 
+/* A group is left when so many zspages at its front were tried already. */
+#define SOURCE_LOOKS 32u
+
 /* One zs_compact(): guarded by compact_lock. */
 struct compaction {
 	struct zs_pool *pool;
@@ -51,39 +54,22 @@ static uint32_t zspage_trim(struct size_class *class, struct zspage *zspage)
 }
 
 /*
- * Punch in one chain of the hash, at most @most pages or one zspage more. Caller holds class->lock.
+ * In each group those with cached pages stand first: nothing is searched, and class->lock is given up
+ * for each zspage. What others cache meanwhile is theirs: no more is punched than there was.
  */
-static uint64_t bucket_trim(struct size_class *class, uint32_t bucket, uint64_t most)
-	ZT_REQUIRES(&class->lock)
-{
-	struct zspage *zspage = class->buckets[bucket];
-	uint64_t nr = 0;
-
-	while (zspage && nr < most) {
-		uint32_t punched = zspage_trim(class, zspage);
-
-		nr += punched;
-		/* The chain may have changed while the lock was given up. */
-		if (punched != 0)
-			zspage = bucket <= class->bucket_mask ? class->buckets[bucket] : NULL;
-		else
-			zspage = zspage->hash_next;
-	}
-	return nr;
-}
-
 static uint64_t class_trim(struct size_class *class, int64_t keep_pages)
 {
 	atomic_long *cached = &class->pool->cached;
-	uint64_t nr = 0;
+	uint64_t nr = 0, most;
 
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
-	for (uint32_t bucket = 0; bucket <= class->bucket_mask && class->cached != 0; bucket++) {
-		int64_t excess = atomic_load_explicit(cached, memory_order_relaxed) - keep_pages;
+	most = class->cached;
+	for (unsigned group = 0; group < ZS_NR_GROUPS; group++) {
+		struct zspage *zspage;
 
-		if (excess <= 0)
-			break;
-		nr += bucket_trim(class, bucket, (uint64_t)excess);
+		while ((zspage = class->groups[group]) && zspage->nr_cached != 0 && nr < most &&
+		       atomic_load_explicit(cached, memory_order_relaxed) > keep_pages)
+			nr += zspage_trim(class, zspage);
 	}
 	mutex_unlock(&class->lock);
 	return nr;
@@ -115,7 +101,7 @@ uint64_t class_excess(const struct size_class *class)
 	uint64_t covered = class->resident - class->cached, needed = class_needs(class);
 
 	if (arena_is_stocked(class->pool->arena))
-		covered = (uint64_t)class->nr_zspages * class->geo.nr_pages;
+		covered = (uint64_t) class->by_page.nodes * class->geo.nr_pages;
 	return covered > needed ? covered - needed : 0;
 }
 
@@ -232,21 +218,28 @@ static bool zspage_evacuate(struct compaction *c, struct size_class *class, stru
 			c->batch_left -= min_u64(c->batch_left, class->geo.room);
 	}
 	if (c->batch_left > 0)
-		src->tried = true;
+		src->tried = class->tries;
 	c->punched += zspage_trim(class, src);
 	return move != MOVE_NO_ROOM;
 }
 
-/* The emptiest zspage that holds objects, is not full and was not tried yet. */
-static struct zspage *source_find(const struct size_class *class) ZT_REQUIRES(&class->lock)
+/*
+ * The emptiest zspage that holds objects, is not full and was not tried yet. Those that were are put
+ * behind the others of their group, so few stand before one that was not.
+ */
+static struct zspage *source_find(struct size_class *class) ZT_REQUIRES(&class->lock)
 {
 	for (unsigned group = ZS_GROUP_EMPTY + 1; group < ZS_GROUP_FULL; group++) {
 		struct zspage *zspage = class->groups[group];
 
-		while (zspage && zspage->tried)
-			zspage = zspage->next;
-		if (zspage)
-			return zspage;
+		for (unsigned looks = 0; zspage && looks < SOURCE_LOOKS; looks++) {
+			struct zspage *next = zspage->next;
+
+			if (zspage->tried != class->tries)
+				return zspage;
+			zspage_resort(class, zspage);
+			zspage = next;
+		}
 	}
 	return NULL;
 }
@@ -256,10 +249,8 @@ static void class_compact(struct compaction *c, struct size_class *class)
 	struct zspage *src;
 
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
-	for (unsigned group = 0; group < ZS_NR_GROUPS; group++) {
-		for (src = class->groups[group]; src; src = src->next)
-			src->tried = false;
-	}
+	/* A mark that is left from long ago spares a zspage one compaction. */
+	class->tries = class->tries == UINT16_MAX ? 1 : (uint16_t)(class->tries + 1);
 	while (c->bytes_left > 0 && class_is_worthwhile(class) && (src = source_find(class))) {
 		uint64_t batch = min_u64(BATCH_BYTES, c->bytes_left);
 		bool more;

@@ -389,13 +389,13 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 		stat.objects += class->objects;
 		stat.object_bytes += class->object_bytes;
 		if (arena_is_stocked(pool->arena)) {
-			stat.resident += (uint64_t)class->nr_zspages * class->geo.nr_pages
+			stat.resident += (uint64_t)class->by_page.nodes * class->geo.nr_pages
 					 << ZT_PAGE_SHIFT;
 		} else {
 			stat.resident += class->resident << ZT_PAGE_SHIFT;
 			stat.cached += class->cached << ZT_PAGE_SHIFT;
 		}
-		stat.zspages += class->nr_zspages;
+		stat.zspages += class->by_page.nodes;
 		stat.excess += class_excess(class) << ZT_PAGE_SHIFT;
 		mutex_unlock(&class->lock);
 	}
@@ -434,7 +434,7 @@ void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class
 	out_stat->pages_per_zspage = class->geo.nr_pages;
 	out_stat->objs_per_zspage = class->geo.nr_objs;
 	out_stat->objects = class->objects;
-	out_stat->zspages = class->nr_zspages;
+	out_stat->zspages = class->by_page.nodes;
 	out_stat->resident_pages = class->resident;
 	mutex_unlock(&class->lock);
 }

@@ -149,16 +149,13 @@ void size_class_init(struct size_class *class, struct zs_pool *pool, uint32_t id
 	class->page_words = (uint8_t)BITMAP_WORDS(class->geo.nr_pages);
 	while (1u << class->run_order < class->geo.nr_pages)
 		class->run_order++;
-	class->buckets = &class->bucket0;
+	class->tries = 1;
 	mutex_init(&class->lock, ZT_RANK_CLASS);
 	atomic_store_explicit(&class->ready, true, memory_order_release);
 }
 
 void size_class_exit(struct size_class *class)
 {
-	ZT_ASSERT(class->nr_zspages == 0);
-	if (class->buckets != &class->bucket0)
-		arena_heap_free(class->pool->arena, class->buckets,
-				(class->bucket_mask + 1) * sizeof(struct zspage *));
+	ZT_ASSERT(class->by_page.nodes == 0); /* so its table has no memory */
 	mutex_exit(&class->lock);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/chains.h"
 #include "util/lock.h"
 #include "zsmalloc/pool.h"
 
@@ -44,13 +45,11 @@ struct size_class {
 	uint8_t page_words; /* and of one of pages */
 	uint8_t run_order; /* zspages start at multiples of 2^run_order pages */
 	atomic_bool ready; /* stored with release when all above is there */
+	uint16_t tries; /* guarded by lock: the last compaction, for zspage.tried; never 0 */
 	struct mutex lock;
-	struct zspage *groups[ZS_NR_GROUPS];
-	struct zspage **buckets; /* hash by page: bucket_mask + 1 chains; &bucket0 at first */
-	struct zspage *bucket0;
-	uint32_t bucket_mask;
-	uint32_t nr_zspages; /* in the hash and in groups */
-	uint32_t group_zspages[ZS_NR_GROUPS]; /* of these, in each group */
+	struct zspage *groups[ZS_NR_GROUPS]; /* in each those first that have cached pages */
+	struct chains by_page; /* all zspages, by number of their first page */
+	uint32_t group_zspages[ZS_NR_GROUPS]; /* zspages in each group */
 	uint64_t objects;
 	uint64_t object_bytes;
 	uint64_t resident; /* populated pages */

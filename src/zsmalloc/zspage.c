@@ -26,27 +26,41 @@ static uint8_t group_of(const struct size_class *class, const struct zspage *zsp
 	return (uint8_t)(1 + zspage->inuse * ZS_NR_PARTIAL_GROUPS / class->geo.nr_objs);
 }
 
+/* Those with cached pages stand first: they are the ones to take from, and to punch. */
 static void group_add(struct size_class *class, struct zspage *zspage)
 {
-	struct zspage **head = &class->groups[zspage->group];
+	struct zspage **head = &class->groups[zspage->group], *first = *head;
 
-	zspage->prev = NULL;
-	zspage->next = *head;
-	if (*head)
-		(*head)->prev = zspage;
-	*head = zspage;
 	class->group_zspages[zspage->group]++;
+	zspage->next = zspage->nr_cached ? first : NULL;
+	zspage->prev = first ? first->prev : zspage;
+	if (first && !zspage->nr_cached)
+		first->prev->next = zspage;
+	if (first)
+		first->prev = zspage;
+	if (!first || zspage->nr_cached)
+		*head = zspage;
 }
 
 static void group_remove(struct size_class *class, struct zspage *zspage)
 {
-	if (zspage->prev)
-		zspage->prev->next = zspage->next;
+	struct zspage **head = &class->groups[zspage->group];
+
+	class->group_zspages[zspage->group]--;
+	if (*head == zspage)
+		*head = zspage->next;
 	else
-		class->groups[zspage->group] = zspage->next;
+		zspage->prev->next = zspage->next;
 	if (zspage->next)
 		zspage->next->prev = zspage->prev;
-	class->group_zspages[zspage->group]--;
+	else if (*head)
+		(*head)->prev = zspage->prev;
+}
+
+void zspage_resort(struct size_class *class, struct zspage *zspage)
+{
+	group_remove(class, zspage);
+	group_add(class, zspage);
 }
 
 static void group_update(struct size_class *class, struct zspage *zspage)
@@ -60,61 +74,51 @@ static void group_update(struct size_class *class, struct zspage *zspage)
 	group_add(class, zspage);
 }
 
-static struct zspage **bucket_of(const struct size_class *class, uint64_t page)
+static struct zspage *zspage_of(struct chain_link *link)
 {
-	return &class->buckets[(page >> class->run_order) & class->bucket_mask];
+	return link ? (struct zspage *)((char *)link - offsetof(struct zspage, link)) : NULL;
 }
 
-static void hash_add(struct size_class *class, struct zspage *zspage)
+static uint64_t page_hash(const struct size_class *class, uint64_t page)
 {
-	struct zspage **bucket = bucket_of(class, zspage->page);
-
-	zspage->hash_next = *bucket;
-	*bucket = zspage;
+	return page >> class->run_order;
 }
 
-static void hash_remove(struct size_class *class, struct zspage *zspage)
+static uint64_t link_hash(const void *arg, const struct chain_link *link)
 {
-	struct zspage **link = bucket_of(class, zspage->page);
+	const struct zspage *zspage =
+		(const struct zspage *)((const char *)link - offsetof(struct zspage, link));
 
-	while (*link != zspage)
-		link = &(*link)->hash_next;
-	*link = zspage->hash_next;
+	return page_hash(arg, zspage->page);
 }
 
-/* Without memory the chains grow longer, that is all. */
-static void hash_grow(struct size_class *class)
+static int heads_alloc(void *arg, size_t size, void **out_ptr)
 {
-	uint32_t old_nr = class->bucket_mask + 1, nr = old_nr * 4;
-	struct zspage **old = class->buckets;
-	struct zspage **buckets;
-	void *table;
+	const struct size_class *class = arg;
 
-	if (arena_heap_alloc(class->pool->arena, nr * sizeof(struct zspage *), &table))
-		return;
-	buckets = table;
-	class->buckets = buckets;
-	class->bucket_mask = nr - 1;
-	for (uint32_t i = 0; i < old_nr; i++) {
-		struct zspage *zspage, *next;
-
-		for (zspage = old[i]; zspage; zspage = next) {
-			next = zspage->hash_next;
-			hash_add(class, zspage);
-		}
-	}
-	if (old != &class->bucket0)
-		arena_heap_free(class->pool->arena, old, old_nr * sizeof(struct zspage *));
+	return arena_heap_alloc(class->pool->arena, size, out_ptr);
 }
+
+static void heads_free(void *arg, void *ptr, size_t size)
+{
+	const struct size_class *class = arg;
+
+	arena_heap_free(class->pool->arena, ptr, size);
+}
+
+static const struct chains_ops page_chains = {
+	.hash = link_hash,
+	.alloc = heads_alloc,
+	.free = heads_free,
+};
 
 /* A new one, whose page is known, into hash and group. */
 static void zspage_enlist(struct size_class *class, struct zspage *zspage)
 {
 	zspage->group = ZS_GROUP_EMPTY;
 	group_add(class, zspage);
-	if (class->nr_zspages++ > 2 * class->bucket_mask)
-		hash_grow(class);
-	hash_add(class, zspage);
+	chains_add(&class->by_page, &page_chains, class, &zspage->link,
+		   page_hash(class, zspage->page));
 }
 
 int zspage_create(struct size_class *class, struct zspage **out_zspage)
@@ -154,17 +158,17 @@ bool zspage_reap(struct size_class *class, struct zspage *zspage)
 void zspage_forget(struct size_class *class, struct zspage *zspage)
 {
 	group_remove(class, zspage);
-	hash_remove(class, zspage);
-	class->nr_zspages--;
+	chains_remove(&class->by_page, &page_chains, class, &zspage->link,
+		      page_hash(class, zspage->page));
 	arena_heap_free(class->pool->arena, zspage, zspage_struct_size(&class->geo));
 }
 
 struct zspage *zspage_find(const struct size_class *class, uint64_t page)
 {
-	struct zspage *zspage = *bucket_of(class, page);
+	struct zspage *zspage = zspage_of(chains_first(&class->by_page, page_hash(class, page)));
 
 	while (zspage && zspage->page != page)
-		zspage = zspage->hash_next;
+		zspage = zspage_of(zspage->link.next);
 	return zspage;
 }
 
@@ -205,10 +209,16 @@ bool zspage_covered(const struct size_class *class, struct zspage *zspage, uint3
 }
 
 static void count_cached(struct size_class *class, struct zspage *zspage, int32_t nr)
+	ZT_REQUIRES(&class->lock)
 {
+	bool had = zspage->nr_cached != 0;
+
 	if (nr == 0)
 		return;
 	zspage->nr_cached = (uint16_t)(zspage->nr_cached + nr);
+	/* Before the others of its group, or behind them. */
+	if (had != (zspage->nr_cached != 0))
+		zspage_resort(class, zspage);
 	class->cached += (uint64_t)(int64_t)nr;
 	atomic_fetch_add_explicit(&class->pool->cached, nr, memory_order_relaxed);
 }
@@ -393,8 +403,7 @@ void zspage_wait(struct size_class *class)
 }
 
 int zspage_populate(struct size_class *class, struct zspage *zspage, const struct page_set *set,
-		    bool keep_lock)
-	ZT_NO_LOCK_CHECK /* @keep_lock */
+		    bool keep_lock) ZT_NO_LOCK_CHECK /* @keep_lock */
 {
 	uint32_t first, end = 0, done = 0;
 	int error = 0;

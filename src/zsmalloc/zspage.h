@@ -29,15 +29,15 @@
 
 /* 40 bytes and the bitmaps: 64 to 168 bytes, for up to 1 MiB of objects. */
 struct zspage {
-	struct zspage *next, *prev; /* in its fullness group; the first one's prev is NULL */
-	struct zspage *hash_next;
+	struct zspage *next, *prev; /* in its fullness group; the first one's prev is the last */
+	struct chain_link link; /* size_class.by_page */
 	uint32_t page; /* number of its first page in the arena */
 	uint16_t inuse; /* slots */
 	uint16_t nr_resident; /* pages; */
 	uint16_t nr_cached; /* of these, uncovered and not busy */
 	uint16_t nr_busy; /* pages */
 	uint8_t group;
-	bool tried; /* compaction has done what it can here */
+	uint16_t tried; /* size_class.tries: that compaction has done what it can here */
 	uint64_t bits[]; /* slots in use, then resident pages, then busy pages */
 };
 
@@ -49,6 +49,7 @@ struct page_set {
 
 #define ZSPAGE_NO_SLOT UINT32_MAX
 
+/* Part of the arena's layout: geometries are chosen by it, and must be the same in a later life. */
 static inline size_t zspage_struct_size(const struct zs_geometry *geo)
 {
 	return sizeof(struct zspage) + sizeof(uint64_t) * (BITMAP_WORDS((size_t)geo->nr_objs) +
@@ -120,6 +121,9 @@ void zspage_forget(struct size_class *class, struct zspage *zspage) ZT_REQUIRES(
  * Return: whether it was.
  */
 bool zspage_reap(struct size_class *class, struct zspage *zspage) ZT_REQUIRES(&class->lock);
+
+/** zspage_resort() - to its group's front, when it has cached pages, or to its end */
+void zspage_resort(struct size_class *class, struct zspage *zspage) ZT_REQUIRES(&class->lock);
 
 /** zspage_find() - the zspage that starts at arena page number @page, or NULL */
 struct zspage *zspage_find(const struct size_class *class, uint64_t page) ZT_REQUIRES(&class->lock);

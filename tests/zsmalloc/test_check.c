@@ -90,7 +90,7 @@ START_TEST(test_counters_that_are_off_are_found)
 	DAMAGE(class->object_bytes++, class->object_bytes--);
 	DAMAGE(class->resident++, class->resident--);
 	DAMAGE(class->cached++, class->cached--);
-	DAMAGE(class->nr_zspages++, class->nr_zspages--);
+	DAMAGE(class->by_page.nodes++, class->by_page.nodes--);
 	DAMAGE(pool->cached++, pool->cached--);
 }
 END_TEST

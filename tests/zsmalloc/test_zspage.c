@@ -191,6 +191,36 @@ START_TEST(test_zspages_are_found_without_memory_for_the_hash)
 }
 END_TEST
 
+START_TEST(test_zspages_with_cached_pages_stand_first_in_their_group)
+{
+	static ref_t refs[20000];
+	struct zspage *first, *middle;
+	struct size_class *class;
+	uint64_t cached;
+	size_t at;
+
+	for (size_t i = 0; i < ARRAY_SIZE(refs); i++)
+		refs[i] = make(4000);
+	class = class_of(refs[0], &first);
+	/* One object less in each zspage: all stand in one group. */
+	for (size_t i = 0; i < ARRAY_SIZE(refs); i += class->geo.nr_objs)
+		zs_free(pool, refs[i]);
+	(void)zs_trim(pool, 0);
+	at = ARRAY_SIZE(refs) / 2 / class->geo.nr_objs * class->geo.nr_objs + 3;
+	(void)class_of(refs[at], &middle);
+	ck_assert_uint_gt(class->group_zspages[middle->group], 100);
+	ck_assert_ptr_ne(class->groups[middle->group], middle);
+	zs_free(pool, refs[at]);
+	zs_free(pool, refs[at + 1]);
+	cached = stat().cached;
+	ck_assert_uint_gt(cached, 0);
+	ck_assert_ptr_eq(class->groups[middle->group], middle);
+	ck_assert_uint_eq(zs_trim(pool, 0), cached);
+	ck_assert_uint_eq(middle->nr_cached, 0);
+	check_all();
+}
+END_TEST
+
 static void *malloc_thread(void *arg)
 {
 	*(ref_t *)arg = make(8000);
@@ -298,6 +328,7 @@ int main(void)
 	tcase_add_test(tc, test_fullest_zspage_is_preferred);
 	tcase_add_test(tc, test_pages_ahead_are_few);
 	tcase_add_test(tc, test_zspages_are_found_without_memory_for_the_hash);
+	tcase_add_test(tc, test_zspages_with_cached_pages_stand_first_in_their_group);
 	tcase_add_test(tc, test_slots_on_busy_pages_are_avoided_or_waited_for);
 	tcase_add_test(tc, test_failed_populate_leaves_the_slot_free);
 	tcase_add_test(tc, test_last_slot_with_memory_is_found_at_the_limit);

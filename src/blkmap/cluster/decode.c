@@ -14,11 +14,21 @@
 
 static void fill_same(char *dst, uint32_t from, uint32_t to, uint64_t value)
 {
-	char pattern[sizeof(value)];
+	const uint32_t len = to - from, turn = from % sizeof(value);
+	char pattern[2 * sizeof(value)];
+	uint32_t at = 0;
 
 	memcpy(pattern, &value, sizeof(value));
-	for (uint32_t i = from; i < to; i++)
-		dst[i - from] = pattern[i % sizeof(value)];
+	memcpy(pattern + sizeof(value), &value, sizeof(value));
+	/* One byte that is repeated is the usual case. */
+	if (memcmp(pattern, pattern + 1, sizeof(value)) == 0) {
+		memset(dst, pattern[0], len);
+		return;
+	}
+	memcpy(&value, pattern + turn, sizeof(value));
+	for (; len - at >= sizeof(value); at += (uint32_t)sizeof(value))
+		memcpy(dst + at, &value, sizeof(value));
+	memcpy(dst + at, &value, len - at);
 }
 
 /*

@@ -85,6 +85,30 @@ START_TEST(test_a_repeated_value_needs_no_object)
 }
 END_TEST
 
+START_TEST(test_a_repeated_value_is_laid_out_from_any_byte_to_any_other)
+{
+	static const uint64_t values[] = { 0, UINT64_C(0x0101010101010101), 0x1234567890abcd };
+
+	one_cluster_start(ORDER);
+	read_lock(&c.lock->lock);
+	for (unsigned v = 0; v < ARRAY_SIZE(values); v++)
+		for (uint32_t from = 0; from < 17; from++)
+			for (uint32_t to = from; to < from + 40; to++) {
+				memset(back, '?', 64);
+				ck_assert_int_eq(cluster_load(&c, slot_make_same(values[v]), from,
+							      to, back + 3),
+						 0);
+				for (uint32_t i = from; i < to; i++)
+					ck_assert_uint_eq((unsigned char)back[3 + i - from],
+							  values[v] >> 8 * (i % 8) & 0xff);
+				ck_assert_int_eq(back[2], '?');
+				ck_assert_int_eq(back[3 + to - from], '?');
+			}
+	rw_unlock(&c.lock->lock);
+	one_cluster_stop();
+}
+END_TEST
+
 START_TEST(test_what_does_not_compress_is_stored_as_it_is)
 {
 	uint64_t seed = zt_seed();
@@ -149,6 +173,7 @@ int main(void)
 	tcase_add_test(tcase, test_text_is_compressed);
 	tcase_add_test(tcase, test_a_cluster_with_holes_keeps_its_mask_before_the_data);
 	tcase_add_test(tcase, test_a_repeated_value_needs_no_object);
+	tcase_add_test(tcase, test_a_repeated_value_is_laid_out_from_any_byte_to_any_other);
 	tcase_add_test(tcase, test_what_does_not_compress_is_stored_as_it_is);
 	tcase_add_test(tcase, test_a_setting_has_a_codec_number_of_its_own_while_it_has_users);
 	tcase_add_test(tcase, test_a_word_of_an_unknown_codec_is_an_error_and_no_crash);

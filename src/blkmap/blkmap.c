@@ -16,6 +16,7 @@
 #include "blkmap/parts.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/heat.h"
 #include "blkmap/upkeep/dedup.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
@@ -115,7 +116,9 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 		goto err_free;
 	content_init(&map->content, &map->slots, &map->codecs, params->accel, nr_cpus,
 		     config.accel_params.engines);
-	error = set_aside(map, config.accel, zt_thread_allocated() - before, error_text);
+	error = set_aside(map, config.accel,
+			  zt_thread_allocated() - before - heat_unused_bytes(&map->slots),
+			  error_text);
 	if (error)
 		goto err_content;
 	error = parts_init(map, params, &config, error_text);

@@ -148,7 +148,7 @@ static void scale_heat(void)
 	before = nr_meta(&s);
 	begin = zt_now_ns();
 	for (uint64_t i = 0; i < nr; i++)
-		read_at(&s, i * UINT64_C(2654435761) % nr * CLUSTER + 2 * ZT_PAGE_SIZE,
+		read_at(&s, i * UINT64_C(2654435761) % nr * CLUSTER + 3 * ZT_PAGE_SIZE,
 			ZT_PAGE_SIZE);
 	printf("heat     %9" PRIu64 " clusters, 4 KiB of each read once: %8.2f us, %" PRIu64
 	       " spread\n",

@@ -109,6 +109,16 @@ struct account {
 	atomic_uint_fast64_t codec_objects[SLOT_NR_CODECS];
 };
 
+/* Which clusters small requests come back to: one table per mount. heat.c; all relaxed. */
+struct heat {
+	uint32_t *table; /* as large as it may grow; immutable */
+	unsigned max_set_bits; /* immutable */
+	atomic_uint set_bits; /* 2^set_bits sets are in use */
+	atomic_uint tick; /* now */
+	atomic_uint written; /* entries in this tick */
+	unsigned quiet; /* ticks; heat_cool()'s */
+};
+
 /* One per mount, owned by its block map. */
 struct slots {
 	struct arena *arena; /* not owned; immutable, as what follows but where it says otherwise */
@@ -122,7 +132,7 @@ struct slots {
 	struct keyhash_key hash_key; /* random: nobody chooses places that collide */
 	struct slot_lock *locks; /* SLOT_LOCKS */
 	struct share_lock *share_locks; /* SHARE_LOCKS */
-	uint8_t *heat; /* which clusters small requests come back to; relaxed; see heat.c */
+	struct heat heat;
 	uint8_t *ages; /* when each page of the arena was used; relaxed; NULL: nobody asks */
 	uint64_t nr_ages;
 	atomic_uint age_now; /* the age of what is used now; relaxed */

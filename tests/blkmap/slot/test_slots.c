@@ -2,13 +2,12 @@
 /*
  * test_slots.c - words without codecs: published, counted, shared, moved, aged.
  *
- * Tests slots.c, present.c, account.c, relocate.c, share.c, age.c, heat.c and word.h of the part slot,
+ * Tests slots.c, present.c, account.c, relocate.c, share.c, age.c and word.h of the part slot,
  * and links nothing above it.
  */
 #include <errno.h>
 
 #include "blkmap/slot/age.h"
-#include "blkmap/slot/heat.h"
 #include "blkmap/slot/share.h"
 #include "tests/blkmap/lower.h"
 #include "util/hook.h"
@@ -217,22 +216,6 @@ START_TEST(test_ages_count_from_the_last_use)
 }
 END_TEST
 
-START_TEST(test_heat_has_a_limit_and_halves)
-{
-	uint64_t place = 12345;
-
-	lower_start(&lower, ORDER, 0);
-	ck_assert_uint_eq(heat_of(&lower.slots, place), 0);
-	ck_assert_uint_eq(heat_add(&lower.slots, place, 6), 6);
-	heat_cool(&lower.slots);
-	ck_assert_uint_eq(heat_of(&lower.slots, place), 3);
-	ck_assert_uint_eq(heat_add(&lower.slots, place, 100), HEAT_MAX);
-	heat_clear(&lower.slots, place);
-	ck_assert_uint_eq(heat_of(&lower.slots, place), 0);
-	lower_stop(&lower);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("slots");
@@ -247,7 +230,6 @@ int main(void)
 	tcase_add_test(tcase, test_a_slot_leads_to_its_object_at_every_moment_of_sharing);
 #endif
 	tcase_add_test(tcase, test_ages_count_from_the_last_use);
-	tcase_add_test(tcase, test_heat_has_a_limit_and_halves);
 	suite_add_tcase(suite, tcase);
 	return zt_check_main(suite);
 }

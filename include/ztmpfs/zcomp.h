@@ -120,7 +120,16 @@ struct zcomp_params {
 struct zcomp_caps {
 	bool zstrm_mgmt; /* get_stream() and put_stream() work */
 	const char *degraded; /* why not, though the backend can do it; static text or NULL */
+	/*
+	 * Most requests of one submit_batch(), up to ZCOMP_MAX_BATCH; 0 and 1: there is none. Only
+	 * a table with submit_batch() may write this: an older core has no room for it, and refuses
+	 * such a table.
+	 */
+	uint32_t batch_max;
 };
+
+/* The most that caps.batch_max may say; the core takes more for as many. */
+#define ZCOMP_MAX_BATCH 64u
 
 /* Scratch of one stream: changed by every call, so never shared. */
 struct zcomp_ctx {
@@ -157,6 +166,25 @@ struct zcomp_req {
  */
 typedef void (*zcomp_done_fn)(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error);
 
+/* One request of a batch. */
+struct zcomp_batch_entry {
+	struct zcomp_strm *strm; /* managed; each has its own */
+	struct zcomp_req *req; /* src_len is the batch's unit_size */
+	void *arg; /* for done() */
+};
+
+/*
+ * Requests of one size that a device takes by one submission, and may work on side by side. It is
+ * the submission that is one: each ends by itself, so that one that fails takes none along. Only
+ * read during submit_batch(). The core allocates it: new members come at its end.
+ */
+struct zcomp_batch {
+	const struct zcomp_batch_entry *entries;
+	uint32_t nr; /* 2..caps.batch_max */
+	uint32_t unit_size; /* bytes of every source */
+	zcomp_done_fn done;
+};
+
 /* The core's part of a stream: whose request is in flight. A backend never looks inside. */
 struct zcomp_pending {
 	struct zcomp_req req; /* what the backend works on */
@@ -181,6 +209,7 @@ struct zcomp_backend_stat {
 	uint64_t batches[ZCOMP_BATCH_BUCKETS]; /* taken by an engine, by size */
 	/* Why managed streams were switched off while in use; static text, NULL: they work. */
 	const char *degraded;
+	uint64_t submissions; /* accepted, of single requests and of batches */
 };
 
 /*
@@ -299,6 +328,14 @@ struct zcomp_ops {
 	 */
 	int (*decompress_head)(const struct zcomp_params *params, struct zcomp_strm *strm,
 			       struct zcomp_req *req);
+
+	/*
+	 * Optional, with submit(): queue several compressions by one submission; for devices whose
+	 * door bell costs more than an entry of their queue. See caps.batch_max.
+	 * Return: how many were accepted, from the first on: for each of these holds what submit()
+	 * says of 0. Or an error of submit(): none was.
+	 */
+	int (*submit_batch)(const struct zcomp_params *params, const struct zcomp_batch *batch);
 };
 
 /*

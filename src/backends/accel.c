@@ -39,8 +39,7 @@
 /* Where the accelerator's streams begin and end tells them from the core's. */
 static struct managed_zstrm *strm_to_managed(const struct accel *accel, struct zcomp_strm *strm)
 {
-	struct managed_zstrm *mstrm =
-		(struct managed_zstrm *)((char *)strm - offsetof(struct managed_zstrm, strm));
+	struct managed_zstrm *mstrm = accel_managed(strm);
 	uintptr_t first = (uintptr_t)accel->streams;
 
 	if ((uintptr_t)mstrm < first || (uintptr_t)mstrm >= first + accel->streams_size)
@@ -240,6 +239,7 @@ static int accel_setup_params(struct zcomp_params *params, struct zcomp_caps *ca
 	params->drv_data = accel;
 	caps->degraded = make_device(accel, &params->accel);
 	caps->zstrm_mgmt = !caps->degraded;
+	caps->batch_max = accel->params.batch; /* an engine takes no more at once */
 	return 0;
 }
 
@@ -372,9 +372,15 @@ static void accel_put_stream(const struct zcomp_params *params, struct zcomp_str
 static int accel_submit(const struct zcomp_params *params, struct zcomp_strm *strm,
 			struct zcomp_req *req, zcomp_done_fn done, void *arg)
 {
-	struct accel *accel = params->drv_data;
+	const struct zcomp_batch_entry entry = { .strm = strm, .req = req, .arg = arg };
+	int taken = accel_queue_submit(params->drv_data, &entry, 1, done);
 
-	return accel_queue_submit(accel, strm_to_managed(accel, strm), req, done, arg);
+	return taken < 0 ? taken : 0;
+}
+
+static int accel_submit_batch(const struct zcomp_params *params, const struct zcomp_batch *batch)
+{
+	return accel_queue_submit(params->drv_data, batch->entries, batch->nr, batch->done);
 }
 
 static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg)
@@ -466,6 +472,7 @@ static void accel_get_stat(const struct zcomp_params *params, struct zcomp_backe
 	out_stat->degraded = accel->off;
 	accel_unlock(&accel->queue_lock);
 	out_stat->queued_now = atomic_load_explicit(&accel->in_flight, memory_order_relaxed);
+	out_stat->submissions = atomic_load_explicit(&accel->submissions, memory_order_relaxed);
 	out_stat->completed = atomic_load_explicit(&accel->completed, memory_order_relaxed);
 	out_stat->late = atomic_load_explicit(&accel->late, memory_order_relaxed);
 	out_stat->resets = atomic_load_explicit(&accel->resets, memory_order_relaxed);
@@ -489,4 +496,5 @@ const struct zcomp_ops backend_accel = {
 	.get_stat = accel_get_stat,
 	.cancel = accel_cancel,
 	.decompress_head = accel_decompress_head,
+	.submit_batch = accel_submit_batch,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * accel.h - the inside of the pseudo-accelerator, and the hooks by which tests control it.
+ * accel.h - the inside of the pseudo-accelerator; accel_hook.h has the hooks for tests.
  *
  *   accel.c         the table: parameters, managed streams, synchronous calls
  *   accel_queue.c   the device's queue, and its clock
@@ -25,8 +25,10 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/queue.h>
 
+#include "backends/accel_hook.h"
 #include "backends/accel_sync.h"
 #include "ztmpfs/zcomp.h"
 
@@ -40,15 +42,6 @@ enum accel_state {
 	ACCEL_TAKEN, /* an engine; the thread that changes this one calls done() */
 	ACCEL_GIVEN_UP, /* an engine, and its caller, which was told that nothing comes of it */
 	ACCEL_RETURNED, /* an engine alone: its caller has put it */
-};
-
-/* What a request is to meet; drawn when an engine takes it. */
-enum accel_fault {
-	ACCEL_FAULT_NONE,
-	ACCEL_FAULT_FAIL, /* end with managed_zstrm.error */
-	ACCEL_FAULT_STALL, /* its engine stops until a reset */
-	ACCEL_FAULT_RESET, /* the device resets itself */
-	ACCEL_FAULT_KILL, /* its engine dies */
 };
 
 /* A stream that the accelerator manages: no lock, since it has one owner at a time. */
@@ -76,6 +69,12 @@ struct managed_zstrm {
 };
 
 TAILQ_HEAD(accel_list, managed_zstrm);
+
+/* accel_managed() - of a stream that this device has lent */
+static inline struct managed_zstrm *accel_managed(struct zcomp_strm *strm)
+{
+	return (struct managed_zstrm *)((char *)strm - offsetof(struct managed_zstrm, strm));
+}
 
 enum engine_state {
 	ENGINE_NONE, /* no thread */
@@ -166,7 +165,7 @@ struct accel {
 
 	/* Relaxed: they order nothing. */
 	alignas(64) atomic_uint_fast64_t in_flight; /* submitted, done() not called yet */
-	atomic_uint_fast64_t completed, good, late;
+	atomic_uint_fast64_t submissions, completed, good, late;
 	atomic_uint_fast64_t resets, restarts;
 	atomic_uint_fast64_t clock_offset_ns; /* by a hook */
 };
@@ -213,9 +212,12 @@ void accel_state_set(struct managed_zstrm *mstrm, uint64_t state);
 int accel_queue_init(struct accel *accel);
 void accel_queue_exit(struct accel *accel);
 
-/** accel_queue_submit() - Return: 0, -EBUSY when full, -ESHUTDOWN when stopping or off. */
-int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
-		       zcomp_done_fn done, void *arg);
+/**
+ * accel_queue_submit() - put requests into the queue, for the cost of one submission
+ * Return: how many had room, from the first on; -EBUSY none had, -ESHUTDOWN when stopping or off.
+ */
+int accel_queue_submit(struct accel *accel, const struct zcomp_batch_entry *entries, uint32_t nr,
+		       zcomp_done_fn done);
 
 /** accel_queue_cancel() - what came with @arg out of the queue again; false: it is not there */
 bool accel_queue_cancel(struct accel *accel, struct managed_zstrm *mstrm, const void *arg);
@@ -262,39 +264,5 @@ void accel_sweep(struct accel *accel, int error);
 
 /** accel_draw_fault() - what a request is to meet; queue_lock held */
 enum accel_fault accel_draw_fault(struct accel *accel, int *out_error);
-
-/*
- * Hooks for tests, of any layer: @params is what zcomp_get_params() returns for a zcomp whose
- * managed streams are on. Any thread, but not from done().
- */
-
-/** accel_hold() - engines take nothing more from the queue, until accel_release() or stop */
-void accel_hold(const struct zcomp_params *params);
-void accel_release(const struct zcomp_params *params);
-
-/** accel_fail_next() - the next @count requests that engines take just end with @error */
-void accel_fail_next(const struct zcomp_params *params, uint64_t count, int error);
-
-/** accel_fault_next() - the next @count requests that engines take meet @fault */
-void accel_fault_next(const struct zcomp_params *params, uint64_t count, enum accel_fault fault);
-
-/** accel_reset() - reset the device; returns when that is over */
-void accel_reset(const struct zcomp_params *params);
-
-/**
- * accel_advance_clock() - the device's clock jumps forward
- * Returns when the watchdog has looked, and has ended what missed its deadline by that.
- */
-void accel_advance_clock(const struct zcomp_params *params, uint64_t us);
-
-/** accel_look() - have the watchdog look, and wait until it has */
-void accel_look(const struct zcomp_params *params);
-
-/** accel_be_patient() - however often the device is reset, go on using it */
-void accel_be_patient(const struct zcomp_params *params);
-
-/** accel_create_thread - pthread_create(), unless a test put something else there */
-extern int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr,
-				  void *(*start)(void *), void *arg);
 
 #endif

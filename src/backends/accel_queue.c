@@ -97,42 +97,55 @@ void accel_state_set(struct managed_zstrm *mstrm, uint64_t state)
 	atomic_store_explicit(&mstrm->state, state, memory_order_release);
 }
 
-/*
- * Signals are sent under the lock: once it is given back, the request may be done and its owner
- * gone, and this queue with it.
- */
-int accel_queue_submit(struct accel *accel, struct managed_zstrm *mstrm, struct zcomp_req *req,
-		       zcomp_done_fn done, void *arg)
+/* queue_lock is held, and there is room. */
+static void enqueue(struct accel *accel, struct managed_zstrm *mstrm)
 {
-	uint64_t now = accel_now(accel), in_flight;
 	uint64_t turn =
 		atomic_load_explicit(&mstrm->state, memory_order_relaxed) >> ACCEL_STATE_BITS;
+	uint64_t in_flight =
+		1 + atomic_fetch_add_explicit(&accel->in_flight, 1, memory_order_relaxed);
+
+	accel_state_set(mstrm, ((turn + 1) << ACCEL_STATE_BITS) | ACCEL_QUEUED);
+	TAILQ_INSERT_TAIL(&accel->queue, mstrm, link);
+	accel->nr_queued++;
+	if (in_flight > accel->in_flight_max)
+		accel->in_flight_max = in_flight;
+	if (accel->nr_waiting > 0)
+		pthread_cond_signal(&accel->work);
+}
+
+/*
+ * Signals are sent under the lock: once it is given back, the requests may be done and their owner
+ * gone, and this queue with it.
+ */
+int accel_queue_submit(struct accel *accel, const struct zcomp_batch_entry *entries, uint32_t nr,
+		       zcomp_done_fn done)
+{
+	uint64_t now = accel_now(accel);
+	uint32_t nr_taken = 0;
 	int error = -EBUSY;
 
 	spend_submission(accel, now);
-	mstrm->req = req;
-	mstrm->done = done;
-	mstrm->arg = arg;
-	atomic_store_explicit(&mstrm->submitted_ns, now, memory_order_relaxed);
-	accel_lock(&accel->queue_lock);
-	if (accel->stopping || accel->off) {
-		error = -ESHUTDOWN;
-	} else if (accel->nr_queued < accel->params.depth) {
-		accel_state_set(mstrm, ((turn + 1) << ACCEL_STATE_BITS) | ACCEL_QUEUED);
-		TAILQ_INSERT_TAIL(&accel->queue, mstrm, link);
-		accel->nr_queued++;
-		in_flight =
-			1 + atomic_fetch_add_explicit(&accel->in_flight, 1, memory_order_relaxed);
-		if (in_flight > accel->in_flight_max)
-			accel->in_flight_max = in_flight;
-		if (accel->nr_waiting > 0)
-			pthread_cond_signal(&accel->work);
-		if (accel->watch_asleep)
-			accel_watch_wake(accel);
-		error = 0;
+	for (uint32_t i = 0; i < nr; i++) {
+		struct managed_zstrm *mstrm = accel_managed(entries[i].strm);
+
+		mstrm->req = entries[i].req;
+		mstrm->done = done;
+		mstrm->arg = entries[i].arg;
+		atomic_store_explicit(&mstrm->submitted_ns, now, memory_order_relaxed);
 	}
+	accel_lock(&accel->queue_lock);
+	if (accel->stopping || accel->off)
+		error = -ESHUTDOWN;
+	else
+		while (nr_taken < nr && accel->nr_queued < accel->params.depth)
+			enqueue(accel, accel_managed(entries[nr_taken++].strm));
+	if (nr_taken > 0)
+		accel_count(&accel->submissions, 1);
+	if (nr_taken > 0 && accel->watch_asleep)
+		accel_watch_wake(accel);
 	accel_unlock(&accel->queue_lock);
-	return error;
+	return nr_taken > 0 ? (int)nr_taken : error;
 }
 
 void accel_queue_remove(struct accel *accel, struct managed_zstrm *mstrm)

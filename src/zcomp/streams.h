@@ -63,6 +63,7 @@ struct zcomp {
 	struct zcomp_params params;
 	struct zcomp_module *module; /* that the table came from, or NULL; unloaded last */
 	bool managed; /* the core's decision, after what the backend reported */
+	uint32_t batch_max; /* 1: no batches */
 	const char *degraded;
 	struct thread_strm *threads; /* nr_streams */
 	uint32_t nr_streams;
@@ -89,6 +90,16 @@ void streams_exit(struct zcomp *comp);
 
 /** zcomp_count() - add to the counters of the calling thread's number */
 void zcomp_count(struct zcomp *comp, enum zcomp_counter which, uint64_t add);
+
+/** zcomp_count_compressed() - a call that ended with 0 or an error of the data */
+void zcomp_count_compressed(struct zcomp *comp, bool managed, const struct zcomp_req *req,
+			    int error);
+
+/**
+ * zcomp_count_managed() - what came of a request to a backend's stream
+ * A result counts as the backend's work; a failure counts as a reason to fall back.
+ */
+void zcomp_count_managed(struct zcomp *comp, const struct zcomp_req *req, int error);
 
 /** zcomp_counter_sum() - over all threads */
 uint64_t zcomp_counter_sum(const struct zcomp *comp, enum zcomp_counter which);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "util/alloc.h"
-#include "util/clock.h"
 #include "util/log.h"
 #include "util/sizes.h"
 #include "zcomp/module.h"
@@ -127,6 +126,9 @@ static void decide_managed(struct zcomp *comp, const struct zcomp_caps *caps)
 		comp->degraded =
 			"the backend claims managed streams but lacks get_stream or put_stream";
 	}
+	comp->batch_max = 1;
+	if (comp->managed && comp->ops->submit_batch && caps->batch_max > 1)
+		comp->batch_max = (uint32_t)min_u64(caps->batch_max, ZCOMP_MAX_BATCH);
 	if (comp->managed)
 		comp->degraded = NULL;
 	else if (comp->degraded)
@@ -278,58 +280,11 @@ bool zcomp_managed(const struct zcomp *comp)
 	return comp->managed;
 }
 
-static void count_compressed(struct zcomp *comp, bool managed, const struct zcomp_req *req,
-			     int error)
-{
-	enum zcomp_counter first = managed ? COUNT_MGMT_CALLS : COUNT_COMPRESS_CALLS;
-
-	zcomp_count(comp, first, 1);
-	zcomp_count(comp, first + 1, req->src_len);
-	if (!error)
-		zcomp_count(comp, first + 2, req->dst_len);
-}
-
-static enum zcomp_counter fallback_reason(int error)
-{
-	switch (error) {
-	case -EBUSY:
-		return COUNT_BUSY;
-	case -ETIMEDOUT:
-		return COUNT_TIMEOUT;
-	case -ECANCELED:
-		return COUNT_RESET;
-	case -EOWNERDEAD:
-		return COUNT_DEAD;
-	case -ESHUTDOWN:
-		return COUNT_SHUTDOWN;
-	default:
-		return COUNT_ERROR;
-	}
-}
-
-/* An accelerator's result counts as its work; a failure counts as a reason to fall back. */
-static void count_managed(struct zcomp *comp, const struct zcomp_req *req, int error)
-{
-	if (!error || error == -ENOSPC)
-		count_compressed(comp, true, req, error);
-	else
-		zcomp_count(comp, fallback_reason(error), 1);
-}
-
-static void count_latency(struct zcomp *comp, uint64_t ns)
-{
-	unsigned bucket = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
-
-	if (bucket >= ZCOMP_LATENCY_BUCKETS)
-		bucket = ZCOMP_LATENCY_BUCKETS - 1;
-	zcomp_count(comp, COUNT_LATENCY + bucket, 1);
-}
-
 static int compress_sync(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
 {
 	int error = comp->ops->compress(&comp->params, strm, req);
 
-	count_compressed(comp, false, req, error);
+	zcomp_count_compressed(comp, false, req, error);
 	return error;
 }
 
@@ -338,7 +293,7 @@ static int compress_managed(struct zcomp *comp, struct zcomp_strm *strm, struct 
 	int error = comp->ops->compress(&comp->params, strm, req);
 	struct zcomp_strm *own;
 
-	count_managed(comp, req, error);
+	zcomp_count_managed(comp, req, error);
 	if (!error || error == -ENOSPC)
 		return error;
 	own = zcomp_stream_get(comp, ZSTRM_DEFAULT);
@@ -402,46 +357,6 @@ int zcomp_decompress(struct zcomp *comp, struct zcomp_strm *strm, const void *sr
 		     void *dst, size_t dst_cap, size_t *out_len)
 {
 	return zcomp_decompress_head(comp, strm, src, src_len, dst, dst_cap, dst_cap, out_len);
-}
-
-/* All is read from the stream first: done() may put it, and somebody else may have it then. */
-static void submit_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
-{
-	struct zcomp_pending pending = strm->pending;
-	struct zcomp *comp = strm->comp;
-
-	(void)arg;
-	count_managed(comp, req, error);
-	if (!error || error == -ENOSPC)
-		count_latency(comp, zt_now_ns() - pending.submitted_ns);
-	if (!error)
-		pending.caller_req->dst_len = req->dst_len;
-	pending.done(pending.arg, strm, pending.caller_req, error);
-}
-
-int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
-		 zcomp_done_fn done, void *arg)
-{
-	int error;
-
-	ZT_ASSERT(strm->zcomp_managed && strm->comp == comp);
-	ZT_ASSERT(req->src_len > 0 && req->src_len <= comp->params.unit);
-	if (!comp->ops->submit)
-		return -EOPNOTSUPP;
-	strm->pending.req = *req;
-	strm->pending.caller_req = req;
-	strm->pending.done = done;
-	strm->pending.arg = arg;
-	strm->pending.submitted_ns = zt_now_ns();
-	error = comp->ops->submit(&comp->params, strm, &strm->pending.req, submit_done, req);
-	if (error)
-		zcomp_count(comp, fallback_reason(error), 1);
-	return error;
-}
-
-bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
-{
-	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm, req);
 }
 
 void zcomp_get_stat(struct zcomp *comp, struct zcomp_stat *out_stat)

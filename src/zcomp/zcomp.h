@@ -213,6 +213,22 @@ void *zcomp_stream_room(struct zcomp_strm *strm);
 int zcomp_submit(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req,
 		 zcomp_done_fn done, void *arg) ZT_MUST_CHECK;
 
+/** zcomp_batch_max() - most requests of one submission, 1..ZCOMP_MAX_BATCH */
+uint32_t zcomp_batch_max(const struct zcomp *comp);
+
+/**
+ * zcomp_submit_batch() - as zcomp_submit(), several by one submission
+ * @entries: @nr of them, at most zcomp_batch_max(); each with a managed stream and a request of its
+ *           own, as above
+ *
+ * Where the backend takes no batches, or the sizes of the sources differ, one by one.
+ *
+ * Return: how many were accepted, from the first on: @done will be called once for each of these.
+ *         When that is not all, a reason was counted, as above, for the first that was not.
+ */
+uint32_t zcomp_submit_batch(struct zcomp *comp, const struct zcomp_batch_entry *entries,
+			    uint32_t nr, zcomp_done_fn done) ZT_MUST_CHECK;
+
 /**
  * zcomp_cancel() - take a submitted request back that no engine has begun
  * @strm: where it was submitted; @done may have put it meanwhile

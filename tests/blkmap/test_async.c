@@ -4,7 +4,7 @@
  * of their bytes, and who gets to compress. The device is ruled by hooks; nothing waits for time to
  * pass.
  *
- * Tests batch.c of content.
+ * Tests batch.c and batch_limits.c of content.
  */
 #include <errno.h>
 #include <semaphore.h>
@@ -165,6 +165,40 @@ START_TEST(test_write_is_ended_by_who_completes_its_last_cluster)
 	ck_assert_uint_eq(stat_now(&bm).inflight_now, 0);
 	ck_assert_uint_eq(stat_now(&bm).inflight_max, CLUSTER);
 	reads_back(&bm, data, 0, CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
+/*
+ * Clusters that go to the engines together are one submission, as far as the device takes batches;
+ * where bytes are copied first, as far as that takes little time.
+ */
+START_TEST(test_clusters_of_one_write_are_submitted_at_once)
+{
+	static const struct {
+		uint32_t batch;
+		unsigned order;
+		bool keeps;
+		uint64_t submissions;
+	} cases[] = { { 8, 4, true, 1 }, { 1, 4, true, 8 }, { 3, 4, true, 3 },
+		      { 8, 4, false, 8 }, { 8, 1, false, 2 } };
+	const uint32_t size = ZT_PAGE_SIZE << cases[_i].order;
+	struct zcomp_stat stat;
+	struct wait wait;
+	struct bm bm;
+
+	/* Twice as many clusters as there are engines go there before this thread has its first. */
+	start(&bm, BLKMAP_ACCEL_ON, cases[_i].order,
+	      &(struct zcomp_accel_params){ .engines = 4, .batch = cases[_i].batch });
+	fill(1);
+	accel_hold(params_of(&bm));
+	submit(&bm, &wait, data, 0, 8 * (size_t)size, cases[_i].keeps);
+	zcomp_get_stat(bm.map->codecs.comp, &stat);
+	ck_assert_uint_eq(stat.device.submissions, cases[_i].submissions);
+	accel_release(params_of(&bm));
+	ended(&wait, 0, 8 * (size_t)size);
+	fill(1);
+	reads_back(&bm, data, 0, 8 * (size_t)size);
 	bm_stop(&bm);
 }
 END_TEST
@@ -406,6 +440,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_write_is_ended_by_who_completes_its_last_cluster, 0, 2);
+	tcase_add_loop_test(tc, test_clusters_of_one_write_are_submitted_at_once, 0, 5);
 	tcase_add_test(tc, test_submitter_takes_back_what_no_engine_has_begun);
 	tcase_add_test(tc, test_edges_and_whole_clusters_of_one_write_come_together);
 	tcase_add_loop_test(tc, test_whatever_the_device_does_every_write_is_stored, 0,

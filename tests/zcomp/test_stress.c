@@ -121,6 +121,45 @@ static void submit_one(struct submitter *s, struct slot *slot)
 	zcomp_stream_put(shared.comp, strm);
 }
 
+/*
+ * Some by one submission: of one size, and of different data. The device takes as many as it has
+ * room for.
+ */
+static void submit_some(struct submitter *s)
+{
+	struct zcomp_batch_entry entries[NR_SLOTS];
+	uint64_t data_seed = zt_random(&s->random);
+	uint32_t nr = 0, taken;
+
+	for (size_t i = 0; i < NR_SLOTS; i++) {
+		struct slot *slot = &s->slots[i];
+		size_t len;
+
+		if (slot->strm)
+			continue;
+		slot->strm = zcomp_stream_get_managed(shared.comp);
+		if (!slot->strm)
+			break;
+		slot->data_seed = data_seed + (uint64_t)nr * UNIT;
+		len = make_data(slot->strm->local_copy, slot->data_seed);
+		slot->error = 1;
+		atomic_store(&slot->nr_done, 0);
+		slot->req = (struct zcomp_req){ .src = slot->strm->local_copy,
+						.src_len = len,
+						.dst = slot->strm->buffer,
+						.dst_cap = slot->strm->buffer_size };
+		entries[nr++] = (struct zcomp_batch_entry){ slot->strm, &slot->req, slot };
+	}
+	taken = zcomp_submit_batch(shared.comp, entries, nr, slot_done);
+	atomic_fetch_add(&shared.nr_accepted, taken);
+	while (nr-- > taken) {
+		struct slot *slot = entries[nr].arg;
+
+		zcomp_stream_put(shared.comp, slot->strm);
+		slot->strm = NULL;
+	}
+}
+
 static void compress_one(struct submitter *s, enum zstrm_pref pref)
 {
 	struct zcomp_strm *strm = zcomp_stream_get(shared.comp, pref);
@@ -141,13 +180,17 @@ static void *submitter_main(void *arg)
 	for (long i = 0; i < shared.requests; i++) {
 		struct slot *slot = &s->slots[zt_random(&s->random) % NR_SLOTS];
 
-		switch (zt_random(&s->random) % 9) {
+		switch (zt_random(&s->random) % 10) {
 		case 8: /* what no engine has begun is taken back */
 			if (slot->strm && zcomp_cancel(shared.comp, slot->strm, &slot->req)) {
 				atomic_fetch_add(&shared.nr_cancelled, 1);
 				zcomp_stream_put(shared.comp, slot->strm);
 				slot->strm = NULL;
 			}
+			break;
+		case 9:
+			reap(s, slot);
+			submit_some(s);
 			break;
 		case 0:
 			compress_one(s, ZSTRM_DEFAULT);

@@ -22,20 +22,15 @@
 #include "blkmap/cluster/huge.h"
 #include "blkmap/cluster/settings.h"
 #include "blkmap/content/batch.h"
+#include "blkmap/content/batch_limits.h"
 #include "blkmap/content/change.h"
 #include "blkmap/content/content.h"
 #include "blkmap/slot/account.h"
 #include "util/alloc.h"
 #include "util/hook.h"
 
-/* More clusters than this are written in the caller's thread; a request of 1 MiB has no more. */
-#define BATCH_MAX_CLUSTERS 256u
-
-/* Below 16 KiB a queue costs as much as the compression: see contrib/bench/accel-auto. */
-#define BATCH_AUTO_ORDER 2u
-
-/* Bytes that must be left below a limit, so that a batch need not find out in the middle. */
-#define BATCH_HEADROOM (4 * MIB)
+/* Most bytes that are copied into streams before the first engine hears of them. */
+#define BATCH_COPY_MAX (32 * KIB)
 
 #define NO_FAILURE UINT64_MAX
 
@@ -170,32 +165,6 @@ static void task_inline(struct batch_task *task, struct zcomp_strm *own, const c
 	task_store(task, &enc);
 }
 
-/* In flight: from submit to done. */
-static bool inflight_add(struct content *content, uint64_t bytes)
-{
-	uint64_t now =
-		atomic_fetch_add_explicit(&content->batches.inflight, bytes, memory_order_relaxed) +
-		bytes;
-	uint64_t max = atomic_load_explicit(&content->batches.inflight_max, memory_order_relaxed);
-
-	if (now > content->batches.inflight_limit) {
-		atomic_fetch_sub_explicit(&content->batches.inflight, bytes, memory_order_relaxed);
-		atomic_fetch_add_explicit(&content->batches.fallback_inflight, 1,
-					  memory_order_relaxed);
-		return false;
-	}
-	while (now > max &&
-	       !atomic_compare_exchange_weak_explicit(&content->batches.inflight_max, &max, now,
-						      memory_order_relaxed, memory_order_relaxed))
-		;
-	return true;
-}
-
-static void inflight_sub(struct content *content, uint64_t bytes)
-{
-	atomic_fetch_sub_explicit(&content->batches.inflight, bytes, memory_order_relaxed);
-}
-
 /* The device no longer reads the request's bytes. */
 static void task_unpin(void *arg)
 {
@@ -229,7 +198,7 @@ static void task_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req,
 		task_store(task, &enc);
 	}
 	zcomp_stream_put(content->codecs->comp, strm);
-	inflight_sub(content, batch->size);
+	batch_inflight_sub(content, batch->size);
 	batch_leave(batch, true);
 	batch_put(batch);
 }
@@ -260,8 +229,14 @@ static unsigned task_refs(const struct batch_task *task)
 	return task->req.unpin ? 2 : 1;
 }
 
-/* True when an engine has taken the cluster, or it needs none. */
-static bool task_submit(struct batch_task *task)
+/* What became of a cluster that engines were to have. */
+enum task_fate {
+	TASK_STORED, /* it needs none */
+	TASK_READY, /* counted, its request filled in: to be submitted */
+	TASK_REFUSED, /* nothing came of it */
+};
+
+static enum task_fate task_prepare(struct batch_task *task)
 {
 	struct batch *batch = task->batch;
 	struct content *content = batch->content;
@@ -270,31 +245,82 @@ static bool task_submit(struct batch_task *task)
 
 	if (encode_same(&source, &enc)) {
 		task_store(task, &enc);
-		return true;
+		return TASK_STORED;
 	}
 	if (huge_skip(content->codecs, &batch->file, task->src, batch->size)) {
 		encode_raw(&batch->file, &source, &enc);
 		task_store(task, &enc);
-		return true;
+		return TASK_STORED;
 	}
-	if (!inflight_add(content, batch->size))
-		return false;
+	if (!batch_inflight_add(content, batch->size))
+		return TASK_REFUSED;
 	task->strm = zcomp_stream_get_managed(content->codecs->comp);
-	if (!task->strm)
-		goto err_inflight;
+	if (!task->strm) {
+		batch_inflight_sub(content, batch->size);
+		return TASK_REFUSED;
+	}
 	task_fill(task);
 	atomic_fetch_add_explicit(&batch->left, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
-	if (zcomp_submit(content->codecs->comp, task->strm, &task->req, task_done, task) == 0)
-		return true;
-	/* The thread itself holds one of each: neither can reach zero here. */
+	return TASK_READY;
+}
+
+/* No done() will come. The thread itself holds one of each count: neither can reach zero here. */
+static void task_take_back(struct batch_task *task)
+{
+	struct batch *batch = task->batch;
+
+	zcomp_stream_put(batch->content->codecs->comp, task->strm);
+	task->strm = NULL;
+	batch_inflight_sub(batch->content, batch->size);
 	atomic_fetch_sub_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
 	atomic_fetch_sub_explicit(&batch->left, 1, memory_order_relaxed);
-	zcomp_stream_put(content->codecs->comp, task->strm);
-	task->strm = NULL;
-err_inflight:
-	inflight_sub(content, batch->size);
-	return false;
+}
+
+/*
+ * Clusters of one write that are submitted at once, at most @room. Where bytes are copied first, an
+ * engine would wait for all copies: then so few that it does not wait for long.
+ */
+static unsigned submission_max(const struct batch *batch, unsigned room)
+{
+	uint32_t max = zcomp_batch_max(batch->content->codecs->comp);
+
+	if (!batch->end.keeps_bytes)
+		max = (uint32_t)min_u64(max, max_u64(BATCH_COPY_MAX / batch->size, 1));
+	return (unsigned)min_u64(max, room);
+}
+
+/*
+ * Give the engines clusters from @front on, at most @room. What the device refuses is as if it had
+ * never been tried.
+ * Return: how many are with them, or needed none.
+ */
+static unsigned tasks_submit(struct batch *batch, unsigned front, unsigned room)
+{
+	struct zcomp_batch_entry entries[ZCOMP_MAX_BATCH];
+	struct batch_task *ready[ZCOMP_MAX_BATCH];
+	unsigned max = submission_max(batch, room), at;
+	uint32_t nr = 0, nr_taken;
+
+	for (at = front; at < front + max; at++) {
+		struct batch_task *task = &batch->tasks[at];
+		enum task_fate fate = task_prepare(task);
+
+		if (fate == TASK_REFUSED)
+			break;
+		if (fate == TASK_STORED)
+			continue;
+		ready[nr] = task;
+		entries[nr++] = (struct zcomp_batch_entry){
+			.strm = task->strm, .req = &task->req, .arg = task
+		};
+	}
+	nr_taken = zcomp_submit_batch(batch->content->codecs->comp, entries, nr, task_done);
+	if (nr_taken < nr)
+		at = (unsigned)(ready[nr_taken] - batch->tasks);
+	while (nr > nr_taken)
+		task_take_back(ready[--nr]);
+	return at - front;
 }
 
 static bool task_cancel(struct batch_task *task)
@@ -303,10 +329,7 @@ static bool task_cancel(struct batch_task *task)
 
 	if (!task->strm || !zcomp_cancel(batch->content->codecs->comp, task->strm, &task->req))
 		return false;
-	zcomp_stream_put(batch->content->codecs->comp, task->strm);
-	inflight_sub(batch->content, batch->size);
-	atomic_fetch_sub_explicit(&batch->refs, task_refs(task), memory_order_relaxed);
-	atomic_fetch_sub_explicit(&batch->left, 1, memory_order_relaxed);
+	task_take_back(task);
 	return true;
 }
 
@@ -332,24 +355,6 @@ static void write_edges(struct batch *batch, struct zcomp_strm *own)
 	}
 }
 
-/*
- * How many clusters of one write the engines have at a time: enough that none waits while this
- * thread compresses one. When they ran dry, they are faster than that, or their latency is longer:
- * give them more. When much had to be taken back at the end, less.
- */
-static void window_adapt(struct content *content, bool ran_dry, unsigned nr_cancelled)
-{
-	unsigned window = atomic_load_explicit(&content->batches.window, memory_order_relaxed);
-
-	if (ran_dry && window < BATCH_MAX_CLUSTERS)
-		window *= 2;
-	else if (nr_cancelled > content->batches.window_min && window > content->batches.window_min)
-		window /= 2;
-	else
-		return;
-	atomic_store_explicit(&content->batches.window, window, memory_order_relaxed);
-}
-
 static void batch_run(struct batch *batch, struct zcomp_strm *own)
 {
 	unsigned window =
@@ -360,10 +365,15 @@ static void batch_run(struct batch *batch, struct zcomp_strm *own)
 	do {
 		bool taken = true;
 
-		while (taken && front < back &&
-		       atomic_load_explicit(&batch->left, memory_order_relaxed) <= window) {
-			taken = task_submit(&batch->tasks[front]);
-			front += taken;
+		while (taken && front < back) {
+			unsigned left = atomic_load_explicit(&batch->left, memory_order_relaxed);
+			unsigned nr;
+
+			if (left > window)
+				break;
+			nr = tasks_submit(batch, front, (unsigned)min_u64(window + 1 - left, back - front));
+			taken = nr > 0;
+			front += nr;
 		}
 		if (!edges) {
 			write_edges(batch, own);
@@ -387,33 +397,7 @@ static void batch_run(struct batch *batch, struct zcomp_strm *own)
 		nr_cancelled++;
 		task_inline(&batch->tasks[front], own, batch->tasks[front].src);
 	}
-	window_adapt(batch->content, ran_dry, nr_cancelled);
-}
-
-/* With auto: only while there are fewer writers than CPUs, so that engines find idle ones. */
-static bool batch_pays(const struct content *content, unsigned order, uint64_t nr,
-		       enum zstrm_pref pref)
-{
-	if (nr == 0 || nr > BATCH_MAX_CLUSTERS)
-		return false;
-	if (content->accel == BLKMAP_ACCEL_ON)
-		return nr > 1 || pref == ZSTRM_PREFER_MGMT;
-	return nr > 1 && order >= BATCH_AUTO_ORDER &&
-	       atomic_load_explicit(&content->active_writes, memory_order_relaxed) <=
-		       content->nr_cpus - 1;
-}
-
-/* Near a limit clusters are stored in their order, so that as much as possible is. */
-bool batch_is_near_limit(const struct content *content, size_t len)
-{
-	uint64_t bytes = len + BATCH_HEADROOM +
-			 atomic_load_explicit(&content->batches.inflight, memory_order_relaxed);
-	struct arena_stat arena;
-
-	if (bytes >> ZT_PAGE_SHIFT > pages_left(content->slots))
-		return true;
-	arena_get_stat(content->slots->arena, &arena);
-	return arena.limit && arena.used + bytes > arena.limit;
+	batch_window_adapt(batch->content, ran_dry, nr_cancelled);
 }
 
 /* Slots of the whole clusters, as many as can be had. */

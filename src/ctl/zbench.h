@@ -2,9 +2,11 @@
 /*
  * zbench.h - ztmpfsctl zbench: codecs measured over real data, without a mount.
  *
- *   zbench.c        the command line, and which points are measured
+ *   zbench.c        which points are measured, and what comes of them
+ *   zbench_args.c   the command line
  *   zbench_data.c   samples cut into units
  *   zbench_run.c    one point: made, verified, measured
+ *   zbench_pass.c   its callers, for one pass over the units
  *   zbench_print.c  table, JSON, CSV
  *   zbench_plot.c   a picture of throughput against queue depth
  */
@@ -38,6 +40,8 @@ struct zbench_point {
 	enum zbench_mode mode;
 	uint32_t threads; /* callers */
 	uint32_t depth, engines, latency_us;
+	uint32_t batch; /* requests of one submission, at most ZCOMP_MAX_BATCH; 0: as 1 */
+	uint32_t submit_ns; /* what a submission costs its caller */
 	const void *dict; /* or NULL */
 	size_t dict_size;
 };

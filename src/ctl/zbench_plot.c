@@ -63,7 +63,8 @@ static bool same_panel(const struct zbench_result *a, const struct zbench_result
 static bool same_line(const struct zbench_result *a, const struct zbench_result *b)
 {
 	return same_panel(a, b) && a->point.mode == b->point.mode &&
-	       a->point.threads == b->point.threads && a->point.latency_us == b->point.latency_us;
+	       a->point.threads == b->point.threads &&
+	       a->point.latency_us == b->point.latency_us && a->point.batch == b->point.batch;
 }
 
 static double x_of(const struct panel *panel, double depth)
@@ -200,6 +201,9 @@ static void draw_queue(FILE *out, struct panel *panel, const struct zbench_resul
 				x_of(panel, r->point.depth), y_of(panel, units_per_second(r)),
 				colour);
 	snprintf(words, sizeof(words), "managed, %u µs", first->point.latency_us);
+	if (first->point.batch > 1)
+		snprintf(words, sizeof(words), "batches of %u, %u µs", first->point.batch,
+			 first->point.latency_us);
 	label(out, panel, y, colour, words);
 }
 

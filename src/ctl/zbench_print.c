@@ -51,8 +51,13 @@ void zbench_print_table_line(FILE *out, const struct zbench_result *result)
 {
 	const struct zbench_point *point = &result->point;
 
-	fprintf(out, "%-12.12s %4u %-7s %3u", result->codec, point->cluster / 1024,
-		zbench_mode_name(point->mode), point->threads);
+	char mode[16];
+
+	snprintf(mode, sizeof(mode), "%s", zbench_mode_name(point->mode));
+	if (point->batch > 1)
+		snprintf(mode, sizeof(mode), "batch%u", point->batch);
+	fprintf(out, "%-12.12s %4u %-7s %3u", result->codec, point->cluster / 1024, mode,
+		point->threads);
 	if (point->mode == ZBENCH_SYNC)
 		fprintf(out, " %5s %4s", "-", "-");
 	else
@@ -90,9 +95,10 @@ static void print_json_result(FILE *out, const struct zbench_result *result)
 	ctl_print_json_text(out, result->codec);
 	fprintf(out,
 		", \"dict_bytes\": %zu, \"cluster\": %u, \"mode\": \"%s\", \"callers\": %u, "
-		"\"engines\": %u, \"depth\": %u, \"latency_us\": %u,\n",
+		"\"engines\": %u, \"depth\": %u, \"latency_us\": %u, \"batch\": %u, "
+		"\"submit_ns\": %u,\n",
 		point->dict_size, point->cluster, zbench_mode_name(point->mode), point->threads,
-		point->engines, point->depth, point->latency_us);
+		point->engines, point->depth, point->latency_us, point->batch, point->submit_ns);
 	fprintf(out,
 		"      \"units\": %" PRIu64 ", \"same_units\": %" PRIu64 ", \"bytes_in\": %" PRIu64
 		", \"bytes_out\": %" PRIu64 ", \"ratio\": %.4f,\n",
@@ -128,7 +134,8 @@ void zbench_print_json(FILE *out, const struct samples *samples,
 
 void zbench_print_csv_head(FILE *out)
 {
-	fputs("codec,dict_bytes,cluster,mode,callers,engines,depth,latency_us,units,same_units,"
+	fputs("codec,dict_bytes,cluster,mode,callers,engines,depth,latency_us,batch,submit_ns,units,"
+	      "same_units,"
 	      "bytes_in,bytes_out,ratio,calls,fallbacks,seconds,in_mbps,out_mbps,p50_us,p99_us,"
 	      "cpu_seconds,cpu_seconds_per_gb\n",
 	      out);
@@ -139,9 +146,9 @@ void zbench_print_csv_line(FILE *out, const struct zbench_result *result)
 {
 	const struct zbench_point *point = &result->point;
 
-	fprintf(out, "%s,%zu,%u,%s,%u,%u,%u,%u,", result->codec, point->dict_size, point->cluster,
+	fprintf(out, "%s,%zu,%u,%s,%u,%u,%u,%u,%u,%u,", result->codec, point->dict_size, point->cluster,
 		zbench_mode_name(point->mode), point->threads, point->engines, point->depth,
-		point->latency_us);
+		point->latency_us, point->batch, point->submit_ns);
 	fprintf(out,
 		"%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.4f,%" PRIu64 ",%" PRIu64
 		",%.6f,%.3f,",

@@ -7,7 +7,7 @@
 #include "tests/ctl/run.h"
 #include "util/alloc.h"
 
-#define NR_COLUMNS 22
+#define NR_COLUMNS 24
 
 static void setup(void)
 {
@@ -64,7 +64,7 @@ START_TEST(test_same_data_give_the_same_ratio_on_every_way)
 
 	ck_assert_int_eq(RUN("zbench", "--csv", "--seconds", "0", "--cluster", "4k,64k", "--codec",
 			     "zstd", "--mode", "sync,wait,managed", "--callers", "1,3", "--engines",
-			     "2", run_dir),
+			     "2", "--batch", "1,5", "--submit", "100", run_dir),
 			 0);
 	strtok(run_out, "\n");
 	for (char *line = strtok(NULL, "\n"); line; line = strtok(NULL, "\n")) {
@@ -77,7 +77,7 @@ START_TEST(test_same_data_give_the_same_ratio_on_every_way)
 			commas += *c == ',';
 		ck_assert_uint_eq(commas, NR_COLUMNS - 1);
 		ck_assert_int_eq(sscanf(line,
-					"%*[^,],%*u,%u,%15[^,],%u,%*u,%*u,%*u,%llu,%llu,%llu,%llu,"
+					"%*[^,],%*u,%u,%15[^,],%u,%*u,%*u,%*u,%*u,%*u,%llu,%llu,%llu,%llu,"
 					"%lf,%llu,%llu,",
 					&cluster, mode, &callers, &units, &same, &in, &out, &ratio,
 					&calls, &fallbacks),
@@ -207,6 +207,9 @@ START_TEST(test_wrong_use_is_told_in_one_line)
 		{ "--callers", "257" },
 		{ "--depth", "0" },
 		{ "--depth", "4097" },
+		{ "--batch", "0" },
+		{ "--batch", "65" },
+		{ "--submit", "1000001" },
 		{ "--latency", "x" },
 		{ "--engines", "65" },
 		{ "--seconds", "-1" },

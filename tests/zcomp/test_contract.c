@@ -311,11 +311,14 @@ START_TEST(test_text_gets_smaller_unless_null)
 
 	contract_init(&c, _i);
 	fill_text(c.data, c.unit, &c.random);
+	/* LZO finds nothing in words alone; in lines that come again everybody does. */
+	for (size_t at = 500; given_name(0) && at < c.unit; at++)
+		c.data[at] = c.data[at - 500];
 	ck_assert_int_eq(squeeze(&c, c.data, c.unit, 2 * (size_t)c.unit, &len), 0);
 	if (strncmp(zcomp_name(c.comp), "null", 4) == 0)
 		ck_assert_uint_eq(len, c.unit);
-	else /* LZO makes little of 4 KiB of these words. */
-		ck_assert_uint_lt(len, given_name(0) ? c.unit : c.unit / 10 * 9);
+	else
+		ck_assert_uint_lt(len, c.unit / 10 * 9);
 	contract_exit(&c);
 }
 END_TEST

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -313,6 +314,12 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	 * allocated for requests comes from the threads' own caches.
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
+	/*
+	 * Before there are threads: no program that this process starts gets rights by its file.
+	 * An ordinary user's daemon unmounts by fusermount3, which needs that.
+	 */
+	if (geteuid() == 0)
+		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* it cannot fail */
 	res = block_signals(s);
 	if (res) {
 		ERR_PRINTF(error, "%s: cannot take signals: %s", options->mountpoint,

@@ -102,6 +102,8 @@ void *zt_map(size_t size)
 	thread_allocated += size;
 	/* a hint; kernels without huge pages refuse it */
 	(void)madvise(ptr, size, MADV_NOHUGEPAGE);
+	/* What requests carry is the contents of files: none of it goes into a core dump. */
+	(void)madvise(ptr, size, MADV_DONTDUMP);
 	return ptr;
 }
 

@@ -10,6 +10,7 @@
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/mounts.h"
@@ -41,7 +42,7 @@ static const struct {
 	int flags;
 	int json;
 } columns[NR_COLUMNS] = {
-	[COL_MOUNTPOINT] = { "MOUNTPOINT", 0.25, 0, SCOLS_JSON_STRING },
+	[COL_MOUNTPOINT] = { "MOUNTPOINT", 0.25, SCOLS_FL_WRAP, SCOLS_JSON_STRING },
 	[COL_DATA] = { "DATA", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_MEM] = { "MEM", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_RATIO] = { "RATIO", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
@@ -66,6 +67,7 @@ struct list {
 	enum column shown[NR_COLUMNS];
 	size_t nr_shown;
 	bool bytes;
+	bool chosen; /* the columns were named */
 	int error;
 };
 
@@ -208,6 +210,7 @@ static int parse_columns(struct list *list, char *text)
 {
 	char *word;
 
+	list->chosen = true;
 	if (*text != '+')
 		list->nr_shown = 0;
 	else
@@ -264,9 +267,41 @@ static int parse(int argc, char *argv[], struct list *list)
 	return error ? error : argc - optind;
 }
 
+/*
+ * What a narrow terminal has no room for, beside a mount point of some length; --output names it. A
+ * pipe gets all.
+ */
+static void leave_out(struct list *list)
+{
+	static const struct {
+		enum column column;
+		size_t below; /* columns of the terminal */
+	} narrow[] = {
+		{ COL_VERSION, 72 }, { COL_PID, 72 }, { COL_COMPRESS, 56 }, { COL_LIMIT, 48 },
+	};
+	const size_t width = scols_table_get_termwidth(list->table);
+	size_t kept = 0;
+
+	if (list->chosen || !isatty(STDOUT_FILENO) || scols_table_is_json(list->table))
+		return;
+	for (size_t i = 0; i < list->nr_shown; i++) {
+		bool fits = true;
+
+		for (size_t j = 0; j < ARRAY_SIZE(narrow); j++)
+			fits = fits &&
+			       !(narrow[j].column == list->shown[i] && width < narrow[j].below);
+		if (fits)
+			list->shown[kept++] = list->shown[i];
+	}
+	list->nr_shown = kept;
+}
+
 static int print(struct list *list)
 {
-	int error = scols_table_set_name(list->table, "mounts");
+	int error;
+
+	leave_out(list);
+	error = scols_table_set_name(list->table, "mounts");
 
 	if (!error)
 		error = add_columns(list);

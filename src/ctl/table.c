@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "util/sizes.h"
@@ -44,6 +45,58 @@ double ctl_ratio(const struct ztmpfs_stat *stat)
 	return held > 0 ? (double)stat->orig_data_size / held : 0;
 }
 
+/* Names of the summary, and the gap behind them. */
+#define NAME_COLUMNS 11u
+
+/* Columns for a value where it is broken; 0: it is not. */
+static size_t value_width(const struct libscols_table *table)
+{
+	const size_t width = scols_table_get_termforce(table) == SCOLS_TERMFORCE_ALWAYS ||
+					     isatty(fileno(scols_table_get_stream(table)))
+				     ? scols_table_get_termwidth(table)
+				     : 0;
+
+	return width > 2 * NAME_COLUMNS ? width - NAME_COLUMNS : 0;
+}
+
+/* Line ends are put behind commas and in place of blanks, so that no line is longer where that can be. */
+static char *break_text(const char *text, size_t width)
+{
+	char *out = malloc(2 * strlen(text) + 1), *at = out;
+	size_t column = 0;
+
+	while (out && *text != '\0') {
+		const size_t word = strcspn(text, ", ") + (text[strcspn(text, ", ")] == ',');
+
+		if (column > 0 && column + word > width) {
+			*at++ = '\n';
+			column = 0;
+			continue;
+		}
+		/* A blank comes along with what is behind it. */
+		if (word == 0) {
+			const size_t next = 1 + strcspn(text + 1, ", ");
+
+			if (column + next + (text[next] == ',') > width && column > 0) {
+				*at++ = '\n';
+				column = 0;
+			} else {
+				*at++ = ' ';
+				column++;
+			}
+			text++;
+			continue;
+		}
+		memcpy(at, text, word);
+		at += word;
+		text += word;
+		column += word;
+	}
+	if (out)
+		*at = '\0';
+	return out;
+}
+
 /* One line: a name and a text. */
 static int ZT_PRINTF(3, 4)
 	add(struct libscols_table *table, const char *name, const char *format, ...)
@@ -60,11 +113,19 @@ static int ZT_PRINTF(3, 4)
 	va_end(args);
 	if (error)
 		return error;
+	if (value_width(table)) {
+		char *broken = break_text(text, value_width(table));
+
+		free(text); /* vasprintf's */
+		if (!broken)
+			return -ENOMEM;
+		text = broken;
+	}
 	error = scols_line_set_data(line, 0, name);
 	if (!error)
 		error = scols_line_refer_data(line, 1, text);
 	else
-		free(text); /* vasprintf's */
+		free(text); /* vasprintf's, malloc's */
 	return error;
 }
 
@@ -131,6 +192,9 @@ int ctl_print_summary(FILE *out, const char *path, const struct ztmpfs_info *inf
 	if (column)
 		column = scols_table_new_column(table, "VALUE", 0.9, SCOLS_FL_WRAP);
 	if (column) {
+		(void)scols_column_set_wrapfunc(column, scols_wrapnl_chunksize,
+						scols_wrapnl_nextchunk, NULL);
+		(void)scols_column_set_safechars(column, "\n");
 		(void)scols_table_enable_noheadings(table, 1);
 		(void)scols_table_set_stream(table, out);
 		if (width) {

@@ -372,6 +372,41 @@ START_TEST(test_wrong_use_is_told_in_one_line)
 }
 END_TEST
 
+/* What a terminal of @width columns shows; the words of the options are whole. */
+static void summary(size_t width)
+{
+	static const char options[] = "size=64m,nr_inodes=1000,mem_limit=32m,compress=lz4,cluster=64k";
+	struct ztmpfs_info info = { .release = "0.1.0", .pid = 1234567 };
+	const struct ztmpfs_stat stat = sample();
+	char text[8192], got[1024] = "";
+	bool in_options = false;
+	FILE *file = fmemopen(text, sizeof(text), "w");
+
+	strcpy(info.options, options);
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(ctl_print_summary(file, "/srv/scratch", &info, &stat, width), 0);
+	ck_assert_int_eq(fclose(file), 0);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		ck_assert_msg(strlen(line) <= width, "%zu: '%s'", width, line);
+		in_options |= strncmp(line, "options", 7) == 0;
+		if (!in_options)
+			continue;
+		ck_assert_uint_gt(strlen(line), 11);
+		line[strcspn(line + 11, " ") + 11] = '\0';
+		strcat(got, line + 11);
+		ck_assert_msg(strcmp(got, options) == 0 || got[strlen(got) - 1] == ',', "%s", got);
+	}
+	ck_assert_str_eq(got, options);
+}
+
+START_TEST(test_summary_is_broken_at_commas_and_blanks)
+{
+	summary(40);
+	summary(57);
+	summary(80);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ctl stat");
@@ -391,6 +426,7 @@ int main(void)
 	tcase_add_test(tc, test_what_is_no_ztmpfs_is_told_apart_from_what_is_absent);
 	tcase_add_test(tc, test_pools_are_tables_with_sums);
 	tcase_add_test(tc, test_pools_are_one_json_object);
+	tcase_add_test(tc, test_summary_is_broken_at_commas_and_blanks);
 	tcase_add_test(tc, test_wrong_use_is_told_in_one_line);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -64,6 +64,9 @@ void arena_get_repairs(const struct arena *arena, struct arena_repairs *out);
  */
 void arena_detach(struct arena *arena, int *out_fd);
 
+/** arena_layout() - the version of all that an arena holds */
+uint32_t arena_layout(void);
+
 /** arena_fd() - its memfd, for handing over; stays the arena's */
 int arena_fd(const struct arena *arena);
 

@@ -102,6 +102,11 @@ static struct arena_superblock *superblock(const struct arena *arena)
 	return arena_ptr(arena, 0);
 }
 
+uint32_t arena_layout(void)
+{
+	return ARENA_LAYOUT;
+}
+
 int arena_fd(const struct arena *arena)
 {
 	return arena->fd;

@@ -162,6 +162,7 @@ extern const struct ctl_command ctl_clone;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_completion;
 extern const struct ctl_command ctl_du;
+extern const struct ctl_command ctl_image;
 extern const struct ctl_command ctl_info;
 extern const struct ctl_command ctl_list;
 extern const struct ctl_command ctl_modules;

@@ -73,6 +73,11 @@ static int load_clean(struct super *sb, char text[256])
 	return err ? err : attach_clean(sb, text);
 }
 
+bool attach_is_clean(const struct super *sb)
+{
+	return arena_last_state(sb->arena) == ARENA_CLEAN && !sb->from_image;
+}
+
 int attach_all(struct super *sb, char text[256])
 {
 	struct super_attach_report *report = &sb->report;
@@ -82,7 +87,7 @@ int attach_all(struct super *sb, char text[256])
 	if (err)
 		return err;
 	report->attached = true;
-	report->was_clean = arena_last_state(sb->arena) == ARENA_CLEAN;
+	report->was_clean = attach_is_clean(sb);
 	report->life = arena_life(sb->arena);
 	err = report->was_clean ? load_clean(sb, text) : walk_all(sb, text);
 	if (err)

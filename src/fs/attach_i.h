@@ -29,6 +29,9 @@ int super_format_check_codec(const struct super *sb, char text[256]) ZT_MUST_CHE
  */
 void super_leave(struct super *sb, bool is_clean, int *out_fd);
 
+/* attach_is_clean() - nothing needs to be walked */
+bool attach_is_clean(const struct super *sb);
+
 /* attach_all() - pools and block map are there: find the rest, and report. 0, or an error's sentence. */
 int attach_all(struct super *sb, char text[256]) ZT_MUST_CHECK;
 

@@ -109,6 +109,8 @@ static int attach_inode(struct fs_attach *attach, ref_t ref)
 	bool is_root = ref == sb->rec->root;
 	int err;
 
+	if (sb->from_image)
+		rec_store(&rec->nlookup, 0); /* of a mount that is no longer there */
 	if (!is_root && attach_nr_names(attach, ref) == 0 && rec->nlookup == 0) {
 		if (inode_is_dir(rec) && rec->nr_pages > 0)
 			return attach_bad(attach, ref, "is lost, and has entries");

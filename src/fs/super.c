@@ -234,8 +234,8 @@ static int super_open(struct super *sb, const struct super_params *params, int f
 		return err;
 	sb->rec = arena_super(sb->arena);
 	if (fd >= 0) {
-		attach = arena_last_state(sb->arena) == ARENA_CLEAN ? BLKMAP_ATTACH_CLEAN
-								   : BLKMAP_ATTACH;
+		sb->from_image = params->from_image;
+		attach = attach_is_clean(sb) ? BLKMAP_ATTACH_CLEAN : BLKMAP_ATTACH;
 		err = super_format_check(sb, params, error_text);
 	}
 	if (!err)

@@ -33,6 +33,11 @@ struct super_params {
 	gid_t gid;
 	unsigned cluster_order; /* new files' cluster: 2^order pages */
 	/*
+	 * With super_attach(): the arena comes out of an image, so that nobody has references, and all
+	 * of it is walked, whatever it says of its end.
+	 */
+	bool from_image;
+	/*
 	 * What files hold: algorithms, upkeep, the accelerator. Its arena, pools, record and max_pages
 	 * are the layer's own, and not looked at.
 	 */

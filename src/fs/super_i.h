@@ -125,6 +125,7 @@ struct super {
 	 */
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
+	bool from_image; /* super_params.from_image; immutable */
 	struct super_attach_report report; /* immutable once attached */
 	atomic_uint frozen_atimes; /* SUPER_ATIME_*; relaxed */
 	struct promises promises; /* what fallocate(2) has promised */

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * image.c - a mount saved as an image, and found again in one: its arena as it is, walked when it is
+ * loaded.
+ *
+ * Locks: none here.
+ */
+#include "fs/image.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arena/attach.h"
+#include "fs/attach_i.h"
+#include "fs/super_i.h"
+#include "util/clock.h"
+
+static_assert(sizeof(((struct super_format *)0)->compress) == IMAGE_NAME_MAX, "same names");
+static_assert(BLKMAP_NR_SETTINGS == IMAGE_NR_SETTINGS, "one name each");
+
+void super_image_facts(struct super *sb, struct image_facts *out)
+{
+	const struct super_format *format = &sb->rec->format;
+	struct ztmpfs_stat stat;
+	struct timespec now;
+
+	super_get_stat(sb, &stat);
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* fails only for clocks that do not exist */
+	memset(out, 0, sizeof(*out));
+	out->saved_ns = (int64_t)now.tv_sec * (int64_t)ZT_NS_PER_S + now.tv_nsec;
+	out->inodes = stat.inodes_used;
+	out->content = stat.orig_data_size;
+	out->stored = stat.compr_data_size;
+	out->dict_size = format->dict_size;
+	out->dict_sum = format->dict_sum;
+	out->arena_layout = arena_layout();
+	out->fs_version = SUPER_VERSION;
+	memcpy(out->compress, format->compress, sizeof(out->compress));
+	memcpy(out->recompress, format->recompress, sizeof(out->recompress));
+	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++)
+		(void)snprintf(out->settings[i], sizeof(out->settings[i]), "%.*s",
+			       (int)sizeof(sb->rec->map.settings[i].name),
+			       sb->rec->map.settings[i].name);
+	(void)snprintf(out->release, sizeof(out->release), "%s", PACKAGE_VERSION);
+}
+
+int super_save(struct super *sb, int fd)
+{
+	struct image_facts facts;
+	struct arena_stat arena;
+
+	arena_get_stat(sb->arena, &arena);
+	if (arena.stock)
+		return -EOPNOTSUPP;
+	super_set_pause(sb, NULL, NULL);
+	super_drain(sb);
+	super_reap(sb);
+	blkmap_stop(sb->map);
+	super_image_facts(sb, &facts);
+	return image_save(fd, arena_fd(sb->arena), &facts);
+}
+
+/* ---- and back ---- */
+
+static int check_layout(const struct image_facts *facts, char text[256])
+{
+	if (facts->arena_layout == arena_layout() && facts->fs_version == SUPER_VERSION)
+		return 0;
+	snprintf(text, 256,
+		 "the image holds layout %" PRIu32 ".%" PRIu32 ", this program reads layout %" PRIu32
+		 ".%u",
+		 facts->arena_layout, facts->fs_version, arena_layout(), SUPER_VERSION);
+	return -EPROTONOSUPPORT;
+}
+
+static int too_much(char text[256], const char *option, const char *what, uint64_t holds,
+		    uint64_t limit)
+{
+	snprintf(text, 256, "the image holds %" PRIu64 " %s, and %s allows %" PRIu64, holds, what,
+		 option, limit);
+	return -ENOSPC;
+}
+
+/* Walked, so these are no longer what the image says of itself. */
+static int check_limits(struct super *sb, char text[256])
+{
+	struct ztmpfs_stat stat;
+
+	super_get_stat(sb, &stat);
+	if (stat.size_limit && stat.orig_data_size > stat.size_limit)
+		return too_much(text, "size=", "bytes in files", stat.orig_data_size,
+				stat.size_limit);
+	if (stat.inodes_limit && stat.inodes_used > stat.inodes_limit)
+		return too_much(text, "nr_inodes=", "inodes", stat.inodes_used, stat.inodes_limit);
+	if (stat.mem_limit && stat.mem_counted > stat.mem_limit)
+		return too_much(text, "mem_limit=", "bytes of memory with what requests take",
+				stat.mem_counted, stat.mem_limit);
+	return 0;
+}
+
+int super_load(const struct super_params *params, struct image *image, char error_text[256],
+	       struct super **out_sb)
+{
+	const struct image_header *header = image_header(image);
+	struct super_params mine = *params;
+	struct super *sb;
+	int fd, err = check_layout(&header->facts, error_text);
+
+	/* Not to fill the machine first. */
+	if (!err && params->mem_limit && header->nr_pages > params->mem_limit >> ZT_PAGE_SHIFT)
+		err = too_much(error_text, "mem_limit=", "bytes of memory",
+			       header->nr_pages << ZT_PAGE_SHIFT, params->mem_limit);
+	if (!err)
+		err = image_load(image, error_text, &fd);
+	if (err)
+		return err;
+	mine.from_image = true;
+	err = super_attach(&mine, fd, error_text, &sb);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	err = check_limits(sb, error_text);
+	if (err)
+		super_leave(sb, false, NULL);
+	else
+		*out_sb = sb;
+	return err;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * image.h - a mount saved as an image, and found again in one.
+ */
+#ifndef ZT_FS_IMAGE_H
+#define ZT_FS_IMAGE_H
+
+#include "fs/super.h"
+#include "image/image.h"
+
+/** super_image_facts() - of this moment. Context: any thread. */
+void super_image_facts(struct super *sb, struct image_facts *out);
+
+/**
+ * super_save() - all that the mount holds, at its end
+ * @fd: an empty file, open for reading and writing; synced by nobody
+ * Context: no request is running, nor will one; work in the background ends for good.
+ * Return: 0; -EOPNOTSUPP a mount that carries swap; as image_save().
+ */
+int super_save(struct super *sb, int fd) ZT_MUST_CHECK;
+
+/**
+ * super_load() - a new mount out of an image
+ * @params: as for super_attach(); limits hold for what is in it
+ * @image: open; read to its end
+ * @error_text: out on errors: one sentence
+ * All of it is walked. Nobody has references; what was open and had no name is gone.
+ * Return: 0; as image_load() and super_attach(); -ENOSPC it holds more than the limits allow.
+ */
+int super_load(const struct super_params *params, struct image *image, char error_text[256],
+	       struct super **out_sb) ZT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * image.h - a whole mount in a file: written page by page, checked, and read back into memory.
+ *
+ * Knows pages of a sparse range only; what they hold is the matter of those who made them.
+ *
+ * Context: one thread for each image; no locks. Texts have 256 bytes and hold one sentence without
+ * a name in front, on errors only.
+ */
+#ifndef ZT_IMAGE_IMAGE_H
+#define ZT_IMAGE_IMAGE_H
+
+#include <stdbool.h>
+
+#include "image/format.h"
+#include "util/compiler.h"
+
+struct image_writer;
+struct image;
+
+/**
+ * image_writer_create() - begin an image
+ * @fd: an empty file, open for writing; stays the caller's
+ * @reserve: bytes of the range
+ * Return: 0, -ENOMEM.
+ */
+int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writer) ZT_MUST_CHECK;
+
+/**
+ * image_writer_add() - the next pages
+ * @page: behind those of the call before
+ * @data: their bytes. They may change meanwhile: each is read once.
+ * Return: 0, -ENOMEM, what write(2) says.
+ */
+int image_writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages,
+		     const void *data) ZT_MUST_CHECK;
+
+/** image_writer_end() - the rest, and the header. Nothing is synced. Return: as above. */
+int image_writer_end(struct image_writer *writer, const struct image_facts *facts) ZT_MUST_CHECK;
+
+/** image_writer_destroy() - NULL is allowed */
+void image_writer_destroy(struct image_writer *writer);
+
+/**
+ * image_save() - all of a range at once
+ * @memfd: the range; nobody writes into it
+ * Return: as image_writer_add(); what lseek(2) and read(2) say.
+ */
+int image_save(int fd, int memfd, const struct image_facts *facts) ZT_MUST_CHECK;
+
+/**
+ * image_open() - read and check all but the pages
+ * @fd: of a regular file, open for reading; stays the caller's
+ * Return: 0; -EUCLEAN no image, cut or damaged; -EPROTONOSUPPORT of another version or machine;
+ *         -ENOMEM; what read(2) says.
+ */
+int image_open(int fd, char text[256], struct image **out_image) ZT_MUST_CHECK;
+
+/** image_close() - NULL is allowed */
+void image_close(struct image *image);
+
+/** image_header() - lives as long as the image */
+const struct image_header *image_header(const struct image *image);
+
+/** image_verify() - read all pages, and compare their sums. Return: 0, -EUCLEAN, as image_open(). */
+int image_verify(struct image *image, char text[256]) ZT_MUST_CHECK;
+
+/**
+ * image_load() - all pages into a new memfd, at their places; the rest is a hole
+ * What is in it has been compared with its sum. Return: as image_verify(); what memfd_create(2) says.
+ */
+int image_load(struct image *image, char text[256], int *out_memfd) ZT_MUST_CHECK;
+
+/**
+ * image_check_rights() - who could have written a file that is to be trusted
+ * Refuses what is no regular file, and to root what somebody else could write.
+ * Return: 0; -EINVAL, -EPERM with a text; what fstat(2) says.
+ */
+int image_check_rights(int fd, char text[256]) ZT_MUST_CHECK;
+
+#endif

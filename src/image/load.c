@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * load.c - an image is read: header and table are checked first, then each block, before anything
+ * of it is used.
+ *
+ * Nothing is believed: sizes are held against the file's before memory is taken for them.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "image/image.h"
+#include "util/alloc.h"
+
+#define BLOCK_BYTES ((size_t)IMAGE_BLOCK_PAGES << ZT_PAGE_SHIFT)
+
+struct image {
+	int fd;
+	union {
+		struct image_header header;
+		char page[ZT_PAGE_SIZE];
+	} first;
+	char *table; /* extents, then sums */
+	size_t table_size;
+	uint64_t nr_blocks;
+	char *block; /* BLOCK_BYTES */
+};
+
+static int damaged(char text[256], const char *what)
+{
+	snprintf(text, 256, "%s", what);
+	return -EUCLEAN;
+}
+
+/* Return: 0; -EUCLEAN: it is shorter. */
+static int read_all(int fd, void *data, size_t len, uint64_t at, char text[256])
+{
+	char *to = data;
+
+	while (len > 0) {
+		const ssize_t got = pread(fd, to, len, (off_t)at);
+		const int error = got < 0 ? -errno : -EUCLEAN;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			snprintf(text, 256, "%s",
+				 got < 0 ? strerror(-error) : "the image is cut: bytes are missing");
+			return error;
+		}
+		to += got;
+		at += (uint64_t)got;
+		len -= (size_t)got;
+	}
+	return 0;
+}
+
+static int foreign(char text[256], const char *what, uint64_t is, uint64_t want)
+{
+	snprintf(text, 256, "the image has %s %" PRIu64 ", this program reads %" PRIu64, what, is,
+		 want);
+	return -EPROTONOSUPPORT;
+}
+
+/* What says whether the rest means what it does here; a later version may have another sum. */
+static int check_kind(const struct image_header *header, char text[256])
+{
+	if (header->magic == __builtin_bswap64(IMAGE_MAGIC) ||
+	    (header->magic == IMAGE_MAGIC && header->order == __builtin_bswap32(IMAGE_ORDER))) {
+		snprintf(text, 256, "the image comes from a machine of another byte order");
+		return -EPROTONOSUPPORT;
+	}
+	if (header->magic != IMAGE_MAGIC)
+		return damaged(text, "the file is no image of a ztmpfs");
+	if (header->order != IMAGE_ORDER)
+		return damaged(text, "the image is damaged: its header makes no sense");
+	if (header->version != IMAGE_VERSION)
+		return foreign(text, "version", header->version, IMAGE_VERSION);
+	return 0;
+}
+
+static int check_sum(struct image *image, char text[256])
+{
+	struct image_header *header = &image->first.header;
+	const uint64_t sum = header->sum;
+	uint64_t is;
+
+	header->sum = 0;
+	is = XXH3_64bits(&image->first, sizeof(image->first));
+	header->sum = sum;
+	return is == sum ? 0 : damaged(text, "the image is damaged: the sum of its header is wrong");
+}
+
+static int check_header(struct image *image, uint64_t file_size, char text[256])
+{
+	const struct image_header *header = &image->first.header;
+	int error = check_kind(header, text);
+
+	if (!error)
+		error = check_sum(image, text);
+	if (error)
+		return error;
+	if (header->page_size != ZT_PAGE_SIZE)
+		return foreign(text, "pages of", header->page_size, ZT_PAGE_SIZE);
+	if (header->block_pages != IMAGE_BLOCK_PAGES)
+		return foreign(text, "blocks of pages:", header->block_pages, IMAGE_BLOCK_PAGES);
+	if (header->incompat) {
+		snprintf(text, 256, "the image has features that this program does not know: %" PRIx64,
+			 header->incompat);
+		return -EPROTONOSUPPORT;
+	}
+	if (header->size != file_size) {
+		snprintf(text, 256, "the image is %s: the file has %" PRIu64 " bytes instead of %" PRIu64,
+			 file_size < header->size ? "cut" : "damaged", file_size, header->size);
+		return -EUCLEAN;
+	}
+	if (header->reserve < IMAGE_RESERVE_MIN || header->reserve > IMAGE_RESERVE_MAX ||
+	    header->reserve % ZT_PAGE_SIZE || header->nr_pages == 0 ||
+	    header->nr_pages > header->reserve >> ZT_PAGE_SHIFT || header->nr_extents == 0 ||
+	    header->nr_extents > header->nr_pages)
+		return damaged(text, "the image is damaged: its header makes no sense");
+	image->nr_blocks = div_round_up_u64(header->nr_pages, IMAGE_BLOCK_PAGES);
+	image->table_size = (header->nr_extents + image->nr_blocks) * sizeof(uint64_t);
+	if (header->size != ((1 + header->nr_pages) << ZT_PAGE_SHIFT) + image->table_size)
+		return damaged(text, "the image is damaged: its header makes no sense");
+	return 0;
+}
+
+static struct image_extent extent_at(const struct image *image, uint64_t idx)
+{
+	struct image_extent extent;
+
+	memcpy(&extent, image->table + idx * sizeof(extent), sizeof(extent));
+	return extent;
+}
+
+static uint64_t sum_at(const struct image *image, uint64_t block)
+{
+	uint64_t sum;
+
+	memcpy(&sum, image->table + (image->first.header.nr_extents + block) * sizeof(sum),
+	       sizeof(sum));
+	return sum;
+}
+
+static int check_table(const struct image *image, char text[256])
+{
+	const struct image_header *header = &image->first.header;
+	uint64_t end = 0, nr_pages = 0;
+
+	if (XXH3_64bits(image->table, image->table_size) != header->table_sum)
+		return damaged(text, "the image is damaged: the sum of its table is wrong");
+	for (uint64_t i = 0; i < header->nr_extents; i++) {
+		const struct image_extent extent = extent_at(image, i);
+
+		if (extent.nr_pages == 0 || extent.page < end)
+			return damaged(text, "the image is damaged: its table makes no sense");
+		end = (uint64_t)extent.page + extent.nr_pages;
+		nr_pages += extent.nr_pages;
+	}
+	if (nr_pages != header->nr_pages || end > header->reserve >> ZT_PAGE_SHIFT)
+		return damaged(text, "the image is damaged: its table makes no sense");
+	return 0;
+}
+
+static int open_all(struct image *image, char text[256])
+{
+	const struct image_header *header = &image->first.header;
+	struct stat st;
+	int error;
+
+	if (fstat(image->fd, &st) != 0)
+		return -errno;
+	if (st.st_size == 0)
+		return damaged(text, "the file is empty");
+	error = read_all(image->fd, &image->first, sizeof(image->first), 0, text);
+	if (!error)
+		error = check_header(image, (uint64_t)st.st_size, text);
+	if (error)
+		return error;
+	image->table = zt_map(image->table_size);
+	image->block = zt_map(BLOCK_BYTES);
+	if (!image->table || !image->block)
+		return -ENOMEM;
+	error = read_all(image->fd, image->table, image->table_size,
+			 (1 + header->nr_pages) << ZT_PAGE_SHIFT, text);
+	return error ? error : check_table(image, text);
+}
+
+int image_open(int fd, char text[256], struct image **out_image)
+{
+	struct image *image = zt_zalloc(sizeof(*image));
+	int error = -ENOMEM;
+
+	snprintf(text, 256, "the image cannot be read");
+	if (!image)
+		return error;
+	image->fd = fd;
+	error = open_all(image, text);
+	if (error)
+		image_close(image);
+	else
+		*out_image = image;
+	return error;
+}
+
+void image_close(struct image *image)
+{
+	if (!image)
+		return;
+	zt_unmap(image->table, image->table_size);
+	zt_unmap(image->block, BLOCK_BYTES);
+	zt_free(image);
+}
+
+const struct image_header *image_header(const struct image *image)
+{
+	return &image->first.header;
+}
+
+/* ---- pages ---- */
+
+static int write_all(int fd, const char *data, size_t len, uint64_t at)
+{
+	while (len > 0) {
+		const ssize_t done = pwrite(fd, data, len, (off_t)at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done < 0 ? -errno : -EIO;
+		data += done;
+		at += (uint64_t)done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+/* Where the next pages go: an extent, and how many pages of it went already. */
+struct place {
+	uint64_t extent, done;
+};
+
+static int put_pages(const struct image *image, struct place *place, const char *data,
+		     uint64_t nr_pages, int memfd)
+{
+	int error = 0;
+
+	while (nr_pages > 0 && !error) {
+		const struct image_extent extent = extent_at(image, place->extent);
+		const uint64_t nr = min_u64(nr_pages, extent.nr_pages - place->done);
+
+		error = write_all(memfd, data, (size_t)nr << ZT_PAGE_SHIFT,
+				  (extent.page + place->done) << ZT_PAGE_SHIFT);
+		data += nr << ZT_PAGE_SHIFT;
+		nr_pages -= nr;
+		place->done += nr;
+		if (place->done == extent.nr_pages)
+			*place = (struct place){ .extent = place->extent + 1 };
+	}
+	return error;
+}
+
+/* @memfd: -1: only look */
+static int each_block(struct image *image, char text[256], int memfd)
+{
+	const uint64_t nr_pages = image->first.header.nr_pages;
+	struct place place = { 0 };
+	char *block = image->block;
+	int error = 0;
+
+	for (uint64_t i = 0; i < image->nr_blocks && !error; i++) {
+		const uint64_t first = i * IMAGE_BLOCK_PAGES;
+		const uint64_t nr = min_u64(nr_pages - first, IMAGE_BLOCK_PAGES);
+		const size_t len = (size_t)nr << ZT_PAGE_SHIFT;
+
+		error = read_all(image->fd, block, len, (1 + first) << ZT_PAGE_SHIFT, text);
+		if (!error && XXH3_64bits(block, len) != sum_at(image, i)) {
+			snprintf(text, 256, "the image is damaged: the sum of block %" PRIu64
+					    " is wrong", i);
+			error = -EUCLEAN;
+		}
+		if (!error && memfd >= 0)
+			error = put_pages(image, &place, block, nr, memfd);
+	}
+	return error;
+}
+
+int image_verify(struct image *image, char text[256])
+{
+	snprintf(text, 256, "the image cannot be read");
+	return each_block(image, text, -1);
+}
+
+int image_load(struct image *image, char text[256], int *out_memfd)
+{
+	const int memfd = memfd_create(PACKAGE_NAME, MFD_CLOEXEC);
+	int error;
+
+	snprintf(text, 256, "the image cannot be loaded");
+	if (memfd < 0)
+		return -errno;
+	error = ftruncate(memfd, (off_t)image->first.header.reserve) != 0 ? -errno : 0;
+	if (!error)
+		error = each_block(image, text, memfd);
+	if (error)
+		close(memfd);
+	else
+		*out_memfd = memfd;
+	return error;
+}
+
+int image_check_rights(int fd, char text[256])
+{
+	struct stat st;
+
+	snprintf(text, 256, "the image cannot be read");
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode)) {
+		snprintf(text, 256, "is no regular file");
+		return -EINVAL;
+	}
+	/* With an ACL the group's bits are its mask. */
+	if (geteuid() != 0 || (st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH))))
+		return 0;
+	snprintf(text, 256,
+		 "somebody else than root could have written it (it must be root's, and writable for "
+		 "nobody else)");
+	return -EPERM;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * save.c - an image is written: block by block, each summed up as it goes out, then where they
+ * belong, then the header.
+ *
+ * A block is copied before it is summed up and written, since some of its bytes may change.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "image/image.h"
+#include "util/alloc.h"
+
+#define BLOCK_BYTES ((size_t)IMAGE_BLOCK_PAGES << ZT_PAGE_SHIFT)
+
+/* A growing table of 8-byte entries. */
+struct table {
+	uint64_t *entries;
+	uint64_t nr, max;
+};
+static_assert(sizeof(struct image_extent) == sizeof(uint64_t), "an entry holds one");
+
+struct image_writer {
+	int fd;
+	uint64_t reserve, nr_pages;
+	char *block; /* the first nr_pages % IMAGE_BLOCK_PAGES pages of it wait to be written */
+	struct table extents, sums;
+};
+
+static int table_add(struct table *table, uint64_t entry)
+{
+	if (table->nr == table->max) {
+		const uint64_t max = table->max ? 2 * table->max : 4096;
+		uint64_t *more = zt_map(max * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		if (table->nr)
+			memcpy(more, table->entries, table->nr * sizeof(*more));
+		zt_unmap(table->entries, table->max * sizeof(*more));
+		table->entries = more;
+		table->max = max;
+	}
+	table->entries[table->nr++] = entry;
+	return 0;
+}
+
+static void table_exit(struct table *table)
+{
+	zt_unmap(table->entries, table->max * sizeof(*table->entries));
+}
+
+static int write_all(int fd, const void *data, size_t len, off_t at)
+{
+	const char *from = data;
+
+	while (len > 0) {
+		const ssize_t done = pwrite(fd, from, len, at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done < 0 ? -errno : -EIO;
+		from += done;
+		at += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writer)
+{
+	struct image_writer *writer = zt_zalloc(sizeof(*writer));
+
+	if (!writer)
+		return -ENOMEM;
+	writer->fd = fd;
+	writer->reserve = reserve;
+	writer->block = zt_map(BLOCK_BYTES);
+	if (!writer->block) {
+		zt_free(writer);
+		return -ENOMEM;
+	}
+	*out_writer = writer;
+	return 0;
+}
+
+void image_writer_destroy(struct image_writer *writer)
+{
+	if (!writer)
+		return;
+	table_exit(&writer->extents);
+	table_exit(&writer->sums);
+	zt_unmap(writer->block, BLOCK_BYTES);
+	zt_free(writer);
+}
+
+/* The block that has so many pages goes out; they are counted already. */
+static int put_block(struct image_writer *writer, uint64_t nr_pages)
+{
+	const size_t len = (size_t)nr_pages << ZT_PAGE_SHIFT;
+	const uint64_t first = writer->nr_pages - nr_pages;
+	int error = table_add(&writer->sums, XXH3_64bits(writer->block, len));
+
+	return error ? error :
+		       write_all(writer->fd, writer->block, len,
+				 (off_t)((1 + first) << ZT_PAGE_SHIFT));
+}
+
+/* Pages that follow the last extent are part of it. */
+static int note_extent(struct image_writer *writer, uint64_t page, uint64_t nr_pages)
+{
+	struct table *extents = &writer->extents;
+	struct image_extent extent = { 0 };
+	uint64_t entry;
+
+	if (extents->nr)
+		memcpy(&extent, &extents->entries[extents->nr - 1], sizeof(extent));
+	if (extents->nr && (uint64_t)extent.page + extent.nr_pages == page) {
+		extent.nr_pages += (uint32_t)nr_pages;
+		memcpy(&extents->entries[extents->nr - 1], &extent, sizeof(extent));
+		return 0;
+	}
+	extent = (struct image_extent){ (uint32_t)page, (uint32_t)nr_pages };
+	memcpy(&entry, &extent, sizeof(entry));
+	return table_add(extents, entry);
+}
+
+static int read_all(int fd, char *to, size_t len, off_t at)
+{
+	while (len > 0) {
+		const ssize_t got = pread(fd, to, len, at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		to += got;
+		at += got;
+		len -= (size_t)got;
+	}
+	return 0;
+}
+
+/* Out of @data, or if that is NULL out of @memfd. */
+static int add(struct image_writer *writer, uint64_t page, uint64_t nr_pages, const char *data,
+	       int memfd)
+{
+	int error = nr_pages ? note_extent(writer, page, nr_pages) : 0;
+
+	while (nr_pages > 0 && !error) {
+		const uint64_t have = writer->nr_pages % IMAGE_BLOCK_PAGES;
+		const uint64_t more = min_u64(nr_pages, IMAGE_BLOCK_PAGES - have);
+		const size_t len = (size_t)more << ZT_PAGE_SHIFT;
+		char *to = writer->block + (have << ZT_PAGE_SHIFT);
+
+		if (data)
+			memcpy(to, data, len);
+		else
+			error = read_all(memfd, to, len, (off_t)(page << ZT_PAGE_SHIFT));
+		if (error)
+			break;
+		writer->nr_pages += more;
+		nr_pages -= more;
+		page += more;
+		if (data)
+			data += len;
+		if (have + more == IMAGE_BLOCK_PAGES)
+			error = put_block(writer, IMAGE_BLOCK_PAGES);
+	}
+	return error;
+}
+
+int image_writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages,
+		     const void *data)
+{
+	return add(writer, page, nr_pages, data, -1);
+}
+
+static int put_table(struct image_writer *writer, uint64_t *out_sum, uint64_t *inout_at)
+{
+	const size_t extents = writer->extents.nr * sizeof(uint64_t);
+	const size_t sums = writer->sums.nr * sizeof(uint64_t);
+	char *both = zt_map(extents + sums + 1);
+	int error;
+
+	if (!both)
+		return -ENOMEM;
+	memcpy(both, writer->extents.entries, extents);
+	memcpy(both + extents, writer->sums.entries, sums);
+	*out_sum = XXH3_64bits(both, extents + sums);
+	error = write_all(writer->fd, both, extents + sums, (off_t)*inout_at);
+	*inout_at += extents + sums;
+	zt_unmap(both, extents + sums + 1);
+	return error;
+}
+
+int image_writer_end(struct image_writer *writer, const struct image_facts *facts)
+{
+	union {
+		struct image_header header;
+		char page[ZT_PAGE_SIZE];
+	} first = { .page = { 0 } };
+	struct image_header *header = &first.header;
+	int error = 0;
+
+	if (writer->extents.nr == 0)
+		return -EINVAL;
+	if (writer->nr_pages % IMAGE_BLOCK_PAGES)
+		error = put_block(writer, writer->nr_pages % IMAGE_BLOCK_PAGES);
+	header->size = (1 + writer->nr_pages) << ZT_PAGE_SHIFT;
+	if (!error)
+		error = put_table(writer, &header->table_sum, &header->size);
+	if (error)
+		return error;
+	header->magic = IMAGE_MAGIC;
+	header->version = IMAGE_VERSION;
+	header->order = IMAGE_ORDER;
+	header->page_size = ZT_PAGE_SIZE;
+	header->block_pages = IMAGE_BLOCK_PAGES;
+	header->reserve = writer->reserve;
+	header->nr_pages = writer->nr_pages;
+	header->nr_extents = writer->extents.nr;
+	header->facts = *facts;
+	header->sum = XXH3_64bits(&first, sizeof(first));
+	return write_all(writer->fd, &first, sizeof(first), 0);
+}
+
+int image_save(int fd, int memfd, const struct image_facts *facts)
+{
+	struct image_writer *writer;
+	const off_t reserve = lseek(memfd, 0, SEEK_END);
+	off_t data = 0, hole = 0;
+	int error;
+
+	if (reserve < 0)
+		return -errno;
+	error = image_writer_create(fd, (uint64_t)reserve, &writer);
+	if (error)
+		return error;
+	while (!error && (data = lseek(memfd, hole, SEEK_DATA)) >= 0) {
+		hole = lseek(memfd, data, SEEK_HOLE);
+		if (hole < 0)
+			break;
+		error = add(writer, (uint64_t)data >> ZT_PAGE_SHIFT,
+			    (uint64_t)(hole - data) >> ZT_PAGE_SHIFT, NULL, memfd);
+	}
+	if (!error && errno != ENXIO)
+		error = -errno;
+	if (!error)
+		error = image_writer_end(writer, facts);
+	image_writer_destroy(writer);
+	return error;
+}

@@ -110,15 +110,15 @@ static void log_life(const struct options *options, const char *what)
 /* Until the mount's end. */
 static int serve_session(const struct options *options, struct session *session)
 {
-	int failed;
+	int failed, lost;
 
 	service_tell("READY=1\nSTATUS=Mounted on %s", options->mountpoint);
 	failed = session_serve(session);
 	service_tell("STOPPING=1\nSTATUS=Unmounting %s", options->mountpoint);
-	session_destroy(session);
+	lost = session_destroy(session);
 	log_life(options, failed ? "ended, since the kernel's channel failed" : "unmounted");
 	service_close();
-	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
+	return failed || lost ? EXIT_SYSTEM : EXIT_SUCCESS;
 }
 
 /*
@@ -137,7 +137,7 @@ static int serve(const struct options *options, struct survive *survive, int rep
 	if (report >= 0) {
 		if (detach() != 0 || write(report, "", 1) != 1) {
 			log_stderr(ZT_LOG_ERR, "cannot become a daemon");
-			session_destroy(session);
+			(void)session_destroy(session);
 			return EXIT_SYSTEM;
 		}
 		close(report);

@@ -22,6 +22,9 @@
 #define FLAG(name, value) .kind = OPTION_FLAG, MEMBER(name), .on = (value)
 
 static const struct option_choice on_off[] = { { "on", true }, { "off", false }, { NULL, 0 } };
+static const struct option_choice saves[] = { { "unmount", true },
+					      { "never", false },
+					      { NULL, 0 } };
 static const struct option_choice auto_off[] = { { "auto", true }, { "off", false }, { NULL, 0 } };
 static const struct option_choice caches[] = { { "writeback", ZTFUSE_CACHE_WRITEBACK },
 					       { "through", ZTFUSE_CACHE_THROUGH },
@@ -128,6 +131,22 @@ static const struct option_desc table[] = {
 	  .kind = OPTION_TEXT,
 	  MEMBER(dict_path),
 	  .min = 1 },
+	{ .name = "image",
+	  .arg = "FILE",
+	  .preset = "none",
+	  .help = "Begin with what was saved there",
+	  .allowed = "a file that save=unmount or ztmpfsctl save has made",
+	  .kind = OPTION_TEXT,
+	  MEMBER(image_path),
+	  .min = 1 },
+	{ .name = "save",
+	  .arg = "WHEN",
+	  .preset = "never",
+	  .help = "Save all to image=FILE when the mount ends",
+	  .allowed = "unmount, never",
+	  .kind = OPTION_CHOICE,
+	  MEMBER(save_at_end),
+	  .choices = saves },
 	{ .name = "cluster",
 	  .arg = "SIZE",
 	  .preset = "64k",

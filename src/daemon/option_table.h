@@ -67,6 +67,16 @@ int option_read_accel(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_oom(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_context(struct option_reading *r) ZT_MUST_CHECK;
 
+/* tmpfs's defaults: half of RAM in whole pages, and an inode for every page of that half. */
+#define OPTION_RAM_DIVISOR 2
+
+/**
+ * options_settle() - once all words are read: what they imply together
+ * Return: 0; -EINVAL with a sentence, -ENOMEM.
+ */
+int options_settle(struct options *options, const struct options_env *env,
+		   struct options_error *error) ZT_MUST_CHECK;
+
 /** option_at() - the @idx-th option, NULL at the end */
 const struct option_desc *option_at(size_t idx);
 

@@ -19,19 +19,10 @@
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
-/* tmpfs's defaults: half of RAM in whole pages, and an inode for every page of that half. */
-#define DEFAULT_SHARE         2
 #define DEFAULT_CLUSTER_ORDER 4 /* 64 KiB */
 
 /* Others are ended first, unless the daemon alone holds nine tenths of all memory. */
 #define DEFAULT_OOM (-900)
-
-/* Of a mount that carries swap. The arena's range is bounded. */
-#define SWAP_RESERVE_MIN   (8 * MIB)
-#define SWAP_RESERVE_MAX   (64 * MIB)
-#define SWAP_MEM_LIMIT_MAX (24 * GIB)
-#define SWAP_ACCEL_DEPTH   8u
-#define SWAP_STREAMS_MORE  2u /* for what goes on behind the requests */
 
 void options_env_get(struct options_env *out_env)
 {
@@ -50,7 +41,7 @@ void options_env_get(struct options_env *out_env)
 
 static int set_defaults(struct options *options, const struct options_env *env)
 {
-	const uint64_t pages = env->ram / ZT_PAGE_SIZE / DEFAULT_SHARE;
+	const uint64_t pages = env->ram / ZT_PAGE_SIZE / OPTION_RAM_DIVISOR;
 
 	*options = (struct options){
 		.cache = ZTFUSE_CACHE_WRITEBACK,
@@ -270,99 +261,6 @@ static bool is_helper(const char *program)
 	return strncmp(slash ? slash + 1 : program, "mount.", 6) == 0;
 }
 
-/* What swap implies, once all words are read. */
-static int settle_swap(struct options *options, const struct options_env *env,
-		       struct options_error *error)
-{
-	struct super_params *super = &options->super;
-
-	if (!options->swap) {
-		super->swap_reserve = 0;
-		return 0;
-	}
-	if (!super->mem_limit)
-		super->mem_limit = env->ram / DEFAULT_SHARE;
-	if (!super->swap_reserve)
-		super->swap_reserve =
-			min_u64(max_u64(env->ram / 16, SWAP_RESERVE_MIN), SWAP_RESERVE_MAX);
-	if (super->mem_limit < 2 * super->swap_reserve || super->mem_limit > SWAP_MEM_LIMIT_MAX) {
-		ERR_PRINTF(
-			error,
-			"option swap: mem_limit must be from twice swap_reserve (%llu KiB) to 24g",
-			(unsigned long long)super->swap_reserve / 1024);
-		return -EINVAL;
-	}
-	if (options->max_threads < 2) {
-		ERR_PRINTF(error, "option swap: max_threads must be at least 2: while all others "
-				  "wait for memory, one brings pages back");
-		return -EINVAL;
-	}
-	/* A stream for each, since a thread that stores may wait for memory with one in hand. */
-	super->content.comp.nr_streams = options->max_threads + SWAP_STREAMS_MORE;
-	/* Its threads are one for each CPU, and cannot stand in for each other. */
-	if (options->uring == CHANNEL_URING_AUTO)
-		options->uring = CHANNEL_URING_OFF;
-	/* Every page comes and goes for itself, and must not be kept twice. */
-	super->cluster_order = 0;
-	/* Its thread was seen to wait for memory while the machine had none. */
-	if (!options->recompress_asked)
-		super->content.recompress = NULL;
-	/* A page is too little for a queue, whose buffers would all be locked. */
-	if (super->content.accel == BLKMAP_ACCEL_AUTO)
-		super->content.accel = BLKMAP_ACCEL_OFF;
-	if (!super->content.comp.accel_params.depth)
-		super->content.comp.accel_params.depth = SWAP_ACCEL_DEPTH;
-	options->cache = ZTFUSE_CACHE_NEVER;
-	return 0;
-}
-
-/* What survive= implies, and what it does not go with. */
-static int settle_survive(struct options *options, struct options_error *error)
-{
-	const char *other = options->swap	  ? "option swap, whose memory is locked by the daemon"
-			    : options->foreground ? "-f and -d, where a caller waits for the daemon"
-						  : NULL;
-
-	if (!options->survive)
-		return 0;
-	if (other) {
-		ERR_PRINTF(error, "option survive=on: does not go with %s", other);
-		return -EINVAL;
-	}
-	/* What a ring has of a request is lost with its process. */
-	if (options->uring == CHANNEL_URING_ON &&
-	    option_note(options, "option io_uring=on: is off with survive=on, since the kernel "
-				 "sends nothing again that came by a ring") != 0)
-		return -ENOMEM;
-	options->uring = CHANNEL_URING_OFF;
-	return 0;
-}
-
-/* What follows from several words together, once all are read. */
-static void settle(struct options *options, const struct options_env *env)
-{
-	/*
-	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
-	 * both. A remount starts from what the mount has.
-	 */
-	for (int flag = MOUNT_SUID; env->root && !options->remount && flag <= MOUNT_DEV; flag++)
-		if (options->mount_flags[flag] < 0)
-			options->mount_flags[flag] = 1;
-	if (options->compress_none && !options->recompress_asked)
-		options->super.content.recompress = NULL;
-	/* Others could fill the machine by what size= and nr_inodes= do not count. */
-	if (!options->mem_limit_said && options->allow_other && !options->swap)
-		options->super.mem_limit = env->ram / DEFAULT_SHARE;
-	/*
-	 * What these make of one user's files depends on what others' hold, and can be measured: by
-	 * the memory in use, and by the size that one's own files are stored in.
-	 */
-	if (!options->dedup_said)
-		options->super.content.dedup = !options->allow_other;
-	if (!options->dicts_said)
-		options->super.content.dicts = !options->allow_other;
-}
-
 int options_parse(int argc, char *const argv[], const struct options_env *env,
 		  struct options *out_options, struct options_error *out_error)
 {
@@ -377,12 +275,9 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 	if (!error && !options.help && !options.version)
 		error = parse_places(&options, argc - optind, argv + optind, out_error);
 	if (!error)
-		error = settle_swap(&options, env, out_error);
-	if (!error)
-		error = settle_survive(&options, out_error);
+		error = options_settle(&options, env, out_error);
 	if (error)
 		goto err_text;
-	settle(&options, env);
 	*out_options = options;
 	out_options->super.content.comp.name = out_options->compress_name;
 	if (options.super.content.recompress)
@@ -405,6 +300,7 @@ void options_free(struct options *options)
 	zt_free(options->subtype);
 	zt_free(options->compress_name);
 	zt_free(options->dict_path);
+	zt_free(options->image_path);
 	zt_free(options->notes);
 	for (size_t i = 0; i < CONTEXT_NR; i++)
 		zt_free(options->contexts[i]);

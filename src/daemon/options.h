@@ -86,6 +86,8 @@ struct options {
 	char *compress_name;
 	char recompress_name[OPTION_ALGORITHM_MAX];
 	char *dict_path; /* or NULL */
+	char *image_path; /* or NULL; image.h */
+	bool save_at_end; /* to image_path */
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;

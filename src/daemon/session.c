@@ -104,16 +104,19 @@ static int make_transport(struct session *s)
 				survive ? survive_give(&survive->channel_fd) : -1);
 }
 
-/* A new one, or the one that an earlier process has left. */
-static int open_super(const struct session *s, const struct super_params *params, char text[256],
-		      struct super **out_sb)
+/* A new one, one out of an image, or the one that an earlier process has left. */
+static int open_super(struct session *s, const struct super_params *params,
+		      struct options_error *error)
 {
+	char text[256] = "";
 	int res;
 
 	if (!s->survive || !s->survive->resumed)
-		return super_create(params, text, out_sb);
-	res = super_attach(params, s->survive->arena_fd, text, out_sb);
-	if (!res)
+		return mount_image_load(&s->image, s->options, params, error, &s->sb);
+	res = super_attach(params, s->survive->arena_fd, text, &s->sb);
+	if (res)
+		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	else
 		(void)survive_give(&s->survive->arena_fd); /* it is the mount's */
 	return res;
 }
@@ -131,7 +134,6 @@ static int load_dict(struct session *s, struct options_error *error)
 static int create_super(struct session *s, uint64_t mem_beside, struct options_error *error)
 {
 	struct super_params params = s->options->super;
-	char text[256] = "";
 	int res = 0;
 
 	params.mem_beside = mem_beside;
@@ -141,11 +143,9 @@ static int create_super(struct session *s, uint64_t mem_beside, struct options_e
 		return res;
 	params.content.comp.dict = s->dict;
 	params.content.comp.dict_size = s->dict_size;
-	res = open_super(s, &params, text, &s->sb);
-	if (res) {
-		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	res = open_super(s, &params, error);
+	if (res)
 		return res;
-	}
 	if (s->options->noswap)
 		res = super_lock_memory(s->sb);
 	if (res) {
@@ -263,6 +263,9 @@ static void *signal_thread(void *arg)
 	}
 	if (s->survive)
 		survive_end(s->survive);
+	/* An umount(8) has had all written. */
+	if (s->options->save_at_end && !atomic_load_explicit(&s->ended, memory_order_relaxed))
+		session_store_delayed(s);
 	/* While requests are still served: they may wait for the kernel's writes and reads. */
 	seeker_stop(&s->front.seeker);
 	retry_stop(&s->front.retry);
@@ -393,7 +396,14 @@ int session_create(const struct options *options, struct survive *survive,
 	s->survive = survive;
 	s->signal_fd = -1;
 	s->atimes.fd = -1;
-	error = create_filesystem(s, out_error);
+	s->image = MOUNT_IMAGE_NONE;
+	/* In the caller's folder, and while signals end the process: it may wait. */
+	if (!survive || !survive->resumed)
+		error = mount_image_open(options, &s->image, out_error);
+	else
+		error = 0;
+	if (!error)
+		error = create_filesystem(s, out_error);
 	if (error)
 		goto err_free;
 	error = create_front(s, out_error);
@@ -409,7 +419,9 @@ int session_create(const struct options *options, struct survive *survive,
 	if (!error)
 		error = start_serving(s, out_error);
 	if (error) {
-		session_destroy(s);
+		/* It has not begun, and what the file holds stays there. */
+		mount_image_close(&s->image);
+		(void)session_destroy(s);
 		return error;
 	}
 	if (survive && survive->resumed)
@@ -420,6 +432,7 @@ int session_create(const struct options *options, struct survive *survive,
 err_super:
 	super_destroy(s->sb);
 err_free:
+	mount_image_close(&s->image);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 	zt_free(s->dict);
@@ -460,10 +473,12 @@ static void end_mount(struct session *s)
 		survive_unmount(s->survive);
 }
 
-void session_destroy(struct session *s)
+int session_destroy(struct session *s)
 {
+	int error;
+
 	if (!s)
-		return;
+		return 0;
 	if (s->serving) {
 		/* It was never waited for. The end of the signal thread is the order to end. */
 		stop_signals(s);
@@ -478,10 +493,13 @@ void session_destroy(struct session *s)
 	end_mount(s);
 	latency_close(&s->channel_params);
 	ztfuse_exit(&s->front);
+	error = mount_image_save(&s->image, s->options, s->sb);
+	mount_image_close(&s->image);
 	super_destroy(s->sb);
 	fs_time_unfollow();
 	atimes_close(&s->atimes);
 	close(s->signal_fd);
 	zt_free(s->dict);
 	zt_free(s);
+	return error;
 }

@@ -33,7 +33,11 @@ int session_create(const struct options *options, struct survive *survive,
  */
 int session_serve(struct session *session) ZT_MUST_CHECK;
 
-/** session_destroy() - unmount if still mounted, free everything; NULL is allowed */
-void session_destroy(struct session *session);
+/**
+ * session_destroy() - unmount if still mounted, save what is to be saved, free everything; NULL is
+ * allowed
+ * Return: 0; -errno, logged: it could not be saved.
+ */
+int session_destroy(struct session *session);
 
 #endif

@@ -13,7 +13,9 @@
 #include "daemon/atimes.h"
 #include "daemon/bdi.h"
 #include "daemon/full.h"
+#include "daemon/image.h"
 #include "daemon/namespace.h"
+#include "daemon/ownmount.h"
 #include "daemon/pressure.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
@@ -35,6 +37,8 @@ struct session {
 	atomic_bool ended;
 	struct caller_namespace caller;
 	struct survive *survive; /* NULL: the mount ends with this process */
+	struct mount_image image;
+	struct ownmount own; /* .path is NULL: it cannot be found */
 	struct atimes atimes; /* the signal thread's, while serving */
 	int signal_fd; /* terminating signals; non-blocking */
 	pthread_t signals; /* while serving */
@@ -55,6 +59,9 @@ int session_mount(struct session *s, struct options_error *error) ZT_MUST_CHECK;
 
 /** session_agree_on_clock() - after INIT: what the daemon makes may not be older than what the kernel stamps */
 void session_agree_on_clock(const struct session *s);
+
+/** session_store_delayed() - have the kernel write all that it has not written yet. While requests are served. */
+void session_store_delayed(struct session *s);
 
 /* session_resume.c */
 

@@ -116,6 +116,7 @@ int session_mount(struct session *s, struct options_error *error)
 	found = bdi_find(mountpoint, &bdi);
 	atimes_open(&s->atimes, s->sb, s->options, found && !s->caller.left ? &bdi : NULL);
 	if (found) {
+		s->own = (struct ownmount){ mountpoint, &s->caller, bdi };
 		bdi_tune(&bdi);
 		prepare_full(s, &bdi);
 	}
@@ -124,4 +125,30 @@ int session_mount(struct session *s, struct options_error *error)
 		ERR_PRINTF(error, "%s: cannot leave the caller's mount namespace: %s", mountpoint,
 			   strerror(-res));
 	return res;
+}
+
+static void store_file(void *arg, uint64_t ino)
+{
+	const struct session *s = arg;
+
+	/* The kernel may have forgotten it. */
+	(void)fuse_lowlevel_notify_inval_inode(s->se, ino, 0, 0);
+}
+
+/*
+ * What the kernel has not written yet is to be saved, too. syncfs(2) begins, and to forget a file's
+ * pages waits until they are written.
+ */
+void session_store_delayed(struct session *s)
+{
+	const int fd = s->own.path ? ownmount_open(&s->own) : -ENOENT;
+
+	if (fd < 0) {
+		zt_log(ZT_LOG_WARN, "%s: what was written last may be missing from what is saved: %s",
+		       s->options->mountpoint, strerror(-fd));
+		return;
+	}
+	(void)syncfs(fd); /* those who wrote hear of errors */
+	close(fd);
+	super_each_known(s->sb, store_file, s);
 }

@@ -738,6 +738,30 @@ START_TEST(test_unknown_option_is_named_with_a_guess)
 }
 END_TEST
 
+START_TEST(test_an_image_is_saved_only_where_there_is_one)
+{
+	struct options o;
+
+	good("rw", &o);
+	ck_assert_ptr_null(o.image_path);
+	ck_assert(!o.save_at_end);
+	options_free(&o);
+	good("image=/a/b,save=unmount", &o);
+	ck_assert_str_eq(o.image_path, "/a/b");
+	ck_assert(o.save_at_end);
+	options_free(&o);
+	good("save=unmount,save=never,image=b,survive=on", &o);
+	ck_assert(!o.save_at_end);
+	options_free(&o);
+	bad("save=unmount", "option save=unmount: needs image=FILE");
+	bad("image=a,save=always", "option save=always: allowed: unmount, never");
+	bad("image=a,save=unmount,survive=on",
+	    "option save=unmount: does not go with survive=on");
+	bad("image=a,swap,mem_limit=200m", "option image: does not go with option swap");
+	bad("image=a,remount", "option image: only when mounting");
+}
+END_TEST
+
 START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 {
 	struct options_error error;
@@ -1115,6 +1139,7 @@ int main(void)
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
 	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);
 	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
+	tcase_add_test(tc, test_an_image_is_saved_only_where_there_is_one);
 	tcase_add_test(tc, test_survive_has_no_rings_and_does_not_go_with_all);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * option_settle.c - what follows from several options together, and which do not go together.
+ *
+ * Locks: none.
+ */
+#include <errno.h>
+
+#include "daemon/option_table.h"
+#include "util/sizes.h"
+
+/* Of a mount that carries swap. The arena's range is bounded. */
+#define SWAP_RESERVE_MIN   (8 * MIB)
+#define SWAP_RESERVE_MAX   (64 * MIB)
+#define SWAP_MEM_LIMIT_MAX (24 * GIB)
+#define SWAP_ACCEL_DEPTH   8u
+#define SWAP_STREAMS_MORE  2u /* for what goes on behind the requests */
+
+/* What swap implies, once all words are read. */
+static int settle_swap(struct options *options, const struct options_env *env,
+		       struct options_error *error)
+{
+	struct super_params *super = &options->super;
+
+	if (!options->swap) {
+		super->swap_reserve = 0;
+		return 0;
+	}
+	if (!super->mem_limit)
+		super->mem_limit = env->ram / OPTION_RAM_DIVISOR;
+	if (!super->swap_reserve)
+		super->swap_reserve =
+			min_u64(max_u64(env->ram / 16, SWAP_RESERVE_MIN), SWAP_RESERVE_MAX);
+	if (super->mem_limit < 2 * super->swap_reserve || super->mem_limit > SWAP_MEM_LIMIT_MAX) {
+		ERR_PRINTF(
+			error,
+			"option swap: mem_limit must be from twice swap_reserve (%llu KiB) to 24g",
+			(unsigned long long)super->swap_reserve / 1024);
+		return -EINVAL;
+	}
+	if (options->max_threads < 2) {
+		ERR_PRINTF(error, "option swap: max_threads must be at least 2: while all others "
+				  "wait for memory, one brings pages back");
+		return -EINVAL;
+	}
+	/* A stream for each, since a thread that stores may wait for memory with one in hand. */
+	super->content.comp.nr_streams = options->max_threads + SWAP_STREAMS_MORE;
+	/* Its threads are one for each CPU, and cannot stand in for each other. */
+	if (options->uring == CHANNEL_URING_AUTO)
+		options->uring = CHANNEL_URING_OFF;
+	/* Every page comes and goes for itself, and must not be kept twice. */
+	super->cluster_order = 0;
+	/* Its thread was seen to wait for memory while the machine had none. */
+	if (!options->recompress_asked)
+		super->content.recompress = NULL;
+	/* A page is too little for a queue, whose buffers would all be locked. */
+	if (super->content.accel == BLKMAP_ACCEL_AUTO)
+		super->content.accel = BLKMAP_ACCEL_OFF;
+	if (!super->content.comp.accel_params.depth)
+		super->content.comp.accel_params.depth = SWAP_ACCEL_DEPTH;
+	options->cache = ZTFUSE_CACHE_NEVER;
+	return 0;
+}
+
+/* What survive= implies, and what it does not go with. */
+static int settle_survive(struct options *options, struct options_error *error)
+{
+	const char *other = options->swap	  ? "option swap, whose memory is locked by the daemon"
+			    : options->foreground ? "-f and -d, where a caller waits for the daemon"
+						  : NULL;
+
+	if (!options->survive)
+		return 0;
+	if (other) {
+		ERR_PRINTF(error, "option survive=on: does not go with %s", other);
+		return -EINVAL;
+	}
+	/* What a ring has of a request is lost with its process. */
+	if (options->uring == CHANNEL_URING_ON &&
+	    option_note(options, "option io_uring=on: is off with survive=on, since the kernel "
+				 "sends nothing again that came by a ring") != 0)
+		return -ENOMEM;
+	options->uring = CHANNEL_URING_OFF;
+	return 0;
+}
+
+static int settle_image(const struct options *options, struct options_error *error)
+{
+	const char *wrong = options->save_at_end && !options->image_path ?
+				    "option save=unmount: needs image=FILE" :
+			    options->image_path && options->swap ?
+				    "option image: does not go with option swap" :
+			    options->save_at_end && options->survive ?
+				    "option save=unmount: does not go with survive=on" :
+			    options->image_path && options->remount ?
+				    "option image: only when mounting" :
+				    NULL;
+
+	if (!wrong)
+		return 0;
+	ERR_PRINTF(error, "%s", wrong);
+	return -EINVAL;
+}
+
+/* What follows from several words together, once all are read. */
+static void settle_rest(struct options *options, const struct options_env *env)
+{
+	/*
+	 * mount(8) takes these two words away before it calls a helper, and libfuse alone forbids
+	 * both. A remount starts from what the mount has.
+	 */
+	for (int flag = MOUNT_SUID; env->root && !options->remount && flag <= MOUNT_DEV; flag++)
+		if (options->mount_flags[flag] < 0)
+			options->mount_flags[flag] = 1;
+	if (options->compress_none && !options->recompress_asked)
+		options->super.content.recompress = NULL;
+	/* Others could fill the machine by what size= and nr_inodes= do not count. */
+	if (!options->mem_limit_said && options->allow_other && !options->swap)
+		options->super.mem_limit = env->ram / OPTION_RAM_DIVISOR;
+	/*
+	 * What these make of one user's files depends on what others' hold, and can be measured: by
+	 * the memory in use, and by the size that one's own files are stored in.
+	 */
+	if (!options->dedup_said)
+		options->super.content.dedup = !options->allow_other;
+	if (!options->dicts_said)
+		options->super.content.dicts = !options->allow_other;
+}
+
+int options_settle(struct options *options, const struct options_env *env,
+		   struct options_error *error)
+{
+	int error_code = settle_swap(options, env, error);
+
+	if (!error_code)
+		error_code = settle_survive(options, error);
+	if (!error_code)
+		error_code = settle_image(options, error);
+	if (!error_code)
+		settle_rest(options, env);
+	return error_code;
+}

@@ -55,7 +55,7 @@ enum { STEP_DIED = 42, STEP_DONE = 43 };
 
 /* A process costs a sanitizer about a second; what it looks for is not tied to one store. */
 #ifdef ZT_SANITIZERS
-#define STEP_STRIDE 5u
+#define STEP_STRIDE 25u
 #else
 #define STEP_STRIDE 1u
 #endif

@@ -261,6 +261,14 @@ static bool is_helper(const char *program)
 	return strncmp(slash ? slash + 1 : program, "mount.", 6) == 0;
 }
 
+/* It quotes what was given: that may hold line feeds, or what a terminal obeys. */
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 int options_parse(int argc, char *const argv[], const struct options_env *env,
 		  struct options *out_options, struct options_error *out_error)
 {
@@ -287,6 +295,7 @@ int options_parse(int argc, char *const argv[], const struct options_env *env,
 err_text:
 	if (error == -ENOMEM)
 		ERR_PRINTF(out_error, "%s", strerror(ENOMEM));
+	make_printable(out_error->text);
 	options_free(&options);
 	return error;
 }

@@ -1094,6 +1094,22 @@ START_TEST(test_wrong_usage_is_told_in_one_line)
 }
 END_TEST
 
+/* What is quoted may hold anything: it must neither look like another message nor steer a terminal. */
+START_TEST(test_an_error_is_one_printable_line)
+{
+	static const char *const lists[] = { "si\nze=1", "size=\x1b[2J", "mode=\r7", "uid=\x7f" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct options_error error;
+		struct options o;
+
+		ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", lists[i], "/mnt"), -EINVAL);
+		for (const char *c = error.text; *c; c++)
+			ck_assert((unsigned char)*c >= ' ' && *c != 0x7f);
+	}
+}
+END_TEST
+
 START_TEST(test_no_memory_at_any_point_is_an_error_and_leaks_nothing)
 {
 	for (long n = 1;; n++) {
@@ -1156,6 +1172,7 @@ int main(void)
 	tcase_add_test(tc, test_switches_come_before_and_behind_the_places);
 	tcase_add_test(tc, test_helper_takes_what_mount_8_hands_over);
 	tcase_add_test(tc, test_wrong_usage_is_told_in_one_line);
+	tcase_add_test(tc, test_an_error_is_one_printable_line);
 	tcase_add_test(tc, test_no_memory_at_any_point_is_an_error_and_leaks_nothing);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

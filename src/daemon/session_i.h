@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * session_i.h - what a session is made of, for its life (session.c), its first mount
- * (session_mount.c) and a later process that goes on with it (session_resume.c).
+ * (session_mount.c), the thread that waits for its end (session_signal.c) and a later process that goes
+ * on with it (session_resume.c).
  */
 #ifndef ZT_DAEMON_SESSION_I_H
 #define ZT_DAEMON_SESSION_I_H
@@ -62,6 +63,17 @@ void session_agree_on_clock(const struct session *s);
 
 /** session_store_delayed() - have the kernel write all that it has not written yet. While requests are served. */
 void session_store_delayed(struct session *s);
+
+/* session_signal.c */
+
+/** session_block_signals() - in all threads to come; they can be read from s->signal_fd. Return: 0 or -errno. */
+int session_block_signals(struct session *s) ZT_MUST_CHECK;
+
+/** session_start_signals() - make the thread that takes them. Return: 0 or -errno of pthread_create(). */
+int session_start_signals(struct session *s) ZT_MUST_CHECK;
+
+/** session_stop_signals() - requests are no longer served: the thread is told, and joined */
+void session_stop_signals(struct session *s);
 
 /* session_resume.c */
 

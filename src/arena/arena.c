@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "arena/arena_i.h"
+#include "arena/scratch.h"
 #include "util/alloc.h"
 #include "util/lock.h"
 
@@ -61,19 +62,25 @@ void arena_uncharge(struct arena *arena, uint64_t bytes)
 	atomic_fetch_sub_explicit(&arena->used, bytes, memory_order_relaxed);
 }
 
-static int resident_add(struct arena *arena, uint64_t bytes)
+void arena_count_resident(struct arena *arena, int64_t bytes)
 {
 	uint_fast64_t max = atomic_load_explicit(&arena->resident_max, memory_order_relaxed), now;
-	int error = arena_charge(arena, bytes);
 
-	if (error)
-		return error;
-	now = atomic_fetch_add_explicit(&arena->resident, bytes, memory_order_relaxed) + bytes;
+	now = atomic_fetch_add_explicit(&arena->resident, (uint64_t)bytes, memory_order_relaxed) +
+	      (uint64_t)bytes;
 	while (now > max &&
 	       !atomic_compare_exchange_weak_explicit(&arena->resident_max, &max, now,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
-	return 0;
+}
+
+static int resident_add(struct arena *arena, uint64_t bytes)
+{
+	int error = arena_charge(arena, bytes);
+
+	if (!error)
+		arena_count_resident(arena, (int64_t)bytes);
+	return error;
 }
 
 static void resident_sub(struct arena *arena, uint64_t bytes)
@@ -133,6 +140,20 @@ static int populate(struct arena *arena, ref_t page, uint32_t nr_pages)
 	return populate_by_file(arena, page, nr_pages);
 }
 
+int arena_populate_pages(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	int error = populate(arena, page, nr_pages);
+
+	if (error)
+		punch(arena, page, nr_pages);
+	return error;
+}
+
+void arena_punch_pages(struct arena *arena, ref_t page, uint32_t nr_pages)
+{
+	punch(arena, page, nr_pages);
+}
+
 int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	uint64_t bytes = (uint64_t)nr_pages << ZT_PAGE_SHIFT;
@@ -140,11 +161,9 @@ int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages)
 
 	if (error)
 		return error;
-	error = populate(arena, page, nr_pages);
-	if (error) {
-		punch(arena, page, nr_pages);
+	error = arena_populate_pages(arena, page, nr_pages);
+	if (error)
 		resident_sub(arena, bytes);
-	}
 	return error;
 }
 
@@ -290,7 +309,8 @@ int arena_create(const struct arena_params *params, struct arena **out_arena)
 		goto err_free;
 	nr_chunks = arena->reserve / CHUNK_BYTES;
 	arena->first_page =
-		(uint32_t)(div_round_up_u64(1 + nr_chunks, BUDDY_CHUNK_PAGES) * BUDDY_CHUNK_PAGES);
+		(uint32_t)(div_round_up_u64(1 + nr_chunks + ARENA_SCRATCH_PAGES, BUDDY_CHUNK_PAGES) *
+			   BUDDY_CHUNK_PAGES);
 	error = arena_tables_init(arena);
 	if (error)
 		goto err_unmap;

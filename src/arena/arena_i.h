@@ -152,6 +152,10 @@ int arena_back(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK
 /* The same for the page of the page map that chunk @idx needs, with what else a chunk costs. */
 int arena_back_chunk(struct arena *arena, uint32_t idx) ZT_MUST_CHECK;
 void arena_unback(struct arena *arena, ref_t page, uint32_t nr_pages);
+/* arena.c, for scratch.c: populate without a charge; and count what was charged otherwise. */
+int arena_populate_pages(struct arena *arena, ref_t page, uint32_t nr_pages) ZT_MUST_CHECK;
+void arena_punch_pages(struct arena *arena, ref_t page, uint32_t nr_pages);
+void arena_count_resident(struct arena *arena, int64_t bytes);
 
 /*
  * stock.c: its tables, and its thread. The stock is full when stock_start() returns. Nothing

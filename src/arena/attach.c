@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "arena/arena_i.h"
+#include "arena/scratch.h"
 #include "util/alloc.h"
 
 #define CHUNK_WORDS (BUDDY_CHUNK_PAGES / 64)
@@ -172,7 +173,7 @@ static int attach_chunk(struct arena *arena, uint32_t chunk, char text[256])
 static int count_chunks(const struct arena *arena, uint32_t *out_nr, char text[256])
 {
 	off_t start = ZT_PAGE_SIZE, data = lseek(arena->fd, start, SEEK_DATA), hole, next;
-	off_t first = (off_t)arena->first_page << ZT_PAGE_SHIFT;
+	off_t first = (off_t)(arena->first_page - ARENA_SCRATCH_PAGES) << ZT_PAGE_SHIFT;
 
 	*out_nr = 0;
 	if (data < 0 || data >= first)

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "arena/arena_i.h"
+#include "arena/scratch.h"
 #include "arena/attach.h"
 #include "util/keyhash.h"
 
@@ -82,7 +83,8 @@ int arena_superblock_check(const struct arena_superblock *sb, uint64_t file_size
 		return error;
 	if (sb->reserve != file_size || sb->reserve % CHUNK_BYTES != 0 ||
 	    sb->reserve < RESERVE_MIN || sb->reserve > RESERVE_MAX ||
-	    sb->first_page % BUDDY_CHUNK_PAGES != 0 || sb->first_page < 1 + nr_chunks ||
+	    sb->first_page % BUDDY_CHUNK_PAGES != 0 ||
+	    sb->first_page < 1 + nr_chunks + ARENA_SCRATCH_PAGES ||
 	    sb->first_page >= sb->reserve >> ZT_PAGE_SHIFT) {
 		snprintf(text, 256,
 			 "the arena says it has %" PRIu64 " bytes from page %" PRIu32

@@ -11,8 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena/scratch.h"
+#include "arena/stock.h"
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/settings.h"
+#include "blkmap/content/redo.h"
 #include "blkmap/parts.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
@@ -63,13 +66,29 @@ static int set_aside(struct blkmap *map, bool accel, uint64_t tables, char error
 
 	arena_get_stat(map->slots.arena, &arena);
 	inflight = batches_set_limit(&map->content.batches, arena.limit);
-	map->set_aside = tables + (accel ? inflight : 0);
+	map->set_aside = tables + (accel ? inflight : 0) +
+			 ((uint64_t)ARENA_SCRATCH_PAGES << ZT_PAGE_SHIFT);
 	error = arena_set_aside(map->slots.arena, map->set_aside);
-	if (error)
+	if (error) {
 		snprintf(error_text, 256,
 			 "the memory limit is too small: tables and streams take %llu KiB",
 			 (unsigned long long)(map->set_aside / KIB));
+		return error;
+	}
+	/* A mount that carries swap asks for no memory later. */
+	error = arena_is_stocked(map->slots.arena) ? arena_scratch_back(map->slots.arena) : 0;
+	if (error) {
+		snprintf(error_text, 256, "no memory for overwriting in place");
+		arena_unset_aside(map->slots.arena, map->set_aside);
+	}
 	return error;
+}
+
+static void unset_aside(struct blkmap *map)
+{
+	if (arena_is_stocked(map->slots.arena))
+		arena_scratch_drop(map->slots.arena);
+	arena_unset_aside(map->slots.arena, map->set_aside);
 }
 
 /* What works on slots: they are there, with all that must be counted against the limit. */
@@ -114,6 +133,10 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	error = slots_init(&map->slots, params, error_text);
 	if (error)
 		goto err_free;
+	if (params->attach == BLKMAP_ATTACH)
+		error = redo_finish(&map->slots, params->record, error_text);
+	if (error)
+		goto err_slots;
 	content_init(&map->content, &map->slots, &map->codecs, params->accel, nr_cpus,
 		     config.accel_params.engines);
 	error = set_aside(map, config.accel,
@@ -128,9 +151,10 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	return 0;
 
 err_aside:
-	arena_unset_aside(map->slots.arena, map->set_aside);
+	unset_aside(map);
 err_content:
 	content_exit(&map->content);
+err_slots:
 	slots_exit(&map->slots);
 err_free:
 	zt_free(map);
@@ -144,7 +168,7 @@ void blkmap_destroy(struct blkmap *map)
 	blkmap_stop(map);
 	upkeep_exit(&map->upkeep);
 	codecs_exit(&map->codecs);
-	arena_unset_aside(map->slots.arena, map->set_aside);
+	unset_aside(map);
 	content_exit(&map->content);
 	slots_exit(&map->slots);
 	zt_free(map);

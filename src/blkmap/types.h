@@ -44,6 +44,13 @@ struct blkmap_setting {
 	uint32_t maker; /* the user who asked for it first, or BLKMAP_ANY_MAKER */
 };
 
+/* Canonical: an object that is being overwritten in place; see content/redo.h. */
+struct blkmap_redo {
+	uint64_t word; /* what place gets; stored last and cleared first, 0: there is none */
+	uint64_t place; /* of the word that names the object, in units of 8 bytes */
+	uint64_t size; /* of the object, whose bytes stand in the arena's scratch pages */
+};
+
 /*
  * Canonical: what the block map must remember besides its objects. The fs layer keeps it in its own
  * record, zero at first.
@@ -54,8 +61,10 @@ struct blkmap_record {
 		uint64_t size; /* bytes */
 	} dicts[BLKMAP_NR_DICTS]; /* behind codec numbers 8 to 15 */
 	struct blkmap_setting settings[BLKMAP_NR_SETTINGS]; /* behind codec numbers 5 to 7 */
+	struct blkmap_redo redo; /* guarded by codecs.redo_lock */
 };
-static_assert(sizeof(struct blkmap_record) == 16 * BLKMAP_NR_DICTS + 32 * BLKMAP_NR_SETTINGS,
+static_assert(sizeof(struct blkmap_record) ==
+		      16 * BLKMAP_NR_DICTS + 32 * BLKMAP_NR_SETTINGS + sizeof(struct blkmap_redo),
 	      "canonical");
 
 /* What a new block map finds in its arena: nothing, or what another process has left (attach.h). */

@@ -30,7 +30,7 @@ struct dirindex;
 enum { SUPER_POOL_META = 2, SUPER_POOL_INODE = 3 };
 
 #define SUPER_MAGIC   UINT64_C(0x31307366706d747a) /* "ztmpfs01" */
-#define SUPER_VERSION 2u
+#define SUPER_VERSION 3u
 
 /*
  * Canonical: options that give the stored bytes their meaning. Written once, before the magic.

@@ -25,6 +25,7 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_STREAM] = "zcomp per-thread stream",
 		[ZT_RANK_SLOT] = "slot locks",
 		[ZT_RANK_SHARE] = "share locks",
+		[ZT_RANK_REDO] = "codecs.redo_lock",
 		[ZT_RANK_PRIVATE] = "zcomp private stream",
 		[ZT_RANK_COMPACT] = "pool.compact_lock",
 		[ZT_RANK_CLASS] = "class->lock",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test_overwrite.c - with no memory left at all, what is there is written again: clusters in every
- * state, page by page and whole, beside readers, compaction and folding.
+ * state, page by page and whole, beside readers, compaction and folding. redo.c writes it down before.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test_store.c - after each store of an operation on a file's content every acknowledged byte is
- * there: what the arena holds is read through the file system that had it mapped before.
+ * there: what the arena holds is attached, checked and read.
  */
 #include "tests/fs/fixture.h"
 #include "tests/lib/step.h"
@@ -42,6 +42,19 @@ static size_t get(uint64_t off, size_t len)
 	memset(found, 0x55, len);
 	step_expect(fs_read(sb, ino, off, found, len, &got) == 0, "reading fails");
 	return got;
+}
+
+/* From here on sb is what another process finds. */
+static void attach_it(void)
+{
+	struct super_params params = fixture_params();
+	struct super *next;
+	char text[256] = "";
+	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
+
+	step_expect(err == 0, "attaching: %d %s", err, text);
+	step_expect(super_check(next) == 0, "attached, and something is wrong");
+	sb = next;
 }
 
 /* Whether the cluster reads as pattern @k. */
@@ -85,6 +98,7 @@ static void judge_grow(void *arg, bool done)
 {
 	const struct grow *grow = arg;
 
+	attach_it();
 	for (unsigned c = 0; c < grow->nr; c++) {
 		step_expect(get(c * CLUSTER, CLUSTER) == CLUSTER, "cluster %u is gone", c);
 		if (c % 4 == 1)
@@ -114,6 +128,180 @@ START_TEST(test_a_growing_file_keeps_its_clusters)
 }
 END_TEST
 
+/* ---- new bytes where old objects are, since there is no memory for others ---- */
+
+struct over {
+	const char *name;
+	bool map; /* the cluster has pages over it */
+	bool shared; /* it has a share record with one name left */
+	uint64_t off, len; /* what is written */
+	bool same; /* its last page is of one value */
+};
+
+static char before[CLUSTER], after[CLUSTER], fresh[CLUSTER];
+
+/* Every free room of a pool is taken. */
+static void plug_pool(struct zs_pool *pool)
+{
+	struct zs_class_stat class;
+	ref_t ref;
+
+	for (uint32_t i = 0; i < zs_nr_classes(pool); i++) {
+		zs_class_get_stat(pool, i, &class);
+		while (!zs_malloc(pool, (uint32_t)min_u64(class.room - ZS_HDR_SIZE, ZS_MAX_SIZE),
+				  &ref))
+			;
+	}
+}
+
+static void fill_up(void)
+{
+	struct arena_stat stat;
+
+	zs_trim(blkmap_data_pool(sb->map), 0);
+	zs_trim(sb->meta, 0);
+	zs_trim(sb->inodes, 0);
+	arena_get_stat(sb->arena, &stat);
+	arena_set_limit(sb->arena, stat.used);
+	plug_pool(blkmap_data_pool(sb->map));
+	plug_pool(sb->meta);
+}
+
+static void start_over(void *arg)
+{
+	const struct over *over = arg;
+	uint64_t copied = 0;
+	ino_nr other;
+
+	start_empty(NULL);
+	/* What comes later is smaller when compressed, so that it fits. */
+	for (unsigned i = 0; i < 2 * CLUSTER; i += 256)
+		memcpy(pattern[0] + i, &(uint64_t){ (i + 1) * UINT64_C(0x9e3779b97f4a7c15) }, 8);
+	put(0, 0);
+	memcpy(before, pattern[0], CLUSTER);
+	if (over->shared) {
+		other = make_file(sb, FS_ROOT_INO, "other");
+		step_expect(fs_copy_range(sb, &user_cred, ino, 0, other, 0, CLUSTER, &copied) == 0 &&
+				    copied == CLUSTER,
+			    "not shared");
+		step_expect(fs_unlink(sb, FS_ROOT_INO, "other") == 0, "not unlinked");
+		fs_forget(sb, other, 1);
+	}
+	for (unsigned p = 2; over->map && p < 5; p++) {
+		write_all(sb, ino, p * ZT_PAGE_SIZE, pattern[1] + p * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
+		memcpy(before + p * ZT_PAGE_SIZE, pattern[1] + p * ZT_PAGE_SIZE, ZT_PAGE_SIZE);
+	}
+	for (unsigned i = 0; i < CLUSTER; i++)
+		fresh[i] = (char)('a' + i / 1000 % 5);
+	if (over->same)
+		memset(fresh + over->off + over->len - ZT_PAGE_SIZE, 'x', ZT_PAGE_SIZE);
+	memcpy(after, before, CLUSTER);
+	memcpy(after + over->off, fresh + over->off, over->len);
+	fill_up();
+}
+
+static void run_over(void *arg)
+{
+	const struct over *over = arg;
+	struct blkmap_stat stat;
+
+	write_all(sb, ino, over->off, fresh + over->off, over->len);
+	blkmap_get_stat(sb->map, &stat);
+	step_expect(stat.overwrites_in_place > 0, "nothing was overwritten in place");
+}
+
+static void judge_over(void *arg, bool done)
+{
+	(void)arg;
+	attach_it();
+	step_expect(get(0, CLUSTER) == CLUSTER, "the file is shorter");
+	for (unsigned at = 0; at < CLUSTER; at += ZT_PAGE_SIZE)
+		step_expect(memcmp(found + at, after + at, ZT_PAGE_SIZE) == 0 ||
+				    (!done && memcmp(found + at, before + at, ZT_PAGE_SIZE) == 0),
+			    "page %u is neither old nor new", at / ZT_PAGE_SIZE);
+}
+
+START_TEST(test_pages_that_are_overwritten_in_place_are_old_or_new)
+{
+	static const struct over plans[] = {
+		{ .name = "a whole cluster", .len = CLUSTER },
+		{ .name = "a page of a cluster", .off = 8192, .len = 4096 },
+		{ .name = "bytes of a cluster", .off = 8440, .len = 600 },
+		{ .name = "a cluster with pages", .map = true, .len = CLUSTER },
+		{ .name = "a page over it", .map = true, .off = 8192, .len = 4096 },
+		{ .name = "bytes of a page over it", .map = true, .off = 8440, .len = 600 },
+		{ .name = "pages over and below", .map = true, .off = 4096, .len = 16384 },
+		{ .name = "pages below, one of one value", .map = true, .len = 8192, .same = true },
+		{ .name = "bytes below", .map = true, .off = 40150, .len = 600 },
+		{ .name = "shared once", .shared = true, .off = 8192, .len = 4096 },
+		{ .name = "a whole one shared once", .shared = true, .len = CLUSTER },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(plans); i++) {
+		struct step_ops ops = { start_over, run_over, judge_over, (void *)&plans[i] };
+
+		ck_assert_uint_ge(step_all(plans[i].name, &ops), 5);
+	}
+}
+END_TEST
+
+/* ---- a file becomes shorter ---- */
+
+static void start_cut(void *arg)
+{
+	(void)arg;
+	start_empty(NULL);
+	for (unsigned c = 0; c < 8; c++)
+		put(c, c % 4);
+	write_all(sb, ino, 2 * CLUSTER + 8192, pattern[3], 2 * ZT_PAGE_SIZE);
+}
+
+static void run_cut(void *arg)
+{
+	const uint64_t *size = arg;
+	struct stat attr = { .st_size = (off_t)*size };
+
+	step_expect(fs_setattr(sb, &user_cred, ino, &attr, FS_SET_SIZE, &attr) == 0, "truncate");
+}
+
+/* It is cut or not yet; and when it is longer again nothing of what was cut is there. */
+static void judge_cut(void *arg, bool done)
+{
+	const uint64_t *size = arg;
+	struct stat attr = { .st_size = 8 * CLUSTER };
+	uint64_t end;
+
+	attach_it();
+	end = (uint64_t)attr_of(sb, ino).st_size;
+	step_expect(end == *size || end == 8 * CLUSTER, "another size");
+	step_expect(!done || end == *size, "the old size");
+	step_expect(fs_setattr(sb, &user_cred, ino, &attr, FS_SET_SIZE, &attr) == 0, "growing");
+	for (uint64_t c = 0; c < 8; c++) {
+		const size_t len = end < c * CLUSTER ? 0 : min_u64(CLUSTER, end - c * CLUSTER);
+		const char *page = pattern[c == 2 ? 3 : c % 4] + (c == 2 ? 0 : 8192);
+
+		step_expect(get(c * CLUSTER, CLUSTER) == CLUSTER, "cluster %u is short", (unsigned)c);
+		step_expect(is_zero(found + len, CLUSTER - len), "old bytes in cluster %u", (unsigned)c);
+		step_expect(memcmp(found, pattern[c % 4], min_u64(len, 8192)) == 0 &&
+				    (len <= 8192 ||
+				     memcmp(found + 8192, page,
+					    min_u64(len - 8192, 2 * ZT_PAGE_SIZE)) == 0),
+			    "cluster %u is lost", (unsigned)c);
+	}
+}
+
+START_TEST(test_a_file_that_is_cut_is_known_to_be)
+{
+	static const uint64_t sizes[] = { 0, 1, 5000, CLUSTER, 2 * CLUSTER + 10000, 500000 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct step_ops ops = { start_cut, run_cut, judge_cut, (void *)&sizes[i] };
+
+		ck_assert_uint_ge(step_all("cut", &ops), 5);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("store");
@@ -124,6 +312,8 @@ int main(void)
 #endif
 	tcase_set_timeout(tc, 400);
 	tcase_add_test(tc, test_a_growing_file_keeps_its_clusters);
+	tcase_add_test(tc, test_pages_that_are_overwritten_in_place_are_old_or_new);
+	tcase_add_test(tc, test_a_file_that_is_cut_is_known_to_be);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

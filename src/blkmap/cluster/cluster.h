@@ -92,6 +92,7 @@ int encoded_place_hard(struct slots *slots, const struct encoded *enc,
 /* Bytes of the object that it needs, and how they get there. */
 uint32_t encoded_size(const struct encoded *enc);
 void encoded_copy(struct slots *slots, const struct encoded *enc, ref_t ref);
+void encoded_bytes(const struct encoded *enc, char *dst);
 
 /* ---- decode.c: objects to bytes ---- */
 

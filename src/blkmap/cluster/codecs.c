@@ -26,9 +26,11 @@ int codecs_init(struct codecs *codecs, struct slots *slots, const struct blkmap_
 	codecs->slots = slots;
 	codecs->record = params->record ? params->record : &codecs->own_record;
 	error = comp_create(codecs, config, error_text, &codecs->comp);
-	if (!error)
-		mutex_init(&codecs->settings_lock, ZT_RANK_SETTINGS);
-	return error;
+	if (error)
+		return error;
+	mutex_init(&codecs->settings_lock, ZT_RANK_SETTINGS);
+	mutex_init(&codecs->redo_lock, ZT_RANK_REDO);
+	return 0;
 }
 
 void codecs_exit(struct codecs *codecs)
@@ -36,6 +38,7 @@ void codecs_exit(struct codecs *codecs)
 	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++)
 		comp_destroy(codecs, codecs->decoders[codec]);
 	comp_destroy(codecs, codecs->comp);
+	mutex_exit(&codecs->redo_lock);
 	mutex_exit(&codecs->settings_lock);
 }
 

@@ -28,6 +28,7 @@ struct codecs {
 	/* dicts: written by recompression alone; settings: guarded by settings_lock */
 	struct blkmap_record *record;
 	struct blkmap_record own_record; /* when the caller keeps none */
+	struct mutex redo_lock; /* record->redo and the arena's scratch pages; see content/redo.h */
 	struct mutex settings_lock; /* while an entry of record->settings is made or ends */
 	/* Files that have not compressed lately: huge.c. Relaxed; a hint. */
 	atomic_uint huge_proofs[HUGE_PROOFS];

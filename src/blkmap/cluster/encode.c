@@ -110,15 +110,18 @@ uint32_t encoded_size(const struct encoded *enc)
 	return enc->len + (enc->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0);
 }
 
-void encoded_copy(struct slots *slots, const struct encoded *enc, ref_t ref)
+void encoded_bytes(const struct encoded *enc, char *dst)
 {
-	char *dst = zs_data(slots->arena, ref);
-
 	if (enc->word & SLOT_SPARSE) {
 		memcpy(dst, &enc->mask, SLOT_SPARSE_PREFIX);
 		dst += SLOT_SPARSE_PREFIX;
 	}
 	memcpy(dst, enc->data, enc->len);
+}
+
+void encoded_copy(struct slots *slots, const struct encoded *enc, ref_t ref)
+{
+	encoded_bytes(enc, zs_data(slots->arena, ref));
 }
 
 int encoded_place(struct slots *slots, const struct encoded *enc, uint64_t *out_word)

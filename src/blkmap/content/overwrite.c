@@ -18,11 +18,13 @@
 
 #include "blkmap/content/attempt.h"
 #include "blkmap/content/change.h"
+#include "blkmap/content/redo.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
 #include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
+#include "util/store.h"
 
 /* Most bytes of an object in the room that a word's object has; 0: it has none of its own. */
 static uint32_t room_of(const struct slots *slots, uint64_t word)
@@ -38,27 +40,32 @@ static bool fits(const struct encoded *enc, uint32_t room)
 }
 
 /*
- * The word at @place becomes what was encoded, which fits. Slot lock held exclusive. The object goes
- * under it: its memory is needed at once.
+ * The word at @place becomes what was encoded, which fits. Slot lock held exclusive, redo_open(). The
+ * object goes under it: its memory is needed at once.
  */
-static void word_overwrite(struct slots *slots, uint64_t *place, const struct encoded *enc,
+static void word_overwrite(const struct cluster *c, uint64_t *place, const struct encoded *enc,
 			   unsigned order)
 {
+	struct slots *slots = c->slots;
 	uint64_t old = word_get(place), word = enc->word;
 	bool resized;
 
 	if (slot_kind(word) == SLOT_OBJ) {
+		word = slot_with_ref(word, slot_ref(old));
+		redo_begin(c->codecs, place, word, enc);
 		resized = zs_resize(slots->data, slot_ref(old), encoded_size(enc));
 		ZT_ASSERT(resized); /* its room was measured */
 		(void)resized;
 		encoded_copy(slots, enc, slot_ref(old));
-		word = slot_with_ref(word, slot_ref(old));
+		zt_stored("overwrite: the object's bytes");
 		age_touch(slots, slot_ref(old));
 	}
 	slot_count(slots, word, order, 1);
 	slot_count(slots, old, order, -1);
 	word_set(place, word);
-	if (slot_kind(word) != SLOT_OBJ)
+	if (slot_kind(word) == SLOT_OBJ)
+		redo_end(c->codecs);
+	else
 		slot_release(slots, slot_disown(slots, old, order), order);
 }
 
@@ -74,13 +81,15 @@ static uint64_t *base_place(const struct slots *slots, uint64_t *slot, unsigned 
 static const struct encoded nothing;
 
 /* The cluster map ends: its base is all that there is. Slot lock held exclusive. */
-static void map_end(struct slots *slots, uint64_t *slot, unsigned order)
+static void map_end(const struct cluster *c)
 {
-	uint64_t word = word_get(slot), base;
+	const unsigned order = c->file->order;
+	struct slots *slots = c->slots;
+	uint64_t *slot = c->slot, word = word_get(slot), base;
 	struct cluster_map *cmap = cluster_map_at(slots, word);
 
 	for (unsigned p = 0; p < 1u << order; p++)
-		word_overwrite(slots, &cmap->pages[p], &nothing, 0);
+		word_overwrite(c, &cmap->pages[p], &nothing, 0);
 	base = word_get(&cmap->base);
 	slot_set_owner(slots, base, slot, OWNER_SLOT);
 	word_set(slot, base);
@@ -101,11 +110,17 @@ bool encoded_overwrite(const struct cluster *c, const struct encoded *enc)
 	share_end(slots, lock, place, index);
 	if (slot_kind(enc->word) != SLOT_OBJ || !fits(enc, room_of(slots, word_get(place))))
 		return false;
-	if (pages_charge(slots, file, __builtin_popcount(enc->mask) - __builtin_popcount(present)))
+	if (redo_open(c->codecs))
 		return false;
-	word_overwrite(slots, place, enc, file->order);
+	if (pages_charge(slots, file,
+			 __builtin_popcount(enc->mask) - __builtin_popcount(present))) {
+		redo_close(c->codecs);
+		return false;
+	}
+	word_overwrite(c, place, enc, file->order);
 	if (index == OWNER_BASE)
-		map_end(slots, slot, file->order);
+		map_end(c);
+	redo_close(c->codecs);
 	lock->seq++;
 	atomic_fetch_add_explicit(&slots->account.overwrites_in_place, 1, memory_order_relaxed);
 	return true;
@@ -222,7 +237,10 @@ static int pieces_prepare(const struct cluster *c, void *arg, bool kept)
 	return fits(&pieces->base, pieces->base_room) ? 0 : -ENOSPC;
 }
 
-/* Everything fits. */
+/*
+ * Everything fits. Each page is old or new at any time: pages with words of their own come first, then
+ * the base, which is 0 under them. What goes into the base has its own old word until the end.
+ */
 static int pieces_store(const struct cluster *c, void *arg)
 {
 	const struct pieces *pieces = arg;
@@ -231,26 +249,31 @@ static int pieces_store(const struct cluster *c, void *arg)
 	struct cluster_map *cmap = NULL;
 	unsigned index;
 	uint64_t *base = base_place(slots, c->slot, &index);
-	int error = pages_charge(slots, c->file,
-				 __builtin_popcount(pieces->touched & ~pieces->present));
+	int error = redo_open(c->codecs);
 
 	if (error)
 		return error;
+	error = pages_charge(slots, c->file,
+			     __builtin_popcount(pieces->touched & ~pieces->present));
+	if (error)
+		goto out;
 	if (pieces->has_map)
 		cmap = cluster_map_at(slots, word_get(c->slot));
-	for (unsigned p = 0; cmap && p < 1u << order; p++) {
+	for (unsigned p = 0; cmap && p < 1u << order; p++)
 		if (pieces->own & 1u << p)
-			word_overwrite(slots, &cmap->pages[p], &pieces->pages[p], 0);
-		else if (pieces->below & 1u << p)
-			word_overwrite(slots, &cmap->pages[p], &nothing, 0);
-	}
+			word_overwrite(c, &cmap->pages[p], &pieces->pages[p], 0);
 	if (pieces->below)
-		word_overwrite(slots, base, &pieces->base, order);
+		word_overwrite(c, base, &pieces->base, order);
+	for (unsigned p = 0; cmap && p < 1u << order; p++)
+		if (pieces->below & 1u << p)
+			word_overwrite(c, &cmap->pages[p], &nothing, 0);
 	if (cmap)
 		live_map_touch(c->lock, live_map_find(slots, c->lock, slot_place(slots, c->slot)));
 	c->lock->seq++;
 	atomic_fetch_add_explicit(&slots->account.overwrites_in_place, 1, memory_order_relaxed);
-	return 0;
+out:
+	redo_close(c->codecs);
+	return error;
 }
 
 static const struct attempt_ops overwrite_ops = {

@@ -131,7 +131,15 @@ struct ztmpfs_stat {
 	uint64_t dedup_saved; /* bytes of room that they had had */
 	uint64_t dedup_index; /* bytes of heap for finding them */
 	uint64_t reads_split; /* large reads that several threads unpacked */
-	uint64_t reserved[12];
+	/* survive=on; all 0 without */
+	uint64_t lives; /* processes that have served the mount, this one among them */
+	uint64_t kills_survived; /* how many of them died */
+	uint64_t outage_ms; /* from the last death until requests were served again */
+	uint64_t requests_resent; /* by the kernel, after deaths */
+	uint64_t requests_done; /* of these: had been done already, and were answered only */
+	uint64_t requests_poisoned; /* answered with an error, since the daemon died of them */
+	uint64_t repairs; /* things put right in memory after deaths */
+	uint64_t reserved[5];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

@@ -30,6 +30,7 @@ enum handover_kind {
 	HANDOVER_ARENA, /* the memfd with all that the mount holds */
 	HANDOVER_DICT, /* a memfd with the file of dict= */
 	HANDOVER_RECORD, /* a memfd with a struct handover_record */
+	HANDOVER_LEDGER, /* a memfd with requests under way (fuse/ledger.h) */
 	HANDOVER_BINARY, /* the program, by O_PATH */
 	HANDOVER_WATCH, /* a pidfd of one thread of the daemon; not for the next daemon */
 	/* Without a descriptor: */
@@ -56,6 +57,7 @@ struct handover_record {
 	uint32_t size; /* of this struct: both ends are of one build */
 	uint32_t order; /* enum handover_order; the keeper's, with nr_lives and died_ns */
 	uint32_t nr_lives; /* processes so far that have served, or have tried */
+	uint32_t nr_kills; /* deaths so far; the keeper's */
 	atomic_uint answered; /* a request was answered in this life; relaxed, see channel.h */
 	uint64_t died_ns; /* zt_now_ns() when the last one had died */
 	uint64_t outage_ns; /* from there until requests were served again; the daemon's */

@@ -241,6 +241,7 @@ static bool start_again(char *argv[])
 	if (!is_worth_another(reap(), now_ns))
 		keeper.record->order = HANDOVER_GIVE_UP;
 	keeper.record->nr_lives++;
+	keeper.record->nr_kills++;
 	keeper.record->died_ns = now_ns;
 	while (start(argv) != 0) {
 		if (++nr_tries == NR_TRIES)

@@ -21,6 +21,7 @@
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fs/inode.h"
+#include "fuse/again.h"
 #include "fuse/transport.h"
 #include "util/alloc.h"
 #include "util/log.h"
@@ -205,6 +206,10 @@ static int create_front(struct session *s, struct options_error *error)
 	ztfuse_init(&s->front, s->sb, options->cache);
 	s->front.xattr = options->xattr;
 	s->front.io_max = (uint32_t)s->channel_params.io_max;
+	if (s->survive) {
+		s->front.ledger = s->survive->ledger;
+		again_watch(&s->front);
+	}
 	if (options->swap)
 		res = ztfuse_prepare_swap(&s->front, options->max_threads);
 	if (!res)
@@ -345,6 +350,7 @@ int session_destroy(struct session *s)
 		pressure_stop(&s->pressure);
 	end_mount(s);
 	latency_close(&s->channel_params);
+	again_unwatch();
 	ztfuse_exit(&s->front);
 	error = mount_image_save(&s->image, s->options, s->sb);
 	mount_image_close(&s->image);

@@ -69,6 +69,7 @@ int session_leave_record(struct session *s, struct options_error *error)
 	res = fcntl(channel, F_SETFD, FD_CLOEXEC) != 0 ? -errno : leave_terms(s);
 	if (!res)
 		res = leave_facts(s);
+	s->survive->ledger->facts.lives = 1;
 	if (!res && s->dict)
 		res = survive_keep_dict(s->survive, s->dict, s->dict_size);
 	if (!res) {
@@ -124,6 +125,8 @@ int session_resume(struct session *s, struct options_error *error)
 	s->caller = (struct caller_namespace){ .left = record->caller_left,
 					       .dev = (dev_t)record->caller_dev,
 					       .ino = (ino_t)record->caller_ino };
+	/* Before anything is done, and before requests come again. */
+	ledger_settle(s->survive->ledger, s->sb);
 	res = take_terms(s, &terms);
 	if (!res)
 		res = transport_resume(s->transport, &terms);
@@ -140,10 +143,15 @@ int session_resume(struct session *s, struct options_error *error)
 void session_resumed(const struct session *s)
 {
 	struct handover_record *record = s->survive->record;
+	struct ledger_facts *facts = &s->survive->ledger->facts;
 	struct super_attach_report report;
 
 	super_get_attach_report(s->sb, &report);
 	record->outage_ns = zt_now_ns() - record->died_ns;
+	facts->lives = record->nr_lives;
+	facts->kills = record->nr_kills;
+	facts->outage_ns = record->outage_ns;
+	facts->repairs += super_attach_repairs(&report);
 	zt_log(ZT_LOG_WARN,
 	       "%s: the daemon had died; process %u of the mount serves after %llu us, %llu of them to "
 	       "attach; %llu inodes, %llu repairs",

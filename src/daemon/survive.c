@@ -233,7 +233,7 @@ int survive_create(int argc, char *argv[], struct survive **out_survive)
 {
 	struct survive *survive;
 	int error = make(argc, argv, &survive);
-	int binary, record;
+	int binary, record, ledger;
 
 	if (error)
 		return error;
@@ -249,6 +249,10 @@ int survive_create(int argc, char *argv[], struct survive **out_survive)
 	survive->record->nr_lives = 1;
 	note(survive, HANDOVER_RECORD, record);
 	survive->channel.answered = &survive->record->answered;
+	error = ledger_make(&survive->ledger, &ledger);
+	if (error)
+		goto err_survive;
+	note(survive, HANDOVER_LEDGER, ledger);
 	*out_survive = survive;
 	return 0;
 
@@ -279,6 +283,8 @@ static int take(struct survive *survive, enum handover_kind kind, int fd)
 		break;
 	case HANDOVER_RECORD:
 		return handover_record_map(fd, &survive->record);
+	case HANDOVER_LEDGER:
+		return ledger_map(fd, &survive->ledger);
 	case HANDOVER_BINARY:
 	case HANDOVER_WATCH:
 	case HANDOVER_COMPLETE:
@@ -310,7 +316,8 @@ int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
 		if (fd >= 0)
 			note(survive, kind, fd);
 	}
-	if (!error && (!survive->record || survive->channel_fd < 0 || survive->arena_fd < 0))
+	if (!error && (!survive->record || !survive->ledger || survive->channel_fd < 0 ||
+		       survive->arena_fd < 0))
 		error = -EPROTO;
 	if (error)
 		goto err_survive;
@@ -389,9 +396,10 @@ void survive_destroy(struct survive *survive)
 		close(survive->sock);
 	for (unsigned i = 0; i < survive->nr; i++)
 		if (survive->kinds[i] == HANDOVER_RECORD || survive->kinds[i] == HANDOVER_BINARY ||
-		    survive->kinds[i] == HANDOVER_DICT || survive->kinds[i] == HANDOVER_WATCH)
+		    survive->kinds[i] == HANDOVER_LEDGER || survive->kinds[i] == HANDOVER_DICT || survive->kinds[i] == HANDOVER_WATCH)
 			close(survive->fds[i]);
 	handover_record_unmap(survive->record);
+	ledger_unmap(survive->ledger);
 	mutex_exit(&survive->lock);
 	zt_free(survive->argv);
 	zt_free(survive);

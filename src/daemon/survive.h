@@ -13,12 +13,14 @@
 
 #include "daemon/handover.h"
 #include "daemon/options.h"
+#include "fuse/ledger.h"
 #include "util/compiler.h"
 #include "util/lock.h"
 
 struct survive {
 	struct channel_survival channel; /* for channel_params */
 	struct handover_record *record;
+	struct ledger *ledger; /* requests under way */
 	bool resumed; /* it has taken over */
 	int channel_fd, arena_fd, dict_fd; /* taken over; -1: none, or given away by survive_give() */
 	char **argv; /* of the keeper; one on the heap, its words the caller's */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/namei_i.h"
+#include "fs/witness.h"
 
 /* Places ----------------------------------------------------------------- */
 
@@ -202,8 +203,10 @@ static int create_locked(struct super *sb, const struct inode_init *wanted, ino_
 	err = inode_alloc(sb, &init, &ino, &rec);
 	if (err)
 		return err;
+	witness_intend(ino);
 	err = dir_add(&dir, name, ino, init.mode >> 12);
 	if (err) {
+		witness_intend(0);
 		inode_free(sb, ino, rec);
 		return err;
 	}
@@ -211,6 +214,7 @@ static int create_locked(struct super *sb, const struct inode_init *wanted, ino_
 		rec_store(&dir.rec->nlink, dir.rec->nlink + 1);
 	inode_touch_at(dir.rec, INODE_MTIME | INODE_CTIME, rec_load(&rec->times[FS_CTIME]));
 	inode_add_lookup(rec);
+	witness_done();
 	inode_fill_entry(ino, rec, out);
 	return 0;
 }
@@ -269,7 +273,9 @@ static int tmpfile_locked(struct super *sb, const struct inode_init *wanted, ino
 	err = inode_alloc(sb, &init, &ino, &rec);
 	if (err)
 		return err;
+	witness_intend(ino);
 	inode_add_lookup(rec);
+	witness_done();
 	inode_fill_entry(ino, rec, out);
 	return 0;
 }
@@ -349,8 +355,10 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	err = rec->nlink > 0 ? inode_take_space(sb, INODE_SPACE) : 0;
 	if (err)
 		return err;
+	witness_intend(ino);
 	err = dir_add(&dir, name, ino, rec->mode >> 12);
 	if (err) {
+		witness_intend(0);
 		inode_give_space(sb, rec->nlink > 0 ? INODE_SPACE : 0);
 		return err;
 	}
@@ -359,6 +367,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 	rec_store(&rec->nlink, rec->nlink + 1);
 	inode_touch_at(dir.rec, INODE_MTIME | INODE_CTIME, inode_touch(rec, INODE_CTIME));
 	inode_add_lookup(rec);
+	witness_done();
 	inode_fill_entry(ino, rec, out);
 	return 0;
 }
@@ -417,10 +426,12 @@ static int remove_name(struct super *sb, ino_nr parent, const char *text, bool w
 		return err;
 	err = place.rec == NULL ? -ENOENT : namei_may_remove(place.dir.rec, place.rec, want_dir);
 	if (!err) {
+		witness_intend(place.entry.ino);
 		dir_remove(&place.dir, &place.name, place.entry.pos);
 		if (want_dir)
 			rec_store(&place.dir.rec->nlink, place.dir.rec->nlink - 1);
 		now = inode_touch(place.dir.rec, INODE_MTIME | INODE_CTIME);
+		witness_done();
 		namei_drop_link(sb, place.entry.ino, place.rec, now);
 	}
 	inode_unlock_set(&set);

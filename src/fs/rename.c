@@ -11,6 +11,7 @@
 #include "fs/intent.h"
 #include "fs/namei.h"
 #include "fs/namei_i.h"
+#include "fs/witness.h"
 
 struct rename {
 	struct super *sb;
@@ -236,6 +237,7 @@ static int rename_locked(const struct rename *rn, struct fs_moved *out_moved)
 	/* Two names of one inode: both stay, says POSIX. */
 	if (err || rn->from.rec == rn->to.rec)
 		goto out;
+	witness_intend(rn->from.entry.ino);
 	moved.dirs[0] = moved_dir(rn, &rn->from);
 	if (rn->flags & RENAME_EXCHANGE) {
 		moved.dirs[1] = moved_dir(rn, &rn->to);
@@ -243,6 +245,10 @@ static int rename_locked(const struct rename *rn, struct fs_moved *out_moved)
 	} else {
 		err = rename_move(rn);
 	}
+	if (err)
+		witness_intend(0);
+	else
+		witness_done();
 out:
 	if (!err)
 		*out_moved = moved;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "fs/witness.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
 
@@ -133,14 +134,22 @@ static int set_acl(struct super *sb, struct inode_rec *rec, enum name_kind kind,
 static int set_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
 		      const void *value, uint32_t size, unsigned flags)
 {
+	struct xattr_view view;
 	struct inode_rec *rec;
 	int err = open_to_change(sb, ino, &rec);
 
+	/* Another one that is set again is as it was. One that is there already is none of ours. */
+	if (!err && (flags & XATTR_CREATE) && kind == NAME_PLAIN && !xattr_find(sb, rec, name, &view))
+		witness_intend(ino);
 	if (!err)
 		err = kind == NAME_PLAIN ? xattr_set(sb, rec, name, value, size, flags)
 					 : set_acl(sb, rec, kind, value, size, flags);
 	if (!err)
 		inode_touch(rec, INODE_CTIME);
+	if (!err)
+		witness_done();
+	else
+		witness_intend(0);
 	return err;
 }
 
@@ -193,8 +202,10 @@ int fs_removexattr(struct super *sb, ino_nr ino, const char *name)
 	if (!err && kind == NAME_PLAIN && !xattr_find(sb, rec, name, &view))
 		err = -ENODATA;
 	if (!err) {
+		witness_intend(ino);
 		xattr_remove(sb, rec, name);
 		inode_touch(rec, INODE_CTIME);
+		witness_done();
 	}
 	inode_unlock(sb, ino);
 	return err;

@@ -155,6 +155,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	front->kills_setid = false;
 	for (size_t i = 0; i < ARRAY_SIZE(front->capability_gone); i++)
 		atomic_init(&front->capability_gone[i], 0);
+	front->ledger = NULL;
 	front->transport = NULL;
 	seeker_init(&front->seeker);
 	retry_init(&front->retry);

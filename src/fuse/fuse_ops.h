@@ -34,6 +34,7 @@ enum ztfuse_cache {
 	ZTFUSE_CACHE_NEVER, /* no pages in the kernel: every read and write is a request */
 };
 
+struct ledger;
 struct transport;
 
 /*
@@ -60,6 +61,8 @@ struct ztfuse {
 	 * attr_capability_gone(). Relaxed: each caller waits for its own requests.
 	 */
 	_Atomic uint64_t capability_gone[16];
+	/* Requests under way, for a mount that outlives its daemon; the daemon's. NULL: it does not */
+	struct ledger *ledger;
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
 	struct ztfuse_seeker seeker;

@@ -14,8 +14,10 @@
 #include "fs/settings.h"
 #include "fs/tune.h"
 #include "fs/xattr.h"
+#include "fuse/ledger.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
+#include "util/clock.h"
 #include "util/sizes.h"
 
 /* Tests build a daemon of another version out of this file. */
@@ -68,6 +70,17 @@ void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answe
 	(void)fuse_reply_ioctl(req, 0, answer, size);
 }
 
+static void stat_lives(const struct ledger *ledger, struct ztmpfs_stat *stat)
+{
+	stat->lives = ledger->facts.lives;
+	stat->kills_survived = ledger->facts.kills;
+	stat->outage_ms = ledger->facts.outage_ns / (ZT_NS_PER_S / 1000);
+	stat->repairs = ledger->facts.repairs;
+	stat->requests_resent = atomic_load_explicit(&ledger->nr_resent, memory_order_relaxed);
+	stat->requests_done = atomic_load_explicit(&ledger->nr_answered, memory_order_relaxed);
+	stat->requests_poisoned = atomic_load_explicit(&ledger->nr_poisoned, memory_order_relaxed);
+}
+
 static void control_stat(fuse_req_t req, const struct control_bytes *bytes)
 {
 	struct ztmpfs_stat stat;
@@ -77,6 +90,8 @@ static void control_stat(fuse_req_t req, const struct control_bytes *bytes)
 		return;
 	}
 	super_get_stat(req_super(req), &stat);
+	if (req_front(req)->ledger)
+		stat_lives(req_front(req)->ledger, &stat);
 	control_give(req, bytes, &stat, sizeof(stat));
 }
 

@@ -7,6 +7,7 @@
  */
 #include "fuse/request.h"
 
+#include "fuse/again.h"
 #include "fuse/channel/request.h"
 #include "fuse/transport_i.h"
 
@@ -70,16 +71,27 @@ void *ztfuse_reply_buffer(fuse_req_t req, size_t size)
 
 /* Serving ----------------------------------------------------------------- */
 
-bool request_run(struct fuse_session *se, struct request *req)
+bool request_run(struct ztfuse *front, struct request *req)
 {
 	struct fuse_buf buf = { .mem = req->msg, .size = req->len };
+	struct again again;
 	bool mine;
 
 	current = req;
-	fuse_session_process_buf(se, &buf);
+	if (!again_begin(front, req, &again)) {
+		current = NULL;
+		return true;
+	}
+	fuse_session_process_buf(front->se, &buf);
 	mine = current != NULL;
+	again_end(front, &again);
 	current = NULL;
 	return mine;
+}
+
+uint64_t request_current_unique(void)
+{
+	return current ? current->shim.unique : 0;
 }
 
 bool request_pause(void *arg)
@@ -107,9 +119,9 @@ void ztfuse_release(struct request *held)
 	channel_release(held);
 }
 
-void ztfuse_serve_again(struct fuse_session *se, struct request *held)
+void ztfuse_serve_again(struct ztfuse *front, struct request *held)
 {
-	if (request_run(se, held))
+	if (request_run(front, held))
 		ztfuse_release(held);
 }
 

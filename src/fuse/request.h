@@ -64,7 +64,7 @@ struct request *ztfuse_hold(fuse_req_t req);
  * release the request unless it is held again
  * libfuse has forgotten the request: fuse_reply_none(). Any thread but those that serve requests.
  */
-void ztfuse_serve_again(struct fuse_session *se, struct request *held);
+void ztfuse_serve_again(struct ztfuse *front, struct request *held);
 
 /**
  * ztfuse_serve_here() - the same for the request that this thread serves, which nobody holds

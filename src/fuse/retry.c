@@ -22,7 +22,7 @@
 
 static void serve_again(struct ztfuse_retry *retry, struct request *held)
 {
-	ztfuse_serve_again(container_of(retry, struct ztfuse, retry)->se, held);
+	ztfuse_serve_again(container_of(retry, struct ztfuse, retry), held);
 }
 
 void retry_queue(struct ztfuse_retry *retry, struct request *held)

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "fuse/again.h"
 #include "fuse/channel/request.h"
 #include "fuse/transport_i.h"
 #include "util/alloc.h"
@@ -30,6 +31,7 @@ static ssize_t hook_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct ztfuse *front = userdata;
 
+	again_may_die();
 	return channel_write(front->transport->channel, fd, iov, count);
 }
 
@@ -52,7 +54,7 @@ static bool serve(void *arg, struct request *req)
 	bool mine;
 
 	retry_request_begins(&front->retry);
-	mine = request_run(front->transport->se, req);
+	mine = request_run(front, req);
 	super_reap(front->sb);
 	return mine;
 }

@@ -19,7 +19,10 @@ struct transport {
 /* request.c */
 
 /** request_run() - hand a request to libfuse. Return: whether nobody holds it. */
-bool request_run(struct fuse_session *se, struct request *req);
+bool request_run(struct ztfuse *front, struct request *req);
+
+/** request_current_unique() - the kernel's number of what the calling thread serves; 0: nothing. In a signal's handler, too */
+uint64_t request_current_unique(void);
 
 /** request_pause() - super_set_pause()'s, of a transport: between two rounds of this thread's request */
 bool request_pause(void *transport);

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ledger.c - slots of requests under way. See ledger.h.
+ *
+ * Locks: none.
+ */
+#include "fuse/ledger.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fuse/channel/proto.h"
+#include "util/store.h"
+
+/* FUSE_UNIQUE_RESEND of Linux 6.9, unknown to older headers. */
+#define AGAIN (UINT64_C(1) << 63)
+
+/* ---- memory ---- */
+
+static int map(int fd, struct ledger **out_ledger)
+{
+	void *ledger = mmap(NULL, sizeof(**out_ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (ledger == MAP_FAILED)
+		return -errno;
+	*out_ledger = ledger;
+	return 0;
+}
+
+int ledger_make(struct ledger **out_ledger, int *out_fd)
+{
+	const int fd = memfd_create("ztmpfs-ledger", MFD_CLOEXEC);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = ftruncate(fd, sizeof(**out_ledger)) != 0 ? -errno : map(fd, out_ledger);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	(*out_ledger)->size = sizeof(**out_ledger);
+	*out_fd = fd;
+	return 0;
+}
+
+int ledger_map(int fd, struct ledger **out_ledger)
+{
+	struct ledger *ledger = NULL;
+	struct stat st;
+	int error;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (st.st_size != (off_t)sizeof(*ledger))
+		return -EPROTO;
+	error = map(fd, &ledger);
+	if (error)
+		return error;
+	if (ledger->size != sizeof(*ledger)) {
+		ledger_unmap(ledger);
+		return -EPROTO;
+	}
+	*out_ledger = ledger;
+	return 0;
+}
+
+void ledger_unmap(struct ledger *ledger)
+{
+	if (ledger)
+		(void)munmap(ledger, sizeof(*ledger)); /* it is mapped */
+}
+
+/* ---- slots ---- */
+
+static void set_state(struct ledger_slot *slot, enum ledger_state state)
+{
+	atomic_store_explicit(&slot->state, state, memory_order_release);
+	zt_stored("ledger: a slot's state");
+}
+
+/* Of an earlier life, and its request never came again: its caller has gone. */
+static bool is_stale(const struct ledger *ledger, const struct ledger_slot *slot, uint32_t state)
+{
+	return state == LEDGER_DONE && ledger->life - slot->life > 1;
+}
+
+/* Each thread begins to look at another place, and mostly finds its own slot. */
+static struct ledger_slot *take(struct ledger *ledger)
+{
+	static atomic_uint nr_threads;
+	static _Thread_local unsigned first = UINT32_MAX;
+
+	if (first == UINT32_MAX)
+		first = atomic_fetch_add_explicit(&nr_threads, 1, memory_order_relaxed);
+	for (unsigned stale = 0; stale < 2; stale++) {
+		for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++) {
+			struct ledger_slot *slot = &ledger->slots[(first + i) % LEDGER_NR_SLOTS];
+			uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+
+			if (state != LEDGER_IDLE && !(stale && is_stale(ledger, slot, state)))
+				continue;
+			if (atomic_compare_exchange_strong_explicit(
+				    &slot->state, &state, LEDGER_TAKEN, memory_order_acquire,
+				    memory_order_relaxed))
+				return slot;
+		}
+	}
+	return NULL;
+}
+
+/* ---- what a message asks ---- */
+
+/* Where its name is: behind so many bytes of the header's body; and what it is. */
+static const struct shape {
+	uint32_t opcode;
+	enum fs_deed_kind kind;
+	size_t fixed;
+	bool second; /* the second of two names */
+} shapes[] = {
+	{ FUSE_MKNOD, FS_DEED_NAME, sizeof(struct fuse_mknod_in), false },
+	{ FUSE_MKDIR, FS_DEED_NAME, sizeof(struct fuse_mkdir_in), false },
+	{ FUSE_SYMLINK, FS_DEED_NAME, 0, false },
+	{ FUSE_CREATE, FS_DEED_NAME, sizeof(struct fuse_create_in), false },
+	{ FUSE_TMPFILE, FS_DEED_NAMELESS, sizeof(struct fuse_create_in), false },
+	{ FUSE_LINK, FS_DEED_LINK, sizeof(struct fuse_link_in), false },
+	{ FUSE_UNLINK, FS_DEED_REMOVE, 0, false },
+	{ FUSE_RMDIR, FS_DEED_REMOVE, 0, false },
+	{ FUSE_RENAME, FS_DEED_RENAME, sizeof(struct fuse_rename_in), true },
+	{ FUSE_RENAME2, FS_DEED_RENAME, sizeof(struct fuse_rename2_in), true },
+	{ FUSE_SETXATTR, FS_DEED_SET_XATTR, FUSE_COMPAT_SETXATTR_IN_SIZE, false },
+	{ FUSE_REMOVEXATTR, FS_DEED_REMOVE_XATTR, 0, false },
+};
+
+static const struct shape *shape_of(uint32_t opcode)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
+		if (shapes[i].opcode == opcode)
+			return &shapes[i];
+	return NULL;
+}
+
+/* Both kinds of RENAME begin with it. */
+static uint64_t parent_of(const struct shape *shape, const struct fuse_in_header *header)
+{
+	uint64_t parent = header->nodeid;
+
+	if (shape->kind == FS_DEED_RENAME)
+		memcpy(&parent, header + 1, sizeof(parent));
+	return parent;
+}
+
+/* Return: whether it could be read; what is longer than a name is refused anyhow. */
+static bool read_name(const struct shape *shape, const char *msg, size_t len, char out[LEDGER_NAME_MAX])
+{
+	size_t at = sizeof(struct fuse_in_header) + shape->fixed, name;
+
+	for (unsigned skip = shape->second; at < len; skip--) {
+		name = strnlen(msg + at, len - at);
+		if (name == len - at || (!skip && name >= LEDGER_NAME_MAX))
+			return false;
+		if (!skip) {
+			memcpy(out, msg + at, name + 1);
+			return true;
+		}
+		at += name + 1;
+	}
+	return false;
+}
+
+struct ledger_slot *ledger_begin(struct ledger *ledger, uint64_t unique, uint32_t opcode,
+				 const void *msg, size_t len)
+{
+	const struct shape *shape = shape_of(opcode);
+	const struct fuse_in_header *header = msg;
+	struct ledger_slot *slot;
+
+	if (!shape || len < sizeof(*header) + shape->fixed)
+		return NULL;
+	slot = take(ledger);
+	if (!slot)
+		return NULL;
+	slot->name[0] = '\0';
+	if (shape->kind != FS_DEED_NAMELESS && !read_name(shape, msg, len, slot->name)) {
+		set_state(slot, LEDGER_IDLE);
+		return NULL;
+	}
+	slot->opcode = opcode;
+	slot->kind = shape->kind;
+	slot->key = unique & ~AGAIN;
+	slot->life = ledger->life;
+	slot->parent = parent_of(shape, header);
+	slot->witness = (struct fs_witness){ .ino = 0 };
+	set_state(slot, LEDGER_BEGUN);
+	fs_set_witness(&slot->witness);
+	return slot;
+}
+
+void ledger_end(struct ledger_slot *slot)
+{
+	if (!slot)
+		return;
+	fs_set_witness(NULL);
+	set_state(slot, LEDGER_IDLE);
+}
+
+/* ---- a later life ---- */
+
+void ledger_settle(struct ledger *ledger, struct super *sb)
+{
+	ledger->life++;
+	for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++) {
+		struct ledger_slot *slot = &ledger->slots[i];
+		const uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+		const struct fs_deed deed = {
+			.kind = (enum fs_deed_kind)slot->kind,
+			.parent = slot->parent,
+			.name = slot->name,
+			.witness = slot->witness,
+		};
+
+		if (state == LEDGER_BEGUN && fs_deed_is_done(sb, &deed)) {
+			slot->witness.done = 1;
+			set_state(slot, LEDGER_DONE);
+		} else if (state != LEDGER_IDLE && state != LEDGER_DONE) {
+			set_state(slot, LEDGER_IDLE);
+		}
+	}
+}
+
+bool ledger_is_again(uint64_t unique)
+{
+	return unique & AGAIN;
+}
+
+struct ledger_slot *ledger_find(struct ledger *ledger, uint64_t unique)
+{
+	if (!ledger_is_again(unique))
+		return NULL;
+	for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++) {
+		struct ledger_slot *slot = &ledger->slots[i];
+
+		if (atomic_load_explicit(&slot->state, memory_order_acquire) == LEDGER_DONE &&
+		    slot->key == (unique & ~AGAIN))
+			return slot;
+	}
+	return NULL;
+}
+
+/* ---- crashes ---- */
+
+void ledger_note_crash(struct ledger *ledger, uint64_t unique)
+{
+	const uint64_t key = unique & ~AGAIN;
+
+	for (unsigned i = 0; key && i < LEDGER_NR_CRASHES; i++) {
+		struct ledger_crash *crash = &ledger->crashes[i];
+		uint64_t found = 0;
+
+		if (atomic_compare_exchange_strong(&crash->key, &found, key) || found == key) {
+			atomic_fetch_add(&crash->nr, 1);
+			return;
+		}
+	}
+}
+
+void ledger_forgive(struct ledger *ledger, uint64_t unique)
+{
+	for (unsigned i = 0; i < LEDGER_NR_CRASHES; i++) {
+		struct ledger_crash *crash = &ledger->crashes[i];
+
+		if (atomic_load(&crash->key) != (unique & ~AGAIN))
+			continue;
+		atomic_store(&crash->nr, 0);
+		atomic_store(&crash->key, 0);
+	}
+}
+
+bool ledger_is_poison(const struct ledger *ledger, uint64_t unique)
+{
+	for (unsigned i = 0; ledger_is_again(unique) && i < LEDGER_NR_CRASHES; i++)
+		if (atomic_load(&ledger->crashes[i].key) == (unique & ~AGAIN))
+			return atomic_load(&ledger->crashes[i].nr) >= LEDGER_CRASHES_MOST;
+	return false;
+}

@@ -134,7 +134,7 @@ struct ztmpfs_stat {
 	/* survive=on; all 0 without */
 	uint64_t lives; /* processes that have served the mount, this one among them */
 	uint64_t kills_survived; /* how many of them died */
-	uint64_t outage_ms; /* from the last death until requests were served again */
+	uint64_t outage_ns; /* from the last death until requests were served again */
 	uint64_t requests_resent; /* by the kernel, after deaths */
 	uint64_t requests_done; /* of these: had been done already, and were answered only */
 	uint64_t requests_poisoned; /* answered with an error, since the daemon died of them */

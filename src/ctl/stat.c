@@ -114,7 +114,7 @@ static const struct field fields[] = {
 	HEADING("Lives (survive=on)"),
 	U64(lives, "processes"),
 	U64(kills_survived, "deaths"),
-	NOW(outage_ms, "ms"),
+	NOW(outage_ns, "ns"),
 	U64(requests_resent, "requests"),
 	U64(requests_done, "requests"),
 	U64(requests_poisoned, "requests"),

@@ -17,7 +17,6 @@
 #include "fuse/ledger.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
-#include "util/clock.h"
 #include "util/sizes.h"
 
 /* Tests build a daemon of another version out of this file. */
@@ -74,7 +73,7 @@ static void stat_lives(const struct ledger *ledger, struct ztmpfs_stat *stat)
 {
 	stat->lives = ledger->facts.lives;
 	stat->kills_survived = ledger->facts.kills;
-	stat->outage_ms = ledger->facts.outage_ns / (ZT_NS_PER_S / 1000);
+	stat->outage_ns = ledger->facts.outage_ns;
 	stat->repairs = ledger->facts.repairs;
 	stat->requests_resent = atomic_load_explicit(&ledger->nr_resent, memory_order_relaxed);
 	stat->requests_done = atomic_load_explicit(&ledger->nr_answered, memory_order_relaxed);

@@ -144,20 +144,21 @@ static int check_links(const struct super *sb, const struct seen *seen, const st
 static int check_tail(struct super *sb, ino_nr ino, struct inode_rec *rec)
 {
 	struct blkmap_file file = inode_file(rec);
-	unsigned char page[ZT_PAGE_SIZE];
+	/* As much as a cluster usually has: prealloc may reach to terabytes. */
+	static const char zero[16 * ZT_PAGE_SIZE];
+	char bytes[sizeof(zero)];
 	uint64_t off = rec->size;
 
 	if (inode_tail_is_dirty(rec))
 		return 0;
 	while (blkmap_seek(sb->map, &file, ZT_MAX_FILE_SIZE, off, SEEK_DATA, &off) == 0) {
-		size_t len = ZT_PAGE_SIZE - off % ZT_PAGE_SIZE;
-		int err = blkmap_read(sb->map, &file, off, page, len);
+		size_t len = sizeof(bytes) - off % sizeof(bytes);
+		int err = blkmap_read(sb->map, &file, off, bytes, len);
 
 		if (err)
 			return err;
-		for (size_t i = 0; i < len; i++)
-			if (page[i] != 0)
-				return ino_bad(ino, "bytes behind its end are not zero");
+		if (memcmp(bytes, zero, len) != 0)
+			return ino_bad(ino, "bytes behind its end are not zero");
 		off += len;
 	}
 	return 0;

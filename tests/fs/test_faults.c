@@ -474,7 +474,8 @@ START_TEST(test_memory_limit_is_met_and_left_again)
 		nr++;
 	}
 	ck_assert_int_eq(err, -ENOSPC);
-	ck_assert_uint_gt(nr, 20000);
+	/* 132 KiB of it are set aside to write down what is overwritten in place. */
+	ck_assert_uint_gt(nr, 19500);
 	ck_assert_int_eq(super_check(sb), 0);
 	while (nr-- > 0)
 		ck_assert_int_eq(fs_unlink(sb, FS_ROOT_INO, name_of("file", nr)), 0);

@@ -82,7 +82,7 @@ bool request_run(struct ztfuse *front, struct request *req)
 		current = NULL;
 		return true;
 	}
-	fuse_session_process_buf(front->se, &buf);
+	fuse_session_process_buf(front->transport->se, &buf);
 	mine = current != NULL;
 	again_end(front, &again);
 	current = NULL;

@@ -134,10 +134,10 @@ void zbench_print_json(FILE *out, const struct samples *samples,
 
 void zbench_print_csv_head(FILE *out)
 {
-	fputs("codec,dict_bytes,cluster,mode,callers,engines,depth,latency_us,batch,submit_ns,units,"
-	      "same_units,"
+	/* New columns come at the end: many count them from the front. */
+	fputs("codec,dict_bytes,cluster,mode,callers,engines,depth,latency_us,units,same_units,"
 	      "bytes_in,bytes_out,ratio,calls,fallbacks,seconds,in_mbps,out_mbps,p50_us,p99_us,"
-	      "cpu_seconds,cpu_seconds_per_gb\n",
+	      "cpu_seconds,cpu_seconds_per_gb,batch,submit_ns\n",
 	      out);
 }
 
@@ -146,9 +146,9 @@ void zbench_print_csv_line(FILE *out, const struct zbench_result *result)
 {
 	const struct zbench_point *point = &result->point;
 
-	fprintf(out, "%s,%zu,%u,%s,%u,%u,%u,%u,%u,%u,", result->codec, point->dict_size, point->cluster,
+	fprintf(out, "%s,%zu,%u,%s,%u,%u,%u,%u,", result->codec, point->dict_size, point->cluster,
 		zbench_mode_name(point->mode), point->threads, point->engines, point->depth,
-		point->latency_us, point->batch, point->submit_ns);
+		point->latency_us);
 	fprintf(out,
 		"%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.4f,%" PRIu64 ",%" PRIu64
 		",%.6f,%.3f,",
@@ -156,6 +156,6 @@ void zbench_print_csv_line(FILE *out, const struct zbench_result *result)
 		ratio(result), result->calls, result->fallbacks, result->seconds, result->in_mbps);
 	if (result->out_mbps > 0)
 		fprintf(out, "%.3f", result->out_mbps);
-	fprintf(out, ",%.3f,%.3f,%.6f,%.3f\n", result->p50_us, result->p99_us, result->cpu_seconds,
-		cpu_per_gb(result));
+	fprintf(out, ",%.3f,%.3f,%.6f,%.3f,%u,%u\n", result->p50_us, result->p99_us,
+		result->cpu_seconds, cpu_per_gb(result), point->batch, point->submit_ns);
 }

@@ -77,7 +77,7 @@ START_TEST(test_same_data_give_the_same_ratio_on_every_way)
 			commas += *c == ',';
 		ck_assert_uint_eq(commas, NR_COLUMNS - 1);
 		ck_assert_int_eq(sscanf(line,
-					"%*[^,],%*u,%u,%15[^,],%u,%*u,%*u,%*u,%*u,%*u,%llu,%llu,%llu,%llu,"
+					"%*[^,],%*u,%u,%15[^,],%u,%*u,%*u,%*u,%llu,%llu,%llu,%llu,"
 					"%lf,%llu,%llu,",
 					&cluster, mode, &callers, &units, &same, &in, &out, &ratio,
 					&calls, &fallbacks),

@@ -214,6 +214,12 @@ static const struct plan plans[] = {
 	{ .name = "removexattr", .opcode = FUSE_REMOVEXATTR, .text = "user.x" },
 };
 
+#ifdef ZT_DEBUG
+#define HAVE_POINTS true
+#else
+#define HAVE_POINTS false
+#endif
+
 START_TEST(test_whether_a_request_was_done_is_known_behind_each_store)
 {
 	struct step_ops ops = { start, run, judge, (void *)&plans[_i] };
@@ -323,10 +329,9 @@ int main(void)
 	TCase *tc = tcase_create("stores");
 
 	tcase_set_timeout(tc, 400);
-#ifdef ZT_DEBUG
+	/* Builds without debugging have no points behind stores. */
 	tcase_add_loop_test(tc, test_whether_a_request_was_done_is_known_behind_each_store, 0,
-			    ARRAY_SIZE(plans));
-#endif
+			    HAVE_POINTS ? ARRAY_SIZE(plans) : 0);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("slots");
 	tcase_add_test(tc, test_slots_are_used_again_and_never_two_at_a_time);

@@ -13,66 +13,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/shared.h"
+
 /* ---- the record ---- */
-
-static int map(int fd, struct handover_record **out_record)
-{
-	void *record = mmap(NULL, sizeof(**out_record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (record == MAP_FAILED)
-		return -errno;
-	*out_record = record;
-	return 0;
-}
 
 int handover_record_make(struct handover_record **out_record, int *out_fd)
 {
-	const int fd = memfd_create("ztmpfs-record", MFD_CLOEXEC);
-	int error;
+	void *memory;
+	int error = shared_make("ztmpfs-record", sizeof(**out_record), &memory, out_fd);
 
-	if (fd < 0)
-		return -errno;
-	error = ftruncate(fd, sizeof(**out_record)) != 0 ? -errno : map(fd, out_record);
-	if (error) {
-		close(fd);
-		return error;
-	}
-	(*out_record)->size = sizeof(**out_record);
-	*out_fd = fd;
-	return 0;
+	if (!error)
+		*out_record = memory;
+	return error;
 }
 
 int handover_record_map(int fd, struct handover_record **out_record)
 {
-	struct handover_record *record = NULL;
-	struct stat st;
-	int error;
+	void *memory;
+	int error = shared_map(fd, sizeof(**out_record), &memory);
 
-	if (fstat(fd, &st) != 0)
-		return -errno;
-	if (st.st_size != (off_t)sizeof(*record))
-		return -EPROTO;
-	error = map(fd, &record);
-	if (error)
-		return error;
-	if (record->size != sizeof(*record)) {
-		handover_record_unmap(record);
-		return -EPROTO;
-	}
-	*out_record = record;
-	return 0;
+	if (!error)
+		*out_record = memory;
+	return error;
 }
 
 void handover_record_unmap(struct handover_record *record)
 {
-	if (record)
-		(void)munmap(record, sizeof(*record)); /* it is mapped */
+	shared_unmap(record, sizeof(*record));
 }
 
 /* ---- messages ---- */

@@ -9,11 +9,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuse/channel/proto.h"
+#include "util/shared.h"
 #include "util/store.h"
 
 /* FUSE_UNIQUE_RESEND of Linux 6.9, unknown to older headers. */
@@ -21,58 +20,29 @@
 
 /* ---- memory ---- */
 
-static int map(int fd, struct ledger **out_ledger)
-{
-	void *ledger = mmap(NULL, sizeof(**out_ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (ledger == MAP_FAILED)
-		return -errno;
-	*out_ledger = ledger;
-	return 0;
-}
-
 int ledger_make(struct ledger **out_ledger, int *out_fd)
 {
-	const int fd = memfd_create("ztmpfs-ledger", MFD_CLOEXEC);
-	int error;
+	void *memory;
+	int error = shared_make("ztmpfs-ledger", sizeof(**out_ledger), &memory, out_fd);
 
-	if (fd < 0)
-		return -errno;
-	error = ftruncate(fd, sizeof(**out_ledger)) != 0 ? -errno : map(fd, out_ledger);
-	if (error) {
-		close(fd);
-		return error;
-	}
-	(*out_ledger)->size = sizeof(**out_ledger);
-	*out_fd = fd;
-	return 0;
+	if (!error)
+		*out_ledger = memory;
+	return error;
 }
 
 int ledger_map(int fd, struct ledger **out_ledger)
 {
-	struct ledger *ledger = NULL;
-	struct stat st;
-	int error;
+	void *memory;
+	int error = shared_map(fd, sizeof(**out_ledger), &memory);
 
-	if (fstat(fd, &st) != 0)
-		return -errno;
-	if (st.st_size != (off_t)sizeof(*ledger))
-		return -EPROTO;
-	error = map(fd, &ledger);
-	if (error)
-		return error;
-	if (ledger->size != sizeof(*ledger)) {
-		ledger_unmap(ledger);
-		return -EPROTO;
-	}
-	*out_ledger = ledger;
-	return 0;
+	if (!error)
+		*out_ledger = memory;
+	return error;
 }
 
 void ledger_unmap(struct ledger *ledger)
 {
-	if (ledger)
-		(void)munmap(ledger, sizeof(*ledger)); /* it is mapped */
+	shared_unmap(ledger, sizeof(*ledger));
 }
 
 /* ---- slots ---- */

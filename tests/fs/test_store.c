@@ -3,8 +3,7 @@
  * test_store.c - after each store of an operation on a file's content every acknowledged byte is
  * there: what the arena holds is attached, checked and read.
  */
-#include "tests/fs/fixture.h"
-#include "tests/lib/step.h"
+#include "tests/fs/step_attach.h"
 #include "util/sizes.h"
 
 #define CLUSTER (64 * KIB)
@@ -42,19 +41,6 @@ static size_t get(uint64_t off, size_t len)
 	memset(found, 0x55, len);
 	step_expect(fs_read(sb, ino, off, found, len, &got) == 0, "reading fails");
 	return got;
-}
-
-/* From here on sb is what another process finds. */
-static void attach_it(void)
-{
-	struct super_params params = fixture_params();
-	struct super *next;
-	char text[256] = "";
-	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
-
-	step_expect(err == 0, "attaching: %d %s", err, text);
-	step_expect(super_check(next) == 0, "attached, and something is wrong");
-	sb = next;
 }
 
 /* Whether the cluster reads as pattern @k. */
@@ -98,7 +84,7 @@ static void judge_grow(void *arg, bool done)
 {
 	const struct grow *grow = arg;
 
-	attach_it();
+	sb = step_attach(sb);
 	for (unsigned c = 0; c < grow->nr; c++) {
 		step_expect(get(c * CLUSTER, CLUSTER) == CLUSTER, "cluster %u is gone", c);
 		if (c % 4 == 1)
@@ -213,7 +199,7 @@ static void run_over(void *arg)
 static void judge_over(void *arg, bool done)
 {
 	(void)arg;
-	attach_it();
+	sb = step_attach(sb);
 	step_expect(get(0, CLUSTER) == CLUSTER, "the file is shorter");
 	for (unsigned at = 0; at < CLUSTER; at += ZT_PAGE_SIZE)
 		step_expect(memcmp(found + at, after + at, ZT_PAGE_SIZE) == 0 ||
@@ -271,7 +257,7 @@ static void judge_cut(void *arg, bool done)
 	struct stat attr = { .st_size = 8 * CLUSTER };
 	uint64_t end;
 
-	attach_it();
+	sb = step_attach(sb);
 	end = (uint64_t)attr_of(sb, ino).st_size;
 	step_expect(end == *size || end == 8 * CLUSTER, "another size");
 	step_expect(!done || end == *size, "the old size");

@@ -6,24 +6,11 @@
 #include <sys/xattr.h>
 
 #include "fs/xattr.h"
-#include "tests/fs/fixture.h"
-#include "tests/lib/step.h"
+#include "tests/fs/step_attach.h"
 
 static struct super *sb;
 static ino_nr ino;
 static char old_value[3000], new_value[3000];
-
-static void attach_it(void)
-{
-	struct super_params params = fixture_params();
-	struct super *next;
-	char text[256] = "";
-	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
-
-	step_expect(err == 0, "attaching: %d %s", err, text);
-	step_expect(super_check(next) == 0, "attached, and something is wrong");
-	sb = next;
-}
 
 /* ---- symbolic links ---- */
 
@@ -45,7 +32,7 @@ static void judge_link(void *arg, bool done)
 	char target[FS_SYMLINK_MAX + 1];
 	ino_nr link;
 
-	attach_it();
+	sb = step_attach(sb);
 	link = look_ino(sb, FS_ROOT_INO, "link");
 	step_expect(link != 0 || !done, "it is gone");
 	if (link)
@@ -145,7 +132,7 @@ static void judge_attr(void *arg, bool done)
 {
 	const struct attr *attr = arg;
 
-	attach_it();
+	sb = step_attach(sb);
 	step_expect(has(attr, new_value, attr->after) || (!done && has(attr, old_value, attr->before)),
 		    "neither the old value nor the new one");
 	for (unsigned i = 0; i < attr->others; i++) {

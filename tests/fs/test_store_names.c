@@ -2,8 +2,7 @@
 /* test_store_names.c - after each store of an operation on names the tree of names is sound. */
 #include <linux/fs.h>
 
-#include "tests/fs/fixture.h"
-#include "tests/lib/step.h"
+#include "tests/fs/step_attach.h"
 #include "util/sizes.h"
 
 static struct super *sb;
@@ -133,14 +132,9 @@ static struct dir_entry entry_of(ino_nr parent, const char *name, uint64_t pos)
 /* Either it has not happened, or all of it has, or what is left of it stands in the record. */
 static void attach_and_check(const struct move *move)
 {
-	struct super_params params = fixture_params();
-	struct super *next;
-	char text[256] = "";
-	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
+	struct super *next = step_attach(sb);
 	bool old, new;
 
-	step_expect(err == 0, "attaching: %d %s", err, text);
-	step_expect(super_check(next) == 0, "attached, and something is wrong");
 	old = look_ino(next, dirs[0], "old") == moved;
 	new = look_ino(next, dirs[1], "new") == moved;
 	step_expect(old != new, "attached: %s", old ? "both names lead to it" : "no name does");

@@ -6,6 +6,8 @@
 #define ZT_TESTS_FUSE_FORMS_H
 
 #include <linux/fuse.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "fuse/channel/proto.h"
 

@@ -135,7 +135,7 @@ static const struct option_desc table[] = {
 	  .arg = "FILE",
 	  .preset = "none",
 	  .help = "Begin with what was saved there",
-	  .allowed = "a file that save=unmount or ztmpfsctl save has made",
+	  .allowed = "a file that save=unmount has made",
 	  .kind = OPTION_TEXT,
 	  MEMBER(image_path),
 	  .min = 1 },

@@ -15,36 +15,12 @@
 #include "image/format.h"
 #include "util/compiler.h"
 
-struct image_writer;
 struct image;
-
-/**
- * image_writer_create() - begin an image
- * @fd: an empty file, open for writing; stays the caller's
- * @reserve: bytes of the range
- * Return: 0, -ENOMEM.
- */
-int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writer) ZT_MUST_CHECK;
-
-/**
- * image_writer_add() - the next pages
- * @page: behind those of the call before
- * @data: their bytes. They may change meanwhile: each is read once.
- * Return: 0, -ENOMEM, what write(2) says.
- */
-int image_writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages,
-		     const void *data) ZT_MUST_CHECK;
-
-/** image_writer_end() - the rest, and the header. Nothing is synced. Return: as above. */
-int image_writer_end(struct image_writer *writer, const struct image_facts *facts) ZT_MUST_CHECK;
-
-/** image_writer_destroy() - NULL is allowed */
-void image_writer_destroy(struct image_writer *writer);
 
 /**
  * image_save() - all of a range at once
  * @memfd: the range; nobody writes into it
- * Return: as image_writer_add(); what lseek(2) and read(2) say.
+ * Return: 0, -ENOMEM; what lseek(2), read(2) and write(2) say. Nothing is synced.
  */
 int image_save(int fd, int memfd, const struct image_facts *facts) ZT_MUST_CHECK;
 

@@ -15,9 +15,8 @@
 #include <xxhash.h>
 
 #include "image/image.h"
+#include "image/io.h"
 #include "util/alloc.h"
-
-#define BLOCK_BYTES ((size_t)IMAGE_BLOCK_PAGES << ZT_PAGE_SHIFT)
 
 struct image {
 	int fd;
@@ -28,7 +27,7 @@ struct image {
 	char *table; /* extents, then sums */
 	size_t table_size;
 	uint64_t nr_blocks;
-	char *block; /* BLOCK_BYTES */
+	char *block; /* IMAGE_BLOCK_BYTES */
 };
 
 static int damaged(char text[256], const char *what)
@@ -40,24 +39,13 @@ static int damaged(char text[256], const char *what)
 /* Return: 0; -EUCLEAN: it is shorter. */
 static int read_all(int fd, void *data, size_t len, uint64_t at, char text[256])
 {
-	char *to = data;
+	const int error = image_read(fd, data, len, at);
 
-	while (len > 0) {
-		const ssize_t got = pread(fd, to, len, (off_t)at);
-		const int error = got < 0 ? -errno : -EUCLEAN;
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			snprintf(text, 256, "%s",
-				 got < 0 ? strerror(-error) : "the image is cut: bytes are missing");
-			return error;
-		}
-		to += got;
-		at += (uint64_t)got;
-		len -= (size_t)got;
-	}
-	return 0;
+	if (error == -ENODATA)
+		return damaged(text, "the image is cut: bytes are missing");
+	if (error)
+		snprintf(text, 256, "%s", strerror(-error));
+	return error;
 }
 
 static int foreign(char text[256], const char *what, uint64_t is, uint64_t want)
@@ -184,7 +172,7 @@ static int open_all(struct image *image, char text[256])
 	if (error)
 		return error;
 	image->table = zt_map(image->table_size);
-	image->block = zt_map(BLOCK_BYTES);
+	image->block = zt_map(IMAGE_BLOCK_BYTES);
 	if (!image->table || !image->block)
 		return -ENOMEM;
 	error = read_all(image->fd, image->table, image->table_size,
@@ -214,7 +202,7 @@ void image_close(struct image *image)
 	if (!image)
 		return;
 	zt_unmap(image->table, image->table_size);
-	zt_unmap(image->block, BLOCK_BYTES);
+	zt_unmap(image->block, IMAGE_BLOCK_BYTES);
 	zt_free(image);
 }
 
@@ -224,22 +212,6 @@ const struct image_header *image_header(const struct image *image)
 }
 
 /* ---- pages ---- */
-
-static int write_all(int fd, const char *data, size_t len, uint64_t at)
-{
-	while (len > 0) {
-		const ssize_t done = pwrite(fd, data, len, (off_t)at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done < 0 ? -errno : -EIO;
-		data += done;
-		at += (uint64_t)done;
-		len -= (size_t)done;
-	}
-	return 0;
-}
 
 /* Where the next pages go: an extent, and how many pages of it went already. */
 struct place {
@@ -255,7 +227,7 @@ static int put_pages(const struct image *image, struct place *place, const char 
 		const struct image_extent extent = extent_at(image, place->extent);
 		const uint64_t nr = min_u64(nr_pages, extent.nr_pages - place->done);
 
-		error = write_all(memfd, data, (size_t)nr << ZT_PAGE_SHIFT,
+		error = image_write(memfd, data, (size_t)nr << ZT_PAGE_SHIFT,
 				  (extent.page + place->done) << ZT_PAGE_SHIFT);
 		data += nr << ZT_PAGE_SHIFT;
 		nr_pages -= nr;

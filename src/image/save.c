@@ -2,8 +2,6 @@
 /*
  * save.c - an image is written: block by block, each summed up as it goes out, then where they
  * belong, then the header.
- *
- * A block is copied before it is summed up and written, since some of its bytes may change.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,9 +9,8 @@
 #include <xxhash.h>
 
 #include "image/image.h"
+#include "image/io.h"
 #include "util/alloc.h"
-
-#define BLOCK_BYTES ((size_t)IMAGE_BLOCK_PAGES << ZT_PAGE_SHIFT)
 
 /* A growing table of 8-byte entries. */
 struct table {
@@ -52,25 +49,7 @@ static void table_exit(struct table *table)
 	zt_unmap(table->entries, table->max * sizeof(*table->entries));
 }
 
-static int write_all(int fd, const void *data, size_t len, off_t at)
-{
-	const char *from = data;
-
-	while (len > 0) {
-		const ssize_t done = pwrite(fd, from, len, at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done < 0 ? -errno : -EIO;
-		from += done;
-		at += done;
-		len -= (size_t)done;
-	}
-	return 0;
-}
-
-int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writer)
+static int writer_create(int fd, uint64_t reserve, struct image_writer **out_writer)
 {
 	struct image_writer *writer = zt_zalloc(sizeof(*writer));
 
@@ -78,7 +57,7 @@ int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writ
 		return -ENOMEM;
 	writer->fd = fd;
 	writer->reserve = reserve;
-	writer->block = zt_map(BLOCK_BYTES);
+	writer->block = zt_map(IMAGE_BLOCK_BYTES);
 	if (!writer->block) {
 		zt_free(writer);
 		return -ENOMEM;
@@ -87,13 +66,11 @@ int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writ
 	return 0;
 }
 
-void image_writer_destroy(struct image_writer *writer)
+static void writer_destroy(struct image_writer *writer)
 {
-	if (!writer)
-		return;
 	table_exit(&writer->extents);
 	table_exit(&writer->sums);
-	zt_unmap(writer->block, BLOCK_BYTES);
+	zt_unmap(writer->block, IMAGE_BLOCK_BYTES);
 	zt_free(writer);
 }
 
@@ -105,8 +82,7 @@ static int put_block(struct image_writer *writer, uint64_t nr_pages)
 	int error = table_add(&writer->sums, XXH3_64bits(writer->block, len));
 
 	return error ? error :
-		       write_all(writer->fd, writer->block, len,
-				 (off_t)((1 + first) << ZT_PAGE_SHIFT));
+		       image_write(writer->fd, writer->block, len, (1 + first) << ZT_PAGE_SHIFT);
 }
 
 /* Pages that follow the last extent are part of it. */
@@ -128,55 +104,26 @@ static int note_extent(struct image_writer *writer, uint64_t page, uint64_t nr_p
 	return table_add(extents, entry);
 }
 
-static int read_all(int fd, char *to, size_t len, off_t at)
-{
-	while (len > 0) {
-		const ssize_t got = pread(fd, to, len, at);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		to += got;
-		at += got;
-		len -= (size_t)got;
-	}
-	return 0;
-}
-
-/* Out of @data, or if that is NULL out of @memfd. */
-static int add(struct image_writer *writer, uint64_t page, uint64_t nr_pages, const char *data,
-	       int memfd)
+/* The next pages, out of @memfd. */
+static int writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages, int memfd)
 {
 	int error = nr_pages ? note_extent(writer, page, nr_pages) : 0;
 
 	while (nr_pages > 0 && !error) {
 		const uint64_t have = writer->nr_pages % IMAGE_BLOCK_PAGES;
 		const uint64_t more = min_u64(nr_pages, IMAGE_BLOCK_PAGES - have);
-		const size_t len = (size_t)more << ZT_PAGE_SHIFT;
-		char *to = writer->block + (have << ZT_PAGE_SHIFT);
 
-		if (data)
-			memcpy(to, data, len);
-		else
-			error = read_all(memfd, to, len, (off_t)(page << ZT_PAGE_SHIFT));
+		error = image_read(memfd, writer->block + (have << ZT_PAGE_SHIFT),
+				   (size_t)more << ZT_PAGE_SHIFT, page << ZT_PAGE_SHIFT);
 		if (error)
-			break;
+			return error == -ENODATA ? -EIO : error;
 		writer->nr_pages += more;
 		nr_pages -= more;
 		page += more;
-		if (data)
-			data += len;
 		if (have + more == IMAGE_BLOCK_PAGES)
 			error = put_block(writer, IMAGE_BLOCK_PAGES);
 	}
 	return error;
-}
-
-int image_writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages,
-		     const void *data)
-{
-	return add(writer, page, nr_pages, data, -1);
 }
 
 static int put_table(struct image_writer *writer, uint64_t *out_sum, uint64_t *inout_at)
@@ -191,13 +138,13 @@ static int put_table(struct image_writer *writer, uint64_t *out_sum, uint64_t *i
 	memcpy(both, writer->extents.entries, extents);
 	memcpy(both + extents, writer->sums.entries, sums);
 	*out_sum = XXH3_64bits(both, extents + sums);
-	error = write_all(writer->fd, both, extents + sums, (off_t)*inout_at);
+	error = image_write(writer->fd, both, extents + sums, *inout_at);
 	*inout_at += extents + sums;
 	zt_unmap(both, extents + sums + 1);
 	return error;
 }
 
-int image_writer_end(struct image_writer *writer, const struct image_facts *facts)
+static int writer_end(struct image_writer *writer, const struct image_facts *facts)
 {
 	union {
 		struct image_header header;
@@ -225,7 +172,7 @@ int image_writer_end(struct image_writer *writer, const struct image_facts *fact
 	header->nr_extents = writer->extents.nr;
 	header->facts = *facts;
 	header->sum = XXH3_64bits(&first, sizeof(first));
-	return write_all(writer->fd, &first, sizeof(first), 0);
+	return image_write(writer->fd, &first, sizeof(first), 0);
 }
 
 int image_save(int fd, int memfd, const struct image_facts *facts)
@@ -237,20 +184,20 @@ int image_save(int fd, int memfd, const struct image_facts *facts)
 
 	if (reserve < 0)
 		return -errno;
-	error = image_writer_create(fd, (uint64_t)reserve, &writer);
+	error = writer_create(fd, (uint64_t)reserve, &writer);
 	if (error)
 		return error;
 	while (!error && (data = lseek(memfd, hole, SEEK_DATA)) >= 0) {
 		hole = lseek(memfd, data, SEEK_HOLE);
 		if (hole < 0)
 			break;
-		error = add(writer, (uint64_t)data >> ZT_PAGE_SHIFT,
-			    (uint64_t)(hole - data) >> ZT_PAGE_SHIFT, NULL, memfd);
+		error = writer_add(writer, (uint64_t)data >> ZT_PAGE_SHIFT,
+				   (uint64_t)(hole - data) >> ZT_PAGE_SHIFT, memfd);
 	}
 	if (!error && errno != ENXIO)
 		error = -errno;
 	if (!error)
-		error = image_writer_end(writer, facts);
-	image_writer_destroy(writer);
+		error = writer_end(writer, facts);
+	writer_destroy(writer);
 	return error;
 }

@@ -15,7 +15,6 @@
 #include "ctl/ctl.h"
 #include "ctl/mounts.h"
 
-
 enum column {
 	COL_MOUNTPOINT,
 	COL_DATA,

@@ -14,10 +14,10 @@
 #include "ctl/ctl.h"
 #include "ctl/mounts.h"
 #include "ctl/stat_fields.h"
+#include "util/clock.h"
 #include "util/lock.h"
 #include "util/sizes.h"
 
-#define NS_PER_S 1e9
 #define NAME_MAX_LEN 96
 
 struct ctl_metrics {
@@ -83,11 +83,6 @@ static bool ends_in(const char *text, const char *end)
 	return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-static bool is_time(const struct field *field)
-{
-	return field->unit && strcmp(field->unit, "ns") == 0;
-}
-
 /* "ztmpfs_compress_in_bytes_total" of "compress_in". */
 static void name_of(const struct field *field, char out[NAME_MAX_LEN])
 {
@@ -99,7 +94,7 @@ static void name_of(const struct field *field, char out[NAME_MAX_LEN])
 		len -= strlen("_total");
 	else if (ends_in(field->name, "_ns"))
 		len -= strlen("_ns");
-	if (is_time(field))
+	if (ctl_field_is_time(field))
 		unit = "_seconds";
 	else if (field->unit && strcmp(field->unit, "bytes") == 0 && !ends_in(field->name, "_bytes"))
 		unit = "_bytes";
@@ -128,7 +123,7 @@ static uint64_t value_of(const struct field *field, const struct ctl_metrics_mou
 static void print_histogram(FILE *out, const char *name, const struct field *field,
 			    const struct ctl_metrics_mount *mount)
 {
-	const double unit = is_time(field) ? NS_PER_S : 1;
+	const double unit = ctl_field_is_time(field) ? (double)ZT_NS_PER_S : 1;
 	uint64_t below = 0;
 
 	for (unsigned i = 0; i < field->nr; i++) {
@@ -152,8 +147,8 @@ static void print_value(FILE *out, const char *name, const struct field *field,
 	print_begin(out, name, "", mount);
 	if (field->kind == FIELD_LOCKS)
 		print_label(out, ",lock", zt_lock_name(i));
-	if (is_time(field))
-		fprintf(out, "} %.9f\n", (double)value / NS_PER_S);
+	if (ctl_field_is_time(field))
+		fprintf(out, "} %.9f\n", (double)value / (double)ZT_NS_PER_S);
 	else
 		fprintf(out, "} %" PRIu64 "\n", value);
 }

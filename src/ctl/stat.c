@@ -179,7 +179,7 @@ static void print_buckets(FILE *out, const struct ztmpfs_stat *stat, const struc
 {
 	const uint64_t *bucket =
 		(const uint64_t *)(const void *)((const char *)stat + field->offset);
-	const bool is_time = strcmp(field->unit, "ns") == 0;
+	const bool is_time = ctl_field_is_time(field);
 	unsigned first = field->nr, last = 0;
 	uint64_t most = 0;
 

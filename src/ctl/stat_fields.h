@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "util/compiler.h"
 #include "ztmpfs/control.h"
@@ -22,6 +23,12 @@ struct field {
 	bool falls; /* tells what is now; others only grow */
 	unsigned nr; /* buckets: number i counts from 2^i units on; or kinds of locks */
 };
+
+/** ctl_field_is_time() - nanoseconds, which people and programs want otherwise */
+static inline bool ctl_field_is_time(const struct field *field)
+{
+	return field->unit && strcmp(field->unit, "ns") == 0;
+}
 
 /** ctl_stat_field() - the @idx-th, NULL at the end */
 const struct field *ctl_stat_field(size_t idx);

@@ -16,8 +16,6 @@
 #include "util/lock.h"
 #include "util/sizes.h"
 
-#define NS_PER_S 1000000000u
-
 /* A request of a caller that doesn't wait for it. */
 struct flight {
 	struct zcomp_req req;
@@ -321,7 +319,7 @@ int zbench_pass(struct zbench_pass *run, double seconds)
 	uint32_t inited = 0, started = 0;
 	int error = callers ? 0 : -ENOMEM;
 
-	run->deadline = seconds > 0 ? zt_now_ns() + (uint64_t)(seconds * NS_PER_S) : 0;
+	run->deadline = seconds > 0 ? zt_now_ns() + (uint64_t)(seconds * (double)ZT_NS_PER_S) : 0;
 	while (!error && inited < nr) {
 		error = caller_init(run, &callers[inited], inited);
 		inited++;

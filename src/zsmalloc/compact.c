@@ -101,7 +101,7 @@ uint64_t class_excess(const struct size_class *class)
 	uint64_t covered = class->resident - class->cached, needed = class_needs(class);
 
 	if (arena_is_stocked(class->pool->arena))
-		covered = (uint64_t) class->by_page.nodes * class->geo.nr_pages;
+		covered = (uint64_t)class->by_page.nodes * class->geo.nr_pages;
 	return covered > needed ? covered - needed : 0;
 }
 

@@ -76,7 +76,7 @@ static void group_update(struct size_class *class, struct zspage *zspage)
 
 static struct zspage *zspage_of(struct chain_link *link)
 {
-	return link ? (struct zspage *)((char *)link - offsetof(struct zspage, link)) : NULL;
+	return link ? container_of(link, struct zspage, link) : NULL;
 }
 
 static uint64_t page_hash(const struct size_class *class, uint64_t page)
@@ -86,8 +86,7 @@ static uint64_t page_hash(const struct size_class *class, uint64_t page)
 
 static uint64_t link_hash(const void *arg, const struct chain_link *link)
 {
-	const struct zspage *zspage =
-		(const struct zspage *)((const char *)link - offsetof(struct zspage, link));
+	const struct zspage *zspage = container_of(link, const struct zspage, link);
 
 	return page_hash(arg, zspage->page);
 }

@@ -57,7 +57,7 @@ void batch_window_adapt(struct content *content, bool ran_dry, unsigned nr_cance
 }
 
 bool batch_pays(const struct content *content, unsigned order, uint64_t nr,
-		       enum zstrm_pref pref)
+		enum zstrm_pref pref)
 {
 	if (nr == 0 || nr > BATCH_MAX_CLUSTERS)
 		return false;

@@ -21,14 +21,13 @@ static uint64_t place_hash(const struct slots *slots, uint64_t place)
 
 static struct live_map *map_of(struct chain_link *link)
 {
-	return link ? (struct live_map *)((char *)link - offsetof(struct live_map, link)) : NULL;
+	return link ? container_of(link, struct live_map, link) : NULL;
 }
 
 static uint64_t map_hash(const void *arg, const struct chain_link *link)
 {
 	const struct slots *slots = arg;
-	const struct live_map *live =
-		(const struct live_map *)((const char *)link - offsetof(struct live_map, link));
+	const struct live_map *live = container_of(link, const struct live_map, link);
 
 	return place_hash(slots, live->place);
 }

@@ -40,7 +40,7 @@ static void fold_one(struct folder *folder, const struct live_map *live)
 }
 
 /*
- * The oldest maps of a lock, @max at most: remembered, and put behind all others. So one that cannot
+ * The oldest maps of a lock, FOLD_BATCH at most: remembered, and put behind all others. So one that cannot
  * be folded, or is hot, is looked at again when it would be due anew, and none is looked at twice in
  * one go. @inout_left: how many may be looked at.
  * Return: how many were remembered; 0: none of those looked at is due.
@@ -53,7 +53,7 @@ static unsigned lock_take_due(struct slots *slots, struct slot_lock *lock, uint6
 	unsigned nr = 0;
 
 	write_lock(&lock->lock);
-	for (unsigned looks = 0; looks<FOLD_BATCH && * inout_left> 0; looks++, --*inout_left) {
+	for (unsigned looks = 0; looks < FOLD_BATCH && *inout_left > 0; looks++, --*inout_left) {
 		live = live_map_next(lock, NULL);
 		if (!live || now - live->touched < idle) {
 			*inout_left = 0;

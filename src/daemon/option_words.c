@@ -17,6 +17,7 @@
 
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "util/words.h"
 
 /* A word that ends in = or - is followed by anything, or by one of @values. */
 struct option_word {
@@ -177,48 +178,14 @@ const char *option_refused_at(size_t idx)
 	return idx < ARRAY_SIZE(refused) ? refused[idx].word : NULL;
 }
 
-/* No name is longer. */
-#define GUESS_MAX 32
-
-/* How many letters were left out, added, changed, or swapped with the next. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t rows[3][GUESS_MAX + 1];
-	size_t *before = rows[0], *last = rows[1], *now = rows[2];
-	const size_t len_a = strlen(a), len_b = strlen(b);
-
-	if (len_a > GUESS_MAX || len_b > GUESS_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= len_b; j++)
-		last[j] = j;
-	for (size_t i = 1; i <= len_a; i++) {
-		size_t *spare = before;
-
-		now[0] = i;
-		for (size_t j = 1; j <= len_b; j++) {
-			size_t least = last[j - 1] + (a[i - 1] != b[j - 1]);
-
-			least = min_u64(least, min_u64(last[j], now[j - 1]) + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				least = min_u64(least, before[j - 2] + 1);
-			now[j] = least;
-		}
-		before = last;
-		last = now;
-		now = spare;
-	}
-	return last[len_b];
-}
-
 const char *option_guess(const char *name)
 {
-	/* One letter of a short name; a third of a long one. */
-	size_t least = max_u64(2, strlen(name) / 3 + 1);
+	size_t least = words_near(name);
 	const struct option_desc *desc;
 	const char *best = NULL;
 
 	for (size_t i = 0; (desc = option_at(i)) != NULL; i++) {
-		const size_t far = distance(name, desc->name);
+		const size_t far = words_distance(name, desc->name);
 
 		if (far < least) {
 			least = far;
@@ -226,12 +193,12 @@ const char *option_guess(const char *name)
 		}
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
-		char word[GUESS_MAX + 1];
+		char word[WORDS_MAX + 1];
 		size_t far;
 
 		(void)snprintf(word, sizeof(word), "%s", taken[i].word);
 		word[strcspn(word, "=")] = '\0';
-		far = distance(name, word);
+		far = words_distance(name, word);
 		if (far < least) {
 			least = far;
 			best = taken[i].word;

@@ -86,6 +86,8 @@ struct zcomp_accel_params {
 	uint32_t stall_ppm; /* make their engine stop until the device is reset */
 	uint32_t reset_ppm; /* make the device reset itself */
 	uint32_t kill_ppm; /* make their engine die */
+	uint32_t work_ns; /* least time that an engine is busy with each 4 KiB; 0: the work alone */
+	uint32_t unit; /* bytes of the largest request that the device takes; 0: any */
 };
 
 /* The most a user may ask of an accelerator. */
@@ -96,6 +98,7 @@ struct zcomp_accel_params {
 #define ZCOMP_ACCEL_MAX_SUBMIT_NS   1000000u
 #define ZCOMP_ACCEL_MAX_LATENCY_US  10000000u
 #define ZCOMP_ACCEL_MAX_PPM         1000000u
+#define ZCOMP_ACCEL_MAX_WORK_NS     100000000u
 
 /*
  * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend

@@ -150,7 +150,10 @@ static int measure_unit(struct accel *accel, uint64_t *out_ns)
 
 static int set_deadline(struct accel *accel)
 {
-	uint64_t unit_ns, latency_ns = accel->params.latency_us * UINT64_C(1000);
+	uint64_t pages = accel->inner.unit / ZCOMP_MIN_UNIT;
+	uint64_t latency_ns = accel->params.latency_us * UINT64_C(1000);
+	uint64_t work_ns = accel->params.work_ns * pages * accel->nr_streams;
+	uint64_t unit_ns;
 	int error;
 
 	if (accel->params.deadline_us) {
@@ -163,7 +166,7 @@ static int set_deadline(struct accel *accel)
 		return error;
 	unit_ns *= DEADLINE_UNITS;
 	accel->deadline_ns =
-		(unit_ns > MIN_DEADLINE_NS ? unit_ns : MIN_DEADLINE_NS) + 2 * latency_ns;
+		(unit_ns > MIN_DEADLINE_NS ? unit_ns : MIN_DEADLINE_NS) + 2 * latency_ns + work_ns;
 	accel->hang_ns = HANG_DEADLINES * accel->deadline_ns;
 	return 0;
 }
@@ -390,74 +393,13 @@ static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *s
 	return accel_queue_cancel(accel, strm_to_managed(accel, strm), arg);
 }
 
-/* A thread that waits for one request, on its own stack. */
-struct waiter {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool is_done, is_unpinned;
-	int error;
-};
-
-static void wake_waiter(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
-{
-	struct waiter *waiter = arg;
-
-	(void)strm;
-	(void)req;
-	accel_lock(&waiter->lock);
-	waiter->error = error;
-	waiter->is_done = true;
-	pthread_cond_signal(&waiter->changed);
-	accel_unlock(&waiter->lock);
-}
-
-static void unpin_waiter(void *arg)
-{
-	struct waiter *waiter = arg;
-
-	accel_lock(&waiter->lock);
-	waiter->is_unpinned = true;
-	pthread_cond_signal(&waiter->changed);
-	accel_unlock(&waiter->lock);
-}
-
-/*
- * A request that is given up is waited for until the engine has let go of it (after the reset that
- * follows): its caller goes on to use the same buffers.
- */
-static int submit_and_wait(const struct zcomp_params *params, struct zcomp_strm *strm,
-			   struct zcomp_req *req)
-{
-	struct waiter waiter = {
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER,
-	};
-	struct zcomp_req mine = *req;
-	int error;
-
-	mine.unpin = unpin_waiter;
-	mine.unpin_arg = &waiter;
-	error = accel_submit(params, strm, &mine, wake_waiter, &waiter);
-	if (!error) {
-		accel_lock(&waiter.lock);
-		while (!waiter.is_done || !waiter.is_unpinned)
-			pthread_cond_wait(&waiter.changed, &waiter.lock);
-		error = waiter.error;
-		accel_unlock(&waiter.lock);
-		req->dst_len = mine.dst_len;
-	}
-	pthread_cond_destroy(&waiter.changed);
-	pthread_mutex_destroy(&waiter.lock);
-	return error;
-}
-
 static int accel_compress(const struct zcomp_params *params, struct zcomp_strm *strm,
 			  struct zcomp_req *req)
 {
 	const struct accel *accel = params->drv_data;
 
 	if (strm_to_managed(accel, strm))
-		return submit_and_wait(params, strm, req);
+		return accel_submit_and_wait(params->drv_data, strm, req);
 	return accel->inner_ops->compress(&accel->inner, strm, req);
 }
 

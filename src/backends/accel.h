@@ -3,6 +3,7 @@
  * accel.h - the inside of the pseudo-accelerator; accel_hook.h has the hooks for tests.
  *
  *   accel.c         the table: parameters, managed streams, synchronous calls
+ *   accel_wait.c    managed streams that are waited for
  *   accel_queue.c   the device's queue, and its clock
  *   accel_engine.c  the device's engines, which empty the queue
  *   accel_watch.c   the driver's watchdog: deadlines, resets, engines that died
@@ -90,6 +91,7 @@ struct accel_engine {
 	enum engine_state state; /* guarded by queue_lock */
 	struct zcomp_strm strm; /* the context, and the buffers of the request at hand */
 	/* The engine's own; the watchdog's when it is dead and joined. */
+	uint64_t busy_ns; /* when the simulated engine is through with all that it was given */
 	uint64_t generation; /* the last reset that it has seen */
 	struct accel_list batch; /* taken, not begun */
 	struct accel_list line; /* finished, and delivered when they are due: oldest first */
@@ -203,6 +205,20 @@ void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm);
 /** accel_idle_cool() - give the memory of all streams' buffers back, unless some are lent */
 void accel_idle_cool(struct accel *accel);
 
+/** accel_takes_time() - requests end later than when the work is done */
+static inline bool accel_takes_time(const struct accel *accel)
+{
+	return accel->params.latency_us > 0 || accel->params.work_ns > 0;
+}
+
+/* accel_wait.c */
+
+/**
+ * accel_submit_and_wait() - one request, until its caller may use all buffers again
+ * Return: what done() said, or an error of accel_queue_submit(). Context: not from done().
+ */
+int accel_submit_and_wait(struct accel *accel, struct zcomp_strm *strm, struct zcomp_req *req);
+
 /* accel_queue.c */
 
 /** accel_state_set() - of a stream that nobody else changes now */
@@ -214,7 +230,8 @@ void accel_queue_exit(struct accel *accel);
 
 /**
  * accel_queue_submit() - put requests into the queue, for the cost of one submission
- * Return: how many had room, from the first on; -EBUSY none had, -ESHUTDOWN when stopping or off.
+ * Return: how many had room, from the first on; -EBUSY none had, -ESHUTDOWN when stopping or off,
+ *         -EMSGSIZE one is larger than what the device takes.
  */
 int accel_queue_submit(struct accel *accel, const struct zcomp_batch_entry *entries, uint32_t nr,
 		       zcomp_done_fn done);

@@ -29,6 +29,22 @@ static void count_batch(struct accel *accel, uint32_t count)
 }
 
 /*
+ * When a request is to end that is taken now. The engine works on one at a time, of which each
+ * page has it busy for work_ns; the latency comes on top, and overlaps. Nobody sleeps for the work:
+ * ends are reckoned from one another, so that a thread that wakes late catches up.
+ */
+static uint64_t due_ns(struct accel_engine *engine, size_t len, uint64_t now)
+{
+	const struct zcomp_accel_params *params = &engine->accel->params;
+	const uint64_t pages = (len + ZCOMP_MIN_UNIT - 1) / ZCOMP_MIN_UNIT;
+
+	if (engine->busy_ns < now)
+		engine->busy_ns = now;
+	engine->busy_ns += pages * params->work_ns;
+	return engine->busy_ns + params->latency_us * UINT64_C(1000);
+}
+
+/*
  * An engine takes several requests at once, so that the lock is not taken for each, but no more
  * than its share, so that none idles while another has a pile. queue_lock is held, the queue is not
  * empty.
@@ -49,7 +65,7 @@ static void take_batch(struct accel_engine *engine)
 		mstrm->error = 0;
 		mstrm->fault = accel_draw_fault(accel, &mstrm->error);
 		mstrm->work = *mstrm->req;
-		mstrm->due_ns = now + accel->params.latency_us * UINT64_C(1000);
+		mstrm->due_ns = due_ns(engine, mstrm->req->src_len, now);
 		atomic_store_explicit(&mstrm->engine, engine->number, memory_order_relaxed);
 		(void)accel_state_move(mstrm, state, ACCEL_TAKEN); /* nobody else may, here */
 		TAILQ_INSERT_TAIL(&engine->batch, mstrm, link);
@@ -242,7 +258,7 @@ static bool work_off(struct accel_engine *engine, struct managed_zstrm *mstrm)
 		die(engine);
 		return false;
 	}
-	if (engine->accel->params.latency_us)
+	if (accel_takes_time(engine->accel))
 		TAILQ_INSERT_TAIL(&engine->line, mstrm, link);
 	else
 		finish(engine, mstrm, mstrm->error);
@@ -270,7 +286,7 @@ static void *engine_main(void *arg)
 
 	snprintf(name, sizeof(name), "zt-engine/%u", engine->number % 1000);
 	pthread_setname_np(pthread_self(), name);
-	if (engine->accel->params.latency_us)
+	if (accel_takes_time(engine->accel))
 		prctl(PR_SET_TIMERSLACK, 1UL); /* the usual 50 us would be half of a latency */
 	for (;;) {
 		switch (next_step(engine)) {
@@ -303,6 +319,7 @@ int accel_engine_run(struct accel_engine *engine)
 
 	TAILQ_INIT(&engine->batch);
 	TAILQ_INIT(&engine->line);
+	engine->busy_ns = 0;
 	accel_lock(&accel->queue_lock);
 	engine->generation = accel->generation;
 	engine->state = ENGINE_RUNS;

@@ -125,6 +125,9 @@ int accel_queue_submit(struct accel *accel, const struct zcomp_batch_entry *entr
 	uint32_t nr_taken = 0;
 	int error = -EBUSY;
 
+	for (uint32_t i = 0; accel->params.unit && i < nr; i++)
+		if (entries[i].req->src_len > accel->params.unit)
+			return -EMSGSIZE;
 	spend_submission(accel, now);
 	for (uint32_t i = 0; i < nr; i++) {
 		struct managed_zstrm *mstrm = accel_managed(entries[i].strm);

@@ -91,6 +91,8 @@ static int run_device(struct bench *bench, struct zbench_point point)
 
 	point.engines = (uint32_t)bench->args.engines;
 	point.submit_ns = (uint32_t)bench->args.submit_ns;
+	point.device = bench->args.params;
+	point.device.work_ns = (uint32_t)bench->args.work_ns;
 	point.depth = point.threads;
 	point.batch = 1;
 	for (size_t l = 0; l < bench->args.latencies.nr && !status; l++) {
@@ -217,8 +219,9 @@ static int run(int argc, char *argv[])
 	char text[SAMPLE_ERROR_TEXT];
 	int status = 0;
 
-	if (zbench_args_parse(argc, argv, &bench.args) != 0)
-		return ctl_usage(&ctl_zbench);
+	status = zbench_args_parse(argc, argv, &bench.args);
+	if (status)
+		return status == -ENODEV ? CTL_EXIT_USAGE : ctl_usage(&ctl_zbench);
 	if (bench.args.dict_path)
 		status = load_dict(&bench);
 	params.paths = bench.args.paths;

@@ -42,6 +42,7 @@ struct zbench_point {
 	uint32_t depth, engines, latency_us;
 	uint32_t batch; /* requests of one submission, at most ZCOMP_MAX_BATCH; 0: as 1 */
 	uint32_t submit_ns; /* what a submission costs its caller */
+	struct zcomp_accel_params device; /* the rest of the device; the members above go first */
 	const void *dict; /* or NULL */
 	size_t dict_size;
 };

@@ -109,9 +109,38 @@ static int parse_seconds(const char *text, double *out)
 	return 0;
 }
 
+/* "iaa", "iaa:depth=8". */
+static int parse_device(struct zbench_args *args, const char *text)
+{
+	const size_t len = strcspn(text, ":");
+	char name[64], why[ZCOMP_ERROR_TEXT];
+	const char *guess;
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, text);
+	args->device = zcomp_device_find(name);
+	if (!args->device) {
+		guess = zcomp_device_guess(name, NULL, 0);
+		fprintf(stderr, "ztmpfsctl: --device %s: unknown; ", name);
+		if (guess)
+			fprintf(stderr, "did you mean %s?\n", guess);
+		else
+			fprintf(stderr, "there are hisi, iaa, qpace, hwz, qat\n");
+		return -ENODEV;
+	}
+	args->params = args->device->params;
+	if (text[len] == '\0' || zcomp_accel_parse(text + len + 1, &args->params, why) == 0)
+		return 0;
+	fprintf(stderr, "ztmpfsctl: --device %s: %s\n", text, why);
+	return -ENODEV;
+}
+
 static int parse_switch(struct zbench_args *args, int letter)
 {
 	switch (letter) {
+	case 'D':
+		return parse_device(args, optarg);
+	case 'w':
+		return parse_number(optarg, 0, ZCOMP_ACCEL_MAX_WORK_NS, &args->work_ns);
 	case 'a':
 		return parse_codecs(args, optarg);
 	case 'c':
@@ -158,6 +187,32 @@ static void set_list(struct zbench_list *list, const uint64_t *values, size_t nr
 	set_list(list, (const uint64_t[]){ __VA_ARGS__ },                                          \
 		 sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
 
+/* The figures of a device with a name, where nothing else was said; else of none. */
+static void set_device(struct zbench_args *args)
+{
+	const struct zcomp_accel_params *params = &args->params;
+	static char name[ZCOMP_NAME_MAX + 1]; /* not const, as all of args->codecs */
+
+	if (args->engines == UINT64_MAX)
+		args->engines = max_u64(1, params->engines);
+	if (args->submit_ns == UINT64_MAX)
+		args->submit_ns = params->submit_ns;
+	if (args->work_ns == UINT64_MAX)
+		args->work_ns = params->work_ns;
+	if (!args->device)
+		return;
+	if (args->nr_codecs == 0) {
+		snprintf(name, sizeof(name), "%s", args->device->algorithm);
+		args->codecs[args->nr_codecs++] = name;
+	}
+	if (params->unit)
+		SET_LIST(&args->clusters, params->unit);
+	if (!args->plot_path)
+		SET_LIST(&args->depths, params->depth);
+	SET_LIST(&args->latencies, params->latency_us);
+	SET_LIST(&args->batches, min_u64(params->batch, ZCOMP_MAX_BATCH));
+}
+
 /* What was not asked for: all codecs without a device; or for a picture, the device's queue. */
 static void set_defaults(struct zbench_args *args)
 {
@@ -165,9 +220,10 @@ static void set_defaults(struct zbench_args *args)
 	static char codecs[][8] = { "lz4", "lz4hc", "zstd", "null" };
 	static char usr_bin[] = "/usr/bin";
 	static char *const paths[] = { usr_bin, NULL };
-	const bool device = args->plot_path || args->depths.nr > 0 || args->latencies.nr > 0 ||
-			    args->batches.nr > 0;
+	const bool device = args->device || args->plot_path || args->depths.nr > 0 ||
+			    args->latencies.nr > 0 || args->batches.nr > 0;
 
+	set_device(args);
 	if (!args->paths)
 		args->paths = paths;
 	if (args->nr_codecs == 0) {
@@ -193,12 +249,19 @@ static void set_defaults(struct zbench_args *args)
 
 int zbench_args_parse(int argc, char *argv[], struct zbench_args *out_args)
 {
-	struct zbench_args args = { .engines = 1, .limit = 32 * MIB, .seconds = 0.5 };
-	int letter = ctl_switch(&ctl_zbench, argc, argv, true);
+	struct zbench_args args = {
+		.engines = UINT64_MAX,
+		.submit_ns = UINT64_MAX,
+		.work_ns = UINT64_MAX,
+		.limit = 32 * MIB,
+		.seconds = 0.5,
+	};
+	int error, letter = ctl_switch(&ctl_zbench, argc, argv, true);
 
 	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_zbench, argc, argv, false)) {
-		if (parse_switch(&args, letter) != 0)
-			return -EINVAL;
+		error = parse_switch(&args, letter);
+		if (error)
+			return error;
 	}
 	if (optind < argc)
 		args.paths = argv + optind;
@@ -250,7 +313,17 @@ const struct ctl_switch zbench_switches[] = {
 	  .arg = "NS",
 	  .words = "",
 	  .help = "what a submission costs its caller" },
+	{ .letter = 'w',
+	  .name = "work",
+	  .arg = "NS",
+	  .words = "",
+	  .help = "least time that an engine is busy with 4 KiB" },
 	{ .letter = 'e', .name = "engines", .arg = "N", .words = "", .help = "of the device" },
+	{ .letter = 'D',
+	  .name = "device",
+	  .arg = "NAME[:KEY=N]...",
+	  .words = "hisi iaa qpace hwz qat",
+	  .help = "figures of a device with a name; ztmpfs(8) has them" },
 	{ .letter = 'd',
 	  .name = "dict",
 	  .arg = "FILE",

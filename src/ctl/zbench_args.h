@@ -11,6 +11,7 @@
 
 #include "ctl/ctl.h"
 #include "util/compiler.h"
+#include "zcomp/device.h"
 
 #define ZBENCH_MAX_LIST 16
 
@@ -23,7 +24,9 @@ struct zbench_args {
 	char *codecs[ZBENCH_MAX_LIST]; /* into argv, or literals; name[:level] */
 	size_t nr_codecs;
 	struct zbench_list clusters, modes, callers, depths, latencies, batches;
-	uint64_t engines, submit_ns, limit;
+	uint64_t engines, submit_ns, work_ns, limit; /* UINT64_MAX: not said */
+	const struct zcomp_device *device; /* or NULL */
+	struct zcomp_accel_params params; /* of the device */
 	double seconds;
 	const char *dict_path, *plot_path; /* or NULL */
 	bool json, csv;
@@ -36,7 +39,7 @@ extern const struct ctl_switch zbench_switches[];
 /**
  * zbench_args_parse() - the command line, with defaults for what is not said
  * @argv: lists in it are cut in place
- * Return: 0 or -EINVAL.
+ * Return: 0; -EINVAL; -ENODEV a device that is not there, which a sentence on stderr says.
  */
 int zbench_args_parse(int argc, char *argv[], struct zbench_args *out_args) ZT_MUST_CHECK;
 

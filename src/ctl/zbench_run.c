@@ -79,19 +79,22 @@ static int create_comp(struct zbench_pass *run, char error_text[ZCOMP_ERROR_TEXT
 		.nr_streams = point->threads + point->engines,
 		/* Not used by a module with a device of its own. */
 		.accel = point->mode != ZBENCH_SYNC,
-		.accel_params = { .engines = point->engines,
-				  .depth = point->depth,
-				  .batch = point->batch,
-				  .submit_ns = point->submit_ns,
-				  .latency_us = point->latency_us,
-				  /* Nothing is given up: it is the device that is measured. */
-				  .deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US },
+		.accel_params = point->device,
 		.dict = point->dict,
 		.dict_size = point->dict_size,
 	};
 	struct zcomp_stat stat;
-	int error = zcomp_create(&config, error_text, &run->comp);
+	int error;
 
+	config.accel_params.engines = point->engines;
+	config.accel_params.depth = point->depth;
+	config.accel_params.batch = point->batch;
+	config.accel_params.submit_ns = point->submit_ns;
+	config.accel_params.latency_us = point->latency_us;
+	/* Unless it was asked for, nothing is given up: it is the device that is measured. */
+	if (!config.accel_params.deadline_us)
+		config.accel_params.deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US;
+	error = zcomp_create(&config, error_text, &run->comp);
 	if (error || point->mode == ZBENCH_SYNC || zcomp_managed(run->comp))
 		return error;
 	zcomp_get_stat(run->comp, &stat);

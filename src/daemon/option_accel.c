@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * option_accel.c - the value of accel=: when, and the parameters of the device.
+ * option_accel.c - the value of accel=: when, or a device by its name, and parameters of the device.
  *
  * Locks: none. It prints nothing.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "daemon/option_table.h"
-
-/* One of ":NAME=N". The limits are the codec layer's own. */
-struct parameter {
-	const char *name;
-	size_t offset; /* in struct zcomp_accel_params */
-	uint32_t min, max;
-};
-
-#define PARAMETER(name, member, min, max)                                                          \
-	{                                                                                          \
-		name, offsetof(struct zcomp_accel_params, member), min, max                        \
-	}
-
-static const struct parameter parameters[] = {
-	PARAMETER("engines", engines, 1, ZCOMP_ACCEL_MAX_ENGINES),
-	PARAMETER("depth", depth, 1, ZCOMP_ACCEL_MAX_DEPTH),
-	PARAMETER("batch", batch, 1, ZCOMP_ACCEL_MAX_BATCH),
-	PARAMETER("deadline", deadline_us, 1, ZCOMP_ACCEL_MAX_DEADLINE_US),
-	PARAMETER("submit", submit_ns, 0, ZCOMP_ACCEL_MAX_SUBMIT_NS),
-	PARAMETER("latency", latency_us, 0, ZCOMP_ACCEL_MAX_LATENCY_US),
-	PARAMETER("fail", fail_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
-	PARAMETER("stall", stall_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
-	PARAMETER("reset", reset_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
-	PARAMETER("kill", kill_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
-};
+#include "zcomp/device.h"
 
 static const char *const words[] = {
 	[BLKMAP_ACCEL_OFF] = "off",
@@ -44,87 +19,54 @@ static const char *const words[] = {
 #define REFUSE(error, ...)                                                                         \
 	((void)snprintf((error)->text, sizeof((error)->text), __VA_ARGS__), -EINVAL)
 
-static int refuse_name(const char *value, struct options_error *error)
+static int refuse_word(const char *word, struct options_error *error)
 {
 	const size_t room = sizeof(error->text);
-	size_t used = (size_t)snprintf(error->text, room,
-				       "option accel=%.64s: allowed are off, auto, on; the latter "
-				       "two with",
-				       value);
+	const char *guess = zcomp_device_guess(word, words, ARRAY_SIZE(words));
+	const struct zcomp_device *device;
+	size_t used;
 
-	for (size_t i = 0; i < ARRAY_SIZE(parameters) && used < room; i++)
-		used += (size_t)snprintf(error->text + used, room - used, " :%s=N",
-					 parameters[i].name);
+	if (guess)
+		return REFUSE(error, "option accel=%.64s: unknown; did you mean accel=%s?", word,
+			      guess);
+	used = (size_t)snprintf(error->text, room, "option accel=%.64s: allowed are off, auto, on",
+				word);
+	for (size_t i = 0; (device = zcomp_device_at(i)) != NULL && used < room; i++)
+		used += (size_t)snprintf(error->text + used, room - used, ", %s", device->name);
 	return -EINVAL;
 }
 
-/* Decimal digits and nothing else. */
-static bool read_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
+/* "on" or "iaa" of "iaa:depth=8"; off, auto and on are devices without a name. */
+static int read_word(const char *value, size_t len, struct options *options,
+		     struct options_error *error)
 {
-	uint64_t value = 0;
-
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		value = value * 10 + (uint64_t)(*text - '0');
-		if (value > max)
-			return false;
-	}
-	*out = (uint32_t)value;
-	return value >= min;
-}
-
-static int read_parameter(const char *value, char *word, struct zcomp_accel_params *params,
-			  struct options_error *error)
-{
-	char *equals = strchr(word, '=');
-	uint32_t number;
-
-	if (!equals)
-		return refuse_name(value, error);
-	*equals = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(parameters); i++) {
-		const struct parameter *p = &parameters[i];
-
-		if (strcmp(word, p->name) != 0)
-			continue;
-		if (!read_number(equals + 1, p->min, p->max, &number))
-			return REFUSE(error, "option accel=%.64s: %s is a number from %u to %u",
-				      value, p->name, p->min, p->max);
-		memcpy((char *)params + p->offset, &number, sizeof(number));
-		return 0;
-	}
-	return refuse_name(value, error);
-}
-
-int option_parse_accel(const char *value, struct super_params *super, struct options_error *error)
-{
-	struct zcomp_accel_params params = { 0 };
-	char copy[256], *rest = copy, *word;
+	char word[64];
 	size_t idx;
-	int err;
 
-	if (strlen(value) >= sizeof(copy))
-		return refuse_name(value, error);
-	strcpy(copy, value);
-	word = strsep(&rest, ":");
+	snprintf(word, sizeof(word), "%.*s", (int)len, value);
 	for (idx = 0; idx < ARRAY_SIZE(words) && strcmp(word, words[idx]) != 0; idx++)
 		;
-	if (idx == ARRAY_SIZE(words))
-		return refuse_name(value, error);
-	if (rest && idx == BLKMAP_ACCEL_OFF)
+	options->device = idx < ARRAY_SIZE(words) ? NULL : zcomp_device_find(word);
+	if (idx == ARRAY_SIZE(words) && !options->device)
+		return refuse_word(word, error);
+	options->super.content.accel = options->device ? BLKMAP_ACCEL_ON : (enum blkmap_accel)idx;
+	return 0;
+}
+
+int option_parse_accel(const char *value, struct options *options, struct options_error *error)
+{
+	struct zcomp_accel_params params = { 0 };
+	const size_t len = strcspn(value, ":");
+	char why[ZCOMP_ERROR_TEXT];
+
+	if (read_word(value, len, options, error) != 0)
+		return -EINVAL;
+	if (options->device)
+		params = options->device->params;
+	if (value[len] != '\0' && options->super.content.accel == BLKMAP_ACCEL_OFF)
 		return REFUSE(error, "option accel=%.64s: off takes no parameters", value);
-	while ((word = strsep(&rest, ":")) != NULL) {
-		err = read_parameter(value, word, &params, error);
-		if (err)
-			return err;
-	}
-	if (params.deadline_us && params.deadline_us <= params.latency_us)
-		return REFUSE(error, "option accel=%.64s: deadline must be longer than latency",
-			      value);
-	super->content.accel = (enum blkmap_accel)idx;
-	super->content.comp.accel_params = params;
+	if (value[len] != '\0' && zcomp_accel_parse(value + len + 1, &params, why) != 0)
+		return REFUSE(error, "option accel=%.64s: %.180s", value, why);
+	options->super.content.comp.accel_params = params;
 	return 0;
 }

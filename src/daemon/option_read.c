@@ -262,7 +262,7 @@ static bool parse_level(const char *text, int32_t *out_level)
 }
 
 /* What a module says of its levels is asked when it is loaded, to be used. */
-static bool module_exists(const char *name)
+bool option_module_exists(const char *name)
 {
 	char path[PATH_MAX];
 
@@ -288,7 +288,7 @@ int option_read_compress(struct option_reading *r)
 	if (ops ? level != ZCOMP_LEVEL_DEFAULT &&
 			    (level < ops->level_min || level > ops->level_max ||
 			     ops->level_min == ops->level_max)
-		: !module_exists(name)) {
+		: !option_module_exists(name)) {
 		zt_free(name);
 		return refuse_compress(r->value, r->error);
 	}
@@ -348,7 +348,7 @@ int option_read_cluster(struct option_reading *r)
 
 int option_read_accel(struct option_reading *r)
 {
-	return option_parse_accel(r->value, &r->options->super, r->error);
+	return option_parse_accel(r->value, r->options, r->error);
 }
 
 int option_read_oom(struct option_reading *r)

@@ -8,6 +8,7 @@
 
 #include "daemon/option_table.h"
 #include "util/sizes.h"
+#include "zcomp/registry.h"
 
 /* Of a mount that carries swap. The arena's range is bounded. */
 #define SWAP_RESERVE_MIN   (8 * MIB)
@@ -56,9 +57,36 @@ static int settle_swap(struct options *options, const struct options_env *env,
 	/* A page is too little for a queue, whose buffers would all be locked. */
 	if (super->content.accel == BLKMAP_ACCEL_AUTO)
 		super->content.accel = BLKMAP_ACCEL_OFF;
-	if (!super->content.comp.accel_params.depth)
+	if (!super->content.comp.accel_params.depth ||
+	    (options->device &&
+	     super->content.comp.accel_params.depth == options->device->params.depth))
 		super->content.comp.accel_params.depth = SWAP_ACCEL_DEPTH;
 	options->cache = ZTFUSE_CACHE_NEVER;
+	return 0;
+}
+
+/* What a device that accel= names compresses with, and how much at once, unless that was said. */
+static int settle_device(struct options *options, struct options_error *error)
+{
+	const struct zcomp_device *device = options->device;
+
+	if (!device)
+		return 0;
+	if (!options->compress_said) {
+		if (!zcomp_find_ops(device->algorithm) && !option_module_exists(device->algorithm)) {
+			ERR_PRINTF(error,
+				   "option accel=%s: it compresses with %s, and there is no module "
+				   "of that name (contrib/codecs has it); say compress=",
+				   device->name, device->algorithm);
+			return -EINVAL;
+		}
+		if (option_text_set(&options->compress_name, device->algorithm) != 0)
+			return -ENOMEM;
+		options->super.content.comp.level = ZCOMP_LEVEL_DEFAULT;
+	}
+	if (!options->cluster_said && device->params.unit)
+		options->super.cluster_order =
+			(unsigned)__builtin_ctz(device->params.unit / ZT_PAGE_SIZE);
 	return 0;
 }
 
@@ -130,8 +158,10 @@ static void settle_rest(struct options *options, const struct options_env *env)
 int options_settle(struct options *options, const struct options_env *env,
 		   struct options_error *error)
 {
-	int error_code = settle_swap(options, env, error);
+	int error_code = settle_device(options, error);
 
+	if (!error_code)
+		error_code = settle_swap(options, env, error);
 	if (!error_code)
 		error_code = settle_survive(options, error);
 	if (!error_code)

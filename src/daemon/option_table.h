@@ -115,8 +115,11 @@ const char *option_ignored_at(size_t idx);
  * option_parse_accel() - the value of accel=
  * Return: 0; -EINVAL, with a sentence in @error.
  */
-int option_parse_accel(const char *value, struct super_params *super,
+int option_parse_accel(const char *value, struct options *options,
 		       struct options_error *error) ZT_MUST_CHECK;
+
+/** option_module_exists() - where modules are looked for, or at that path */
+bool option_module_exists(const char *name);
 
 /** option_text_set() - replace a string by a copy of @text. Return: 0 or -ENOMEM. */
 int option_text_set(char **inout_text, const char *text) ZT_MUST_CHECK;

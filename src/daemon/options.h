@@ -20,6 +20,7 @@
 #include "fuse/fuse_ops.h"
 #include "fuse/transport.h"
 #include "util/compiler.h"
+#include "zcomp/device.h"
 
 /* What defaults and percentages depend on. */
 struct options_env {
@@ -103,6 +104,8 @@ struct options {
 	bool survive; /* outlives the daemon's death; survive.h */
 	bool swap; /* fit to carry swap; swapmode.h */
 	bool recompress_asked; /* recompress= was given */
+	bool compress_said, cluster_said; /* by an option; else as the device wants them */
+	const struct zcomp_device *device; /* that accel= names, or NULL */
 
 	bool allow_other;
 	char *fsname; /* never NULL after parsing */

@@ -17,6 +17,7 @@
 #include "util/alloc.h"
 #include "util/log.h"
 #include "util/sizes.h"
+#include "zcomp/device.h"
 #include "zcomp/module.h"
 #include "zcomp/registry.h"
 #include "zcomp/streams.h"
@@ -41,31 +42,10 @@ static int check_level(const struct zcomp_ops *ops, int32_t level,
 
 static int check_accel(const struct zcomp_accel_params *accel, char error_text[ZCOMP_ERROR_TEXT])
 {
-	const struct {
-		const char *name;
-		uint32_t value, min, max;
-	} ranges[] = {
-		{ "engines", accel->engines, 1, ZCOMP_ACCEL_MAX_ENGINES },
-		{ "depth", accel->depth, 1, ZCOMP_ACCEL_MAX_DEPTH },
-		{ "batch", accel->batch, 1, ZCOMP_ACCEL_MAX_BATCH },
-		{ "deadline", accel->deadline_us, 1, ZCOMP_ACCEL_MAX_DEADLINE_US },
-		{ "submit", accel->submit_ns, 0, ZCOMP_ACCEL_MAX_SUBMIT_NS },
-		{ "latency", accel->latency_us, 0, ZCOMP_ACCEL_MAX_LATENCY_US },
-		{ "fail", accel->fail_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
-		{ "stall", accel->stall_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
-		{ "reset", accel->reset_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
-		{ "kill", accel->kill_ppm, 0, ZCOMP_ACCEL_MAX_PPM },
-	};
+	char why[ZCOMP_ERROR_TEXT];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
-		if (ranges[i].value > ranges[i].max)
-			return zcomp_refuse(error_text, -EINVAL,
-					    "accel: %s=%u: out of range %u..%u", ranges[i].name,
-					    ranges[i].value, ranges[i].min, ranges[i].max);
-	if (accel->deadline_us && accel->deadline_us <= accel->latency_us)
-		return zcomp_refuse(error_text, -EINVAL,
-				    "accel: deadline=%u: must be longer than latency=%u",
-				    accel->deadline_us, accel->latency_us);
+	if (zcomp_accel_check(accel, why) != 0)
+		return zcomp_refuse(error_text, -EINVAL, "accel: %.200s", why);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #include "tests/ctl/run.h"
 #include "util/alloc.h"
 
-#define NR_COLUMNS 24
+#define NR_COLUMNS 25
 
 static void setup(void)
 {
@@ -114,6 +114,25 @@ START_TEST(test_json_is_valid_and_csv_has_as_many_names_as_values)
 }
 END_TEST
 
+START_TEST(test_device_with_a_name_gives_what_was_not_said)
+{
+	ck_assert_int_eq(RUN("zbench", "--csv", "--seconds", "0", "--codec", "null", "--device",
+			     "iaa:work=1000", "--depth", "9", "--mode", "managed", run_dir),
+			 0);
+	ck_assert_msg(strstr(run_out, "\nnull,0,4096,managed,1,8,9,2,") != NULL, "%s", run_out);
+	ck_assert_msg(strstr(run_out, ",8,2000,1000\n") != NULL, "%s", run_out);
+	ck_assert_int_eq(RUN("zbench", "--seconds", "0", "--device", "qpcae", run_dir),
+			 CTL_EXIT_USAGE);
+	ck_assert_str_eq(run_err, "ztmpfsctl: --device qpcae: unknown; did you mean qpace?\n");
+	/* The algorithm of a device is the default: hisi's is built in. */
+	ck_assert_int_eq(RUN("zbench", "--csv", "--seconds", "0", "--device", "hisi", "--cluster",
+			     "64k", "--mode", "managed", run_dir),
+			 0);
+	ck_assert_msg(strstr(run_out, "\nlz4:1,0,65536,managed,1,2,1024,20,") != NULL, "%s",
+		      run_out);
+}
+END_TEST
+
 START_TEST(test_data_of_one_value_are_left_out_and_counted)
 {
 	FILE *file = fopen(run_path("zero"), "w");
@@ -211,6 +230,10 @@ START_TEST(test_wrong_use_is_told_in_one_line)
 		{ "--batch", "65" },
 		{ "--submit", "1000001" },
 		{ "--latency", "x" },
+		{ "--work", "100000001" },
+		{ "--device", "iax" },
+		{ "--device", "iaa:depth=0" },
+		{ "--device", "something" },
 		{ "--engines", "65" },
 		{ "--seconds", "-1" },
 		{ "--seconds", "nan" },
@@ -296,6 +319,7 @@ int main(void)
 	tcase_add_test(tc, test_line_under_the_table_says_how_much_was_measured);
 	tcase_add_test(tc, test_same_data_give_the_same_ratio_on_every_way);
 	tcase_add_test(tc, test_json_is_valid_and_csv_has_as_many_names_as_values);
+	tcase_add_test(tc, test_device_with_a_name_gives_what_was_not_said);
 	tcase_add_test(tc, test_data_of_one_value_are_left_out_and_counted);
 	tcase_add_test(tc, test_clock_runs_about_as_long_as_asked);
 	tcase_add_test(tc, test_plot_has_a_line_for_each_latency_and_a_panel_for_each_codec);

@@ -388,6 +388,44 @@ START_TEST(test_half_of_an_odd_number_of_pages)
 }
 END_TEST
 
+START_TEST(test_device_by_name_gives_all_that_was_not_said)
+{
+	const struct zcomp_accel_params hisi = zcomp_device_find("hisi")->params;
+	const struct zcomp_accel_params qpace = zcomp_device_find("qpace")->params;
+	const char *const module_dir = zcomp_module_dir;
+	struct options_error error;
+	struct options o;
+
+	good("accel=hisi", &o);
+	ck_assert_int_eq(o.super.content.accel, BLKMAP_ACCEL_ON);
+	ck_assert(memcmp(&o.super.content.comp.accel_params, &hisi, sizeof(hisi)) == 0);
+	ck_assert_str_eq(o.compress_name, "lz4");
+	ck_assert_uint_eq(o.super.cluster_order, 4);
+	options_free(&o);
+	good("compress=zstd:3,accel=qpace:depth=7:work=9", &o);
+	ck_assert_uint_eq(o.super.content.comp.accel_params.depth, 7);
+	ck_assert_uint_eq(o.super.content.comp.accel_params.work_ns, 9);
+	ck_assert_uint_eq(o.super.content.comp.accel_params.submit_ns, qpace.submit_ns);
+	ck_assert_str_eq(o.compress_name, "zstd");
+	ck_assert_int_eq(o.super.content.comp.level, 3);
+	ck_assert_uint_eq(o.super.cluster_order, 0);
+	options_free(&o);
+	good("accel=iaa,cluster=16k,compress=lz4", &o);
+	ck_assert_uint_eq(o.super.cluster_order, 2);
+	ck_assert_str_eq(o.compress_name, "lz4");
+	options_free(&o);
+	/* Its algorithm is a module's. */
+	zcomp_module_dir = "no-such-folder";
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", "accel=qat", "/mnt"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "deflate, and there is no module"));
+	zcomp_module_dir = module_dir;
+	/* Buffers of as many requests would all be locked. */
+	good("swap,accel=hisi,mem_limit=200m", &o);
+	ck_assert_uint_lt(o.super.content.comp.accel_params.depth, 64);
+	options_free(&o);
+}
+END_TEST
+
 START_TEST(test_accelerator_takes_when_and_parameters)
 {
 	static const struct {
@@ -411,6 +449,10 @@ START_TEST(test_accelerator_takes_when_and_parameters)
 		  BLKMAP_ACCEL_ON,
 		  { .fail_ppm = 1000000, .stall_ppm = 2, .reset_ppm = 3, .kill_ppm = 4 } },
 		{ "accel=on:engines=4:fail=1,accel=on", BLKMAP_ACCEL_ON, { 0 } },
+		{ "accel=on:work=8000:unit=4096",
+		  BLKMAP_ACCEL_ON,
+		  { .work_ns = 8000, .unit = 4096 } },
+		{ "accel=iaa,accel=on", BLKMAP_ACCEL_ON, { 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -644,7 +686,10 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "cluster=0", "4k, 8k" },
 		{ "cluster=50%", "4k, 8k" },
 		{ "accel=", "off, auto, on" },
-		{ "accel=maybe", "off, auto, on" },
+		{ "accel=maybe", "off, auto, on, hisi, iaa, qpace, hwz, qat" },
+		{ "accel=his", "unknown; did you mean accel=hisi?" },
+		{ "accel=atuo", "unknown; did you mean accel=auto?" },
+		{ "accel=iaa:depth=0", "depth is a number from 1 to 4096" },
 		{ "accel=off:engines=1", "off takes no parameters" },
 		{ "accel=off:", "off takes no parameters" },
 		{ "accel=on:engines=0", "engines is a number from 1 to 64" },
@@ -661,8 +706,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "accel=on:reset=-1", "reset is a number from 0 to 1000000" },
 		{ "accel=on:kill=1k", "kill is a number from 0 to 1000000" },
 		{ "accel=on:latency=100:deadline=100", "deadline must be longer than latency" },
-		{ "accel=on:", "off, auto, on" },
-		{ "accel=on:engines", "off, auto, on" },
+		{ "accel=on:", "parameters are :engines=N" },
+		{ "accel=on:engines", "parameters are :engines=N" },
 		{ "accel=on:speed=1", ":stall=N" },
 		{ "cache=", "writeback, through, never" },
 		{ "cache=always", "writeback, through, never" },
@@ -1151,6 +1196,7 @@ int main(void)
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);
 	tcase_add_test(tc, test_half_of_an_odd_number_of_pages);
+	tcase_add_test(tc, test_device_by_name_gives_all_that_was_not_said);
 	tcase_add_test(tc, test_accelerator_takes_when_and_parameters);
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
 	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);

@@ -68,12 +68,19 @@ static bool takes_setid(fuse_req_t req, fuse_ino_t ino)
 }
 
 /*
- * For a delayed write the kernel looks at the error alone: a short count would lose the rest in
- * silence.
+ * Whether a short count would be misread. For a delayed write the kernel looks at the error alone,
+ * and would lose the rest in silence. Of one around its cache it makes EIO, since it sends the parts
+ * side by side (FUSE_ASYNC_DIO); after an error it cuts what has lengthened the file.
  */
+static bool is_all_or_error(const struct write *write)
+{
+	return write->flags & FS_WRITE_DELAYED ||
+	       (write->direct && req_front(write->req)->cache != ZTFUSE_CACHE_NEVER);
+}
+
 static void write_reply(const struct write *write, int error, size_t done)
 {
-	if (!error && done < write->size && write->flags & FS_WRITE_DELAYED)
+	if (!error && done < write->size && is_all_or_error(write))
 		error = -ENOSPC;
 	if (unlikely(error) && write->flags & FS_WRITE_DELAYED)
 		full_refused(req_front(write->req), write->ino, write->off, write->size);

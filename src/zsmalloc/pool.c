@@ -13,6 +13,7 @@
 
 #include "arena/stock.h"
 #include "util/alloc.h"
+#include "util/hook.h"
 #include "util/lock.h"
 #include "zsmalloc/poison.h"
 #include "zsmalloc/pool_i.h"
@@ -321,6 +322,7 @@ void zs_change_owner(const struct zs_pool *pool, ref_t ref, struct zs_owner owne
 	struct size_class *class = object_lock(pool, ref, &zspage, &slot);
 
 	mutex_assert_held(&class->lock);
+	zt_hook("pool: an owner is exchanged", ref);
 	zs_set_owner(pool->arena, ref, owner);
 	mutex_unlock(&class->lock);
 }

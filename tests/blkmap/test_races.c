@@ -388,6 +388,54 @@ START_TEST(test_map_stays_while_compaction_looks_at_one_of_its_pages)
 }
 END_TEST
 
+static pthread_t compactor;
+static atomic_bool is_read;
+
+static void *compact_run(void *arg)
+{
+	(void)arg;
+	(void)zs_compact(bm.map->slots.data, 0);
+	return NULL;
+}
+
+/*
+ * Compaction begins just before a page's owner is exchanged. When it reads the one before, the map
+ * that this names may be gone before it looks there.
+ */
+static void exchange_hook(void *arg, const char *point, uint64_t what)
+{
+	(void)arg;
+	if (what != page_ref)
+		return;
+	if (strcmp(point, "pool: an owner is exchanged") == 0 &&
+	    atomic_fetch_add(&nr_arrivals, 1) == 0) {
+		ck_assert_int_eq(pthread_create(&compactor, NULL, compact_run, NULL), 0);
+		(void)comes(&is_read);
+	} else if (strcmp(point, "compact: an owner is read") == 0) {
+		atomic_store(&is_read, true);
+		(void)comes(&is_cut);
+	}
+}
+
+START_TEST(test_compaction_reads_an_owner_before_it_is_exchanged_or_after)
+{
+	map_start();
+	page_ref = slot_ref(cluster_map_at(&bm.map->slots, *slot_of(&bm.file, 0))->pages[12]);
+	atomic_store(&is_cut, false);
+	atomic_store(&is_read, false);
+	atomic_store(&nr_arrivals, 0);
+	zt_hook_set(exchange_hook, NULL);
+	(void)cut_run(NULL);
+	ck_assert_uint_eq(nr_arrivals, 1);
+	pthread_join(compactor, NULL);
+	ck_assert(!is_read);
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, back, 65536), 0);
+	ck_assert_mem_eq(back, text, 10 * 4096);
+	check_files((struct blkmap_file *[]){ &bm.file, &other }, 2);
+	stop();
+}
+END_TEST
+
 /* ---- the end ---- */
 
 static atomic_bool may_complete;
@@ -471,6 +519,7 @@ int main(void)
 	tcase_add_test(tcase, test_page_cut_off_a_map_names_it_no_longer_when_it_is_freed);
 	tcase_add_loop_test(tcase, test_object_that_gave_way_names_no_slot_when_it_is_freed, 0, 3);
 	tcase_add_test(tcase, test_map_stays_while_compaction_looks_at_one_of_its_pages);
+	tcase_add_test(tcase, test_compaction_reads_an_owner_before_it_is_exchanged_or_after);
 	tcase_add_test(tcase, test_recompression_ends_after_the_writes_that_may_wait_for_it);
 	suite_add_tcase(suite, tcase);
 	return zt_check_main(suite);

@@ -2,7 +2,8 @@
 /*
  * test_upkeep.c - all that is done behind requests at once, against a model: folding, compaction,
  * recompression, deduplication, dictionaries, with a tight limit, an accelerator that fails, files
- * of all settings, shares, and memory that is used again as soon as it is free.
+ * of all settings, options that change, shares, clones, and memory that is used again as soon as it
+ * is free.
  *
  * ZT_SECONDS: how long each of the settings runs. ZT_SEED: what is done (threads still meet as
  * they like).
@@ -14,8 +15,10 @@
 #include <unistd.h>
 
 #include "blkmap/parts.h"
+#include "fs/clone.h"
 #include "fs/settings.h"
 #include "fs/super_i.h"
+#include "fs/tune.h"
 #include "fs/xattr.h"
 #include "tests/fs/fixture.h"
 
@@ -44,13 +47,14 @@ struct worker {
 	struct file files[NR_FILES];
 	struct small small[NR_SMALL];
 	char *data, *back; /* MAX_SIZE each */
-	uint64_t nr_calls, nr_refused;
+	uint64_t nr_calls, nr_refused, nr_clones;
 };
 
 static struct super *sb;
 static ino_nr common; /* read by all, and cloned from */
 static char *common_bytes;
 static atomic_bool stop;
+static atomic_ullong most_with_dict; /* objects stored with a dictionary, at some moment */
 
 #define WORKER_FAIL(me, ...)                                                                       \
 	do {                                                                                       \
@@ -213,40 +217,93 @@ static void do_copy(struct worker *me, struct file *to, const struct file *from)
 		to->size = off + done;
 }
 
+static const char *const algorithms[] = { "lz4", "zstd", "none", "default" };
+
+static void name_of(const struct worker *me, const struct file *file, char name[32])
+{
+	snprintf(name, 32, "%u-%ld", me->nr, (long)(file - me->files));
+}
+
+/* What is written from now on is stored in another way than what is there. */
+static void do_settings(struct worker *me, const struct file *file, uint32_t which)
+{
+	struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION, .which = which };
+
+	/* 4 to 128 KiB */
+	attr.cluster_size = UINT64_C(4096) << pick(me, 6);
+	snprintf(attr.compress, sizeof(attr.compress), "%s",
+		 algorithms[pick(me, ARRAY_SIZE(algorithms))]);
+	attr.level = ZCOMP_LEVEL_DEFAULT;
+	(void)refused(me, "settings", fs_set_settings(sb, &user_cred, file->ino, &attr));
+}
+
 static void do_make(struct worker *me, struct file *file)
 {
-	static const char *const names[] = { "lz4", "zstd", "none" };
-	struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION };
 	struct fs_entry entry;
 	char name[32];
 
-	snprintf(name, sizeof(name), "%u-%ld", me->nr, (long)(file - me->files));
+	name_of(me, file, name);
 	if (refused(me, "mknod",
 		    fs_mknod(sb, &user_cred, FS_ROOT_INO, name, S_IFREG | 0644, 0, &entry)))
 		return;
 	file->ino = entry.ino;
 	file->size = 0;
 	memset(file->bytes, 0, MAX_SIZE);
-	attr.which = ZTMPFS_ATTR_CLUSTER;
-	attr.cluster_size = UINT64_C(8192) << pick(me, 3) * 2;
-	if (pick(me, 3) == 0) {
-		attr.which |= ZTMPFS_ATTR_COMPRESS;
-		snprintf(attr.compress, sizeof(attr.compress), "%s",
-			 names[pick(me, ARRAY_SIZE(names))]);
-		attr.level = ZCOMP_LEVEL_DEFAULT;
-	}
-	(void)refused(me, "settings", fs_set_settings(sb, &user_cred, file->ino, &attr));
+	do_settings(me, file,
+		    ZTMPFS_ATTR_CLUSTER | (pick(me, 3) == 0 ? ZTMPFS_ATTR_COMPRESS : 0));
 }
 
 static void do_unlink(struct worker *me, struct file *file)
 {
 	char name[32];
 
-	snprintf(name, sizeof(name), "%u-%ld", me->nr, (long)(file - me->files));
+	name_of(me, file, name);
 	if (refused(me, "unlink", fs_unlink(sb, FS_ROOT_INO, name)))
 		return;
 	fs_forget(sb, file->ino, 1);
 	file->ino = 0;
+	super_reap(sb);
+}
+
+/* The copy takes the place of its original. */
+static void take_clone(struct worker *me, struct file *file, ino_nr dir, const char *name)
+{
+	struct fs_entry copy;
+
+	if (fs_lookup(sb, dir, "copy", &copy) != 0)
+		WORKER_FAIL(me, "no clone");
+	if (refused(me, "rename",
+		    rename_name(sb, &user_cred, dir, "copy", FS_ROOT_INO, name, 0))) {
+		if (fs_unlink(sb, dir, "copy") != 0)
+			WORKER_FAIL(me, "unlink of a clone");
+		fs_forget(sb, copy.ino, 1);
+		return;
+	}
+	fs_forget(sb, file->ino, 1);
+	file->ino = copy.ino;
+	me->nr_clones++;
+	verify(me, file, 0, MAX_SIZE);
+}
+
+static void do_clone(struct worker *me, struct file *file)
+{
+	const struct fs_asker asker = { .uid = user_cred.uid, .gid = user_cred.gid };
+	struct fs_clone_request request = { .from = FS_ROOT_INO, .to_name = "copy" };
+	char name[32], dir_name[32];
+	struct fs_entry dir;
+	uint64_t nr;
+
+	name_of(me, file, name);
+	snprintf(dir_name, sizeof(dir_name), "clone-%u", me->nr);
+	if (refused(me, "mkdir", fs_mkdir(sb, &user_cred, FS_ROOT_INO, dir_name, 0755, &dir)))
+		return;
+	request.from_name = name;
+	request.into = dir.ino;
+	if (!refused(me, "clone", fs_clone(sb, &asker, &request, &nr)))
+		take_clone(me, file, dir.ino, name);
+	if (fs_rmdir(sb, FS_ROOT_INO, dir_name) != 0)
+		WORKER_FAIL(me, "rmdir");
+	fs_forget(sb, dir.ino, 1);
 	super_reap(sb);
 }
 
@@ -359,9 +416,15 @@ static void step(struct worker *me)
 			do_fill(me, file);
 		return;
 	}
-	switch (pick(me, 30)) {
+	switch (pick(me, 32)) {
 	case 0:
 		do_unlink(me, file);
+		break;
+	case 30:
+		do_clone(me, file);
+		break;
+	case 31:
+		do_settings(me, file, ZTMPFS_ATTR_COMPRESS);
 		break;
 	case 1:
 	case 2:
@@ -441,9 +504,43 @@ static void *tell_run(void *arg)
 	(void)arg;
 	while (!atomic_load(&stop)) {
 		super_get_stat(sb, &stat);
+		if (stat.dict_objects > atomic_load(&most_with_dict))
+			atomic_store(&most_with_dict, stat.dict_objects);
 		super_statfs(sb, &vfs);
 		if (fs_file_stat(sb, common, &file_stat) != 0)
 			abort();
+	}
+	return NULL;
+}
+
+/* Options of the mount, each at any time. A limit below what is used is refused. */
+static void *tune_run(void *arg)
+{
+	const uint64_t limit = *(const uint64_t *)arg;
+	uint64_t seed = limit;
+
+	while (!atomic_load(&stop)) {
+		const uint64_t turn = zt_random(&seed);
+		struct ztmpfs_set set = {
+			.which = 1u << turn % 7,
+			.level = ZCOMP_LEVEL_DEFAULT,
+			.size = turn / 8 % 2 ? 0 : 64 << 20,
+			.nr_inodes = turn / 16 % 2 ? 0 : 5000,
+			.mem_limit = limit + (turn / 32 % 3 << 20),
+			.recompress = turn / 128 % 4 != 0,
+			.idle = 1 + turn / 512 % 2,
+			.dedup = turn / 1024 % 4 != 0,
+		};
+		int error;
+
+		snprintf(set.compress, sizeof(set.compress), "%s",
+			 algorithms[turn / 4096 % ARRAY_SIZE(algorithms)]);
+		error = super_set(sb, &set);
+		if (error && error != -EBUSY && error != -ENOSPC) {
+			fprintf(stderr, "super_set %x: %d\n", set.which, error);
+			abort();
+		}
+		(void)usleep(50000);
 	}
 	return NULL;
 }
@@ -528,14 +625,16 @@ START_TEST(test_all_upkeep_at_once_changes_no_byte)
 	const struct super_params params = params_of(_i);
 	const uint64_t seed = zt_seed();
 	struct ztmpfs_stat stat;
-	pthread_t upkeep, tell;
-	uint64_t calls = 0, refusals = 0;
+	pthread_t upkeep, tell, tune;
+	uint64_t calls = 0, refusals = 0, clones = 0;
 
 	sb = fixture_init_params(&params);
 	make_common(seed);
 	atomic_store(&stop, false);
+	atomic_store(&most_with_dict, 0);
 	ck_assert_int_eq(pthread_create(&upkeep, NULL, upkeep_run, NULL), 0);
 	ck_assert_int_eq(pthread_create(&tell, NULL, tell_run, NULL), 0);
+	ck_assert_int_eq(pthread_create(&tune, NULL, tune_run, (void *)&params.mem_limit), 0);
 	for (unsigned i = 0; i < NR_WORKERS; i++) {
 		init_worker(&workers[i], i, seed);
 		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]),
@@ -548,23 +647,24 @@ START_TEST(test_all_upkeep_at_once_changes_no_byte)
 		pthread_join(workers[i].thread, NULL);
 		calls += workers[i].nr_calls;
 		refusals += workers[i].nr_refused;
+		clones += workers[i].nr_clones;
 	}
 	pthread_join(upkeep, NULL);
 	pthread_join(tell, NULL);
+	pthread_join(tune, NULL);
 	super_drain(sb);
 
 	super_get_stat(sb, &stat);
 	fprintf(stderr,
-		"%lu calls, %lu refused; folded %lu, recompressed %lu, joined %lu, with a "
-		"dictionary "
-		"%lu, compacted %lu\n",
-		calls, refusals, (unsigned long)stat.folds, (unsigned long)stat.recompressed,
-		(unsigned long)stat.dedup_joined, (unsigned long)stat.dict_objects,
+		"%lu calls, %lu refused, %lu clones; folded %lu, recompressed %lu, joined %lu, "
+		"with a dictionary %lu at most, compacted %lu\n",
+		calls, refusals, clones, (unsigned long)stat.folds, (unsigned long)stat.recompressed,
+		(unsigned long)stat.dedup_joined, (unsigned long)atomic_load(&most_with_dict),
 		(unsigned long)stat.pages_compacted);
 	/* Else too little has been tried; what a few seconds reach depends on the machine. */
 	if (seconds() >= 60 && _i == ROOMY)
 		ck_assert(stat.folds && stat.recompressed && stat.pages_compacted &&
-			  stat.dedup_joined && stat.dict_objects);
+			  stat.dedup_joined && atomic_load(&most_with_dict));
 	else if (seconds() >= 60)
 		ck_assert(stat.recompressed && refusals);
 	for (unsigned i = 0; i < NR_WORKERS; i++)

@@ -4,6 +4,7 @@
  * are done, and only where it may have any.
  */
 #include "fs/file.h"
+#include "fs/tune.h"
 #include "tests/fuse/fixture.h"
 
 static uint64_t file;
@@ -109,6 +110,26 @@ START_TEST(test_a_write_that_is_refused_as_it_stands_drops_nothing)
 }
 END_TEST
 
+/*
+ * Its first page fits, which is the last one of a cluster. The kernel takes a short count of one
+ * around its cache for EIO, and any other for what it is.
+ */
+START_TEST(test_a_write_around_the_cache_that_is_stored_in_part_is_refused)
+{
+	static char data[2 * ZT_PAGE_SIZE];
+	struct ztmpfs_set set = { .which = ZTMPFS_SET_SIZE, .size = ZT_PAGE_SIZE };
+	const uint64_t off = 31 * ZT_PAGE_SIZE;
+
+	ck_assert_int_eq(super_set(sb, &set), 0);
+	ck_assert_int_eq(wire_write(&wire, file, off, data, sizeof(data), 0), ZT_PAGE_SIZE);
+	set.size *= 2;
+	ck_assert_int_eq(super_set(sb, &set), 0);
+	file = make_file(ROOT, "other");
+	ck_assert_int_eq(wire_write(&wire, file, off, data, sizeof(data), FUSE_WRITE_LOCKOWNER),
+			 -ENOSPC);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("notify");
@@ -121,6 +142,7 @@ int main(void)
 	tcase_add_test(tc,
 		       test_a_file_that_is_no_longer_read_through_the_cache_costs_nothing_any_more);
 	tcase_add_test(tc, test_a_write_that_is_refused_as_it_stands_drops_nothing);
+	tcase_add_test(tc, test_a_write_around_the_cache_that_is_stored_in_part_is_refused);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -3,9 +3,13 @@
  * exerciser.c - random operations on the content of shared files by several processes, against a
  * model in memory; what fsx and fsstress are for.
  *
- *     exerciser DIR SEED OPERATIONS PROCESSES [MODE...]
+ *     exerciser DIR SEED OPERATIONS PROCESSES [WORD...]
  *
- * MODE: buffered direct mmap (default: all three, mixed call by call)
+ * buffered, direct, mmap: how bytes are read and written (default: all three, mixed call by call)
+ * upkeep: what keeps the daemon's upkeep busy, too. Own files are given up for new ones with other
+ *         settings, and small files that are much alike, symbolic links and attributes come and go.
+ * full:   ENOSPC is an answer. Each byte that was to be changed is the old one or the new one then.
+ *         Not with mmap.
  *
  * Each shared file is divided into stripes. A byte belongs to one process, which knows what it has to
  * be and checks it after each operation; what is around it changes all the time. Stripes of the first
@@ -27,10 +31,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#include "ztmpfs/control.h"
 
 #define NR_SHARED   3u
 #define ODD_STRIPE  1021u /* a prime: no two stripes begin alike in their pages */
@@ -38,6 +46,8 @@
 #define OWN_SIZE    (1u << 20)
 #define MAX_PROCS   64u
 #define PAGE        4096u
+#define MAX_LEN	    (1u << 18) /* of one call */
+#define NR_SMALL    128u
 
 enum mode { BUFFERED, DIRECT, MAPPED, NR_MODES };
 static const char *const mode_names[NR_MODES] = { "buffered", "direct", "mmap" };
@@ -55,10 +65,11 @@ static struct {
 	const char *dir;
 	uint64_t seed, rng, op;
 	unsigned me, nr_procs;
-	bool modes[NR_MODES];
+	bool modes[NR_MODES], upkeep, full;
 	struct file shared[NR_SHARED], own, other;
-	unsigned char *buf;
-	uint64_t counts[8];
+	unsigned char *buf, *fresh; /* MAX_LEN each */
+	uint64_t small[NR_SMALL]; /* what each holds; 0: it is not there */
+	uint64_t counts[8], nr_refused, nr_new, nr_small;
 } x;
 
 static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -115,24 +126,65 @@ static void fill(unsigned char *buf, size_t len)
 	}
 }
 
-static void put(struct file *file, uint64_t off, const unsigned char *src, size_t len)
+static bool is_refused(const char *what, uint64_t off, uint64_t len)
+{
+	if (!x.full || errno != ENOSPC)
+		die("%s %" PRIu64 " at %" PRIu64 ": %s", what, len, off, strerror(errno));
+	x.nr_refused++;
+	return true;
+}
+
+/* A call was refused or came short: what it left of each byte. @fresh NULL: zeros were to be there */
+static void settle(struct file *file, uint64_t off, size_t len, const unsigned char *fresh)
+{
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(file->fd, &st) < 0)
+		die("fstat: %s", strerror(errno));
+	file->size = (uint64_t)st.st_size;
+	n = pread(file->fd, x.buf, len, (off_t)off);
+	if (n < 0)
+		die("pread: %s", strerror(errno));
+	for (size_t i = 0; i < (size_t)n; i++) {
+		const unsigned char want = fresh ? fresh[i] : 0;
+
+		if (x.buf[i] != want && x.buf[i] != file->model[off + i])
+			die("after a refusal byte %" PRIu64 " is %02x, not %02x or %02x", off + i,
+			    x.buf[i], want, file->model[off + i]);
+		file->model[off + i] = x.buf[i];
+	}
+}
+
+/* x.fresh goes there. */
+static void put_fresh(struct file *file, uint64_t off, size_t len)
 {
 	enum mode mode = pick_mode(file);
 	ssize_t n;
 
 	if (mode == MAPPED && off + len <= file->size) {
-		memcpy(file->map + off, src, len);
+		memcpy(file->map + off, x.fresh, len);
 		if (below(16) == 0 &&
 		    msync(file->map + off / PAGE * PAGE, off % PAGE + len, MS_SYNC) < 0)
 			die("msync: %s", strerror(errno));
 	} else {
-		n = pwrite(mode == DIRECT ? file->direct : file->fd, src, len, (off_t)off);
-		if (n != (ssize_t)len)
-			die("pwrite %zu at %" PRIu64 " (%s): %zd, %s", len, off, mode_names[mode],
-			    n, strerror(errno));
+		n = pwrite(mode == DIRECT ? file->direct : file->fd, x.fresh, len, (off_t)off);
+		if (n >= 0 && n < (ssize_t)len)
+			errno = ENOSPC;
+		if (n != (ssize_t)len && is_refused(mode_names[mode], off, len)) {
+			settle(file, off, len, x.fresh);
+			return;
+		}
 	}
+	memcpy(file->model + off, x.fresh, len);
 	if (off + len > file->size)
 		file->size = off + len;
+}
+
+static void put(struct file *file, uint64_t off, size_t len)
+{
+	fill(x.fresh, len);
+	put_fresh(file, off, len);
 }
 
 static void get_and_compare(struct file *file, const char *name, uint64_t off, size_t len)
@@ -170,8 +222,7 @@ static void shared_op(void)
 	uint64_t off = stripe * file->stripe + from;
 
 	if (below(2)) {
-		fill(file->model + off, len);
-		put(file, off, file->model + off, len);
+		put(file, off, len);
 		x.counts[0]++;
 	}
 	get_and_compare(file, "shared", off, len);
@@ -189,8 +240,14 @@ static void own_truncate(struct file *file)
 {
 	uint64_t size = below(OWN_SIZE);
 
-	if (ftruncate(file->fd, (off_t)size) < 0)
-		die("ftruncate %" PRIu64 ": %s", size, strerror(errno));
+	if (ftruncate(file->fd, (off_t)size) < 0) {
+		(void)is_refused("ftruncate", size, 0);
+		settle(file, 0, MAX_LEN, NULL);
+		settle(file, MAX_LEN, MAX_LEN, NULL);
+		settle(file, 2 * MAX_LEN, MAX_LEN, NULL);
+		settle(file, 3 * MAX_LEN, MAX_LEN, NULL);
+		return;
+	}
 	model_zero(file, size, OWN_SIZE - size);
 	file->size = size;
 }
@@ -200,9 +257,11 @@ static void own_allocate(struct file *file, uint64_t off, uint64_t len)
 	bool punch = below(2);
 	int mode = punch ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0;
 
-	if (fallocate(file->fd, mode, (off_t)off, (off_t)len) < 0)
-		die("fallocate %d, %" PRIu64 " at %" PRIu64 ": %s", mode, len, off,
-		    strerror(errno));
+	if (fallocate(file->fd, mode, (off_t)off, (off_t)len) < 0) {
+		if (is_refused(punch ? "punch" : "fallocate", off, len) && punch)
+			settle(file, off, len, NULL);
+		return;
+	}
 	if (punch)
 		model_zero(file, off, len);
 	else if (off + len > file->size)
@@ -233,12 +292,195 @@ static void own_copy(struct file *from, struct file *to)
 		if (n > 0)
 			done += (size_t)n;
 	}
-	if (done != len)
-		die("copy_file_range %" PRIu64 " from %" PRIu64 " to %" PRIu64 ": %zu, %s", len, in,
-		    out, done, strerror(errno));
-	memcpy(to->model + out, from->model + in, len);
-	if (out + len > to->size)
-		to->size = out + len;
+	if (n == 0)
+		errno = 0;
+	if (done != len && is_refused("copy_file_range", out, len))
+		for (size_t at = done; at < len; at += MAX_LEN)
+			settle(to, out + at, len - at < MAX_LEN ? len - at : MAX_LEN,
+			       from->model + in + at);
+	memcpy(to->model + out, from->model + in, done);
+	if (done > 0 && out + done > to->size)
+		to->size = out + done;
+}
+
+static void open_file(struct file *file, const char *name, uint64_t room)
+{
+	char path[4096];
+	void *map;
+
+	snprintf(path, sizeof(path), "%s/%s", x.dir, name);
+	file->fd = open(path, O_RDWR | O_CREAT, 0644);
+	if (file->fd < 0)
+		die("open %s: %s", path, strerror(errno));
+	file->direct = open(path, O_RDWR | O_DIRECT);
+	map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+	file->map = map == MAP_FAILED ? NULL : map;
+	file->model = calloc(1, room);
+	if (!file->model)
+		die("no memory");
+}
+
+static void close_file(struct file *file, uint64_t room)
+{
+	if (file->map)
+		munmap(file->map, room);
+	if (file->direct >= 0)
+		close(file->direct);
+	close(file->fd);
+	free(file->model);
+}
+
+/* ---- what keeps upkeep busy ---- */
+
+/* Everywhere but on ztmpfs there are none. */
+static void set_settings(int fd)
+{
+	static const char *const names[] = { "lz4", "zstd", "none", "default" };
+	struct ztmpfs_file_attr attr = {
+		.version = ZTMPFS_STAT_VERSION,
+		.which = ZTMPFS_ATTR_CLUSTER | ZTMPFS_ATTR_COMPRESS,
+		.cluster_size = UINT64_C(4096) << below(6),
+		.level = INT32_MIN,
+	};
+
+	snprintf(attr.compress, sizeof(attr.compress), "%s", names[below(4)]);
+	if (ioctl(fd, ZTMPFS_IOC_SET_ATTR, &attr) < 0 && errno != ENOTTY && errno != ENOSPC)
+		die("settings: %s", strerror(errno));
+}
+
+/* A new file takes the place of the old one. */
+static void own_make(struct file *file)
+{
+	char name[64], path[2][4096];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s%u", file == &x.own ? "own" : "other", x.me);
+	snprintf(path[0], sizeof(path[0]), "%s/%s.new", x.dir, name);
+	snprintf(path[1], sizeof(path[1]), "%s/%s", x.dir, name);
+	fd = open(path[0], O_RDWR | O_CREAT | O_EXCL, 0644);
+	if (fd < 0) {
+		(void)is_refused("open", 0, 0);
+		return;
+	}
+	set_settings(fd);
+	close(fd);
+	if (rename(path[0], path[1]) < 0) {
+		(void)is_refused("rename", 0, 0);
+		if (unlink(path[0]) < 0)
+			die("unlink: %s", strerror(errno));
+		return;
+	}
+	close_file(file, OWN_SIZE);
+	*file = (struct file){ 0 };
+	open_file(file, name, OWN_SIZE);
+	x.nr_new++;
+}
+
+static size_t small_text(char *text, size_t room, uint64_t word)
+{
+	const size_t size = 600 + word % 1000;
+	size_t at = 0;
+
+	while (at < size) {
+		word = word * 6364136223846793005u + 1442695040888963407u;
+		at += (size_t)snprintf(text + at, room - at,
+				       "{\"customer\": %u, \"status\": \"delivered\", \"total\": "
+				       "%u, \"currency\": \"EUR\"},\n",
+				       (unsigned)(word >> 40) % 100000,
+				       (unsigned)(word >> 20) % 1000);
+	}
+	return at;
+}
+
+/* Small ones that are alike: what dictionaries are made for. Each is there whole, or it is not. */
+static void small_op(void)
+{
+	const unsigned nr = (unsigned)below(NR_SMALL);
+	char path[4096], want[2048], got[2048];
+	size_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/small%u-%u", x.dir, x.me, nr);
+	x.nr_small++;
+	if (x.small[nr]) {
+		len = small_text(want, sizeof(want), x.small[nr]);
+		fd = open(path, O_RDONLY);
+		if (fd < 0 || read(fd, got, sizeof(got)) != (ssize_t)len ||
+		    memcmp(want, got, len) != 0)
+			die("%s is not as it was written: %s", path, strerror(errno));
+		close(fd);
+		if (below(4))
+			return;
+		if (unlink(path) < 0)
+			die("unlink %s: %s", path, strerror(errno));
+		x.small[nr] = 0;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
+	if (fd < 0) {
+		(void)is_refused("open", 0, 0);
+		return;
+	}
+	x.small[nr] = next() | 1;
+	len = small_text(want, sizeof(want), x.small[nr]);
+	errno = ENOSPC;
+	if (write(fd, want, len) != (ssize_t)len && is_refused("write", 0, len)) {
+		x.small[nr] = 0;
+		if (unlink(path) < 0)
+			die("unlink %s: %s", path, strerror(errno));
+	}
+	close(fd);
+}
+
+/* Objects of other kinds, in memory that files had just now. */
+static void reuse_op(void)
+{
+	char path[4096], text[4001];
+	const size_t len = 1 + below(4000);
+
+	memset(text, 'x', len);
+	text[len] = '\0';
+	snprintf(path, sizeof(path), "%s/link%u", x.dir, x.me);
+	if (symlink(text, path) < 0) {
+		(void)is_refused("symlink", 0, len);
+		return;
+	}
+	if (unlink(path) < 0)
+		die("unlink %s: %s", path, strerror(errno));
+	if (fsetxattr(x.own.fd, "user.x", text, len, 0) < 0 && errno != EOPNOTSUPP)
+		(void)is_refused("setxattr", 0, len);
+}
+
+/* What other files have in the same place, in whole clusters. */
+static void alike_op(struct file *file)
+{
+	const unsigned tag = (unsigned)below(3);
+	const size_t len = 131072;
+	size_t at = 0;
+
+	while (at < len)
+		at += (size_t)snprintf((char *)x.fresh + at, 32, "%u: line %zu of all\n", tag, at);
+	put_fresh(file, below(OWN_SIZE / len) * len, len);
+}
+
+static void upkeep_op(void)
+{
+	struct file *file = below(2) ? &x.own : &x.other;
+
+	switch (below(24)) {
+	case 0:
+		own_make(file);
+		break;
+	case 1:
+		reuse_op();
+		break;
+	case 2:
+	case 3:
+	case 4:
+		alike_op(file);
+		break;
+	default:
+		small_op();
+	}
 }
 
 static void own_op(void)
@@ -271,8 +513,7 @@ static void own_op(void)
 		x.counts[5]++;
 		break;
 	default:
-		fill(file->model + off, len);
-		put(file, off, file->model + off, len);
+		put(file, off, len);
 		x.counts[6]++;
 		break;
 	}
@@ -281,23 +522,6 @@ static void own_op(void)
 }
 
 /* ---- set-up and end ---- */
-
-static void open_file(struct file *file, const char *name, uint64_t room)
-{
-	char path[4096];
-	void *map;
-
-	snprintf(path, sizeof(path), "%s/%s", x.dir, name);
-	file->fd = open(path, O_RDWR | O_CREAT, 0644);
-	if (file->fd < 0)
-		die("open %s: %s", path, strerror(errno));
-	file->direct = open(path, O_RDWR | O_DIRECT);
-	map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
-	file->map = map == MAP_FAILED ? NULL : map;
-	file->model = calloc(1, room);
-	if (!file->model)
-		die("no memory");
-}
 
 static void compare_all(void)
 {
@@ -320,7 +544,10 @@ static void process(unsigned me, uint64_t nr_ops)
 
 	x.me = me;
 	x.rng = x.seed * 1000003 + me;
-	x.buf = aligned_alloc(PAGE, 1 << 18);
+	x.buf = aligned_alloc(PAGE, MAX_LEN);
+	x.fresh = aligned_alloc(PAGE, MAX_LEN);
+	if (!x.buf || !x.fresh)
+		die("no memory");
 	for (unsigned f = 0; f < NR_SHARED; f++) {
 		snprintf(name, sizeof(name), "shared%u", f);
 		open_file(&x.shared[f], name, SHARED_SIZE);
@@ -334,7 +561,9 @@ static void process(unsigned me, uint64_t nr_ops)
 	snprintf(name, sizeof(name), "other%u", me);
 	open_file(&x.other, name, OWN_SIZE);
 	for (x.op = 0; x.op < nr_ops; x.op++)
-		if (below(2))
+		if (x.upkeep && below(4) == 0)
+			upkeep_op();
+		else if (below(2))
 			shared_op();
 		else
 			own_op();
@@ -348,9 +577,9 @@ static void process(unsigned me, uint64_t nr_ops)
 	compare_all();
 	printf("process %u: shared %" PRIu64 " writes %" PRIu64 " reads; own %" PRIu64
 	       " cuts %" PRIu64 " allocations %" PRIu64 " copies %" PRIu64 " syncs %" PRIu64
-	       " writes\n",
+	       " writes; %" PRIu64 " new, %" PRIu64 " small, %" PRIu64 " refused\n",
 	       me, x.counts[0], x.counts[1], x.counts[2], x.counts[3], x.counts[4], x.counts[5],
-	       x.counts[6]);
+	       x.counts[6], x.nr_new, x.nr_small, x.nr_refused);
 }
 
 static void prepare(void)
@@ -368,23 +597,45 @@ static void prepare(void)
 	}
 }
 
+static bool parse_words(char **words)
+{
+	bool any = false;
+
+	for (; *words; words++) {
+		unsigned mode = 0;
+
+		while (mode < NR_MODES && strcmp(*words, mode_names[mode]) != 0)
+			mode++;
+		if (mode < NR_MODES)
+			x.modes[mode] = any = true;
+		else if (strcmp(*words, "upkeep") == 0)
+			x.upkeep = true;
+		else if (strcmp(*words, "full") == 0)
+			x.full = true;
+		else
+			return false;
+	}
+	for (unsigned mode = 0; mode < NR_MODES && !any; mode++)
+		x.modes[mode] = mode != MAPPED || !x.full;
+	return !x.full || !x.modes[MAPPED];
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t nr_ops;
 	int failed = 0;
 
 	if (argc < 5 || atoi(argv[4]) < 1 || (unsigned)atoi(argv[4]) > MAX_PROCS) {
-		fprintf(stderr, "usage: exerciser DIR SEED OPERATIONS PROCESSES [MODE...]\n");
+		fprintf(stderr, "usage: exerciser DIR SEED OPERATIONS PROCESSES [WORD...]\n");
 		return 2;
 	}
 	x.dir = argv[1];
 	x.seed = strtoull(argv[2], NULL, 0);
 	nr_ops = strtoull(argv[3], NULL, 0);
 	x.nr_procs = (unsigned)atoi(argv[4]);
-	for (unsigned mode = 0; mode < NR_MODES; mode++) {
-		x.modes[mode] = argc == 5;
-		for (int i = 5; i < argc; i++)
-			x.modes[mode] |= strcmp(argv[i], mode_names[mode]) == 0;
+	if (!parse_words(argv + 5)) {
+		fprintf(stderr, "exerciser: an unknown word, or full with mmap\n");
+		return 2;
 	}
 	prepare();
 	for (unsigned i = 0; i < x.nr_procs; i++) {

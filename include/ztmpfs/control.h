@@ -278,6 +278,40 @@ struct ztmpfs_set {
 /* EINVAL: no such pool or class. */
 #define ZTMPFS_IOC_POOL_STAT _IOWR('Z', 24, struct ztmpfs_pool_stat)
 
+#define ZTMPFS_TRACE_START 1u /* out: id */
+#define ZTMPFS_TRACE_FETCH 2u /* in: id; out: bytes, len, left, lost */
+#define ZTMPFS_TRACE_STOP  3u /* in: id; record nothing more: the FETCH that finds nothing left ends it */
+
+#define ZTMPFS_TRACE_CONTENTS 1u /* of START: what was to be compressed, too */
+
+#define ZTMPFS_TRACE_BYTES 16000u /* in one answer */
+
+/*
+ * What is asked of codecs, recorded in a ring of bounded length and fetched in time. What follows one
+ * behind the other is a sequence of struct trace_record (util/trace.h), each with its contents, cut at
+ * any byte. A trace of which nothing is fetched for 10 seconds ends when another is begun, or its ring
+ * is full.
+ */
+struct ztmpfs_trace {
+	uint32_t version; /* in and out: ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t op; /* in: ZTMPFS_TRACE_START, FETCH, STOP */
+	uint32_t flags; /* in: ZTMPFS_TRACE_CONTENTS */
+	uint64_t id; /* of the trace */
+	uint64_t left; /* bytes that wait to be fetched */
+	uint64_t lost; /* records that found no room in the ring, since START */
+	uint32_t len; /* of bytes, those that are filled */
+	uint32_t reserved0; /* 0 */
+	uint64_t reserved[5]; /* 0 */
+	char bytes[ZTMPFS_TRACE_BYTES];
+};
+
+/*
+ * For root and the user who runs the daemon alone: sizes and contents are those of all users' files.
+ * EBUSY: somebody traces already; ESRCH: there is no such trace; ENOSPC: mem_limit leaves no room.
+ */
+#define ZTMPFS_IOC_TRACE _IOWR('Z', 34, struct ztmpfs_trace)
+
 #define ZTMPFS_CLONE_NAME 256u /* bytes, a NUL among them */
 
 /* Leave out the directory that the copy is put into, if it is part of the tree. */

@@ -170,6 +170,7 @@ extern const struct ctl_command ctl_recompress;
 extern const struct ctl_command ctl_set;
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;
+extern const struct ctl_command ctl_trace;
 extern const struct ctl_command ctl_train;
 extern const struct ctl_command ctl_zbench;
 

@@ -5,17 +5,16 @@
  * Samples are cut as the filesystem cuts files, so that the dictionary has what clusters lack.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/newfile.h"
 #include "ctl/sample.h"
+#include "image/io.h"
 #include "util/alloc.h"
 #include "util/sizes.h"
 #include "zcomp/dict.h"
@@ -36,39 +35,15 @@ static int failed(const char *subject, const char *why)
 	return CTL_EXIT_FAILED;
 }
 
-/* Beside its place first, so that a daemon that reads it meanwhile sees the old one or the new. */
+/* A daemon that reads it meanwhile sees the old one or the new. */
 static int write_file(const char *path, const void *data, size_t size)
 {
-	char temp[PATH_MAX];
-	size_t at = 0;
-	int fd, error = 0;
+	struct newfile file;
+	int error = newfile_begin(path, 0666, &file);
 
-	mode_t mask = umask(0);
-
-	umask(mask);
-	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
-	/* A name that nobody else has laid out, in a folder where others may write. */
-	fd = mkostemp(temp, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0666 & ~mask) != 0)
-		error = -errno;
-	while (at < size && !error) {
-		ssize_t put = write(fd, (const char *)data + at, size - at);
-
-		if (put < 0 && errno != EINTR)
-			error = -errno;
-		else if (put > 0)
-			at += (size_t)put;
-	}
-	if (close(fd) != 0 && !error)
-		error = -errno;
-	if (!error && rename(temp, path) != 0)
-		error = -errno;
 	if (error)
-		(void)unlink(temp); /* the error above is the one to tell */
-	return error;
+		return error;
+	return newfile_end(&file, image_write(file.fd, data, size, 0));
 }
 
 static int train(const struct train *options, const struct samples *samples)

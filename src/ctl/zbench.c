@@ -15,6 +15,7 @@
 #include "ctl/ctl.h"
 #include "ctl/zbench.h"
 #include "ctl/zbench_args.h"
+#include "ctl/zbench_replay.h"
 #include "util/alloc.h"
 #include "util/sizes.h"
 
@@ -23,6 +24,7 @@ struct bench {
 	void *dict;
 	size_t dict_size;
 	struct samples samples;
+	struct zbench_replay replay; /* of args.replay_path */
 	struct zbench_result *results;
 	size_t nr_results, room;
 };
@@ -143,7 +145,9 @@ static int run_all(struct bench *bench)
 	int status = 0;
 
 	for (size_t i = 0; i < bench->args.nr_codecs && !status; i++) {
-		struct zbench_point point = { 0 };
+		struct zbench_point point = {
+			.replay = bench->args.replay_path ? &bench->replay : NULL
+		};
 
 		split_codec(bench->args.codecs[i], &point);
 		status = run_codec(bench, point);
@@ -203,6 +207,8 @@ static int measure(struct bench *bench)
 	status = run_all(bench);
 	if (!status && bench->args.json)
 		zbench_print_json(stdout, &bench->samples, bench->results, bench->nr_results);
+	else if (!status && !bench->args.csv && bench->args.replay_path)
+		zbench_print_replayed(stdout, &bench->replay);
 	else if (!status && !bench->args.csv)
 		zbench_print_measured(stdout, &bench->samples);
 	if (!status && bench->args.plot_path)
@@ -212,11 +218,35 @@ static int measure(struct bench *bench)
 	return status;
 }
 
+/* What is measured: a trace, or files. */
+static int load_data(struct bench *bench)
+{
+	const struct zbench_args *args = &bench->args;
+	const struct sample_params params = {
+		.paths = args->paths, .piece = ZCOMP_MAX_UNIT, .limit = args->limit
+	};
+	char text[SAMPLE_ERROR_TEXT];
+
+	static_assert(SAMPLE_ERROR_TEXT >= TRACE_FILE_TEXT, "one buffer for both");
+	if (!args->replay_path)
+		return samples_read(&params, text, &bench->samples) == 0 ? 0 : failed("", text);
+	if (zbench_replay_open(args->replay_path, args->speed, args->seconds, text, &bench->replay) != 0)
+		return failed(args->replay_path, text);
+	/* For JSON: one file, all of it. */
+	bench->samples = (struct samples){
+		.nr_files = 1,
+		.found = bench->replay.file.header.counts.len,
+		.size = bench->replay.step_bytes,
+	};
+	bench->args.clusters = (struct zbench_list){
+		.values = { zbench_replay_cluster(&bench->replay) }, .nr = 1
+	};
+	return 0;
+}
+
 static int run(int argc, char *argv[])
 {
 	struct bench bench = { 0 };
-	struct sample_params params = { .piece = ZCOMP_MAX_UNIT };
-	char text[SAMPLE_ERROR_TEXT];
 	int status = 0;
 
 	status = zbench_args_parse(argc, argv, &bench.args);
@@ -224,13 +254,12 @@ static int run(int argc, char *argv[])
 		return status == -ENODEV ? CTL_EXIT_USAGE : ctl_usage(&ctl_zbench);
 	if (bench.args.dict_path)
 		status = load_dict(&bench);
-	params.paths = bench.args.paths;
-	params.limit = bench.args.limit;
-	if (!status && samples_read(&params, text, &bench.samples) != 0)
-		status = failed("", text);
+	if (!status)
+		status = load_data(&bench);
 	if (!status)
 		status = measure(&bench);
 	samples_free(&bench.samples);
+	zbench_replay_close(&bench.replay);
 	zt_free(bench.results);
 	zt_free(bench.dict);
 	return status;

@@ -8,6 +8,7 @@
  *   zbench_run.c    one point: made, verified, measured
  *   zbench_pass.c   its callers, for one pass over the units
  *   zbench_print.c  table, JSON, CSV
+ *   zbench_replay.c a trace as the load
  *   zbench_plot.c   a picture of throughput against queue depth
  */
 #ifndef ZT_CTL_ZBENCH_H
@@ -32,6 +33,8 @@ enum zbench_mode {
 /** zbench_mode_name() - "sync", "wait", "managed" */
 const char *zbench_mode_name(enum zbench_mode mode);
 
+struct zbench_replay; /* zbench_replay.h */
+
 /* What is measured. 0 where something has no meaning: depth, engines and latency of sync. */
 struct zbench_point {
 	const char *name; /* as struct zcomp_config has it */
@@ -45,6 +48,7 @@ struct zbench_point {
 	struct zcomp_accel_params device; /* the rest of the device; the members above go first */
 	const void *dict; /* or NULL */
 	size_t dict_size;
+	const struct zbench_replay *replay; /* its requests, when they are due; NULL: units in turn */
 };
 
 struct zbench_result {
@@ -66,6 +70,7 @@ struct zbench_result {
 struct zbench_unit {
 	const char *data;
 	uint32_t len; /* at most the cluster */
+	uint64_t at; /* bytes of all units before it */
 };
 
 struct zbench_units {
@@ -82,7 +87,8 @@ void zbench_units_free(struct zbench_units *units);
 
 /**
  * zbench_run() - measure one point
- * @seconds: how long each of compression and decompression is measured; 0: one pass
+ * @samples: not looked at where the point has a replay
+ * @seconds: how long each of compression and decompression is measured; 0: one pass, as in replays
  * @error_text: out on error: one sentence
  *
  * First every unit goes through once, is decompressed and compared.

@@ -134,6 +134,21 @@ static int parse_device(struct zbench_args *args, const char *text)
 	return -ENODEV;
 }
 
+static int parse_speed(const char *text, double *out)
+{
+	char *end;
+	const double value = strtod(text, &end);
+
+	if (strcmp(text, "max") == 0) {
+		*out = 0;
+		return 0;
+	}
+	if (end == text || *end != '\0' || !(value >= 0.001 && value <= 1e6))
+		return -EINVAL;
+	*out = value;
+	return 0;
+}
+
 static int parse_switch(struct zbench_args *args, int letter)
 {
 	switch (letter) {
@@ -164,6 +179,11 @@ static int parse_switch(struct zbench_args *args, int letter)
 	case 'p':
 		args->plot_path = optarg;
 		return 0;
+	case 'r':
+		args->replay_path = optarg;
+		return 0;
+	case 'x':
+		return parse_speed(optarg, &args->speed);
 	case 'j':
 		args->json = true;
 		return 0;
@@ -226,6 +246,12 @@ static void set_defaults(struct zbench_args *args)
 	set_device(args);
 	if (!args->paths)
 		args->paths = paths;
+	if (args->limit == 0)
+		args->limit = 32 * MIB;
+	if (args->speed < 0)
+		args->speed = 1;
+	if (args->seconds < 0)
+		args->seconds = args->replay_path ? 0 : 0.5;
 	if (args->nr_codecs == 0) {
 		args->nr_codecs = args->plot_path ? 1 : ARRAY_SIZE(codecs);
 		for (size_t i = 0; i < args->nr_codecs; i++)
@@ -247,14 +273,22 @@ static void set_defaults(struct zbench_args *args)
 	SET_LIST(&args->batches, 1);
 }
 
+/* A trace has its own data, of its own clusters. */
+static bool replay_is_alone(const struct zbench_args *args)
+{
+	if (!args->replay_path)
+		return args->speed < 0;
+	return !args->paths && args->clusters.nr == 0 && args->limit == 0 && !args->plot_path;
+}
+
 int zbench_args_parse(int argc, char *argv[], struct zbench_args *out_args)
 {
 	struct zbench_args args = {
 		.engines = UINT64_MAX,
 		.submit_ns = UINT64_MAX,
 		.work_ns = UINT64_MAX,
-		.limit = 32 * MIB,
-		.seconds = 0.5,
+		.seconds = -1,
+		.speed = -1,
 	};
 	int error, letter = ctl_switch(&ctl_zbench, argc, argv, true);
 
@@ -265,7 +299,7 @@ int zbench_args_parse(int argc, char *argv[], struct zbench_args *out_args)
 	}
 	if (optind < argc)
 		args.paths = argv + optind;
-	if (args.json && args.csv)
+	if ((args.json && args.csv) || !replay_is_alone(&args))
 		return -EINVAL;
 	set_defaults(&args);
 	*out_args = args;
@@ -342,6 +376,15 @@ const struct ctl_switch zbench_switches[] = {
 	  .name = "plot",
 	  .arg = "FILE",
 	  .help = "draw speed against queue depth, as SVG" },
+	{ .letter = 'r',
+	  .name = "replay",
+	  .arg = "FILE",
+	  .help = "the requests of ztmpfsctl trace instead of files, when they came" },
+	{ .letter = 'x',
+	  .name = "speed",
+	  .arg = "N|max",
+	  .words = "max",
+	  .help = "of the replay: so many times as fast, or one behind the other (1)" },
 	{ .letter = 'j', .name = "json", .help = "one JSON object" },
 	{ .letter = 'v', .name = "csv", .help = "comma-separated values" },
 	{ 0 },

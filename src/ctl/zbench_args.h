@@ -29,6 +29,8 @@ struct zbench_args {
 	struct zcomp_accel_params params; /* of the device */
 	double seconds;
 	const char *dict_path, *plot_path; /* or NULL */
+	const char *replay_path; /* of a trace, or NULL */
+	double speed; /* of the replay; 0: one request behind the other */
 	bool json, csv;
 	char *const *paths; /* NULL at the end */
 };

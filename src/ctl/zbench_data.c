@@ -28,7 +28,8 @@ int zbench_units_make(const struct samples *samples, uint32_t cluster,
 				units.nr_same++;
 				continue;
 			}
-			units.units[units.nr++] = (struct zbench_unit){ data + at, (uint32_t)len };
+			units.units[units.nr++] = (struct zbench_unit){ data + at, (uint32_t)len,
+									 units.bytes };
 			units.bytes += len;
 		}
 	}

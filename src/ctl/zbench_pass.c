@@ -28,7 +28,7 @@ struct flight {
 struct caller {
 	struct zbench_pass *run;
 	uint32_t number;
-	size_t unit; /* the next; its thread's */
+	size_t step; /* the next; its thread's */
 	pthread_t thread;
 	struct flight *flights; /* managed mode only */
 	uint32_t nr_flights;
@@ -70,13 +70,13 @@ static void verify(struct zbench_pass *run, size_t unit, const void *packed, siz
 /* Where a unit's result is kept: as far from the beginning as the unit itself. */
 static char *kept(const struct zbench_pass *run, size_t unit)
 {
-	return run->packed + (run->units.units[unit].data - run->units.units[0].data);
+	return run->packed + run->units.units[unit].at;
 }
 
-static void compress_unit(struct zbench_pass *run, size_t unit)
+/* @begun: when it was wanted */
+static void compress_unit(struct zbench_pass *run, size_t unit, uint64_t begun)
 {
 	const struct zbench_unit *src = &run->units.units[unit];
-	const uint64_t begun = zt_now_ns();
 	struct zcomp_strm *strm = NULL;
 	size_t len;
 	int error;
@@ -187,30 +187,61 @@ static uint32_t nr_callers(const struct zbench_pass *run)
 					     : point->threads;
 }
 
-/* To the caller's next unit. False: its pass is over. */
+/* A step is a unit, or a request of the replay. */
+static size_t nr_steps(const struct zbench_pass *run)
+{
+	return run->replay ? run->replay->nr_steps : run->units.nr;
+}
+
+static size_t step_unit(const struct zbench_pass *run, size_t step)
+{
+	return run->replay ? run->replay->steps[step].unit : step;
+}
+
+/* When a step is due, by zt_now_ns(); 0: at once. */
+static uint64_t step_due(const struct zbench_pass *run, size_t step)
+{
+	return run->replay && run->replay->speed > 0 ? run->begun + run->replay->steps[step].due_ns : 0;
+}
+
+/*
+ * Wait until a step is due. Return: that moment, even if it has passed long ago, so that what waits for
+ * a busy codec is seen in the times; or now.
+ */
+static uint64_t step_wait(const struct zbench_pass *run, size_t step)
+{
+	const uint64_t due = step_due(run, step);
+	const struct timespec until = zt_timespec(due);
+
+	if (due == 0)
+		return zt_now_ns();
+	while (due > zt_now_ns())
+		(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL); /* looked at again */
+	return due;
+}
+
+/* To the caller's next step. False: its pass is over. */
 static bool advance(struct caller *caller)
 {
 	const struct zbench_pass *run = caller->run;
 
-	caller->unit += nr_callers(run);
+	caller->step += nr_callers(run);
 	if (run->deadline == 0)
-		return caller->unit < run->units.nr;
-	if (caller->unit >= run->units.nr)
-		caller->unit = caller->number;
+		return caller->step < nr_steps(run);
+	if (caller->step >= nr_steps(run))
+		caller->step = caller->number;
 	return zt_now_ns() < run->deadline;
 }
 
 /* False: no stream is to be had. */
-static bool flight_fill(struct flight *flight, size_t unit, struct zcomp_batch_entry *out_entry)
+static bool flight_fill(struct flight *flight, struct zcomp_batch_entry *out_entry)
 {
 	struct zbench_pass *run = flight->caller->run;
-	const struct zbench_unit *src = &run->units.units[unit];
+	const struct zbench_unit *src = &run->units.units[flight->unit];
 	struct zcomp_strm *strm = zcomp_stream_get_managed(run->comp);
 
 	if (!strm)
 		return false;
-	flight->unit = unit;
-	flight->begun = zt_now_ns();
 	flight->req = (struct zcomp_req){
 		.src = src->data,
 		.src_len = src->len,
@@ -220,6 +251,17 @@ static bool flight_fill(struct flight *flight, size_t unit, struct zcomp_batch_e
 	};
 	*out_entry = (struct zcomp_batch_entry){ .strm = strm, .req = &flight->req, .arg = flight };
 	return true;
+}
+
+/* What was not taken is done by the caller's stream. */
+static void give_back(struct flight *flight)
+{
+	struct zbench_pass *run = flight->caller->run;
+	const uint64_t begun = flight->begun;
+	const size_t unit = flight->unit;
+
+	flight_put(flight);
+	compress_unit(run, unit, begun);
 }
 
 /*
@@ -236,26 +278,25 @@ static bool submit_units(struct caller *caller)
 
 	(void)wait_free(caller, want, false);
 	while (more && nr < want) {
-		struct flight *flight = wait_free(caller, 1, true);
-		const size_t unit = caller->unit;
+		struct flight *flight;
 
+		/* What is there does not wait for what is not due yet. */
+		if (nr > 0 && step_due(run, caller->step) > zt_now_ns())
+			break;
+		flight = wait_free(caller, 1, true);
+		flight->unit = step_unit(run, caller->step);
+		flight->begun = step_wait(run, caller->step);
 		more = advance(caller);
-		if (flight_fill(flight, unit, &entries[nr])) {
-			nr++;
-			continue;
+		if (!flight_fill(flight, &entries[nr])) {
+			give_back(flight);
+			break;
 		}
-		flight_put(flight);
-		compress_unit(run, unit);
-		break;
+		nr++;
 	}
 	nr_taken = zcomp_submit_batch(run->comp, entries, nr, unit_done);
 	for (uint32_t i = nr_taken; i < nr; i++) {
-		struct flight *flight = entries[i].arg;
-		const size_t unit = flight->unit;
-
 		zcomp_stream_put(run->comp, entries[i].strm);
-		flight_put(flight);
-		compress_unit(run, unit);
+		give_back(entries[i].arg);
 	}
 	return more;
 }
@@ -264,10 +305,10 @@ static void *caller_main(void *arg)
 {
 	struct caller *caller = arg;
 	struct zbench_pass *run = caller->run;
-	bool more = caller->number < run->units.nr;
+	bool more = caller->number < nr_steps(run);
 	char name[16];
 
-	caller->unit = caller->number;
+	caller->step = caller->number;
 	snprintf(name, sizeof(name), "zbench/%u", caller->number % 1000);
 	(void)pthread_setname_np(pthread_self(), name); /* only people look at it */
 	while (more) {
@@ -276,9 +317,9 @@ static void *caller_main(void *arg)
 			continue;
 		}
 		if (run->expand)
-			expand_unit(run, caller->unit);
+			expand_unit(run, caller->step);
 		else
-			compress_unit(run, caller->unit);
+			compress_unit(run, step_unit(run, caller->step), step_wait(run, caller->step));
 		more = advance(caller);
 	}
 	if (run->point->mode == ZBENCH_MANAGED)
@@ -319,6 +360,7 @@ int zbench_pass(struct zbench_pass *run, double seconds)
 	uint32_t inited = 0, started = 0;
 	int error = callers ? 0 : -ENOMEM;
 
+	run->begun = zt_now_ns();
 	run->deadline = seconds > 0 ? zt_now_ns() + (uint64_t)(seconds * (double)ZT_NS_PER_S) : 0;
 	while (!error && inited < nr) {
 		error = caller_init(run, &callers[inited], inited);

@@ -9,6 +9,7 @@
 
 #include "ctl/spread.h"
 #include "ctl/zbench.h"
+#include "ctl/zbench_replay.h"
 
 /* One point while it is measured; its passes are one after the other. */
 struct zbench_pass {
@@ -17,6 +18,8 @@ struct zbench_pass {
 	struct zcomp *comp;
 	char *packed; /* for sync: what units were compressed to, each at its own offset in the data */
 	uint32_t *packed_len; /* of each unit; 0: it does not shrink */
+	const struct zbench_replay *replay; /* this pass does its steps; NULL: the units in turn */
+	uint64_t begun; /* CLOCK_MONOTONIC, ns */
 	bool verify; /* this pass decompresses and compares */
 	bool expand; /* this pass decompresses what was kept */
 	uint64_t deadline; /* CLOCK_MONOTONIC, ns; 0: one pass */

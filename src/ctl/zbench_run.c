@@ -47,7 +47,9 @@ static int measure(struct zbench_pass *run, double seconds, struct zbench_result
 	int error;
 
 	reset_counters(run);
-	error = zbench_pass(run, seconds);
+	run->replay = run->point->replay;
+	error = zbench_pass(run, run->replay ? 0 : seconds);
+	run->replay = NULL;
 	if (error)
 		return error;
 	result->seconds = (double)(zt_now_ns() - begun) / NS_PER_S;
@@ -103,6 +105,23 @@ static int create_comp(struct zbench_pass *run, char error_text[ZCOMP_ERROR_TEXT
 	return -EOPNOTSUPP;
 }
 
+static uint32_t packed_bytes(const struct zbench_pass *run, size_t unit)
+{
+	return run->packed_len[unit] ? run->packed_len[unit] : run->units.units[unit].len;
+}
+
+/* Of a replay each request counts, whichever of them have the same bytes. */
+static void count_steps(const struct zbench_pass *run, struct zbench_result *result)
+{
+	const struct zbench_replay *replay = run->point->replay;
+
+	result->units = replay->nr_steps;
+	result->bytes_in = replay->step_bytes;
+	result->bytes_out = 0;
+	for (size_t i = 0; i < replay->nr_steps; i++)
+		result->bytes_out += packed_bytes(run, replay->steps[i].unit);
+}
+
 static int verify_all(struct zbench_pass *run, char error_text[ZCOMP_ERROR_TEXT],
 		      struct zbench_result *result)
 {
@@ -124,8 +143,9 @@ static int verify_all(struct zbench_pass *run, char error_text[ZCOMP_ERROR_TEXT]
 	result->same_units = run->units.nr_same;
 	result->bytes_in = run->units.bytes;
 	for (size_t i = 0; i < run->units.nr; i++)
-		result->bytes_out +=
-			run->packed_len[i] ? run->packed_len[i] : run->units.units[i].len;
+		result->bytes_out += packed_bytes(run, i);
+	if (run->point->replay)
+		count_steps(run, result);
 	return 0;
 }
 
@@ -141,6 +161,19 @@ static void name_codec(const struct zbench_pass *run, struct zbench_result *resu
 		snprintf(result->codec + len, sizeof(result->codec) - (size_t)len, "+dict");
 }
 
+static int units_of(const struct samples *samples, const struct zbench_point *point,
+		    struct zbench_units *out_units)
+{
+	const struct zbench_replay *replay = point->replay;
+
+	if (!replay)
+		return zbench_units_make(samples, point->cluster, out_units);
+	*out_units = (struct zbench_units){
+		.units = replay->units, .nr = replay->nr_units, .bytes = replay->unit_bytes
+	};
+	return 0;
+}
+
 int zbench_run(const struct samples *samples, const struct zbench_point *point, double seconds,
 	       char error_text[ZCOMP_ERROR_TEXT], struct zbench_result *out_result)
 {
@@ -152,14 +185,14 @@ int zbench_run(const struct samples *samples, const struct zbench_point *point, 
 	if (!run)
 		return error;
 	run->point = point;
-	if (zbench_units_make(samples, point->cluster, &run->units) != 0)
+	if (units_of(samples, point, &run->units) != 0)
 		goto out;
 	if (run->units.nr == 0) {
 		snprintf(error_text, ZCOMP_ERROR_TEXT, "nothing but repeated values");
 		error = -ENODATA;
 		goto out;
 	}
-	run->packed = zt_map(samples->size);
+	run->packed = zt_map(run->units.bytes);
 	run->packed_len = zt_zalloc(run->units.nr * sizeof(*run->packed_len));
 	if (!run->packed || !run->packed_len)
 		goto out;
@@ -177,9 +210,10 @@ int zbench_run(const struct samples *samples, const struct zbench_point *point, 
 		error = -EBADMSG;
 	}
 out:
-	zt_unmap(run->packed, samples->size);
+	zt_unmap(run->packed, run->units.bytes);
 	zt_free(run->packed_len);
-	zbench_units_free(&run->units);
+	if (!point->replay)
+		zbench_units_free(&run->units);
 	zt_free(run);
 	if (!error)
 		*out_result = result;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fs/settings.h"
+#include "fs/trace.h"
 #include "fs/tune.h"
 #include "fs/xattr.h"
 #include "fuse/ledger.h"
@@ -232,6 +233,25 @@ static void control_set(fuse_req_t req, const struct control_bytes *bytes)
 		(void)fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
+/*
+ * How well each piece of each file compresses, and at wish its bytes: the owner of the root
+ * directory may not read all files, so he is not told.
+ */
+static void control_trace(fuse_req_t req, const struct control_bytes *bytes)
+{
+	const uid_t uid = fuse_req_ctx(req)->uid;
+	struct ztmpfs_trace trace;
+	int error = uid == 0 || uid == geteuid() ? control_take(bytes, &trace, sizeof(trace)) :
+						   -EPERM;
+
+	if (!error)
+		error = super_trace(req_super(req), &trace);
+	if (error)
+		reply_error(req, error);
+	else
+		control_give(req, bytes, &trace, sizeof(trace));
+}
+
 /* By the number alone: the size in it is the caller's. */
 void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		   const struct control_bytes *bytes)
@@ -261,6 +281,9 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		break;
 	case _IOC_NR(ZTMPFS_IOC_SET):
 		control_set(req, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_TRACE):
+		control_trace(req, bytes);
 		break;
 	case _IOC_NR(ZTMPFS_IOC_CLONE):
 		op_clone(req, ino, bytes);

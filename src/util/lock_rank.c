@@ -52,6 +52,7 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_BUFFERS] = "buffers.lock",
 		[ZT_RANK_SURVIVE] = "survive.lock",
 		[ZT_RANK_ZBENCH] = "zbench.lock",
+		[ZT_RANK_TRACE] = "trace.lock",
 	};
 
 	return names[rank];

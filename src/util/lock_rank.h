@@ -52,6 +52,7 @@ enum zt_lock_rank {
 	ZT_RANK_BUFFERS,
 	ZT_RANK_SURVIVE,
 	ZT_RANK_ZBENCH,
+	ZT_RANK_TRACE,
 	ZT_NR_RANKS
 };
 

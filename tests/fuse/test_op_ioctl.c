@@ -136,6 +136,35 @@ START_TEST(test_what_all_files_hold_is_told_to_root_and_owner_alone)
 }
 END_TEST
 
+static int trace_as(uint32_t uid, uint32_t op)
+{
+	const struct ztmpfs_trace arg = { .version = ZTMPFS_STAT_VERSION, .op = op };
+	const struct fuse_ioctl_in in = { .cmd = ZTMPFS_IOC_TRACE,
+					  .in_size = sizeof(arg),
+					  .out_size = sizeof(arg) };
+	struct wire_reply reply;
+
+	wire.uid = uid;
+	reply = wire_call(&wire, FUSE_IOCTL, ROOT, &in, sizeof(in), &arg, sizeof(arg));
+	wire.uid = 0;
+	return reply.error;
+}
+
+/* Not even to the root directory's owner: he may not read all files. */
+START_TEST(test_trace_is_for_root_and_the_daemons_user_alone)
+{
+	struct stat attr = { .st_uid = 1234 };
+
+	ck_assert_int_eq(fs_setattr(sb, &(struct fs_cred){ 0 }, ROOT, &attr, FS_SET_UID, &attr), 0);
+	for (uint32_t op = ZTMPFS_TRACE_START; op <= ZTMPFS_TRACE_STOP; op++)
+		ck_assert_int_eq(trace_as(1234, op), -EPERM);
+	ck_assert_int_eq(trace_as(0, ZTMPFS_TRACE_STOP + 1), -EINVAL);
+	ck_assert_int_eq(trace_as(0, ZTMPFS_TRACE_FETCH), -ESRCH);
+	ck_assert_int_eq(trace_as(0, ZTMPFS_TRACE_START), 0);
+	ck_assert_int_eq(trace_as(0, ZTMPFS_TRACE_START), -EBUSY);
+}
+END_TEST
+
 static int file_stat_as(uint64_t ino, uint32_t uid, uint32_t gid)
 {
 	int error;
@@ -515,6 +544,7 @@ int main(void)
 	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
 	tcase_add_test(tc, test_the_mount_is_managed_by_root_and_owner_alone);
 	tcase_add_test(tc, test_what_all_files_hold_is_told_to_root_and_owner_alone);
+	tcase_add_test(tc, test_trace_is_for_root_and_the_daemons_user_alone);
 	tcase_add_test(tc, test_how_a_file_is_stored_is_told_to_its_readers_alone);
 	tcase_add_test(tc, test_a_file_tells_what_it_holds_and_costs);
 	tcase_add_test(tc, test_pools_are_told_class_by_class_in_several_answers);

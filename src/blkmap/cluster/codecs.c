@@ -11,6 +11,7 @@
 
 #include "blkmap/cluster/codecs.h"
 #include "blkmap/cluster/settings.h"
+#include "blkmap/cluster/traced.h"
 #include "util/alloc.h"
 
 static struct zcomp *codec_comp(const struct codecs *codecs, unsigned codec)
@@ -30,6 +31,7 @@ int codecs_init(struct codecs *codecs, struct slots *slots, const struct blkmap_
 		return error;
 	mutex_init(&codecs->settings_lock, ZT_RANK_SETTINGS);
 	mutex_init(&codecs->redo_lock, ZT_RANK_REDO);
+	trace_init(&codecs->trace);
 	return 0;
 }
 
@@ -38,6 +40,8 @@ void codecs_exit(struct codecs *codecs)
 	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++)
 		comp_destroy(codecs, codecs->decoders[codec]);
 	comp_destroy(codecs, codecs->comp);
+	codecs_trace_end(codecs, 0);
+	trace_exit(&codecs->trace);
 	mutex_exit(&codecs->redo_lock);
 	mutex_exit(&codecs->settings_lock);
 }

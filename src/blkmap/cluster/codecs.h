@@ -8,6 +8,7 @@
 #define ZT_BLKMAP_CLUSTER_CODECS_H
 
 #include "blkmap/slot/slots.h"
+#include "util/trace.h"
 #include "zcomp/zcomp.h"
 
 /* Files of which is remembered that they do not compress; a power of two. */
@@ -33,6 +34,7 @@ struct codecs {
 	/* Files that have not compressed lately: huge.c. Relaxed; a hint. */
 	atomic_uint huge_proofs[HUGE_PROOFS];
 	atomic_uint_fast64_t huge_pages_skipped; /* relaxed */
+	struct trace trace; /* of compression requests; see traced.h */
 };
 
 /*

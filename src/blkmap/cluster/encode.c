@@ -10,6 +10,7 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/huge.h"
 #include "blkmap/cluster/settings.h"
+#include "blkmap/cluster/traced.h"
 
 /*
  * One 8-byte word (less for tiny input) repeated? The last word first, as zram does: most data
@@ -81,7 +82,8 @@ static bool encode_by_setting(const struct cluster *c, const struct source *src,
 	return fits;
 }
 
-void encode(const struct cluster *c, const struct source *src, struct encoded *out)
+static enum trace_kind encode_now(const struct cluster *c, const struct source *src,
+				  struct encoded *out)
 {
 	const struct blkmap_file *file = c->file;
 	const unsigned setting = setting_now(c->codecs, file);
@@ -89,11 +91,11 @@ void encode(const struct cluster *c, const struct source *src, struct encoded *o
 	bool fits;
 
 	if (encode_same(src, out))
-		return;
+		return TRACE_SAME;
 	if (setting != BLKMAP_SETTING_NONE &&
 	    huge_skip(c->codecs, file, src->data, src->len)) {
 		encode_raw(file, src, out);
-		return;
+		return TRACE_SKIPPED;
 	}
 	if (setting != BLKMAP_SETTING_DEFAULT) {
 		fits = encode_by_setting(c, src, setting, out);
@@ -103,6 +105,18 @@ void encode(const struct cluster *c, const struct source *src, struct encoded *o
 		encode_result(src, fits ? c->strm->buffer : NULL, data_len, out);
 	}
 	huge_note(c->codecs, file, fits);
+	if (fits)
+		return TRACE_SMALLER;
+	return setting == BLKMAP_SETTING_NONE ? TRACE_SKIPPED : TRACE_RAW;
+}
+
+void encode(const struct cluster *c, const struct source *src, struct encoded *out)
+{
+	const uint64_t begun = trace_begin(&c->codecs->trace);
+	const enum trace_kind kind = encode_now(c, src, out);
+
+	if (unlikely(begun != 0))
+		codecs_traced(c->codecs, &(struct traced){ .begun = begun, .kind = kind }, src, out);
 }
 
 uint32_t encoded_size(const struct encoded *enc)

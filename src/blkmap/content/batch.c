@@ -21,6 +21,7 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/huge.h"
 #include "blkmap/cluster/settings.h"
+#include "blkmap/cluster/traced.h"
 #include "blkmap/content/batch.h"
 #include "blkmap/content/batch_limits.h"
 #include "blkmap/content/change.h"
@@ -40,6 +41,7 @@ struct batch_task {
 	const char *src; /* of the cluster, in the request */
 	struct zcomp_strm *strm; /* where it was submitted */
 	struct zcomp_req req;
+	uint64_t begun; /* trace_begin() */
 };
 
 struct batch {
@@ -155,6 +157,19 @@ static void task_store(struct batch_task *task, const struct encoded *enc)
 		batch_fail(batch, task_at(task), error);
 }
 
+static void task_traced(const struct batch_task *task, enum trace_kind kind,
+			const struct source *src, const struct encoded *enc)
+{
+	const struct traced what = {
+		.begun = task->begun,
+		.kind = kind,
+		.managed = kind == TRACE_RAW || kind == TRACE_SMALLER,
+	};
+
+	if (unlikely(task->begun != 0))
+		codecs_traced(task->batch->content->codecs, &what, src, enc);
+}
+
 static void task_inline(struct batch_task *task, struct zcomp_strm *own, const char *src)
 {
 	const struct cluster c = task_cluster(task, own);
@@ -194,6 +209,7 @@ static void task_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req,
 		struct encoded enc;
 
 		encode_result(&source, error ? NULL : strm->buffer, req->dst_len, &enc);
+		task_traced(task, error ? TRACE_RAW : TRACE_SMALLER, &source, &enc);
 		huge_note(content->codecs, &batch->file, !error);
 		task_store(task, &enc);
 	}
@@ -243,12 +259,15 @@ static enum task_fate task_prepare(struct batch_task *task)
 	const struct source source = task_source(task, task->src);
 	struct encoded enc;
 
+	task->begun = trace_begin(&content->codecs->trace);
 	if (encode_same(&source, &enc)) {
+		task_traced(task, TRACE_SAME, &source, &enc);
 		task_store(task, &enc);
 		return TASK_STORED;
 	}
 	if (huge_skip(content->codecs, &batch->file, task->src, batch->size)) {
 		encode_raw(&batch->file, &source, &enc);
+		task_traced(task, TRACE_SKIPPED, &source, &enc);
 		task_store(task, &enc);
 		return TASK_STORED;
 	}

@@ -24,10 +24,14 @@ static void fill(char *data, unsigned kind)
 
 	for (unsigned i = 0; i < UNIT; i++) {
 		random = random * 1664525 + 1013904223;
-		data[i] = (char)(kind == 0   ? "words that come again "[i % 22]
-				 : kind == 1 ? random >> 24 & 15
-				 : kind == 2 ? (i % 64 < 32 ? random >> 24 : i / 64)
-					     : i >> 5);
+		if (kind == 0)
+			data[i] = "words that come again "[i % 22];
+		else if (kind == 1)
+			data[i] = (char)(random >> 24 & 15);
+		else if (kind == 2)
+			data[i] = (char)(i % 64 < 32 ? random >> 24 : i / 64);
+		else
+			data[i] = (char)(i >> 5);
 	}
 }
 

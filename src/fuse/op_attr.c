@@ -9,6 +9,7 @@
 
 #include "fuse/ops.h"
 #include "fuse/channel/proto.h"
+#include "fuse/refused.h"
 #include "fuse/reply.h"
 
 /* The request's bits are handed down as they are. */
@@ -114,7 +115,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	error = fs_setattr(req_super(req), &cred, ino, attr, which, &result);
 	if (!error && which & FS_SET_SIZE && result.st_size == 0)
 		full_forget(&req_front(req)->full, ino);
-	reply_attr(req, error, &result);
+	if (error && which & FS_SET_SIZE)
+		refused_reply(req, &(struct refused_range){ ino, (uint64_t)attr->st_size, 0 },
+			      error, 0);
+	else
+		reply_attr(req, error, &result);
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)

@@ -14,10 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 
 #include "fs/fileattr.h"
 #include "fs/namei.h"
 #include "fuse/ops.h"
+#include "fuse/refused.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "util/sizes.h"
@@ -142,6 +144,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi)
 {
+	const struct refused_range range = { ino, (uint64_t)off, (uint64_t)len };
 	const struct fs_cred cred = req_cred(req);
 	bool expected;
 	int error;
@@ -156,7 +159,10 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	if (expected)
 		full_expected(&req_front(req)->full);
 	full_written(req_front(req));
-	reply_error(req, error);
+	if (error && mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		refused_reply(req, &range, error, 0);
+	else
+		reply_error(req, error);
 }
 
 /*
@@ -167,6 +173,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
 			struct fuse_file_info *fi_out, size_t len, int flags)
 {
+	const struct refused_range range = { ino_out, (uint64_t)off_out, len };
 	const struct fs_cred cred = req_cred(req);
 	uint64_t done = 0;
 	bool expected;
@@ -185,5 +192,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	if (expected)
 		full_expected(&req_front(req)->full);
 	full_written(req_front(req));
-	reply_write(req, error, done);
+	if (error || done < len)
+		refused_reply(req, &range, error, done);
+	else
+		reply_write(req, error, done);
 }

@@ -41,6 +41,17 @@ static void read_page(uint64_t page, uint32_t read_flags)
 		wire_call(&wire, FUSE_READ, file, &in, sizeof(in), NULL, 0).error, 0);
 }
 
+static int copy_range(uint64_t from, uint64_t to, uint64_t len, uint64_t *out_done)
+{
+	const struct fuse_copy_file_range_in in = { .nodeid_out = to, .len = len };
+	const struct wire_reply reply =
+		wire_call(&wire, FUSE_COPY_FILE_RANGE, from, &in, sizeof(in), NULL, 0);
+
+	if (reply.error == 0)
+		*out_done = ((const struct fuse_write_out *)reply.data)->size;
+	return reply.error;
+}
+
 START_TEST(test_nothing_is_dropped_where_the_kernel_has_no_pages)
 {
 	for (unsigned i = 0; i < 8; i++) {
@@ -130,6 +141,26 @@ START_TEST(test_a_write_around_the_cache_that_is_stored_in_part_is_refused)
 }
 END_TEST
 
+/* The kernel drops pages of what was copied; what a copy has changed behind that is not told. */
+START_TEST(test_a_copy_that_is_cut_short_drops_all_of_its_range)
+{
+	static char data[2 * 131072];
+	const uint64_t from = make_file(ROOT, "from");
+	const struct ztmpfs_set set = { .which = ZTMPFS_SET_SIZE, .size = 3 * 131072 };
+	uint64_t done = 0;
+
+	memset(data, 'x', sizeof(data));
+	ck_assert_int_eq(wire_write(&wire, from, 0, data, 131072, 0), 131072);
+	ck_assert_int_eq(wire_write(&wire, from, 131072, data, 131072, 0), 131072);
+	write_page(63, 0);
+	ck_assert_int_eq(super_set(sb, &set), 0);
+	ck_assert_int_eq(copy_range(from, file, sizeof(data), &done), 0);
+	ck_assert_uint_lt(done, sizeof(data));
+	ck_assert_uint_eq(wire.nr_page_invals, 1);
+	ck_assert_uint_eq(wire.notified_ino, file);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("notify");
@@ -143,6 +174,7 @@ int main(void)
 		       test_a_file_that_is_no_longer_read_through_the_cache_costs_nothing_any_more);
 	tcase_add_test(tc, test_a_write_that_is_refused_as_it_stands_drops_nothing);
 	tcase_add_test(tc, test_a_write_around_the_cache_that_is_stored_in_part_is_refused);
+	tcase_add_test(tc, test_a_copy_that_is_cut_short_drops_all_of_its_range);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -88,6 +88,7 @@ struct zcomp_accel_params {
 	uint32_t kill_ppm; /* make their engine die */
 	uint32_t work_ns; /* least time that an engine is busy with each 4 KiB; 0: the work alone */
 	uint32_t unit; /* bytes of the largest request that the device takes; 0: any */
+	uint32_t poll_us; /* so long a completion waits for poll(); 0: it comes by itself at once */
 };
 
 /* The most a user may ask of an accelerator. */
@@ -99,6 +100,7 @@ struct zcomp_accel_params {
 #define ZCOMP_ACCEL_MAX_LATENCY_US  10000000u
 #define ZCOMP_ACCEL_MAX_PPM         1000000u
 #define ZCOMP_ACCEL_MAX_WORK_NS     100000000u
+#define ZCOMP_ACCEL_MAX_POLL_US     10000000u
 
 /*
  * Shared and immutable. The core fills everything but drv_data before setup_params(); the backend
@@ -213,6 +215,7 @@ struct zcomp_backend_stat {
 	/* Why managed streams were switched off while in use; static text, NULL: they work. */
 	const char *degraded;
 	uint64_t submissions; /* accepted, of single requests and of batches */
+	uint64_t polled; /* requests whose done() came from poll() */
 };
 
 /*
@@ -339,6 +342,15 @@ struct zcomp_ops {
 	 * says of 0. Or an error of submit(): none was.
 	 */
 	int (*submit_batch)(const struct zcomp_params *params, const struct zcomp_batch *batch);
+
+	/*
+	 * Optional, with submit(): call done() now, from this thread, for up to @max requests that
+	 * the device has completed. Never waits. The core asks where it waits; a thread that is not
+	 * asked misses nothing: what nobody polls for comes by an interrupt, as without poll(),
+	 * though it may come later. Any thread, also several at a time; not from done().
+	 * Return: for how many done() was called.
+	 */
+	uint32_t (*poll)(const struct zcomp_params *params, uint32_t max);
 };
 
 /*

@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "backends/accel.h"
+#include "backends/accel_ripe.h"
 #include "backends/backends.h"
 
 #define DEFAULT_DEPTH       256u
@@ -166,7 +166,8 @@ static int set_deadline(struct accel *accel)
 		return error;
 	unit_ns *= DEADLINE_UNITS;
 	accel->deadline_ns =
-		(unit_ns > MIN_DEADLINE_NS ? unit_ns : MIN_DEADLINE_NS) + 2 * latency_ns + work_ns;
+		(unit_ns > MIN_DEADLINE_NS ? unit_ns : MIN_DEADLINE_NS) + 2 * latency_ns +
+		work_ns + accel->params.poll_us * UINT64_C(1000);
 	accel->hang_ns = HANG_DEADLINES * accel->deadline_ns;
 	return 0;
 }
@@ -320,43 +321,8 @@ static struct zcomp_strm *accel_get_stream(const struct zcomp_params *params)
 
 	if (atomic_load_explicit(&accel->closed, memory_order_relaxed))
 		return NULL;
-	accel_lock(&accel->idle_lock);
-	mstrm = accel->idle;
-	if (mstrm)
-		accel->idle = mstrm->next;
-	accel_unlock(&accel->idle_lock);
+	mstrm = accel_idle_pop(accel);
 	return mstrm ? &mstrm->strm : NULL;
-}
-
-void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm)
-{
-	accel_lock(&accel->idle_lock);
-	mstrm->next = accel->idle;
-	accel->idle = mstrm;
-	accel_unlock(&accel->idle_lock);
-}
-
-void accel_idle_cool(struct accel *accel)
-{
-	struct managed_zstrm *list, *last = NULL;
-	uint32_t nr = 0;
-
-	accel_lock(&accel->idle_lock);
-	list = accel->idle;
-	accel->idle = NULL; /* a caller that comes meanwhile falls back */
-	accel_unlock(&accel->idle_lock);
-	for (struct managed_zstrm *mstrm = list; mstrm; mstrm = mstrm->next) {
-		last = mstrm;
-		nr++;
-	}
-	if (nr == accel->nr_streams) /* fails for a wrong range only */
-		(void)madvise(accel->buffers, accel->buffers_size, MADV_DONTNEED);
-	if (!last)
-		return;
-	accel_lock(&accel->idle_lock);
-	last->next = accel->idle;
-	accel->idle = list;
-	accel_unlock(&accel->idle_lock);
 }
 
 /* One that an engine still has comes to the idle list when the engine lets go of it. */
@@ -384,6 +350,18 @@ static int accel_submit(const struct zcomp_params *params, struct zcomp_strm *st
 static int accel_submit_batch(const struct zcomp_params *params, const struct zcomp_batch *batch)
 {
 	return accel_queue_submit(params->drv_data, batch->entries, batch->nr, batch->done);
+}
+
+static uint32_t accel_poll(const struct zcomp_params *params, uint32_t max)
+{
+	struct accel *accel = params->drv_data;
+	uint32_t nr;
+
+	if (!accel->params.poll_us)
+		return 0;
+	nr = accel_ripe_deliver(accel, max, accel_now(accel));
+	accel_count(&accel->polled, nr);
+	return nr;
 }
 
 static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg)
@@ -415,6 +393,7 @@ static void accel_get_stat(const struct zcomp_params *params, struct zcomp_backe
 	accel_unlock(&accel->queue_lock);
 	out_stat->queued_now = atomic_load_explicit(&accel->in_flight, memory_order_relaxed);
 	out_stat->submissions = atomic_load_explicit(&accel->submissions, memory_order_relaxed);
+	out_stat->polled = atomic_load_explicit(&accel->polled, memory_order_relaxed);
 	out_stat->completed = atomic_load_explicit(&accel->completed, memory_order_relaxed);
 	out_stat->late = atomic_load_explicit(&accel->late, memory_order_relaxed);
 	out_stat->resets = atomic_load_explicit(&accel->resets, memory_order_relaxed);
@@ -439,4 +418,5 @@ const struct zcomp_ops backend_accel = {
 	.cancel = accel_cancel,
 	.decompress_head = accel_decompress_head,
 	.submit_batch = accel_submit_batch,
+	.poll = accel_poll,
 };

@@ -6,6 +6,8 @@
  *   accel_wait.c    managed streams that are waited for
  *   accel_queue.c   the device's queue, and its clock
  *   accel_engine.c  the device's engines, which empty the queue
+ *   accel_idle.c    streams that can be lent
+ *   accel_ripe.c    completions that wait to be asked for, and the ends of all requests
  *   accel_watch.c   the driver's watchdog: deadlines, resets, engines that died
  *   accel_hook.c    simulated faults, and the hooks for tests
  *
@@ -36,6 +38,9 @@
 struct accel;
 struct accel_engine;
 
+/* No engine has a number like it: the request is completed, and waits to be delivered. */
+#define ACCEL_NO_ENGINE 0xfffffffeu
+
 /* Where a managed stream is. */
 enum accel_state {
 	ACCEL_CALLER, /* its caller, or the idle list */
@@ -62,7 +67,7 @@ struct managed_zstrm {
 	zcomp_done_fn done;
 	void *arg;
 	/* From take to finish: the engine's. */
-	atomic_uint engine; /* its number; relaxed */
+	atomic_uint engine; /* its number, or ACCEL_NO_ENGINE; relaxed */
 	struct zcomp_req work; /* a copy of *req, which may be gone when this one is given up */
 	enum accel_fault fault;
 	int error;
@@ -131,6 +136,8 @@ struct accel {
 	pthread_cond_t work; /* something to take, a reset, stopping; waited for by engines */
 	pthread_cond_t revived; /* a reset, stopping; for stalled engines, which take no other signal */
 	struct accel_list queue; /* first in, first out */
+	struct accel_list ripe; /* with poll_us: completed, from due_ns on for who asks */
+	uint32_t nr_polling; /* of these, in the hands of threads that deliver them */
 	uint32_t nr_queued; /* at most depth */
 	uint32_t nr_waiting; /* engines that wait for work */
 	uint32_t nr_running; /* engines in ENGINE_RUNS */
@@ -167,7 +174,7 @@ struct accel {
 
 	/* Relaxed: they order nothing. */
 	alignas(64) atomic_uint_fast64_t in_flight; /* submitted, done() not called yet */
-	atomic_uint_fast64_t submissions, completed, good, late;
+	atomic_uint_fast64_t submissions, completed, good, late, polled;
 	atomic_uint_fast64_t resets, restarts;
 	atomic_uint_fast64_t clock_offset_ns; /* by a hook */
 };
@@ -197,7 +204,10 @@ static inline bool accel_state_move(struct managed_zstrm *mstrm, uint64_t seen, 
 						       memory_order_acq_rel, memory_order_acquire);
 }
 
-/* accel.c */
+/* accel_idle.c */
+
+/** accel_idle_pop() - the stream that was used last, or NULL */
+struct managed_zstrm *accel_idle_pop(struct accel *accel);
 
 /** accel_idle_push() - the stream can be lent again */
 void accel_idle_push(struct accel *accel, struct managed_zstrm *mstrm);
@@ -260,13 +270,10 @@ int accel_engine_run(struct accel_engine *engine);
 void accel_engines_stop(struct accel *accel);
 
 /**
- * accel_end() - tell the caller of a request whose state the calling thread has just changed
- * @pinned: an engine still has it, and will say itself when it has let go
+ * accel_conclude() - a completed request is delivered, or dropped if it was given up
+ * Context: the thread that has it, of whatever kind; no lock.
  */
-void accel_end(struct accel *accel, struct managed_zstrm *mstrm, int error, bool pinned);
-
-/** accel_let_go() - an engine is through with a request that was given up */
-void accel_let_go(struct accel *accel, struct managed_zstrm *mstrm);
+void accel_conclude(struct accel *accel, struct managed_zstrm *mstrm, int error);
 
 /* accel_watch.c */
 

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 
 #include "backends/accel.h"
+#include "backends/accel_ripe.h"
 
 int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
 			   void *arg) = pthread_create;
@@ -74,58 +75,17 @@ static void take_batch(struct accel_engine *engine)
 	atomic_fetch_add_explicit(&engine->nr_held, count, memory_order_relaxed);
 }
 
-/* Ends ------------------------------------------------------------------- */
-
-/* After done() the stream is its caller's again, or somebody else's: nothing of it is touched. */
-void accel_end(struct accel *accel, struct managed_zstrm *mstrm, int error, bool pinned)
+static void count_finished(struct accel_engine *engine)
 {
-	void (*unpin)(void *arg) = pinned ? NULL : mstrm->req->unpin;
-	void *unpin_arg = mstrm->req->unpin_arg;
-
-	atomic_fetch_sub_explicit(&accel->in_flight, 1, memory_order_relaxed);
-	accel_count(&accel->completed, 1);
-	mstrm->done(mstrm->arg, &mstrm->strm, mstrm->req, error);
-	if (unpin)
-		unpin(unpin_arg);
-}
-
-void accel_let_go(struct accel *accel, struct managed_zstrm *mstrm)
-{
-	uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_acquire);
-	void (*unpin)(void *arg) = mstrm->work.unpin;
-	void *unpin_arg = mstrm->work.unpin_arg;
-	bool returned = accel_state_of(state) == ACCEL_RETURNED;
-
-	accel_count(&accel->late, 1);
-	/* Its caller may put it just now. */
-	if (!returned && !accel_state_move(mstrm, state, ACCEL_CALLER))
-		returned = true;
-	if (returned) {
-		state = atomic_load_explicit(&mstrm->state, memory_order_relaxed);
-		accel_state_set(mstrm, (state >> ACCEL_STATE_BITS << ACCEL_STATE_BITS) | ACCEL_CALLER);
-		accel_idle_push(accel, mstrm);
-	}
-	if (unpin)
-		unpin(unpin_arg);
+	atomic_store_explicit(&engine->progress_ns, accel_now(engine->accel), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&engine->nr_held, 1, memory_order_relaxed);
 }
 
 /* The engine is through with it, in whatever way. */
 static void finish(struct accel_engine *engine, struct managed_zstrm *mstrm, int error)
 {
-	struct accel *accel = engine->accel;
-	uint64_t state = atomic_load_explicit(&mstrm->state, memory_order_acquire);
-
-	atomic_store_explicit(&engine->progress_ns, accel_now(accel), memory_order_relaxed);
-	atomic_fetch_sub_explicit(&engine->nr_held, 1, memory_order_relaxed);
-	if (accel_state_of(state) != ACCEL_TAKEN || !accel_state_move(mstrm, state, ACCEL_CALLER)) {
-		accel_let_go(accel, mstrm);
-		return;
-	}
-	if (!error || error == -ENOSPC)
-		accel_count(&accel->good, 1);
-	if (!error)
-		mstrm->req->dst_len = mstrm->work.dst_len;
-	accel_end(accel, mstrm, error, false);
+	count_finished(engine);
+	accel_conclude(engine->accel, mstrm, error);
 }
 
 static void finish_list(struct accel_engine *engine, struct accel_list *list, int error)
@@ -152,7 +112,7 @@ static void deliver(struct accel_engine *engine)
 	}
 }
 
-enum next_step { STEP_WORK, STEP_DELIVER, STEP_RESET, STEP_FLUSH, STEP_END };
+enum next_step { STEP_WORK, STEP_DELIVER, STEP_INTERRUPT, STEP_RESET, STEP_FLUSH, STEP_END };
 
 /* What to do next; waits for it. */
 static enum next_step next_step(struct accel_engine *engine)
@@ -163,10 +123,17 @@ static enum next_step next_step(struct accel_engine *engine)
 	accel_lock(&accel->queue_lock);
 	for (;;) {
 		const struct managed_zstrm *first = TAILQ_FIRST(&engine->line);
+		const uint64_t interrupt_ns = accel_ripe_interrupt_ns(accel);
+		const uint64_t due = first && first->due_ns < interrupt_ns ? first->due_ns
+									   : interrupt_ns;
 
 		if (engine->generation != accel->generation) {
 			engine->generation = accel->generation;
 			step = STEP_RESET;
+			break;
+		}
+		if (interrupt_ns <= accel_now(accel)) {
+			step = STEP_INTERRUPT;
 			break;
 		}
 		if (!TAILQ_EMPTY(&accel->queue) && (!accel->held || accel->stopping)) {
@@ -183,8 +150,8 @@ static enum next_step next_step(struct accel_engine *engine)
 			break;
 		}
 		accel->nr_waiting++;
-		if (first)
-			accel_wait_until(accel, &accel->work, first->due_ns);
+		if (due != UINT64_MAX)
+			accel_wait_until(accel, &accel->work, due);
 		else
 			pthread_cond_wait(&accel->work, &accel->queue_lock);
 		accel->nr_waiting--;
@@ -258,11 +225,21 @@ static bool work_off(struct accel_engine *engine, struct managed_zstrm *mstrm)
 		die(engine);
 		return false;
 	}
-	if (accel_takes_time(engine->accel))
+	if (engine->accel->params.poll_us > 0 && accel_ripe_put(engine->accel, mstrm))
+		count_finished(engine);
+	else if (accel_takes_time(engine->accel))
 		TAILQ_INSERT_TAIL(&engine->line, mstrm, link);
 	else
 		finish(engine, mstrm, mstrm->error);
 	return true;
+}
+
+/* Nobody asked for what was completed poll_us ago. */
+static void interrupt(struct accel *accel)
+{
+	const uint64_t poll_ns = accel->params.poll_us * UINT64_C(1000);
+
+	(void)accel_ripe_deliver(accel, UINT32_MAX, accel_now(accel) - poll_ns);
 }
 
 /* False: the engine has died. */
@@ -296,6 +273,9 @@ static void *engine_main(void *arg)
 			break;
 		case STEP_DELIVER:
 			deliver(engine);
+			break;
+		case STEP_INTERRUPT:
+			interrupt(engine->accel);
 			break;
 		case STEP_RESET:
 			finish_list(engine, &engine->batch, -ECANCELED);
@@ -383,6 +363,7 @@ void accel_engines_stop(struct accel *accel)
 			pthread_join(engine->thread, NULL);
 		engine->state = ENGINE_NONE;
 	}
+	accel_ripe_end(accel);
 	accel_sweep(accel, -ESHUTDOWN);
 	for (uint32_t i = 0; i < accel->nr_engines; i++)
 		accel->inner_ops->destroy_ctx(&accel->inner, &accel->engines[i].strm.ctx);

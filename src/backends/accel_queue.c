@@ -38,6 +38,7 @@ int accel_queue_init(struct accel *accel)
 	pthread_condattr_t attr;
 
 	TAILQ_INIT(&accel->queue);
+	TAILQ_INIT(&accel->ripe);
 	if (pthread_mutex_init(&accel->queue_lock, NULL) != 0)
 		return -ENOMEM;
 	if (pthread_condattr_init(&attr) != 0)

@@ -5,7 +5,10 @@
  *
  * Locks: the waiter's own, on its stack; nothing is called under it.
  */
+#include <sched.h>
+
 #include "backends/accel.h"
+#include "backends/accel_ripe.h"
 
 /* A thread that waits for one request, on its own stack. */
 struct waiter {
@@ -38,6 +41,36 @@ static void unpin_waiter(void *arg)
 	accel_unlock(&waiter->lock);
 }
 
+static bool is_over(struct waiter *waiter)
+{
+	bool over;
+
+	accel_lock(&waiter->lock);
+	over = waiter->is_done && waiter->is_unpinned;
+	accel_unlock(&waiter->lock);
+	return over;
+}
+
+/*
+ * Ask the device, instead of sleeping until it interrupts, for as long as a request takes on an
+ * idle device. What it has for others is delivered to them on the way.
+ */
+static void poll_device(struct accel *accel, struct waiter *waiter, size_t len)
+{
+	const struct zcomp_accel_params *params = &accel->params;
+	const uint64_t pages = (len + ZCOMP_MIN_UNIT - 1) / ZCOMP_MIN_UNIT;
+	const uint64_t until = accel_now(accel) + pages * params->work_ns +
+			       (params->latency_us + params->poll_us) * UINT64_C(1000);
+
+	while (params->poll_us && !is_over(waiter) && accel_now(accel) < until) {
+		const uint32_t nr = accel_ripe_deliver(accel, 1, accel_now(accel));
+
+		accel_count(&accel->polled, nr);
+		if (nr == 0)
+			sched_yield(); /* an engine may want this CPU */
+	}
+}
+
 /*
  * A request that is given up is waited for until the engine has let go of it (after the reset that
  * follows): its caller goes on to use the same buffers.
@@ -56,6 +89,7 @@ int accel_submit_and_wait(struct accel *accel, struct zcomp_strm *strm, struct z
 	mine.unpin_arg = &waiter;
 	taken = accel_queue_submit(accel, &entry, 1, wake_waiter);
 	if (taken > 0) {
+		poll_device(accel, &waiter, mine.src_len);
 		accel_lock(&waiter.lock);
 		while (!waiter.is_done || !waiter.is_unpinned)
 			pthread_cond_wait(&waiter.changed, &waiter.lock);

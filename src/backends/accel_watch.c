@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include "backends/accel.h"
+#include "backends/accel_ripe.h"
 
 /* A look costs a walk over all streams. */
 #define MIN_TICK_NS 1000000u

@@ -132,6 +132,7 @@ static const struct parameter parameters[] = {
 	PARAMETER("latency", latency_us, 0, ZCOMP_ACCEL_MAX_LATENCY_US),
 	PARAMETER("work", work_ns, 0, ZCOMP_ACCEL_MAX_WORK_NS),
 	PARAMETER("unit", unit, ZCOMP_MIN_UNIT, ZCOMP_MAX_UNIT),
+	PARAMETER("poll", poll_us, 0, ZCOMP_ACCEL_MAX_POLL_US),
 	PARAMETER("fail", fail_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
 	PARAMETER("stall", stall_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
 	PARAMETER("reset", reset_ppm, 0, ZCOMP_ACCEL_MAX_PPM),
@@ -164,7 +165,8 @@ void zcomp_accel_names(char *text, size_t room)
 
 static bool deadline_fits(const struct zcomp_accel_params *params)
 {
-	return !params->deadline_us || params->deadline_us > params->latency_us;
+	return !params->deadline_us ||
+	       params->deadline_us > (uint64_t)params->latency_us + params->poll_us;
 }
 
 int zcomp_accel_check(const struct zcomp_accel_params *params, char error_text[ZCOMP_ERROR_TEXT])

@@ -89,6 +89,8 @@ int zcomp_check_ops(const struct zcomp_ops *ops, char error_text[ZCOMP_ERROR_TEX
 		lacks = "compress or decompress";
 	else if (ops->submit && !ops->stop)
 		lacks = "stop, which submit needs";
+	else if (ops->poll && !ops->submit)
+		lacks = "submit, which poll needs";
 	if (lacks) {
 		snprintf(error_text, ZCOMP_ERROR_TEXT, "backend %.64s: its table lacks %s", name,
 			 lacks);

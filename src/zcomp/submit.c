@@ -157,6 +157,11 @@ uint32_t zcomp_submit_batch(struct zcomp *comp, const struct zcomp_batch_entry *
 	return taken < 0 ? 0 : (uint32_t)taken;
 }
 
+uint32_t zcomp_poll(struct zcomp *comp, uint32_t max)
+{
+	return comp->managed && comp->ops->poll ? comp->ops->poll(&comp->params, max) : 0;
+}
+
 bool zcomp_cancel(struct zcomp *comp, struct zcomp_strm *strm, struct zcomp_req *req)
 {
 	return comp->ops->cancel && comp->ops->cancel(&comp->params, strm, req);

@@ -230,6 +230,14 @@ uint32_t zcomp_submit_batch(struct zcomp *comp, const struct zcomp_batch_entry *
 			    uint32_t nr, zcomp_done_fn done) ZT_MUST_CHECK;
 
 /**
+ * zcomp_poll() - end up to @max submitted requests that the device has completed, in this thread
+ * For a thread that waits: it need not wait for an interrupt. Never waits itself.
+ * Context: as done(); not from done(), nor with a lock that done() of any request takes.
+ * Return: how many; 0 where the backend has no poll().
+ */
+uint32_t zcomp_poll(struct zcomp *comp, uint32_t max);
+
+/**
  * zcomp_cancel() - take a submitted request back that no engine has begun
  * @strm: where it was submitted; @done may have put it meanwhile
  * @req: as it was submitted; not used for another request since

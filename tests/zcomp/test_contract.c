@@ -5,6 +5,7 @@
  * against the modules of these names in that folder, and no others.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "tests/zcomp/modules.h"
@@ -16,6 +17,7 @@ enum route {
 	ROUTE_ACCEL_MANAGED, /* the same, managed stream, waiting */
 	ROUTE_ACCEL_SUBMIT, /* the same, without waiting */
 	ROUTE_ACCEL_BATCH, /* the same, COPIES of it at once */
+	ROUTE_ACCEL_POLL, /* as SUBMIT, with completions that are asked for */
 	NR_ROUTES,
 };
 
@@ -90,7 +92,8 @@ static void contract_init(struct contract *c, int idx)
 	config.accel = c->route != ROUTE_PLAIN;
 	/* Not what a busy machine can miss. */
 	config.accel_params = (struct zcomp_accel_params){
-		.engines = 2, .depth = 4, .deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US
+		.engines = 2, .depth = 4, .deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US,
+		.poll_us = c->route == ROUTE_ACCEL_POLL ? ZCOMP_ACCEL_MAX_POLL_US : 0,
 	};
 	c->comp = must_create(&config);
 	ck_assert_int_eq(zcomp_managed(c->comp), config.accel);
@@ -142,6 +145,9 @@ static int submit_and_wait(struct contract *c, struct zcomp_strm *strm, const ui
 
 	memcpy(strm->local_copy, src, len);
 	ck_assert_int_eq(zcomp_submit(c->comp, strm, &req, outcome_done, &outcome), 0);
+	/* With ten seconds it would be noticed if it came by itself. */
+	while (c->route == ROUTE_ACCEL_POLL && zcomp_poll(c->comp, 1) == 0)
+		sched_yield();
 	pthread_mutex_lock(&outcome.lock);
 	while (outcome.nr_done == 0)
 		pthread_cond_wait(&outcome.cond, &outcome.lock);
@@ -209,7 +215,7 @@ static int squeeze(struct contract *c, const uint8_t *src, size_t len, size_t ca
 	ck_assert_uint_ge(strm->local_copy_size, c->unit);
 	ck_assert_int_eq(zcomp_stream_is_managed(c->comp, strm), managed);
 	dirty(c, strm);
-	if (c->route == ROUTE_ACCEL_SUBMIT)
+	if (c->route == ROUTE_ACCEL_SUBMIT || c->route == ROUTE_ACCEL_POLL)
 		error = submit_and_wait(c, strm, src, len, cap, out_len);
 	else if (c->route == ROUTE_ACCEL_BATCH)
 		error = submit_copies(c, strm, src, len, cap, out_len);

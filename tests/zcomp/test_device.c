@@ -8,6 +8,7 @@
 #include <semaphore.h>
 
 #include "backends/accel.h"
+#include "backends/accel_ripe.h"
 #include "tests/zcomp/fake.h"
 #include "util/alloc.h"
 

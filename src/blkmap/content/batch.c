@@ -482,6 +482,9 @@ bool batch_write(struct content *content, const struct blkmap_file *file,
 
 void content_drain(struct content *content)
 {
+	/* What is completed need not interrupt an engine to end. */
+	while (zcomp_poll(content->codecs->comp, UINT32_MAX) > 0)
+		;
 	mutex_lock_counted(&content->batches.lock, ZT_LOCK_BATCH);
 	while (content->batches.nr > 0)
 		cond_wait(&content->batches.cond, &content->batches.lock);

@@ -172,6 +172,7 @@ extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;
 extern const struct ctl_command ctl_trace;
 extern const struct ctl_command ctl_train;
+extern const struct ctl_command ctl_draw;
 extern const struct ctl_command ctl_zbench;
 
 /** ctl_print_json_text() - @text as a JSON string, quotes included */

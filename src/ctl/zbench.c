@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/report.h"
 #include "ctl/zbench.h"
 #include "ctl/zbench_args.h"
 #include "ctl/zbench_replay.h"
@@ -188,10 +189,10 @@ static int write_plot(const struct bench *bench)
 
 	if (!file)
 		return failed(bench->args.plot_path, strerror(errno));
-	zbench_plot(file, bench->results, bench->nr_results);
-	if (ferror(file))
+	error = -zbench_plot(file, bench->results, bench->nr_results);
+	if (!error && ferror(file))
 		error = EIO;
-	if (fclose(file) != 0)
+	if (fclose(file) != 0 && !error)
 		error = errno;
 	return error ? failed(bench->args.plot_path, strerror(error)) : 0;
 }
@@ -256,7 +257,10 @@ static int run(int argc, char *argv[])
 		status = load_dict(&bench);
 	if (!status)
 		status = load_data(&bench);
-	if (!status)
+	if (!status && bench.args.report_dir)
+		status = ctl_end(report_run(&bench.samples, bench.args.seconds,
+					    bench.args.report_dir));
+	else if (!status)
 		status = measure(&bench);
 	samples_free(&bench.samples);
 	zbench_replay_close(&bench.replay);

@@ -10,6 +10,7 @@
  *   zbench_print.c  table, JSON, CSV
  *   zbench_replay.c a trace as the load
  *   zbench_plot.c   a picture of throughput against queue depth
+ * and report.h, for a page of pictures
  */
 #ifndef ZT_CTL_ZBENCH_H
 #define ZT_CTL_ZBENCH_H
@@ -49,6 +50,8 @@ struct zbench_point {
 	const void *dict; /* or NULL */
 	size_t dict_size;
 	const struct zbench_replay *replay; /* its requests, when they are due; NULL: units in turn */
+	uint32_t offered; /* managed: requests that callers want in flight; 0: as deep as the queue */
+	uint32_t max_units; /* so many, evenly spread over the samples; 0: all */
 };
 
 struct zbench_result {
@@ -80,8 +83,12 @@ struct zbench_units {
 	uint64_t nr_same;
 };
 
-/** zbench_units_make() - cut @samples; same-filled units are only counted. Return: 0 or -ENOMEM. */
-int zbench_units_make(const struct samples *samples, uint32_t cluster,
+/**
+ * zbench_units_make() - cut @samples; same-filled units are only counted
+ * @max_units: then only so many are kept, evenly spread; 0: all
+ * Return: 0 or -ENOMEM.
+ */
+int zbench_units_make(const struct samples *samples, uint32_t cluster, uint32_t max_units,
 		      struct zbench_units *out_units) ZT_MUST_CHECK;
 void zbench_units_free(struct zbench_units *units);
 
@@ -110,15 +117,19 @@ void zbench_print_measured(FILE *out, const struct samples *samples);
 void zbench_print_json(FILE *out, const struct samples *samples,
 		       const struct zbench_result *results, size_t nr);
 
+/** zbench_print_json_point() - one result as an object, without a comma */
+void zbench_print_json_point(FILE *out, const struct zbench_result *result);
+
 /** zbench_print_csv_head() - and one line per result */
 void zbench_print_csv_head(FILE *out);
 void zbench_print_csv_line(FILE *out, const struct zbench_result *result);
 
 /**
- * zbench_plot() - an SVG picture: units a second against queue depth, one panel for each codec
- * and cluster, one colour for each latency
+ * zbench_plot() - an SVG picture: units a second against queue depth, one chart for each codec and
+ * cluster, one colour for each latency
  * Points whose mode is not managed have no queue, and are lines across.
+ * Return: 0; -ENOMEM: then nothing was written.
  */
-void zbench_plot(FILE *out, const struct zbench_result *results, size_t nr);
+int zbench_plot(FILE *out, const struct zbench_result *results, size_t nr) ZT_MUST_CHECK;
 
 #endif

@@ -184,6 +184,9 @@ static int parse_switch(struct zbench_args *args, int letter)
 		return 0;
 	case 'x':
 		return parse_speed(optarg, &args->speed);
+	case 'R':
+		args->report_dir = optarg;
+		return 0;
 	case 'j':
 		args->json = true;
 		return 0;
@@ -247,11 +250,11 @@ static void set_defaults(struct zbench_args *args)
 	if (!args->paths)
 		args->paths = paths;
 	if (args->limit == 0)
-		args->limit = 32 * MIB;
+		args->limit = args->report_dir ? 64 * MIB : 32 * MIB;
 	if (args->speed < 0)
 		args->speed = 1;
 	if (args->seconds < 0)
-		args->seconds = args->replay_path ? 0 : 0.5;
+		args->seconds = args->replay_path ? 0 : args->report_dir ? 0.25 : 0.5;
 	if (args->nr_codecs == 0) {
 		args->nr_codecs = args->plot_path ? 1 : ARRAY_SIZE(codecs);
 		for (size_t i = 0; i < args->nr_codecs; i++)
@@ -281,6 +284,16 @@ static bool replay_is_alone(const struct zbench_args *args)
 	return !args->paths && args->clusters.nr == 0 && args->limit == 0 && !args->plot_path;
 }
 
+/* A report has points of its own. */
+static bool chooses_points(const struct zbench_args *args)
+{
+	return args->nr_codecs || args->clusters.nr || args->modes.nr || args->callers.nr ||
+	       args->depths.nr || args->latencies.nr || args->batches.nr || args->device ||
+	       args->dict_path || args->plot_path || args->replay_path || args->json || args->csv ||
+	       args->engines != UINT64_MAX || args->submit_ns != UINT64_MAX ||
+	       args->work_ns != UINT64_MAX;
+}
+
 int zbench_args_parse(int argc, char *argv[], struct zbench_args *out_args)
 {
 	struct zbench_args args = {
@@ -299,7 +312,8 @@ int zbench_args_parse(int argc, char *argv[], struct zbench_args *out_args)
 	}
 	if (optind < argc)
 		args.paths = argv + optind;
-	if ((args.json && args.csv) || !replay_is_alone(&args))
+	if ((args.json && args.csv) || !replay_is_alone(&args) ||
+	    (args.report_dir && chooses_points(&args)))
 		return -EINVAL;
 	set_defaults(&args);
 	*out_args = args;
@@ -385,6 +399,10 @@ const struct ctl_switch zbench_switches[] = {
 	  .arg = "N|max",
 	  .words = "max",
 	  .help = "of the replay: so many times as fast, or one behind the other (1)" },
+	{ .letter = 'R',
+	  .name = "report",
+	  .arg = "DIR",
+	  .help = "measure what managed streams gain, and write a page with pictures" },
 	{ .letter = 'j', .name = "json", .help = "one JSON object" },
 	{ .letter = 'v', .name = "csv", .help = "comma-separated values" },
 	{ 0 },

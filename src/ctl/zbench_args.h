@@ -28,7 +28,7 @@ struct zbench_args {
 	const struct zcomp_device *device; /* or NULL */
 	struct zcomp_accel_params params; /* of the device */
 	double seconds;
-	const char *dict_path, *plot_path; /* or NULL */
+	const char *dict_path, *plot_path, *report_dir; /* or NULL */
 	const char *replay_path; /* of a trace, or NULL */
 	double speed; /* of the replay; 0: one request behind the other */
 	bool json, csv;

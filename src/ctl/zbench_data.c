@@ -8,7 +8,25 @@
 #include "util/alloc.h"
 #include "util/sizes.h"
 
-int zbench_units_make(const struct samples *samples, uint32_t cluster,
+/* Every n-th of them, the rest is forgotten. */
+static void keep_some(struct zbench_units *units, uint32_t max_units)
+{
+	const size_t nr = units->nr;
+
+	if (max_units == 0 || nr <= max_units)
+		return;
+	units->nr = 0;
+	units->bytes = 0;
+	for (size_t i = 0; i < max_units; i++) {
+		struct zbench_unit unit = units->units[i * nr / max_units];
+
+		unit.at = units->bytes;
+		units->units[units->nr++] = unit;
+		units->bytes += unit.len;
+	}
+}
+
+int zbench_units_make(const struct samples *samples, uint32_t cluster, uint32_t max_units,
 		      struct zbench_units *out_units)
 {
 	struct zbench_units units = { 0 };
@@ -33,6 +51,7 @@ int zbench_units_make(const struct samples *samples, uint32_t cluster,
 			units.bytes += len;
 		}
 	}
+	keep_some(&units, max_units);
 	*out_units = units;
 	return 0;
 }

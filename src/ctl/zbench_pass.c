@@ -178,12 +178,18 @@ static struct flight *wait_free(struct caller *caller, uint32_t nr, bool take)
 	return flight;
 }
 
+/* Requests that all callers together have in flight at most. */
+static uint32_t nr_offered(const struct zbench_point *point)
+{
+	return point->offered ? point->offered : point->depth;
+}
+
 /* Of a queue that is not as deep as there are callers, so many use it. */
 static uint32_t nr_callers(const struct zbench_pass *run)
 {
 	const struct zbench_point *point = run->point;
 
-	return point->mode == ZBENCH_MANAGED ? (uint32_t)min_u64(point->threads, point->depth)
+	return point->mode == ZBENCH_MANAGED ? (uint32_t)min_u64(point->threads, nr_offered(point))
 					     : point->threads;
 }
 
@@ -338,8 +344,8 @@ static int caller_init(struct zbench_pass *run, struct caller *caller, uint32_t 
 	cond_init(&caller->landed);
 	if (point->mode != ZBENCH_MANAGED)
 		return 0;
-	caller->nr_flights = point->depth / nr_callers(run);
-	if (number < point->depth % nr_callers(run))
+	caller->nr_flights = nr_offered(point) / nr_callers(run);
+	if (number < nr_offered(point) % nr_callers(run))
 		caller->nr_flights++;
 	caller->flights = zt_zalloc(caller->nr_flights * sizeof(*caller->flights));
 	if (!caller->flights)

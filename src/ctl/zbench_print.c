@@ -87,7 +87,7 @@ void zbench_print_measured(FILE *out, const struct samples *samples)
 			samples->nr_unread);
 }
 
-static void print_json_result(FILE *out, const struct zbench_result *result)
+void zbench_print_json_point(FILE *out, const struct zbench_result *result)
 {
 	const struct zbench_point *point = &result->point;
 
@@ -96,10 +96,10 @@ static void print_json_result(FILE *out, const struct zbench_result *result)
 	fprintf(out,
 		", \"dict_bytes\": %zu, \"cluster\": %u, \"mode\": \"%s\", \"callers\": %u, "
 		"\"engines\": %u, \"depth\": %u, \"latency_us\": %u, \"batch\": %u, "
-		"\"submit_ns\": %u, \"work_ns\": %u,\n",
+		"\"submit_ns\": %u, \"work_ns\": %u, \"offered\": %u,\n",
 		point->dict_size, point->cluster, zbench_mode_name(point->mode), point->threads,
 		point->engines, point->depth, point->latency_us, point->batch, point->submit_ns,
-		point->device.work_ns);
+		point->device.work_ns, point->offered);
 	fprintf(out,
 		"      \"units\": %" PRIu64 ", \"same_units\": %" PRIu64 ", \"bytes_in\": %" PRIu64
 		", \"bytes_out\": %" PRIu64 ", \"ratio\": %.4f,\n",
@@ -128,7 +128,7 @@ void zbench_print_json(FILE *out, const struct samples *samples,
 		samples->nr_files, samples->found, samples->size);
 	for (size_t i = 0; i < nr; i++) {
 		fputs(i ? ",\n" : "\n", out);
-		print_json_result(out, &results[i]);
+		zbench_print_json_point(out, &results[i]);
 	}
 	fputs("\n  ]\n}\n", out);
 }
@@ -138,7 +138,7 @@ void zbench_print_csv_head(FILE *out)
 	/* New columns come at the end: many count them from the front. */
 	fputs("codec,dict_bytes,cluster,mode,callers,engines,depth,latency_us,units,same_units,"
 	      "bytes_in,bytes_out,ratio,calls,fallbacks,seconds,in_mbps,out_mbps,p50_us,p99_us,"
-	      "cpu_seconds,cpu_seconds_per_gb,batch,submit_ns,work_ns\n",
+	      "cpu_seconds,cpu_seconds_per_gb,batch,submit_ns,work_ns,offered\n",
 	      out);
 }
 
@@ -157,7 +157,7 @@ void zbench_print_csv_line(FILE *out, const struct zbench_result *result)
 		ratio(result), result->calls, result->fallbacks, result->seconds, result->in_mbps);
 	if (result->out_mbps > 0)
 		fprintf(out, "%.3f", result->out_mbps);
-	fprintf(out, ",%.3f,%.3f,%.6f,%.3f,%u,%u,%u\n", result->p50_us, result->p99_us,
+	fprintf(out, ",%.3f,%.3f,%.6f,%.3f,%u,%u,%u,%u\n", result->p50_us, result->p99_us,
 		result->cpu_seconds, cpu_per_gb(result), point->batch, point->submit_ns,
-		point->device.work_ns);
+		point->device.work_ns, point->offered);
 }

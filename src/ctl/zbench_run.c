@@ -167,7 +167,7 @@ static int units_of(const struct samples *samples, const struct zbench_point *po
 	const struct zbench_replay *replay = point->replay;
 
 	if (!replay)
-		return zbench_units_make(samples, point->cluster, out_units);
+		return zbench_units_make(samples, point->cluster, point->max_units, out_units);
 	*out_units = (struct zbench_units){
 		.units = replay->units, .nr = replay->nr_units, .bytes = replay->unit_bytes
 	};

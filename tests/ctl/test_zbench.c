@@ -7,7 +7,7 @@
 #include "tests/ctl/run.h"
 #include "util/alloc.h"
 
-#define NR_COLUMNS 25
+#define NR_COLUMNS 26
 
 static void setup(void)
 {
@@ -120,7 +120,7 @@ START_TEST(test_device_with_a_name_gives_what_was_not_said)
 			     "iaa:work=1000", "--depth", "9", "--mode", "managed", run_dir),
 			 0);
 	ck_assert_msg(strstr(run_out, "\nnull,0,4096,managed,1,8,9,2,") != NULL, "%s", run_out);
-	ck_assert_msg(strstr(run_out, ",8,2000,1000\n") != NULL, "%s", run_out);
+	ck_assert_msg(strstr(run_out, ",8,2000,1000,0\n") != NULL, "%s", run_out);
 	ck_assert_int_eq(RUN("zbench", "--seconds", "0", "--device", "qpcae", run_dir),
 			 CTL_EXIT_USAGE);
 	ck_assert_str_eq(run_err, "ztmpfsctl: --device qpcae: unknown; did you mean qpace?\n");

@@ -3,6 +3,10 @@
  * counters.c - what a mount counts, of all layers, as ztmpfsctl asks for it. At this moment: numbers
  * of one answer may be some requests apart.
  *
+ * Below, each part fills the statistics of its own and they are handed up whole. struct ztmpfs_stat
+ * is what other versions' tools know: it only grows at its end. So this is the one place where a
+ * name of there meets a name of here.
+ *
  * Locks: none.
  */
 #include <malloc.h>
@@ -118,6 +122,26 @@ static void stat_locks(struct ztmpfs_stat *out)
 	}
 }
 
+static void stat_upkeep(const struct blkmap_stat *map, struct ztmpfs_stat *out)
+{
+	out->recompressed = map->recompressed;
+	out->recompress_kept = map->recompress_kept;
+	out->recompress_saved = map->recompress_saved;
+	out->recompress_passes = map->recompress_passes;
+	out->recompress_pauses = map->recompress_pauses;
+	out->recompress_pressures = map->recompress_pressures;
+	out->dicts = map->dicts;
+	out->dict_bytes = map->dict_bytes;
+	out->dict_objects = map->dict_objects;
+	out->folds = map->folds;
+	out->overwrites_in_place = map->overwrites_in_place;
+	out->reads_split = map->reads_split;
+	out->shared_pages = map->shared_pages;
+	out->dedup_joined = map->dedup_joined;
+	out->dedup_saved = map->dedup_saved;
+	out->dedup_index = map->dedup_index;
+}
+
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 {
 	struct blkmap_stat map;
@@ -137,20 +161,5 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 	if (blkmap_recompress_name(sb->map) != NULL)
 		snprintf(out_stat->recompress, sizeof(out_stat->recompress), "%s",
 			 blkmap_recompress_name(sb->map));
-	out_stat->recompressed = map.recompressed;
-	out_stat->recompress_kept = map.recompress_kept;
-	out_stat->recompress_saved = map.recompress_saved;
-	out_stat->recompress_passes = map.recompress_passes;
-	out_stat->recompress_pauses = map.recompress_pauses;
-	out_stat->recompress_pressures = map.recompress_pressures;
-	out_stat->dicts = map.dicts;
-	out_stat->dict_bytes = map.dict_bytes;
-	out_stat->dict_objects = map.dict_objects;
-	out_stat->folds = map.folds;
-	out_stat->overwrites_in_place = map.overwrites_in_place;
-	out_stat->reads_split = map.reads_split;
-	out_stat->shared_pages = map.shared_pages;
-	out_stat->dedup_joined = map.dedup_joined;
-	out_stat->dedup_saved = map.dedup_saved;
-	out_stat->dedup_index = map.dedup_index;
+	stat_upkeep(&map, out_stat);
 }

@@ -180,7 +180,7 @@ struct repair {
 static bool repair_block(struct repair *repair, uint64_t *block, unsigned units)
 {
 	struct fs_attach *attach = repair->attach;
-	struct dirblock_room room;
+	struct dirblock_space space;
 
 	for (unsigned at = 0; at < units; at += dirent_units(block[at])) {
 		ref_t child = dirent_ino(block[at]);
@@ -189,7 +189,7 @@ static bool repair_block(struct repair *repair, uint64_t *block, unsigned units)
 			continue;
 		if (is_second_name(attach, repair->dir.ino, child) ||
 		    (repair->drop_any && attach_nr_names(attach, child) > 1)) {
-			dirblock_remove(block, units, at, &room);
+			dirblock_remove(block, units, at, &space);
 			--*names_at(attach, child);
 			rec_store(&repair->dir.rec->nr_pages, repair->dir.rec->nr_pages - 1);
 			rec_store(&repair->dir.rec->nlink, repair->dir.rec->nlink - 1);
@@ -206,10 +206,10 @@ static bool repair_block(struct repair *repair, uint64_t *block, unsigned units)
 
 static bool block_is_empty(const uint64_t *block, unsigned units)
 {
-	struct dirblock_room room;
+	struct dirblock_space space;
 
-	dirblock_scan(block, units, &room);
-	return room.free == units;
+	dirblock_scan(block, units, &space);
+	return space.free == units;
 }
 
 static void repair_dir(struct repair *repair)

@@ -189,7 +189,7 @@ static void index_add_block(const struct dir *dir, struct dirindex *index, uint3
 {
 	const uint64_t *block = block_at(dir, ref);
 	unsigned units = block_units(dir, ref);
-	struct dirblock_room room;
+	struct dirblock_space space;
 
 	for (unsigned at = 0; at < units; at += dirent_units(block[at])) {
 		if (dirent_ino(block[at]) == 0)
@@ -199,8 +199,8 @@ static void index_add_block(const struct dir *dir, struct dirindex *index, uint3
 						dirent_name_len(block[at])),
 			     idx * DIR_POS_BLOCK + at);
 	}
-	dirblock_scan(block, units, &room);
-	dirindex_set_room(index, idx, &room);
+	dirblock_scan(block, units, &space);
+	dirindex_set_space(index, idx, &space);
 }
 
 static int index_create(const struct dir *dir, struct dirindex **out_index)
@@ -244,19 +244,26 @@ static void announce(const struct dir *dir, uint64_t pos)
 		dir_store(dir->announce, pos, "dir: where a name will stand");
 }
 
+static unsigned block_insert(const struct dir *dir, ref_t ref, struct dirblock_space *space,
+			     const struct fs_name *name, ino_nr ino, unsigned type)
+{
+	return dirblock_insert(block_at(dir, ref), block_units(dir, ref), space,
+			       &(struct dirblock_name){ name->text, name->len, ino, type });
+}
+
 /* Block 0 takes the entry, or its larger copy, while there is no other block. -E2BIG: it can't. */
 static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr ino, unsigned type)
 {
 	ref_t old_ref = dir_word_ref(dir->rec->tree_word), ref = old_ref;
 	unsigned need = dirent_units_for(name->len), units = 0, old_units = 0;
-	struct dirblock_room room = { 0 };
+	struct dirblock_space space = { 0 };
 	int err;
 
 	if (old_ref != 0) {
 		units = old_units = block_units(dir, old_ref);
-		dirblock_scan(block_at(dir, old_ref), units, &room);
+		dirblock_scan(block_at(dir, old_ref), units, &space);
 	}
-	if (room.gap < need) {
+	if (space.gap < need) {
 		if (units == DIRBLOCK_UNITS)
 			return -E2BIG;
 		units = dirblock_units_for(old_units + need);
@@ -265,10 +272,10 @@ static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr i
 			return err;
 		if (old_ref != 0)
 			dirblock_copy(block_at(dir, ref), units, block_at(dir, old_ref), old_units);
-		dirblock_scan(block_at(dir, ref), units, &room);
+		dirblock_scan(block_at(dir, ref), units, &space);
 	}
-	announce(dir, room.gap_at);
-	dirblock_insert(block_at(dir, ref), units, &room, name->text, name->len, ino, type);
+	announce(dir, space.gap_at);
+	block_insert(dir, ref, &space, name, ino, type);
 	if (ref != old_ref) {
 		dir_store(&dir->rec->tree_word, dir_word_make(ref), "dir: its only block");
 		if (old_ref != 0)
@@ -279,7 +286,7 @@ static int small_add(const struct dir *dir, const struct fs_name *name, ino_nr i
 
 /* A new full-grown block @idx with one entry, published when it is complete. */
 static int large_add_block(const struct dir *dir, uint32_t idx, const struct fs_name *name,
-			   ino_nr ino, unsigned type, struct dirblock_room *out_room)
+			   ino_nr ino, unsigned type, struct dirblock_space *out_space)
 {
 	struct super *sb = dir->sb;
 	struct tree tree = dir_tree(dir);
@@ -295,10 +302,9 @@ static int large_add_block(const struct dir *dir, uint32_t idx, const struct fs_
 	err = tree_slot_alloc(sb->arena, sb->meta, &tree, idx, &slot);
 	if (err)
 		goto err_nodes;
-	*out_room = (struct dirblock_room){ .free = DIRBLOCK_UNITS, .gap = DIRBLOCK_UNITS };
+	*out_space = (struct dirblock_space){ .free = DIRBLOCK_UNITS, .gap = DIRBLOCK_UNITS };
 	announce(dir, (uint64_t)idx * DIR_POS_BLOCK);
-	dirblock_insert(block_at(dir, ref), DIRBLOCK_UNITS, out_room, name->text, name->len, ino,
-			type);
+	block_insert(dir, ref, out_space, name, ino, type);
 	dir_store(slot, dir_word_make(ref), "dir: a block is named");
 	return 0;
 
@@ -312,32 +318,28 @@ err_block:
 static int large_add(const struct dir *dir, struct dirindex *index, const struct fs_name *name,
 		     ino_nr ino, unsigned type)
 {
-	struct dirblock_room room;
-	uint64_t *slot;
-	ref_t ref;
+	struct dirblock_space space;
 	uint32_t idx;
+	ref_t ref;
 	int err = dirindex_reserve(index);
 
 	if (!err)
 		err = dirindex_find_block(index, dirent_units_for(name->len), &idx);
 	if (err)
 		return err;
-	room = dirindex_get_room(index, idx);
+	space = dirindex_get_space(index, idx);
 	ref = block_ref(dir, idx);
 	if (ref != 0) {
-		slot = block_at(dir, ref);
-		announce(dir, (uint64_t)idx * DIR_POS_BLOCK + room.gap_at);
+		announce(dir, (uint64_t)idx * DIR_POS_BLOCK + space.gap_at);
 		dirindex_add(index, name->hash,
-			     idx * DIR_POS_BLOCK + dirblock_insert(slot, block_units(dir, ref),
-								   &room, name->text, name->len,
-								   ino, type));
+			     idx * DIR_POS_BLOCK + block_insert(dir, ref, &space, name, ino, type));
 	} else {
-		err = large_add_block(dir, idx, name, ino, type, &room);
+		err = large_add_block(dir, idx, name, ino, type, &space);
 		if (err)
 			return err;
 		dirindex_add(index, name->hash, idx * DIR_POS_BLOCK);
 	}
-	dirindex_set_room(index, idx, &room);
+	dirindex_set_space(index, idx, &space);
 	return 0;
 }
 
@@ -389,15 +391,14 @@ void dir_remove(const struct dir *dir, const struct fs_name *name, uint64_t pos)
 	struct dirindex *index = dir_is_small(dir) ? NULL : dirindex_get(dir->sb, dir->ino);
 	uint32_t idx = (uint32_t)(pos / DIR_POS_BLOCK);
 	ref_t ref = block_ref(dir, idx);
-	unsigned units = block_units(dir, ref);
-	struct dirblock_room room;
+	struct dirblock_space space;
 
-	dirblock_remove(block_at(dir, ref), units, pos % DIR_POS_BLOCK, &room);
+	dirblock_remove(block_at(dir, ref), block_units(dir, ref), pos % DIR_POS_BLOCK, &space);
 	rec_store(&dir->rec->nr_pages, dir->rec->nr_pages - 1);
-	if (room.free == units) {
+	if (space.free == block_units(dir, ref)) {
 		block_free(dir, idx, ref);
 		/* That is what a block that does not exist has. */
-		room = (struct dirblock_room){ .free = DIRBLOCK_UNITS, .gap = DIRBLOCK_UNITS };
+		space = (struct dirblock_space){ .free = DIRBLOCK_UNITS, .gap = DIRBLOCK_UNITS };
 	}
 	if (index == NULL)
 		return;
@@ -406,7 +407,7 @@ void dir_remove(const struct dir *dir, const struct fs_name *name, uint64_t pos)
 		return;
 	}
 	dirindex_remove(index, name->hash, (uint32_t)pos);
-	dirindex_set_room(index, idx, &room);
+	dirindex_set_space(index, idx, &space);
 }
 
 void dir_replace(const struct dir *dir, uint64_t pos, ino_nr ino, unsigned type)
@@ -446,7 +447,7 @@ static bool check_name(void *arg, const struct dir_entry *entry, const char *tex
 /* Block @idx by itself, and what the index says of it. */
 static int check_block(const struct dir *dir, const struct dirindex *index, uint64_t idx, ref_t ref)
 {
-	struct dirblock_room room, known;
+	struct dirblock_space space, known;
 	unsigned units;
 
 	if (!zs_is_live(dir->sb->meta, ref))
@@ -454,17 +455,17 @@ static int check_block(const struct dir *dir, const struct dirindex *index, uint
 	units = block_units(dir, ref);
 	if (!dirblock_check(block_at(dir, ref), units))
 		return dir_bad(dir, "a block is malformed");
-	dirblock_scan(block_at(dir, ref), units, &room);
-	if (room.free == units)
+	dirblock_scan(block_at(dir, ref), units, &space);
+	if (space.free == units)
 		return dir_bad(dir, "an empty block was kept");
 	if (units != DIRBLOCK_UNITS && !dir_is_small(dir))
 		return dir_bad(dir, "a block beside others is not full-grown");
 	if (index == NULL)
 		return 0;
-	known = dirindex_get_room(index, (uint32_t)idx);
-	if (known.free != room.free || known.gap != room.gap ||
-	    dirent_units(block_at(dir, ref)[room.gap_at]) < room.gap)
-		return dir_bad(dir, "the index is wrong about a block's room");
+	known = dirindex_get_space(index, (uint32_t)idx);
+	if (known.free != space.free || known.gap != space.gap ||
+	    dirent_units(block_at(dir, ref)[space.gap_at]) < space.gap)
+		return dir_bad(dir, "the index is wrong about a block's space");
 	return 0;
 }
 

@@ -57,52 +57,53 @@ bool dirblock_find(const uint64_t *block, unsigned units, const char *name, unsi
 	return false;
 }
 
-static inline void room_add(struct dirblock_room *room, unsigned at, unsigned units)
+static inline void space_add(struct dirblock_space *space, unsigned at, unsigned units)
 {
-	room->free += units;
-	if (units > room->gap) {
-		room->gap = units;
-		room->gap_at = at;
+	space->free += units;
+	if (units > space->gap) {
+		space->gap = units;
+		space->gap_at = at;
 	}
 }
 
-void dirblock_scan(const uint64_t *block, unsigned units, struct dirblock_room *out_room)
+void dirblock_scan(const uint64_t *block, unsigned units, struct dirblock_space *out_space)
 {
-	struct dirblock_room room = { 0 };
+	struct dirblock_space space = { 0 };
 
 	for (unsigned at = 0; at < units; at += dirent_units(block[at]))
 		if (dirent_ino(block[at]) == 0)
-			room_add(&room, at, dirent_units(block[at]));
-	*out_room = room;
+			space_add(&space, at, dirent_units(block[at]));
+	*out_space = space;
 }
 
-unsigned dirblock_insert(uint64_t *block, unsigned units, struct dirblock_room *room,
-			 const char *name, unsigned name_len, uint64_t ino, unsigned type)
+unsigned dirblock_insert(uint64_t *block, unsigned units, struct dirblock_space *space,
+			 const struct dirblock_name *name)
 {
-	unsigned at = room->gap_at, need = dirent_units_for(name_len);
-	bool only_gap = room->free == room->gap;
+	unsigned at = space->gap_at, need = dirent_units_for(name->len);
+	bool only_gap = space->free == space->gap;
 
-	ZT_ASSERT(need <= room->gap);
-	if (need < room->gap)
-		block[at + need] = header_free(room->gap - need);
+	ZT_ASSERT(need <= space->gap);
+	if (need < space->gap)
+		block[at + need] = header_free(space->gap - need);
 	block[at + need - 1] = 0;
-	memcpy(&block[at + 1], name, name_len);
-	header_store(&block[at], header_make(ino, name_len, type), "dirblock: an entry");
+	memcpy(&block[at + 1], name->text, name->len);
+	header_store(&block[at], header_make(name->ino, name->len, name->type),
+		     "dirblock: an entry");
 
 	/* Entries that are appended one after the other, the usual way, cost no scan. */
 	if (only_gap) {
-		room->free -= need;
-		room->gap -= need;
-		room->gap_at = room->gap ? at + need : 0;
+		space->free -= need;
+		space->gap -= need;
+		space->gap_at = space->gap ? at + need : 0;
 	} else {
-		dirblock_scan(block, units, room);
+		dirblock_scan(block, units, space);
 	}
 	return at;
 }
 
-void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblock_room *out_room)
+void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblock_space *out_space)
 {
-	struct dirblock_room room = { 0 };
+	struct dirblock_space space = { 0 };
 	unsigned pos = 0;
 
 	while (pos < units) {
@@ -119,10 +120,10 @@ void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblo
 			next += dirent_units(block[next]);
 		if (block[pos] != header_free(next - pos))
 			header_store(&block[pos], header_free(next - pos), "dirblock: one less");
-		room_add(&room, pos, next - pos);
+		space_add(&space, pos, next - pos);
 		pos = next;
 	}
-	*out_room = room;
+	*out_space = space;
 }
 
 void dirblock_replace(uint64_t *block, unsigned at, uint64_t ino, unsigned type)

@@ -62,7 +62,7 @@ static inline unsigned dirent_units_for(unsigned name_len)
 }
 
 /* What is free in a block. */
-struct dirblock_room {
+struct dirblock_space {
 	uint16_t free; /* units in all */
 	uint16_t gap; /* units of the largest free entry, 0: there is none */
 	uint16_t gap_at; /* where it is */
@@ -79,18 +79,28 @@ bool dirblock_find(const uint64_t *block, unsigned units, const char *name, unsi
 		   unsigned *out_at);
 
 /** dirblock_scan() - find out what is free */
-void dirblock_scan(const uint64_t *block, unsigned units, struct dirblock_room *out_room);
+void dirblock_scan(const uint64_t *block, unsigned units, struct dirblock_space *out_space);
+
+/* A name that comes into a block. */
+struct dirblock_name {
+	const char *text;
+	unsigned len;
+	uint64_t ino; /* what it leads to, */
+	unsigned type; /* and its mode >> 12 */
+};
 
 /**
- * dirblock_insert() - put an entry into the largest gap, which must be large enough; updates @room
+ * dirblock_insert() - put an entry into the largest gap, which must be large enough; updates @space
+ * Return: where it stands.
  */
-unsigned dirblock_insert(uint64_t *block, unsigned units, struct dirblock_room *room,
-			 const char *name, unsigned name_len, uint64_t ino, unsigned type);
+unsigned dirblock_insert(uint64_t *block, unsigned units, struct dirblock_space *space,
+			 const struct dirblock_name *name);
 
 /**
  * dirblock_remove() - free the entry at @at, join it with its neighbours, and find out what is free
  */
-void dirblock_remove(uint64_t *block, unsigned units, unsigned at, struct dirblock_room *out_room);
+void dirblock_remove(uint64_t *block, unsigned units, unsigned at,
+		     struct dirblock_space *out_space);
 
 /** dirblock_replace() - let the name at @at lead to another inode */
 void dirblock_replace(uint64_t *block, unsigned at, uint64_t ino, unsigned type);

@@ -6,8 +6,8 @@
  * The hash stands in the slot, so that growing reads no names, and a removal shifts back what
  * follows instead of leaving a mark.
  *
- * Room: a binary tree in an array; leaf i is the largest gap of block i, an inner node the larger
- * of its two children. The first block with room is found by going down from the root.
+ * Gaps: a binary tree in an array; leaf i is the largest gap of block i, an inner node the larger
+ * of its two children. Going down from the root finds the first block whose gap is large enough.
  */
 #include "fs/dirindex.h"
 
@@ -300,21 +300,21 @@ int dirindex_find_block(struct dirindex *index, unsigned need, uint32_t *out_blo
 	return 0;
 }
 
-struct dirblock_room dirindex_get_room(const struct dirindex *index, uint32_t block)
+struct dirblock_space dirindex_get_space(const struct dirindex *index, uint32_t block)
 {
-	return (struct dirblock_room){
+	return (struct dirblock_space){
 		.free = index->blocks[block].free,
 		.gap = index->gaps[index->nr_leaves + block],
 		.gap_at = index->blocks[block].gap_at,
 	};
 }
 
-void dirindex_set_room(struct dirindex *index, uint32_t block, const struct dirblock_room *room)
+void dirindex_set_space(struct dirindex *index, uint32_t block, const struct dirblock_space *space)
 {
 	uint32_t node = index->nr_leaves + block;
 
-	index->blocks[block] = (struct dirindex_block){ room->free, room->gap_at };
-	index->gaps[node] = room->gap;
+	index->blocks[block] = (struct dirindex_block){ space->free, space->gap_at };
+	index->gaps[node] = space->gap;
 	for (node /= 2; node > 0; node /= 2)
 		gaps_sum_up(index->gaps, node);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dirindex.h - the index of a large directory: where its names stand and which blocks have room.
+ * dirindex.h - the index of a large directory: where its names stand and which blocks have space.
  *
  * Volatile: it lives on the heap and is made from the blocks whenever it is missing. It knows
  * nothing of names or blocks but hashes, positions and lengths of gaps.
  *
- * Locks: the directory's inode lock; shared for dirindex_get(), dirindex_next() and the room
+ * Locks: the directory's inode lock; shared for dirindex_get(), dirindex_next() and the space
  * queries, exclusive for the rest.
  */
 #ifndef ZT_FS_DIRINDEX_H
@@ -46,7 +46,7 @@ void dirindex_drop(struct super *sb, ino_nr ino);
 void dirindex_drop_all(struct super *sb);
 
 /**
- * dirindex_reserve() - make sure that dirindex_add() has room for one name more. Return: 0,
+ * dirindex_reserve() - make sure that dirindex_add() can take one name more. Return: 0,
  * -ENOSPC, -ENOMEM.
  */
 int dirindex_reserve(struct dirindex *index) ZT_MUST_CHECK;
@@ -65,7 +65,7 @@ bool dirindex_next(const struct dirindex *index, uint32_t hash, uint64_t *inout_
 uint64_t dirindex_nr_names(const struct dirindex *index);
 
 /**
- * dirindex_reserve_blocks() - room for what is known of blocks 0 to @nr_blocks - 1. Return: 0,
+ * dirindex_reserve_blocks() - memory for what is known of blocks 0 to @nr_blocks - 1. Return: 0,
  * -ENOMEM, -ENOSPC.
  */
 int dirindex_reserve_blocks(struct dirindex *index, uint32_t nr_blocks) ZT_MUST_CHECK;
@@ -77,10 +77,10 @@ int dirindex_reserve_blocks(struct dirindex *index, uint32_t nr_blocks) ZT_MUST_
 int dirindex_find_block(struct dirindex *index, unsigned need, uint32_t *out_block) ZT_MUST_CHECK;
 
 /**
- * dirindex_get_room(), dirindex_set_room() - what is free in a block; one that does not exist is
+ * dirindex_get_space(), dirindex_set_space() - what is free in a block; one that does not exist is
  * all free
  */
-struct dirblock_room dirindex_get_room(const struct dirindex *index, uint32_t block);
-void dirindex_set_room(struct dirindex *index, uint32_t block, const struct dirblock_room *room);
+struct dirblock_space dirindex_get_space(const struct dirindex *index, uint32_t block);
+void dirindex_set_space(struct dirindex *index, uint32_t block, const struct dirblock_space *space);
 
 #endif

@@ -262,13 +262,12 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	return err;
 }
 
-int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
-	     const void *buf, size_t len, unsigned flags, size_t *out_len)
+static int write_all(struct super *sb, const struct write_args *whole, size_t *out_len)
 {
-	struct write_args args = { cred, ino, off, buf, len, flags };
+	struct write_args args = *whole;
 	struct super_retry retry = super_retry_begin();
 	size_t done = 0, more;
-	int err = write_begin(off, &args.len);
+	int err = write_begin(args.off, &args.len);
 
 	if (err)
 		return err;
@@ -280,6 +279,12 @@ int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t 
 		return err;
 	*out_len = done;
 	return 0;
+}
+
+int fs_write(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
+	     const void *buf, size_t len, unsigned flags, size_t *out_len)
+{
+	return write_all(sb, &(struct write_args){ cred, ino, off, buf, len, flags }, out_len);
 }
 
 /* An asynchronous write under way. */
@@ -325,12 +330,11 @@ bool fs_write_may_defer(struct super *sb, size_t len)
 	return blkmap_may_defer(sb->map, len);
 }
 
-static void write_at_once(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
-			  const void *buf, size_t len, unsigned flags,
+static void write_at_once(struct super *sb, const struct write_args *args,
 			  const struct fs_write_end *end)
 {
 	size_t done = 0;
-	int err = fs_write(sb, cred, ino, off, buf, len, flags, &done);
+	int err = write_all(sb, args, &done);
 
 	end->done(end->arg, err, done);
 	if (end->release)
@@ -341,6 +345,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end)
 	ZT_NO_LOCK_CHECK /* the lock is held where err is 0 */
 {
+	const struct write_args args = { cred, ino, off, buf, len, flags };
 	struct async_write *write = NULL;
 	struct blkmap_write_end map_end = { .done = async_done, .release = async_release };
 	struct blkmap_file file;
@@ -351,7 +356,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 	if (!err && len > 0 && fs_write_may_defer(sb, len))
 		write = zt_zalloc(sizeof(*write));
 	if (!write) {
-		write_at_once(sb, cred, ino, off, buf, len, flags, end);
+		write_at_once(sb, &args, end);
 		return;
 	}
 	*write = (struct async_write){ .sb = sb,
@@ -372,7 +377,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 	/* With no room for its tree it waits for some, as others do. */
 	if (err == -EAGAIN || err == -ENOSPC) {
 		zt_free(write);
-		write_at_once(sb, cred, ino, off, buf, len, flags, end);
+		write_at_once(sb, &args, end);
 		return;
 	}
 	if (err) {

@@ -73,7 +73,7 @@ bool intent_finish(struct super *sb)
 	const struct rename_intent intent = sb->rec->rename;
 	const uint64_t then = intent.then & ((UINT64_C(1) << INTENT_TYPE_SHIFT) - 1);
 	struct entry_at to = { 0 }, from = { 0 };
-	struct dirblock_room room;
+	struct dirblock_space space;
 
 	if (intent.ino != 0) {
 		to = entry_find(sb, intent.to_parent, intent.to_pos, intent.ino);
@@ -83,7 +83,7 @@ bool intent_finish(struct super *sb)
 		dirblock_replace(from.block, from.at, then,
 				 (unsigned)(intent.then >> INTENT_TYPE_SHIFT));
 	else if (to.block && from.block)
-		dirblock_remove(from.block, from.units, from.at, &room);
+		dirblock_remove(from.block, from.units, from.at, &space);
 	if (intent.ino != 0)
 		intent_store(&sb->rec->rename.ino, 0);
 	return to.block && from.block;

@@ -64,16 +64,26 @@ int fs_rename(struct super *sb, const struct fs_cred *cred, ino_nr parent, const
 /* @buf: FS_SYMLINK_MAX + 1 bytes; a NUL follows the target. */
 int fs_readlink(struct super *sb, ino_nr ino, char *buf) ZT_MUST_CHECK;
 
+/* One entry of a listing. */
+struct fs_dirent {
+	const char *name; /* without a NUL behind it */
+	size_t name_len;
+	ino_nr ino;
+	mode_t type; /* S_IFMT's bits of the mode */
+	uint64_t next_cookie; /* continues behind this entry */
+	/*
+	 * Set when attributes were asked for (then the kernel gets a reference, unless the callback
+	 * declines); else NULL, and always for "." and "..".
+	 */
+	const struct fs_entry *attributes;
+};
+
 /**
- * fs_dir_emit_fn - one entry of a listing
- * @next_cookie: what continues behind this entry
- * @entry: set when attributes were asked for (then the kernel gets a reference, unless the callback
- *         declines); else NULL, and always for "." and ".."
+ * fs_dir_emit_fn - take one entry of a listing
  * Context: the directory is locked: nothing of the fs layer may be called.
  * Return: false when it does not fit: the listing stops before it.
  */
-typedef bool (*fs_dir_emit_fn)(void *arg, const char *name, size_t name_len, ino_nr ino,
-			       mode_t type, uint64_t next_cookie, const struct fs_entry *entry);
+typedef bool (*fs_dir_emit_fn)(void *arg, const struct fs_dirent *entry);
 
 /**
  * fs_readdir() - list a directory from @cookie on (0: the beginning)

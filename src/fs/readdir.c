@@ -32,22 +32,32 @@ static bool emit_dots(const struct listing *list, const struct dir *dir, uint64_
 	bool is_parent = cookie == COOKIE_DOTDOT;
 	ino_nr ino = is_parent ? rec_load(&dir->rec->parent) : dir->ino;
 
-	return list->emit(list->arg, dots, is_parent ? 2 : 1, ino, S_IFDIR, cookie + 1, NULL);
+	return list->emit(list->arg, &(struct fs_dirent){ .name = dots,
+							  .name_len = is_parent ? 2 : 1,
+							  .ino = ino,
+							  .type = S_IFDIR,
+							  .next_cookie = cookie + 1 });
 }
 
 static bool emit_name(void *arg, const struct dir_entry *found, const char *name, unsigned name_len)
 {
 	const struct listing *list = arg;
-	mode_t type = (mode_t)found->type << 12;
-	uint64_t cookie = COOKIE_NAME + found->pos;
+	struct fs_dirent entry = {
+		.name = name,
+		.name_len = name_len,
+		.ino = found->ino,
+		.type = (mode_t)found->type << 12,
+		.next_cookie = COOKIE_NAME + found->pos,
+	};
 	struct inode_rec *rec;
-	struct fs_entry entry;
+	struct fs_entry attributes;
 
 	if (!list->plus)
-		return list->emit(list->arg, name, name_len, found->ino, type, cookie, NULL);
+		return list->emit(list->arg, &entry);
 	rec = inode_get(list->sb, found->ino);
-	inode_fill_entry(found->ino, rec, &entry);
-	if (!list->emit(list->arg, name, name_len, found->ino, type, cookie, &entry))
+	inode_fill_entry(found->ino, rec, &attributes);
+	entry.attributes = &attributes;
+	if (!list->emit(list->arg, &entry))
 		return false;
 	/* It has this name, and the kernel hears of it only after we return. */
 	inode_add_lookup(rec);

@@ -19,14 +19,20 @@
 
 enum name_kind { NAME_PLAIN, NAME_STAT, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
 
-static int name_parse(const struct super *sb, const char *name, enum name_kind *out_kind)
+struct xattr_name {
+	const char *text;
+	enum name_kind kind;
+};
+
+static int name_parse(const struct super *sb, const char *name, struct xattr_name *out_name)
 {
 	static const char *const prefixes[] = { "user.", "trusted.", "security." };
 	size_t len = strnlen(name, FS_XATTR_NAME_MAX + 1);
 
 	if (len == 0 || len > FS_XATTR_NAME_MAX)
 		return -ERANGE;
-	*out_kind = strcmp(name, FS_XATTR_STAT) == 0 ? NAME_STAT : NAME_PLAIN;
+	out_name->text = name;
+	out_name->kind = strcmp(name, FS_XATTR_STAT) == 0 ? NAME_STAT : NAME_PLAIN;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		size_t prefix_len = strlen(prefixes[i]);
 
@@ -36,20 +42,20 @@ static int name_parse(const struct super *sb, const char *name, enum name_kind *
 	if (!sb->acl)
 		return -EOPNOTSUPP;
 	if (strcmp(name, XATTR_ACL_ACCESS) == 0)
-		*out_kind = NAME_ACL_ACCESS;
+		out_name->kind = NAME_ACL_ACCESS;
 	else if (strcmp(name, XATTR_ACL_DEFAULT) == 0)
-		*out_kind = NAME_ACL_DEFAULT;
+		out_name->kind = NAME_ACL_DEFAULT;
 	else
 		return -EOPNOTSUPP;
 	return 0;
 }
 
 /* For callers that want to change something. */
-static int name_parse_change(const struct super *sb, const char *name, enum name_kind *out_kind)
+static int name_parse_change(const struct super *sb, const char *name, struct xattr_name *out_name)
 {
-	int err = name_parse(sb, name, out_kind);
+	int err = name_parse(sb, name, out_name);
 
-	return !err && *out_kind == NAME_STAT ? -EOPNOTSUPP : err;
+	return !err && out_name->kind == NAME_STAT ? -EOPNOTSUPP : err;
 }
 
 static int open_to_change(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
@@ -131,7 +137,7 @@ static int set_acl(struct super *sb, struct inode_rec *rec, enum name_kind kind,
 	return xattr_set(sb, rec, XATTR_ACL_DEFAULT, value, size, 0);
 }
 
-static int set_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
+static int set_locked(struct super *sb, ino_nr ino, const struct xattr_name *name,
 		      const void *value, uint32_t size, unsigned flags)
 {
 	struct xattr_view view;
@@ -139,11 +145,13 @@ static int set_locked(struct super *sb, ino_nr ino, enum name_kind kind, const c
 	int err = open_to_change(sb, ino, &rec);
 
 	/* Another one that is set again is as it was. One that is there already is none of ours. */
-	if (!err && (flags & XATTR_CREATE) && kind == NAME_PLAIN && !xattr_find(sb, rec, name, &view))
+	if (!err && (flags & XATTR_CREATE) && name->kind == NAME_PLAIN &&
+	    !xattr_find(sb, rec, name->text, &view))
 		witness_intend(ino);
 	if (!err)
-		err = kind == NAME_PLAIN ? xattr_set(sb, rec, name, value, size, flags)
-					 : set_acl(sb, rec, kind, value, size, flags);
+		err = name->kind == NAME_PLAIN
+			      ? xattr_set(sb, rec, name->text, value, size, flags)
+			      : set_acl(sb, rec, name->kind, value, size, flags);
 	if (!err)
 		inode_touch(rec, INODE_CTIME);
 	if (!err)
@@ -157,8 +165,8 @@ int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *valu
 		unsigned flags)
 {
 	struct super_retry retry = super_retry_begin();
-	enum name_kind kind;
-	int err = name_parse_change(sb, name, &kind);
+	struct xattr_name parsed;
+	int err = name_parse_change(sb, name, &parsed);
 
 	if (err)
 		return err;
@@ -168,7 +176,7 @@ int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *valu
 		return -E2BIG;
 	do {
 		inode_lock(sb, ino);
-		err = set_locked(sb, ino, kind, name, value, (uint32_t)size, flags);
+		err = set_locked(sb, ino, &parsed, value, (uint32_t)size, flags);
 		inode_unlock(sb, ino);
 	} while (super_retry(sb, err, &retry));
 	return err;
@@ -192,14 +200,14 @@ int fs_removexattr(struct super *sb, ino_nr ino, const char *name)
 {
 	struct xattr_view view;
 	struct inode_rec *rec;
-	enum name_kind kind;
-	int err = name_parse_change(sb, name, &kind);
+	struct xattr_name parsed;
+	int err = name_parse_change(sb, name, &parsed);
 
 	if (err)
 		return err;
 	inode_lock(sb, ino);
 	err = open_to_change(sb, ino, &rec);
-	if (!err && kind == NAME_PLAIN && !xattr_find(sb, rec, name, &view))
+	if (!err && parsed.kind == NAME_PLAIN && !xattr_find(sb, rec, name, &view))
 		err = -ENODATA;
 	if (!err) {
 		witness_intend(ino);
@@ -279,21 +287,21 @@ static int get_stat(struct super *sb, ino_nr ino, const struct inode_rec *rec, v
 	return 0;
 }
 
-static int get_locked(struct super *sb, ino_nr ino, enum name_kind kind, const char *name,
-		      void *buf, size_t size, size_t *out_len)
+static int get_locked(struct super *sb, ino_nr ino, const struct xattr_name *name, void *buf,
+		      size_t size, size_t *out_len)
 {
 	const struct inode_rec *rec = inode_get(sb, ino);
 	struct xattr_view view;
 
 	if (rec == NULL)
 		return -ESTALE;
-	if (!xattr_find(sb, rec, name, &view))
+	if (!xattr_find(sb, rec, name->text, &view))
 		return -ENODATA;
 	if (size > 0 && size < view.size)
 		return -ERANGE;
 	if (size > 0 && view.size > 0) {
 		memcpy(buf, view.value, view.size);
-		if (kind == NAME_ACL_ACCESS)
+		if (name->kind == NAME_ACL_ACCESS)
 			acl_from_mode(buf, view.size, rec_load(&rec->mode));
 	}
 	*out_len = view.size;
@@ -304,20 +312,20 @@ int fs_getxattr(struct super *sb, ino_nr ino, const char *name, void *buf, size_
 		size_t *out_len)
 {
 	const struct inode_rec *rec = inode_get(sb, ino);
-	enum name_kind kind;
-	int err = name_parse(sb, name, &kind);
+	struct xattr_name parsed;
+	int err = name_parse(sb, name, &parsed);
 
 	if (err)
 		return err;
 	if (rec == NULL)
 		return -ESTALE;
-	if (kind == NAME_STAT)
+	if (parsed.kind == NAME_STAT)
 		return get_stat(sb, ino, rec, buf, size, out_len);
 	/* The kernel asks for capabilities and ACLs that most inodes do not have. */
 	if (inode_xattr(sb, rec) == 0)
 		return -ENODATA;
 	inode_lock_shared(sb, ino);
-	err = get_locked(sb, ino, kind, name, buf, size, out_len);
+	err = get_locked(sb, ino, &parsed, buf, size, out_len);
 	inode_unlock(sb, ino);
 	return err;
 }

@@ -36,53 +36,54 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_error(req, -ENOSYS);
 }
 
-static bool emit(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		 uint64_t next_cookie, const struct fs_entry *entry)
+/* libfuse wants names as strings. */
+static void name_text(const struct fs_dirent *entry, char text[FS_NAME_MAX + 1])
 {
-	struct listing *list = arg;
-	const size_t left = list->size - list->used;
-	char *pos = list->buf + list->used;
-	const struct stat attr = { .st_ino = ino, .st_mode = type };
-	char text[FS_NAME_MAX + 1];
-	size_t need;
-
-	memcpy(text, name, name_len);
-	text[name_len] = '\0';
-	need = fuse_add_direntry(list->req, pos, left, text, &attr, (off_t)next_cookie);
-	(void)entry;
-	list->full = need > left;
-	if (list->full)
-		return false;
-	list->used += need;
-	return true;
+	memcpy(text, entry->name, entry->name_len);
+	text[entry->name_len] = '\0';
 }
 
-static bool emit_plus(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		      uint64_t next_cookie, const struct fs_entry *entry)
+/* Of what was written at the end of the reply. Return: false when that did not fit. */
+static bool take(struct listing *list, size_t need)
+{
+	list->full = need > list->size - list->used;
+	if (!list->full)
+		list->used += need;
+	return !list->full;
+}
+
+static bool emit(void *arg, const struct fs_dirent *entry)
 {
 	struct listing *list = arg;
-	const size_t left = list->size - list->used;
-	char *pos = list->buf + list->used;
+	const struct stat attr = { .st_ino = entry->ino, .st_mode = entry->type };
+	char text[FS_NAME_MAX + 1];
+
+	name_text(entry, text);
+	return take(list, fuse_add_direntry(list->req, list->buf + list->used,
+					    list->size - list->used, text, &attr,
+					    (off_t)entry->next_cookie));
+}
+
+static bool emit_plus(void *arg, const struct fs_dirent *entry)
+{
+	struct listing *list = arg;
 	struct fuse_entry_param param;
 	char text[FS_NAME_MAX + 1];
-	size_t need;
 
-	memcpy(text, name, name_len);
-	text[name_len] = '\0';
-	if (entry) {
-		entry_param(req_front(list->req), entry, &param);
+	name_text(entry, text);
+	if (entry->attributes) {
+		entry_param(req_front(list->req), entry->attributes, &param);
 	} else {
 		/* "." and "..": node id 0 says that there is a name, but no reference. */
 		memset(&param, 0, sizeof(param));
-		param.attr.st_ino = ino;
-		param.attr.st_mode = type;
+		param.attr.st_ino = entry->ino;
+		param.attr.st_mode = entry->type;
 	}
-	need = fuse_add_direntry_plus(list->req, pos, left, text, &param, (off_t)next_cookie);
-	list->full = need > left;
-	if (list->full)
+	if (!take(list, fuse_add_direntry_plus(list->req, list->buf + list->used,
+					       list->size - list->used, text, &param,
+					       (off_t)entry->next_cookie)))
 		return false;
-	list->used += need;
-	if (entry) {
+	if (entry->attributes) {
 		ZT_ASSERT(list->nr_given < REPLY_MAX_ENTRIES);
 		list->given[list->nr_given++] = entry->ino;
 	}

@@ -146,7 +146,7 @@ START_TEST(test_blocks_without_names_go)
 	const struct super_params params = fixture_params();
 	struct super *sb = fixture_init_params(&params);
 	struct super_attach_report report;
-	struct dirblock_room room;
+	struct dirblock_space space;
 	uint64_t *block;
 	ino_nr dir, file;
 	ref_t ref;
@@ -158,7 +158,7 @@ START_TEST(test_blocks_without_names_go)
 	/* The name is gone, the block not yet. */
 	ref = dir_word_ref(rec_of(sb, dir)->tree_word);
 	block = zs_data(sb->arena, ref);
-	dirblock_remove(block, zs_size(sb->arena, ref) / 8, 0, &room);
+	dirblock_remove(block, zs_size(sb->arena, ref) / 8, 0, &space);
 	sb = next_life_after_kill(sb, &params);
 	report = report_of(sb);
 	ck_assert_uint_eq(report.empty_blocks, 1);

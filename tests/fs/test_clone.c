@@ -164,16 +164,15 @@ struct listing {
 	char names[400][24];
 };
 
-static bool list_one(void *arg, const char *name, size_t len, ino_nr ino, mode_t type,
-		     uint64_t next_cookie, const struct fs_entry *entry)
+static bool list_one(void *arg, const struct fs_dirent *found)
 {
 	struct listing *listing = arg;
 
-	(void)ino, (void)type, (void)next_cookie, (void)entry;
-	if (*name == '.')
+	if (found->name[0] == '.')
 		return true;
 	ck_assert_uint_lt(listing->nr, ARRAY_SIZE(listing->names));
-	snprintf(listing->names[listing->nr++], sizeof(listing->names[0]), "%.*s", (int)len, name);
+	snprintf(listing->names[listing->nr++], sizeof(listing->names[0]), "%.*s",
+		 (int)found->name_len, found->name);
 	return true;
 }
 

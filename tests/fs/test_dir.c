@@ -271,12 +271,12 @@ END_TEST
 
 static bool block_is_not_full(unsigned next)
 {
-	struct dirblock_room room = { .gap = DIRBLOCK_UNITS };
+	struct dirblock_space space = { .gap = DIRBLOCK_UNITS };
 	ref_t ref = dir_word_ref(dir.rec->tree_word);
 
 	if (ref != 0 && zs_size(sb->arena, ref) == DIRBLOCK_UNITS * 8)
-		dirblock_scan(zs_data(sb->arena, ref), DIRBLOCK_UNITS, &room);
-	return room.gap >= dirent_units_for(name_of(next).len);
+		dirblock_scan(zs_data(sb->arena, ref), DIRBLOCK_UNITS, &space);
+	return space.gap >= dirent_units_for(name_of(next).len);
 }
 
 /*

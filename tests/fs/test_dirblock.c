@@ -8,7 +8,7 @@
 struct block {
 	uint64_t words[DIRBLOCK_UNITS + 1];
 	unsigned units;
-	struct dirblock_room room;
+	struct dirblock_space space;
 };
 
 #define CANARY UINT64_C(0xdeadbeefdeadbeef)
@@ -19,27 +19,28 @@ static void block_init(struct block *block, unsigned units)
 	block->units = units;
 	block->words[units] = CANARY;
 	dirblock_init(block->words, units);
-	dirblock_scan(block->words, units, &block->room);
+	dirblock_scan(block->words, units, &block->space);
 }
 
 static void block_check(const struct block *block)
 {
-	struct dirblock_room room;
+	struct dirblock_space space;
 
 	ck_assert(dirblock_check(block->words, block->units));
 	ck_assert_uint_eq(block->words[block->units], CANARY);
-	dirblock_scan(block->words, block->units, &room);
-	ck_assert_uint_eq(room.free, block->room.free);
-	ck_assert_uint_eq(room.gap, block->room.gap);
+	dirblock_scan(block->words, block->units, &space);
+	ck_assert_uint_eq(space.free, block->space.free);
+	ck_assert_uint_eq(space.gap, block->space.gap);
 }
 
 static bool block_add(struct block *block, const char *name, uint64_t ino)
 {
 	unsigned len = (unsigned)strlen(name);
 
-	if (dirent_units_for(len) > block->room.gap)
+	if (dirent_units_for(len) > block->space.gap)
 		return false;
-	dirblock_insert(block->words, block->units, &block->room, name, len, ino, 8);
+	dirblock_insert(block->words, block->units, &block->space,
+			&(struct dirblock_name){ name, len, ino, 8 });
 	block_check(block);
 	return true;
 }
@@ -62,14 +63,14 @@ START_TEST(test_entry_says_all_it_was_given)
 		memset(name, 'n', len);
 		name[len] = '\0';
 		block_init(&block, DIRBLOCK_UNITS);
-		dirblock_insert(block.words, block.units, &block.room, name, len,
-				(UINT64_C(1) << 38) - 1, 12);
+		dirblock_insert(block.words, block.units, &block.space,
+				&(struct dirblock_name){ name, len, (UINT64_C(1) << 38) - 1, 12 });
 		block_check(&block);
 		ck_assert_int_eq(block_find(&block, name), 0);
 		ck_assert_uint_eq(dirent_ino(block.words[0]), (UINT64_C(1) << 38) - 1);
 		ck_assert_uint_eq(dirent_type(block.words[0]), 12);
 		ck_assert_uint_eq(dirent_name_len(block.words[0]), len);
-		ck_assert_uint_eq(block.room.free, DIRBLOCK_UNITS - dirent_units_for(len));
+		ck_assert_uint_eq(block.space.free, DIRBLOCK_UNITS - dirent_units_for(len));
 	}
 }
 END_TEST
@@ -93,7 +94,7 @@ START_TEST(test_smallest_block_takes_three_short_names)
 	ck_assert(block_add(&block, "b", 2));
 	ck_assert(block_add(&block, "12345678", 3));
 	ck_assert(!block_add(&block, "d", 4));
-	ck_assert_uint_eq(block.room.free, 1);
+	ck_assert_uint_eq(block.space.free, 1);
 	ck_assert_int_eq(block_find(&block, "b"), 2);
 	ck_assert_int_eq(block_find(&block, "c"), -1);
 }
@@ -134,13 +135,13 @@ START_TEST(test_removed_entry_joins_free_neighbours)
 			ck_assert(block_add(&block, "six", 6));
 			ck_assert(block_add(&block, "seven", 7));
 			if (before)
-				dirblock_remove(block.words, 15, 4, &block.room);
+				dirblock_remove(block.words, 15, 4, &block.space);
 			if (after)
-				dirblock_remove(block.words, 15, 8, &block.room);
-			dirblock_remove(block.words, 15, 6, &block.room);
+				dirblock_remove(block.words, 15, 8, &block.space);
+			dirblock_remove(block.words, 15, 6, &block.space);
 			block_check(&block);
-			ck_assert_uint_eq(block.room.gap, want);
-			ck_assert_uint_eq(block.room.gap_at, before ? 4 : 6);
+			ck_assert_uint_eq(block.space.gap, want);
+			ck_assert_uint_eq(block.space.gap_at, before ? 4 : 6);
 			ck_assert_int_eq(block_find(&block, "four"), -1);
 			ck_assert_int_eq(block_find(&block, "two"), 2);
 			ck_assert_int_eq(block_find(&block, "six"), 10);
@@ -161,11 +162,11 @@ START_TEST(test_entries_stay_in_place_in_a_larger_copy)
 			ck_assert(block_add(&small, "three is long", 3));
 		block_init(&large, 15);
 		dirblock_copy(large.words, 15, small.words, 7);
-		dirblock_scan(large.words, 15, &large.room);
+		dirblock_scan(large.words, 15, &large.space);
 		block_check(&large);
 		ck_assert_int_eq(block_find(&large, "one"), 0);
 		ck_assert_int_eq(block_find(&large, "two"), 2);
-		ck_assert_uint_eq(large.room.gap, full ? 8 : 11);
+		ck_assert_uint_eq(large.space.gap, full ? 8 : 11);
 	}
 }
 END_TEST
@@ -235,7 +236,7 @@ START_TEST(test_random_changes_keep_every_name)
 			present[i] = block_add(&block, name, i + 1);
 		} else {
 			ck_assert_uint_eq(dirent_ino(block.words[at]), i + 1);
-			dirblock_remove(block.words, block.units, (unsigned)at, &block.room);
+			dirblock_remove(block.words, block.units, (unsigned)at, &block.space);
 			block_check(&block);
 			present[i] = false;
 		}

@@ -108,8 +108,8 @@ END_TEST
 
 START_TEST(test_first_block_with_room_is_found)
 {
-	const struct dirblock_room full = { 0 }, some = { .free = 9, .gap = 5, .gap_at = 100 };
-	struct dirblock_room got;
+	const struct dirblock_space full = { 0 }, some = { .free = 9, .gap = 5, .gap_at = 100 };
+	struct dirblock_space got;
 	struct dirindex *index;
 	uint32_t block;
 
@@ -119,19 +119,19 @@ START_TEST(test_first_block_with_room_is_found)
 	for (uint32_t i = 0; i < 1000; i++) {
 		ck_assert_int_eq(dirindex_find_block(index, 2, &block), 0);
 		ck_assert_uint_eq(block, i);
-		dirindex_set_room(index, i, &full);
+		dirindex_set_space(index, i, &full);
 	}
-	dirindex_set_room(index, 700, &some);
-	dirindex_set_room(index, 300, &some);
+	dirindex_set_space(index, 700, &some);
+	dirindex_set_space(index, 300, &some);
 	ck_assert_int_eq(dirindex_find_block(index, 5, &block), 0);
 	ck_assert_uint_eq(block, 300);
 	ck_assert_int_eq(dirindex_find_block(index, 6, &block), 0);
 	ck_assert_uint_eq(block, 1000);
-	got = dirindex_get_room(index, 700);
+	got = dirindex_get_space(index, 700);
 	ck_assert_uint_eq(got.free, 9);
 	ck_assert_uint_eq(got.gap, 5);
 	ck_assert_uint_eq(got.gap_at, 100);
-	dirindex_set_room(index, 300, &full);
+	dirindex_set_space(index, 300, &full);
 	ck_assert_int_eq(dirindex_find_block(index, 5, &block), 0);
 	ck_assert_uint_eq(block, 700);
 	dirindex_destroy(index);

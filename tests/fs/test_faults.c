@@ -38,22 +38,19 @@ struct names {
 	} names[512];
 };
 
-static bool list_name(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		      uint64_t next_cookie, const struct fs_entry *entry)
+static bool list_name(void *arg, const struct fs_dirent *found)
 {
 	struct names *list = arg;
 	struct name *next = &list->names[list->nr];
 
-	(void)entry;
-	(void)next_cookie;
-	if (name[0] == '.')
+	if (found->name[0] == '.')
 		return true;
-	if (list->nr == ARRAY_SIZE(list->names) || name_len >= sizeof(next->text))
+	if (list->nr == ARRAY_SIZE(list->names) || found->name_len >= sizeof(next->text))
 		return false;
-	memcpy(next->text, name, name_len);
-	next->text[name_len] = '\0';
-	next->ino = ino;
-	next->type = type;
+	memcpy(next->text, found->name, found->name_len);
+	next->text[found->name_len] = '\0';
+	next->ino = found->ino;
+	next->type = found->type;
 	list->nr++;
 	return true;
 }

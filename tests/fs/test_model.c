@@ -341,24 +341,22 @@ struct listing {
 	uint64_t cookie;
 };
 
-static bool list_name(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		      uint64_t next_cookie, const struct fs_entry *entry)
+static bool list_name(void *arg, const struct fs_dirent *found)
 {
 	struct listing *list = arg;
 	int node;
 
-	(void)entry;
 	if (list->nr == list->room)
 		return false;
 	list->nr++;
-	list->cookie = next_cookie;
-	if (name[0] == '.')
+	list->cookie = found->next_cookie;
+	if (found->name[0] == '.')
 		return true;
-	node = names[list->dir][name[name_len - 1] - 'a'];
+	node = names[list->dir][found->name[found->name_len - 1] - 'a'];
 	ck_assert_int_ge(node, 0);
-	ck_assert_uint_eq(ino, nodes[node].ino);
-	ck_assert_uint_eq(type, nodes[node].type);
-	list->seen[name[name_len - 1] - 'a']++;
+	ck_assert_uint_eq(found->ino, nodes[node].ino);
+	ck_assert_uint_eq(found->type, nodes[node].type);
+	list->seen[found->name[found->name_len - 1] - 'a']++;
 	return true;
 }
 

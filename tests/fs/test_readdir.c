@@ -30,8 +30,7 @@ struct page {
 	bool plus;
 };
 
-static bool emit(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		 uint64_t next_cookie, const struct fs_entry *entry)
+static bool emit(void *arg, const struct fs_dirent *found)
 {
 	struct page *page = arg;
 	char text[FS_NAME_MAX + 1];
@@ -42,23 +41,23 @@ static bool emit(void *arg, const char *name, size_t name_len, ino_nr ino, mode_
 	}
 	page->nr++;
 	/* Small, for programs whose file offsets have 32 bits. */
-	ck_assert_uint_ne(next_cookie, page->cookie);
-	ck_assert_uint_lt(next_cookie, 1u << 20);
-	page->cookie = next_cookie;
-	memcpy(text, name, name_len);
-	text[name_len] = '\0';
+	ck_assert_uint_ne(found->next_cookie, page->cookie);
+	ck_assert_uint_lt(found->next_cookie, 1u << 20);
+	page->cookie = found->next_cookie;
+	memcpy(text, found->name, found->name_len);
+	text[found->name_len] = '\0';
 	if (text[0] == '.') {
-		ck_assert_ptr_null(entry);
-		ck_assert_uint_eq(type, S_IFDIR);
-		*(strcmp(text, ".") == 0 ? &page->dot_ino : &page->dotdot_ino) = ino;
+		ck_assert_ptr_null(found->attributes);
+		ck_assert_uint_eq(found->type, S_IFDIR);
+		*(strcmp(text, ".") == 0 ? &page->dot_ino : &page->dotdot_ino) = found->ino;
 		page->dots++;
 		return true;
 	}
-	ck_assert_int_eq(entry != NULL, page->plus);
-	if (entry != NULL) {
-		ck_assert_uint_eq(entry->ino, ino);
-		ck_assert_uint_eq(entry->attr.st_ino, ino);
-		ck_assert_uint_eq(entry->attr.st_mode & S_IFMT, type);
+	ck_assert_int_eq(found->attributes != NULL, page->plus);
+	if (found->attributes != NULL) {
+		ck_assert_uint_eq(found->attributes->ino, found->ino);
+		ck_assert_uint_eq(found->attributes->attr.st_ino, found->ino);
+		ck_assert_uint_eq(found->attributes->attr.st_mode & S_IFMT, found->type);
 	}
 	if (text[0] >= '0' && text[0] <= '9' && strtoul(text, NULL, 10) < NR_NAMES)
 		page->seen[strtoul(text, NULL, 10)]++;

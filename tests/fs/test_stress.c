@@ -282,19 +282,14 @@ struct given {
 	ino_nr inos[40];
 };
 
-static bool list_name(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		      uint64_t next_cookie, const struct fs_entry *entry)
+static bool list_name(void *arg, const struct fs_dirent *found)
 {
 	struct given *given = arg;
 
-	(void)name;
-	(void)name_len;
-	(void)type;
-	(void)next_cookie;
 	if (given->nr == ARRAY_SIZE(given->inos))
 		return false;
-	if (entry != NULL)
-		given->inos[given->nr++] = ino;
+	if (found->attributes != NULL)
+		given->inos[given->nr++] = found->ino;
 	return true;
 }
 
@@ -366,17 +361,14 @@ struct first {
 	ino_nr ino;
 };
 
-static bool take_first(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-		       uint64_t next_cookie, const struct fs_entry *entry)
+static bool take_first(void *arg, const struct fs_dirent *found)
 {
 	struct first *first = arg;
 
-	(void)next_cookie;
-	(void)entry;
-	memcpy(first->name, name, name_len);
-	first->name[name_len] = '\0';
-	first->type = type;
-	first->ino = ino;
+	memcpy(first->name, found->name, found->name_len);
+	first->name[found->name_len] = '\0';
+	first->type = found->type;
+	first->ino = found->ino;
 	return false;
 }
 
@@ -435,20 +427,15 @@ struct listing {
 	unsigned nr, seen[NR_STABLE];
 };
 
-static bool count_stable(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-			 uint64_t next_cookie, const struct fs_entry *entry)
+static bool count_stable(void *arg, const struct fs_dirent *found)
 {
 	struct listing *list = arg;
 
-	(void)name_len;
-	(void)ino;
-	(void)type;
-	(void)entry;
 	if (list->nr++ == 50)
 		return false;
-	list->cookie = next_cookie;
-	if (name[0] == 's')
-		list->seen[strtoul(name + 1, NULL, 10)]++;
+	list->cookie = found->next_cookie;
+	if (found->name[0] == 's')
+		list->seen[strtoul(found->name + 1, NULL, 10)]++;
 	return true;
 }
 

@@ -17,10 +17,9 @@
 
 #define USE_BYTES (UINT64_C(1) << 17)
 
-static inline bool use_entry(void *arg, const char *name, size_t name_len, ino_nr ino, mode_t type,
-			     uint64_t next_cookie, const struct fs_entry *entry)
+static inline bool use_entry(void *arg, const struct fs_dirent *found)
 {
-	(void)name, (void)name_len, (void)ino, (void)type, (void)next_cookie, (void)entry;
+	(void)found;
 	return ++*(unsigned *)arg < 10000;
 }
 

@@ -8,11 +8,12 @@ import sys
 import tempfile
 import time
 import unittest
+from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from ztbench import bars, fio, main, meter, picture, report, rounds, settings, systems  # noqa: E402
+from ztbench import bars, fio, front, main, meter, picture, report, rounds, settings, systems  # noqa: E402
 from ztbench.results import Results, Sample  # noqa: E402
 
 KEY = bars.STREAM + ("write",)
@@ -92,8 +93,9 @@ class TestBars(unittest.TestCase):
         known = {(s.section, s.name) for module in main.SECTIONS.values() for s in module.SCENARIOS}
         for work in named + [key[2] for key in bars.OVERVIEW]:
             self.assertIn('"%s"' % work, text)
-        for key in bars.OVERVIEW:
+        for key in bars.OVERVIEW + [key for _, key in front.PANELS]:
             self.assertIn(key[:2], known)
+            self.assertIn('"%s"' % key[2], text)
 
     def test_systems_of_bars_exist(self):
         names = [system.name for system in systems.all_systems(".", ".")]
@@ -242,6 +244,36 @@ class TestReport(unittest.TestCase):
                 document = json.load(f)
         self.assertEqual(document["bars"][0]["reached"], "yes")
         self.assertEqual(len(document["samples"]), 2)
+
+
+class TestFront(unittest.TestCase):
+    def drawn(self, samples):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "front.svg")
+            if not front.draw(Results(samples), path, "caption"):
+                self.assertFalse(os.path.exists(path))
+                return None
+            return ElementTree.parse(path).getroot()
+
+    def widths(self, root):
+        return {e.get("class"): float(e.get("width")) for e in root.iter() if e.tag.endswith("rect")}
+
+    def test_bars_are_as_long_as_their_figures_say(self):
+        widths = self.widths(self.drawn([sample("ztmpfs", 0, 400), sample("zram-ext4", 0, 100), sample("tmpfs", 0, 800)]))
+        self.assertAlmostEqual(widths["ztmpfs"], 4 * widths["zram-ext4"], delta=0.3)
+        self.assertAlmostEqual(widths["tmpfs"], 2 * widths["ztmpfs"], delta=0.3)
+
+    def test_what_a_tmpfs_holds_is_one(self):
+        key = bars.TREE + (front.HELD,)
+        root = self.drawn([sample("ztmpfs", 0, 2.0, "x", key), sample("zram-ext4", 0, 1.6, "x", key)])
+        widths = self.widths(root)
+        self.assertAlmostEqual(widths["ztmpfs"], 2 * widths["tmpfs"], delta=0.3)
+        words = [e.text for e in root.iter() if e.tag.endswith("text")]
+        self.assertIn("content for each byte of memory, more is better", words)
+        self.assertEqual(words[-1], "caption")
+
+    def test_nothing_is_drawn_of_ztmpfs_alone(self):
+        self.assertIsNone(self.drawn([sample("ztmpfs", 0, 1), sample("tmpfs", 0, 1)]))
 
 
 class TestPicture(unittest.TestCase):

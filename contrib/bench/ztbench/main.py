@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from ztbench import build, mapped, metadata, picture, randomio, report, settings, size, streams, systems
+from ztbench import build, front, mapped, metadata, picture, randomio, report, settings, size, streams, systems
 from ztbench.bars import OVERVIEW, all_bars, needed
 from ztbench.results import Results
 from ztbench.rounds import Schedule
@@ -158,6 +158,8 @@ def write_report(conf, schedule, chosen, lz4_own, started):
              if picture.draw(results, os.path.join(conf.out, name + ".svg"), caption, works)]
     if picture.draw_bars(all_bars(results, lz4_own), os.path.join(conf.out, "bench-bars.svg"), caption):
         drawn.append("bench-bars")
+    if front.draw(results, os.path.join(conf.out, "bench-front.svg"), caption):
+        drawn.append("bench-front")
     for name in drawn:
         say("written: " + os.path.join(conf.out, name + ".svg") + raster(os.path.join(conf.out, name)))
 

@@ -127,7 +127,7 @@ struct zcomp_caps {
 	const char *degraded; /* why not, though the backend can do it; static text or NULL */
 	/*
 	 * Most requests of one submit_batch(), up to ZCOMP_MAX_BATCH; 0 and 1: there is none. Only
-	 * a table with submit_batch() may write this: an older core has no room for it, and refuses
+	 * a table with submit_batch() may write this: an older core has no space for it, and refuses
 	 * such a table.
 	 */
 	uint32_t batch_max;
@@ -146,7 +146,7 @@ struct zcomp_req {
 	const void *src;
 	size_t src_len; /* bytes to read; at least 1 */
 	void *dst;
-	size_t dst_cap; /* room at dst */
+	size_t dst_cap; /* space at dst */
 	size_t dst_len; /* out: bytes written, on success only */
 	/*
 	 * submit() only; NULL when src is the stream's local_copy. Called once per accepted

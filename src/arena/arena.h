@@ -214,7 +214,7 @@ void arena_heap_free(struct arena *arena, void *ptr, size_t size);
 /**
  * arena_set_aside() - count bytes that are held elsewhere: streams, buffers, tables of fixed size;
  * or that are kept free for somebody (promise.h)
- * Return: 0; -ENOSPC when the limit leaves no room for them, and nothing is counted then.
+ * Return: 0; -ENOSPC when the limit leaves no space for them, and nothing is counted then.
  */
 int arena_set_aside(struct arena *arena, uint64_t bytes) ZT_MUST_CHECK;
 

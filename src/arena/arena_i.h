@@ -63,7 +63,7 @@ static_assert(ARENA_RUN_ORDERS == BUDDY_MAX_ORDER + 1, "each order has a count")
 #define CHUNK_HEAP 2048u
 static_assert(sizeof(struct buddy_chunk) + BUDDY_CHUNK_PAGES <= CHUNK_HEAP, "both fit");
 
-/* arena_charge() - room for @bytes under the limit, or -ENOSPC */
+/* arena_charge() - space for @bytes under the limit, or -ENOSPC */
 int arena_charge(struct arena *arena, uint64_t bytes) ZT_MUST_CHECK;
 void arena_uncharge(struct arena *arena, uint64_t bytes);
 /* What is backed at a time: 64 KiB, so that one word describes a chunk. */

@@ -72,7 +72,7 @@ static bool is_waited_for(const struct stock *stock)
 }
 
 /* What the grower may take now. */
-static uint64_t *room_of(struct stock *stock)
+static uint64_t *grant_of(struct stock *stock)
 {
 	bool urgent = ready_pages(stock) < pages_floor(stock) || is_waited_for(stock);
 
@@ -113,11 +113,11 @@ static bool may_grow(struct arena *arena)
 
 	if (ready_pages(stock) >= stock->target && stock->want_order == 0)
 		return false;
-	return *room_of(stock) >= STOCK_GRANULE_PAGES;
+	return *grant_of(stock) >= STOCK_GRANULE_PAGES;
 }
 
 /* Of both, since they are the same memory. */
-static void room_use(struct stock *stock, uint64_t pages)
+static void grant_use(struct stock *stock, uint64_t pages)
 {
 	stock->grant.more -= min_u64(stock->grant.more, pages);
 	stock->grant.urgent -= min_u64(stock->grant.urgent, pages);
@@ -170,7 +170,7 @@ static int grow_step(struct arena *arena) ZT_REQUIRES(&arena->lock)
 		error = add_chunk(arena);
 	if (error)
 		return error;
-	room_use(stock, STOCK_GRANULE_PAGES);
+	grant_use(stock, STOCK_GRANULE_PAGES);
 	bit = (unsigned)__builtin_ctzll(~stock->backed[chunk]);
 	page = chunk * BUDDY_CHUNK_PAGES + bit * STOCK_GRANULE_PAGES;
 	mutex_unlock(&arena->lock);

@@ -240,7 +240,7 @@ void accel_queue_exit(struct accel *accel);
 
 /**
  * accel_queue_submit() - put requests into the queue, for the cost of one submission
- * Return: how many had room, from the first on; -EBUSY none had, -ESHUTDOWN when stopping or off,
+ * Return: how many had space, from the first on; -EBUSY none had, -ESHUTDOWN when stopping or off,
  *         -EMSGSIZE one is larger than what the device takes.
  */
 int accel_queue_submit(struct accel *accel, const struct zcomp_batch_entry *entries, uint32_t nr,

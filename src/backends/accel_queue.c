@@ -98,7 +98,7 @@ void accel_state_set(struct managed_zstrm *mstrm, uint64_t state)
 	atomic_store_explicit(&mstrm->state, state, memory_order_release);
 }
 
-/* queue_lock is held, and there is room. */
+/* queue_lock is held, and there is space. */
 static void enqueue(struct accel *accel, struct managed_zstrm *mstrm)
 {
 	uint64_t turn =

@@ -32,10 +32,10 @@ static void null_destroy_ctx(const struct zcomp_params *params, struct zcomp_ctx
 	(void)ctx;
 }
 
-static int null_copy(struct zcomp_req *req, int error_no_room)
+static int null_copy(struct zcomp_req *req, int error_no_space)
 {
 	if (req->src_len > req->dst_cap)
-		return error_no_room;
+		return error_no_space;
 	memcpy(req->dst, req->src, req->src_len);
 	req->dst_len = req->src_len;
 	return 0;

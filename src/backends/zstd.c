@@ -34,7 +34,7 @@
 #define BLOCK_RLE         1
 
 struct zstd_shared {
-	size_t cctx_size; /* room for each context, in bytes, multiples of 64 */
+	size_t cctx_size; /* space for each context, in bytes, multiples of 64 */
 	size_t dctx_size;
 	/* NULL and 0 without a dictionary; both forms share a workspace. */
 	const ZSTD_CDict *cdict;
@@ -86,7 +86,7 @@ static ZSTD_compressionParameters dict_cparams(const struct zcomp_params *params
 
 /*
  * The library picks its parameters by one table for inputs up to 16 KiB and by others above, and
- * none needs more room than the others at every level: take the largest.
+ * none needs more space than the others at every level: take the largest.
  */
 static size_t cctx_size(const struct zcomp_params *params)
 {

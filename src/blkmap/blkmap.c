@@ -49,7 +49,7 @@ static struct zcomp_config main_config(const struct blkmap_params *params, unsig
 	config.unit = ZCOMP_MAX_UNIT;
 	config.private_stream = params->recompress != NULL;
 	config.outer = true;
-	config.room = sizeof(struct workspace);
+	config.own_size = sizeof(struct workspace);
 	config.accel = wants_accel(params, nr_cpus);
 	config.accel_params.engines = nr_engines(params, nr_cpus);
 	return config;

@@ -12,10 +12,10 @@ int blkmap_trace_start(struct blkmap *map, bool contents, uint64_t *out_id)
 	return codecs_trace_start(&map->codecs, contents, out_id);
 }
 
-int blkmap_trace_fetch(struct blkmap *map, uint64_t id, char *buf, size_t room,
+int blkmap_trace_fetch(struct blkmap *map, uint64_t id, char *buf, size_t space,
 		       struct trace_answer *out)
 {
-	int error = trace_fetch(&map->codecs.trace, id, buf, room, out);
+	int error = trace_fetch(&map->codecs.trace, id, buf, space, out);
 
 	if (!error && out->over)
 		codecs_trace_end(&map->codecs, id);

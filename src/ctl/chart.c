@@ -14,9 +14,9 @@ struct chart *picture_add(struct picture *picture, enum chart_kind kind, const c
 {
 	struct chart *chart;
 
-	if (picture->nr == picture->room) {
-		const size_t room = picture->room ? 2 * picture->room : 4;
-		struct chart *charts = zt_zalloc(room * sizeof(*charts));
+	if (picture->nr == picture->allocated) {
+		const size_t allocated = picture->allocated ? 2 * picture->allocated : 4;
+		struct chart *charts = zt_zalloc(allocated * sizeof(*charts));
 
 		if (!charts)
 			return NULL;
@@ -24,7 +24,7 @@ struct chart *picture_add(struct picture *picture, enum chart_kind kind, const c
 			memcpy(charts, picture->charts, picture->nr * sizeof(*charts));
 		zt_free(picture->charts);
 		picture->charts = charts;
-		picture->room = room;
+		picture->allocated = allocated;
 	}
 	chart = &picture->charts[picture->nr++];
 	*chart = (struct chart){ .kind = kind };
@@ -39,7 +39,7 @@ void picture_free(struct picture *picture)
 		zt_free(picture->charts[i].series);
 	zt_free(picture->charts);
 	picture->charts = NULL;
-	picture->nr = picture->room = 0;
+	picture->nr = picture->allocated = 0;
 }
 
 struct chart_series *chart_series_add(struct chart *chart, const char *name, unsigned colour)
@@ -64,14 +64,14 @@ void chart_point_add(struct chart_series *series, double x, double y)
 		series->points[series->nr++] = (struct chart_point){ .x = x, .y = y };
 }
 
-void chart_number(char *text, size_t room, double value)
+void chart_number(char *text, size_t space, double value)
 {
 	const double size = fabs(value);
 
 	if (size >= 1e6)
-		snprintf(text, room, "%.*f M", size < 1e7 ? 2 : size < 1e8 ? 1 : 0, value / 1e6);
+		snprintf(text, space, "%.*f M", size < 1e7 ? 2 : size < 1e8 ? 1 : 0, value / 1e6);
 	else
-		snprintf(text, room, "%.*f",
+		snprintf(text, space, "%.*f",
 			 size == 0 || size >= 100 ? 0
 			 : size < 1               ? 3
 			 : size < 10              ? 2

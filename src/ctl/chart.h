@@ -71,7 +71,7 @@ struct picture {
 	char title[CHART_TEXT * 2];
 	unsigned columns; /* of charts side by side */
 	struct chart *charts; /* picture_free() */
-	size_t nr, room;
+	size_t nr, allocated;
 };
 
 /** picture_add() - one chart more, empty; good until the next. Return: NULL: no memory. */
@@ -79,15 +79,15 @@ struct chart *picture_add(struct picture *picture, enum chart_kind kind, const c
 			  const char *note);
 void picture_free(struct picture *picture);
 
-/** chart_series_add() - Return: NULL when there is no memory, or no room. */
+/** chart_series_add() - Return: NULL when there is no memory, or no space. */
 struct chart_series *chart_series_add(struct chart *chart, const char *name, unsigned colour);
 
-/** chart_point_add() - what has no room is left out */
+/** chart_point_add() - what has no space is left out */
 void chart_point_add(struct chart_series *series, double x, double y);
 
 /** chart_number() - a figure as the pictures and their tables show it: three digits that mean
  * something */
-void chart_number(char *text, size_t room, double value);
+void chart_number(char *text, size_t space, double value);
 
 /** chart_style() - the style sheet of pictures, for a page that has them in it */
 void chart_style(FILE *out);

@@ -9,22 +9,22 @@
 #include "util/sizes.h"
 
 /* "4 KiB", "500", "20 k", "1.5 M" */
-static void number(char *text, size_t room, double value, bool bytes)
+static void number(char *text, size_t space, double value, bool bytes)
 {
 	const double size = fabs(value);
 
 	if (bytes && size >= MIB)
-		snprintf(text, room, "%g MiB", value / MIB);
+		snprintf(text, space, "%g MiB", value / MIB);
 	else if (bytes && size >= KIB)
-		snprintf(text, room, "%g KiB", value / KIB);
+		snprintf(text, space, "%g KiB", value / KIB);
 	else if (size >= 1e6)
-		snprintf(text, room, "%g M", value / 1e6);
+		snprintf(text, space, "%g M", value / 1e6);
 	else if (size >= 1e4)
-		snprintf(text, room, "%g k", value / 1e3);
+		snprintf(text, space, "%g k", value / 1e3);
 	else if (size >= 100)
-		snprintf(text, room, "%.0f", value);
+		snprintf(text, space, "%.0f", value);
 	else
-		snprintf(text, room, "%.3g", value);
+		snprintf(text, space, "%.3g", value);
 }
 
 static void add_tick(struct chart_range *range, double value, bool bytes)

@@ -282,14 +282,14 @@ static void draw_bar(const struct pen *pen, const struct chart_series *series, d
 static void draw_bars(FILE *out, const struct chart *chart, double x, double y)
 {
 	const struct pen pen = { out, x, y };
-	const double room = WIDTH - BAR_NAME - BAR_VALUE;
+	const double space = WIDTH - BAR_NAME - BAR_VALUE;
 	double most = fmax(chart->mark, 1e-9), scale;
 
 	for (size_t i = 0; i < chart->nr; i++)
 		if (chart->series[i].nr > 0)
 			most = fmax(most, fmax(chart->series[i].points[0].y,
 					       chart->series[i].points[0].high));
-	scale = room / most;
+	scale = space / most;
 	head(&pen, chart);
 	for (size_t i = 0; i < chart->nr; i++)
 		draw_bar(&pen, &chart->series[i], BAR_HEAD + ROW * (double)i, scale);

@@ -34,13 +34,13 @@ const struct ctl_command *ctl_command_find(const char *name)
 	return NULL;
 }
 
-int ctl_parse_codec(const char *text, char *out_name, size_t room, int32_t *out_level)
+int ctl_parse_codec(const char *text, char *out_name, size_t space, int32_t *out_level)
 {
 	const size_t len = strcspn(text, ":");
 	char *end;
 	long level;
 
-	if (len == 0 || len >= room)
+	if (len == 0 || len >= space)
 		return -EINVAL;
 	memcpy(out_name, text, len);
 	out_name[len] = '\0';

@@ -107,7 +107,7 @@ int ctl_end(int status) ZT_MUST_CHECK;
 
 /* ---- table.c ---- */
 
-/* Room for what ctl_human() writes. */
+/* Bytes of what ctl_human() writes. */
 #define CTL_HUMAN 32u
 
 /** ctl_human() - bytes for people, as df -h: "64M", "1.5G". Return: @out_text. */
@@ -179,10 +179,11 @@ extern const struct ctl_command ctl_zbench;
 void ctl_print_json_text(FILE *out, const char *text);
 
 /**
- * ctl_parse_codec() - NAME[:LEVEL], into @out_name of @room bytes; "none" and "default" have no level
+ * ctl_parse_codec() - NAME[:LEVEL], into @out_name of @space bytes
+ * "none" and "default" have no level.
  * Return: 0 or -EINVAL.
  */
-int ctl_parse_codec(const char *text, char *out_name, size_t room,
+int ctl_parse_codec(const char *text, char *out_name, size_t space,
 		    int32_t *out_level) ZT_MUST_CHECK;
 
 /** ctl_parse_cluster() - a cluster's size: a power of two, 4k to 128k. Return: 0 or -EINVAL. */

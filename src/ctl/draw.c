@@ -151,10 +151,10 @@ static int read_line(struct reader *r, char *text)
 static int read_all(struct reader *r, FILE *in, const char *name)
 {
 	char *text = NULL;
-	size_t room = 0, at = 0;
+	size_t size = 0, at = 0;
 	int error = 0;
 
-	while (!error && getline(&text, &room, in) >= 0) {
+	while (!error && getline(&text, &size, in) >= 0) {
 		at++;
 		if (*text != '\n')
 			error = read_line(r, text);

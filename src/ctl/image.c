@@ -31,9 +31,9 @@ static double ratio_of(const struct image_header *header)
 }
 
 /* Names come from a file: nothing but letters goes to a terminal. */
-static const char *name_of(const char *name, size_t room, char out[IMAGE_NAME_MAX])
+static const char *name_of(const char *name, size_t space, char out[IMAGE_NAME_MAX])
 {
-	const size_t len = strnlen(name, min_u64(room, IMAGE_NAME_MAX - 1));
+	const size_t len = strnlen(name, min_u64(space, IMAGE_NAME_MAX - 1));
 
 	memcpy(out, len ? name : "off", len ? len : 3);
 	out[len ? len : 3] = '\0';

@@ -97,15 +97,15 @@ static int add(struct libscols_table *table, const char *name, const struct zcom
 }
 
 /* "NAME" of "ztmpfs-NAME.so". */
-static bool name_of(const char *file, char *out, size_t room)
+static bool name_of(const char *file, char *out, size_t space)
 {
 	static const char head[] = "ztmpfs-", end[] = ".so";
 	const size_t len = strlen(file), both = strlen(head) + strlen(end);
 
 	if (len <= both || strncmp(file, head, strlen(head)) != 0 ||
-	    strcmp(file + len - strlen(end), end) != 0 || len - both >= room)
+	    strcmp(file + len - strlen(end), end) != 0 || len - both >= space)
 		return false;
-	(void)snprintf(out, room, "%.*s", (int)(len - both), file + strlen(head));
+	(void)snprintf(out, space, "%.*s", (int)(len - both), file + strlen(head));
 	return zcomp_name_is_valid(out);
 }
 

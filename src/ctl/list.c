@@ -111,7 +111,7 @@ static int use_pct(const struct ztmpfs_stat *stat, double *out)
 
 /* "" where it is not known. */
 static void cell(const struct list *list, const struct row *row, enum column column, char *out,
-		 size_t room)
+		 size_t space)
 {
 	char human[CTL_HUMAN];
 	uint64_t number;
@@ -120,24 +120,24 @@ static void cell(const struct list *list, const struct row *row, enum column col
 	*out = '\0';
 	if (column == COL_RATIO || column == COL_USE) {
 		if (row->has_stat && column == COL_RATIO)
-			snprintf(out, room, "%.2f", ctl_ratio(&row->stat));
+			snprintf(out, space, "%.2f", ctl_ratio(&row->stat));
 		else if (row->has_stat && use_pct(&row->stat, &pct))
-			snprintf(out, room, "%.0f%s", pct, list->bytes ? "" : "%");
+			snprintf(out, space, "%.0f%s", pct, list->bytes ? "" : "%");
 	} else if (columns[column].json == SCOLS_JSON_NUMBER) {
 		if (!number_of(row, column, &number))
 			return;
 		if (list->bytes || column == COL_PID || column == COL_INODES)
-			snprintf(out, room, "%" PRIu64, number);
+			snprintf(out, space, "%" PRIu64, number);
 		else if (number > 0 || column == COL_DATA)
-			snprintf(out, room, "%s", ctl_human(number, human));
+			snprintf(out, space, "%s", ctl_human(number, human));
 		else
-			snprintf(out, room, "none");
+			snprintf(out, space, "none");
 	} else if (column == COL_VERSION) {
-		snprintf(out, room, "%s%s%s", row->info.release,
+		snprintf(out, space, "%s%s%s", row->info.release,
 			 *row->info.release && strcmp(row->state, "ok") != 0 ? ", " : "",
 			 strcmp(row->state, "ok") != 0 ? row->state : "");
 	} else {
-		snprintf(out, room, "%s",
+		snprintf(out, space, "%s",
 			 column == COL_MOUNTPOINT          ? row->path
 			 : column == COL_STATE             ? row->state
 			 : column == COL_OPTIONS           ? row->info.options
@@ -267,8 +267,8 @@ static int parse(int argc, char *argv[], struct list *list)
 }
 
 /*
- * What a narrow terminal has no room for, beside a mount point of some length; --output names it. A
- * pipe gets all.
+ * What a narrow terminal has no space for, beside a mount point of some length; --output names it.
+ * A pipe gets all.
  */
 static void leave_out(struct list *list)
 {

@@ -22,18 +22,18 @@ struct facts {
 	char machine[320], data[160], when[32];
 };
 
-static void cpu_name(char *text, size_t room)
+static void cpu_name(char *text, size_t space)
 {
 	FILE *file = fopen("/proc/cpuinfo", "re");
 	char line[256];
 
-	snprintf(text, room, "unknown CPU");
+	snprintf(text, space, "unknown CPU");
 	while (file && fgets(line, sizeof(line), file)) {
 		const char *colon = strchr(line, ':');
 
 		if (strncmp(line, "model name", 10) != 0 || !colon)
 			continue;
-		snprintf(text, room, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+		snprintf(text, space, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
 		break;
 	}
 	if (file)
@@ -190,7 +190,7 @@ static void section(FILE *out, const struct report *report, const struct facts *
 	fputs("</h2>\n<p>", out);
 	chart_escape(out, text->what);
 	fputs("</p>\n", out);
-	/* One by one: beside each other where there is room, readable where there is little. */
+	/* One by one: beside each other where there is space, readable where there is little. */
 	fputs("<div class=\"charts\">\n", out);
 	for (size_t i = 0; i < picture->nr; i++) {
 		const struct picture one = { .charts = &picture->charts[i], .nr = 1 };
@@ -201,7 +201,7 @@ static void section(FILE *out, const struct report *report, const struct facts *
 	fprintf(out,
 		"<p class=\"count\">%zu points; %" PRIu64 " units verified, %" PRIu64
 		" compressed in %.1f s, %" PRIu64 " of them by the caller because the device had "
-		"no room. ",
+		"no space. ",
 		counts.points, counts.units, counts.calls, counts.seconds, counts.fallbacks);
 	fputs("Data: ", out);
 	chart_escape(out, facts->data);

@@ -42,7 +42,7 @@ static const struct report_text texts[NR_REPORT_PICTURES] = {
 		.file = "fallback",
 		.title = "More work than the device takes: the hybrid falls back",
 		.what = "A device of 500 µs with a queue of 16, and a caller that wants more and "
-			"more requests in flight. What finds no room is compressed by the caller "
+			"more requests in flight. What finds no space is compressed by the caller "
 			"at once. So the device is kept busy, nothing waits for it, and speed "
 			"goes on rising above what the device or software could do alone.",
 	},

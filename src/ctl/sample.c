@@ -25,7 +25,7 @@ struct found_file {
 
 struct found {
 	struct found_file *files;
-	size_t nr, room;
+	size_t nr, allocated;
 	uint64_t nr_pieces;
 };
 
@@ -57,9 +57,9 @@ static int found_add(struct found *found, const char *path, uint64_t size)
 	const size_t len = strlen(path);
 	char *copy;
 
-	if (found->nr == found->room) {
-		const size_t room = found->room ? 2 * found->room : 256;
-		struct found_file *files = zt_zalloc(room * sizeof(*files));
+	if (found->nr == found->allocated) {
+		const size_t allocated = found->allocated ? 2 * found->allocated : 256;
+		struct found_file *files = zt_zalloc(allocated * sizeof(*files));
 
 		if (!files)
 			return -ENOMEM;
@@ -67,7 +67,7 @@ static int found_add(struct found *found, const char *path, uint64_t size)
 			memcpy(files, found->files, found->nr * sizeof(*files));
 		zt_free(found->files);
 		found->files = files;
-		found->room = room;
+		found->allocated = allocated;
 	}
 	copy = zt_zalloc(len + 1);
 	if (!copy)

@@ -69,7 +69,7 @@ extern const char *swap_root;
 void swap_system_path(char out[PATH_MAX], const char *path);
 
 /* swap_read_line() - the first line of a small file, without its end; false when there is none */
-bool swap_read_line(const char *path, char *line, size_t room);
+bool swap_read_line(const char *path, char *line, size_t space);
 
 /* swap_write() - @text into a small file that is there. Return: 0 or -errno. */
 int swap_write(const char *path, const char *text);

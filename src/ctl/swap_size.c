@@ -86,7 +86,7 @@ int swap_check_new(const struct swap_args *args, uint64_t ram)
 int swap_check_mounted(const struct swap_args *args, const char *mount, uint64_t ram,
 		       const struct ztmpfs_stat *stat)
 {
-	const uint64_t room = stat->size_limit - min_u64(stat->orig_data_size, stat->size_limit);
+	const uint64_t space = stat->size_limit - min_u64(stat->orig_data_size, stat->size_limit);
 	int error;
 
 	if (stat->swap_reserve == 0)
@@ -95,8 +95,8 @@ int swap_check_mounted(const struct swap_args *args, const char *mount, uint64_t
 		return swap_refuse("%s is mounted already: --mem and --options come too late",
 				   mount);
 	error = check_share("its mem_limit", stat->mem_limit, ram);
-	if (!error && stat->size_limit != 0 && room < args->size)
-		error = swap_refuse("%s has room for %" PRIu64 " MiB (size=), not for %" PRIu64,
-				    mount, room / MIB, args->size / MIB);
+	if (!error && stat->size_limit != 0 && space < args->size)
+		error = swap_refuse("%s has space for %" PRIu64 " MiB (size=), not for %" PRIu64,
+				    mount, space / MIB, args->size / MIB);
 	return error ? error : check_size(args->size, stat->mem_limit);
 }

@@ -27,7 +27,7 @@ static const struct {
 	{ "page-cluster", 0 },
 	{ "watermark_boost_factor", 0 },
 };
-static_assert(ARRAY_SIZE(settings) == SWAP_NR_SETTINGS, "struct swap_state has room for them");
+static_assert(ARRAY_SIZE(settings) == SWAP_NR_SETTINGS, "struct swap_state has space for them");
 
 /* ---- the state ---- */
 

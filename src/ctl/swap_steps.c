@@ -19,7 +19,7 @@
 #include "ctl/swap.h"
 #include "util/sizes.h"
 
-/* Of a mount that is made for it: room for the root directory and the like. */
+/* Of a mount that is made for it: space for the root directory and the like. */
 #define SIZE_MORE (4 * MIB)
 
 /* What is there, in the order in which it came. */
@@ -142,13 +142,13 @@ static uint64_t cached_share(const struct swap_found *found)
 }
 
 /* Whether memory and other swap take what is swapped out. */
-static int check_room(const struct swap_found *found)
+static int check_space(const struct swap_found *found)
 {
 	const uint64_t own_free = found->size - min_u64(found->used, found->size);
 	const uint64_t swap_free = swap_meminfo("SwapFree");
 	const uint64_t needed = found->used - cached_share(found);
 	/* What it frees in the daemon comes too late to be counted on. */
-	const uint64_t room =
+	const uint64_t space =
 		swap_meminfo("MemAvailable") + swap_free - min_u64(own_free, swap_free);
 
 	if (!found->active || found->used == 0)
@@ -157,10 +157,10 @@ static int check_room(const struct swap_found *found)
 		return swap_refuse("the daemon has ended, and %" PRIu64
 				   " MiB that were swapped out are lost: restart the machine",
 				   found->used / MIB);
-	if (needed > room)
-		return swap_refuse("%" PRIu64 " MiB are swapped out, there is room for %" PRIu64
+	if (needed > space)
+		return swap_refuse("%" PRIu64 " MiB are swapped out, there is space for %" PRIu64
 				   " MiB: end something first",
-				   needed / MIB, room / MIB);
+				   needed / MIB, space / MIB);
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static int off_locked(const struct swap_args *args, struct swap_state *inout_sta
 		printf("%s: swap is off already\n", mount);
 		return 0;
 	}
-	error = check_room(&found);
+	error = check_space(&found);
 	if (!error)
 		error = put_away(mount, &found, inout_state);
 	if (error)
@@ -384,7 +384,7 @@ static int put_leftover_away(struct swap_state *state, const char *mount)
 		return swap_refuse("it is on at %s already; swap off first", state->mount);
 	if (found.active && !found.dead)
 		return 0;
-	error = check_room(&found);
+	error = check_space(&found);
 	if (error)
 		return error;
 	fprintf(stderr, "ztmpfsctl: swap: what was left of swap at %s is put away\n", state->mount);

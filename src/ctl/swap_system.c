@@ -41,14 +41,14 @@ void swap_system_path(char out[PATH_MAX], const char *path)
 	(void)snprintf(out, PATH_MAX, "%s%s", swap_root, path);
 }
 
-bool swap_read_line(const char *path, char *line, size_t room)
+bool swap_read_line(const char *path, char *line, size_t space)
 {
 	FILE *file = fopen(path, "re");
 	bool got;
 
 	if (!file)
 		return false;
-	got = fgets(line, (int)room, file) != NULL;
+	got = fgets(line, (int)space, file) != NULL;
 	fclose(file);
 	if (got)
 		line[strcspn(line, "\n")] = '\0';

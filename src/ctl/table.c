@@ -130,15 +130,15 @@ static int ZT_PRINTF(3, 4)
 }
 
 /* "12M of 64M, 19 %", or what is used without a limit. */
-static void used_text(char *out, size_t room, uint64_t used, uint64_t limit)
+static void used_text(char *out, size_t space, uint64_t used, uint64_t limit)
 {
 	char a[CTL_HUMAN], b[CTL_HUMAN];
 
 	if (limit)
-		snprintf(out, room, "%s of %s, %.0f %%", ctl_human(used, a), ctl_human(limit, b),
+		snprintf(out, space, "%s of %s, %.0f %%", ctl_human(used, a), ctl_human(limit, b),
 			 100.0 * (double)used / (double)limit);
 	else
-		snprintf(out, room, "%s, no limit", ctl_human(used, a));
+		snprintf(out, space, "%s, no limit", ctl_human(used, a));
 }
 
 static int add_lines(struct libscols_table *table, const char *path, const struct ztmpfs_info *info,

@@ -16,7 +16,7 @@
 #define TRACE_FILE_MAGIC   "ztmpfstr"
 #define TRACE_FILE_VERSION 1u
 #define TRACE_FILE_ORDER   0x01020304u
-#define TRACE_FILE_TEXT	   256 /* room of an error's sentence */
+#define TRACE_FILE_TEXT	   256 /* space of an error's sentence */
 
 /* What all records say together. */
 struct trace_counts {

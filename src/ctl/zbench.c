@@ -27,7 +27,7 @@ struct bench {
 	struct samples samples;
 	struct zbench_replay replay; /* of args.replay_path */
 	struct zbench_result *results;
-	size_t nr_results, room;
+	size_t nr_results, allocated;
 };
 
 static int failed(const char *subject, const char *why)
@@ -40,9 +40,9 @@ static int failed(const char *subject, const char *why)
 
 static int add_result(struct bench *bench, const struct zbench_result *result)
 {
-	if (bench->nr_results == bench->room) {
-		const size_t room = bench->room ? 2 * bench->room : 64;
-		struct zbench_result *results = zt_zalloc(room * sizeof(*results));
+	if (bench->nr_results == bench->allocated) {
+		const size_t allocated = bench->allocated ? 2 * bench->allocated : 64;
+		struct zbench_result *results = zt_zalloc(allocated * sizeof(*results));
 
 		if (!results)
 			return failed("", strerror(ENOMEM));
@@ -50,7 +50,7 @@ static int add_result(struct bench *bench, const struct zbench_result *result)
 			memcpy(results, bench->results, bench->nr_results * sizeof(*results));
 		zt_free(bench->results);
 		bench->results = results;
-		bench->room = room;
+		bench->allocated = allocated;
 	}
 	bench->results[bench->nr_results++] = *result;
 	return 0;

@@ -31,11 +31,11 @@ int zbench_units_make(const struct samples *samples, uint32_t cluster, uint32_t 
 {
 	struct zbench_units units = { 0 };
 	const char *data = samples->data;
-	size_t room = 0;
+	size_t most = 0;
 
 	for (size_t i = 0; i < samples->nr; i++)
-		room += div_round_up_u64(samples->sizes[i], cluster);
-	units.units = zt_zalloc(room * sizeof(*units.units));
+		most += div_round_up_u64(samples->sizes[i], cluster);
+	units.units = zt_zalloc(most * sizeof(*units.units));
 	if (!units.units)
 		return -ENOMEM;
 	for (size_t i = 0; i < samples->nr; data += samples->sizes[i++]) {

@@ -52,17 +52,16 @@ static void count(struct zbench_pass *run, size_t unit, uint64_t begun)
 	add(&run->nr_bytes, run->units.units[unit].len);
 }
 
-/* @packed decompressed into @room, of a cluster's size, must be the unit again. */
-static void verify(struct zbench_pass *run, size_t unit, const void *packed, size_t len, void *room)
+/* @packed decompressed into @to, of a cluster's size, must be the unit again. */
+static void verify(struct zbench_pass *run, size_t unit, const void *packed, size_t len, void *to)
 {
 	const struct zbench_unit *src = &run->units.units[unit];
 	struct zcomp_strm *own = zcomp_stream_get(run->comp, ZSTRM_DEFAULT);
 	size_t back = 0;
-	int error = zcomp_decompress(run->comp, own, packed, len, room ? room : own->local_copy,
+	int error = zcomp_decompress(run->comp, own, packed, len, to ? to : own->local_copy,
 				     run->point->cluster, &back);
 
-	if (error || back != src->len ||
-	    memcmp(room ? room : own->local_copy, src->data, back) != 0)
+	if (error || back != src->len || memcmp(to ? to : own->local_copy, src->data, back) != 0)
 		add(&run->nr_wrong, 1);
 	zcomp_stream_put(run->comp, own);
 }

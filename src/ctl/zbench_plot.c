@@ -45,16 +45,16 @@ static unsigned colour_of(const struct zbench_result *results, size_t nr, uint32
 	return colour % CHART_GREY;
 }
 
-static void name_line(const struct zbench_point *point, char *name, size_t room)
+static void name_line(const struct zbench_point *point, char *name, size_t space)
 {
 	if (point->mode == ZBENCH_SYNC)
-		snprintf(name, room, "no device x%u", point->threads);
+		snprintf(name, space, "no device x%u", point->threads);
 	else if (point->mode == ZBENCH_WAIT)
-		snprintf(name, room, "per-thread x%u, %u µs", point->threads, point->latency_us);
+		snprintf(name, space, "per-thread x%u, %u µs", point->threads, point->latency_us);
 	else if (point->batch > 1)
-		snprintf(name, room, "batches of %u, %u µs", point->batch, point->latency_us);
+		snprintf(name, space, "batches of %u, %u µs", point->batch, point->latency_us);
 	else
-		snprintf(name, room, "managed, %u µs", point->latency_us);
+		snprintf(name, space, "managed, %u µs", point->latency_us);
 }
 
 static int add_line(struct chart *chart, const struct zbench_result *results, size_t nr,

@@ -124,7 +124,7 @@ static void build(struct zbench_replay *replay, uint64_t until_ns, struct unit_i
 	}
 }
 
-static int make_room(struct zbench_replay *replay, struct unit_index *index)
+static int make_space(struct zbench_replay *replay, struct unit_index *index)
 {
 	const struct trace_counts *counts = &replay->file.header.counts;
 	const uint64_t nr = counts->nr[TRACE_RAW] + counts->nr[TRACE_SMALLER];
@@ -155,7 +155,7 @@ int zbench_replay_open(const char *path, double speed, double seconds, char text
 
 	if (error)
 		return error;
-	error = make_room(&replay, &index);
+	error = make_space(&replay, &index);
 	if (!error) {
 		build(&replay, seconds > 0 ? (uint64_t)(seconds * 1e9) : UINT64_MAX, &index);
 		error = replay.nr_steps > 0 ? 0 : -ENODATA;

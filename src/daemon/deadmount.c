@@ -28,7 +28,7 @@ static void look(void *arg, const struct mountinfo *mount)
 		(void)snprintf(search->type, sizeof(search->type), "%s", mount->type);
 }
 
-bool deadmount_is_there(const char *path, char *out_text, size_t room)
+bool deadmount_is_there(const char *path, char *out_text, size_t space)
 {
 	struct search search = { .path = path };
 	struct statx st;
@@ -36,7 +36,7 @@ bool deadmount_is_there(const char *path, char *out_text, size_t room)
 	if (!mountinfo_each("", look, &search) || strncmp(search.type, "fuse", 4) != 0 ||
 	    statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_MODE, &st) == 0 || errno != ENOTCONN)
 		return false;
-	(void)snprintf(out_text, room,
+	(void)snprintf(out_text, space,
 		       "%s is mounted here whose daemon has ended, so what it held is gone; take it away "
 		       "(%s %s), then mount again",
 		       strcmp(search.type, "fuse.ztmpfs") == 0 ? "a ztmpfs" : search.type,

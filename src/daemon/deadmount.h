@@ -14,6 +14,6 @@
  * @out_text: when it is, one sentence without the path: what lies there, and what to do
  * Asks the daemon of a FUSE mount that is there, since the kernel answers from memory even for a dead one.
  */
-bool deadmount_is_there(const char *path, char *out_text, size_t room);
+bool deadmount_is_there(const char *path, char *out_text, size_t space);
 
 #endif

@@ -53,17 +53,17 @@ int handover_pair(int out_ends[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out_ends) != 0 ? -errno : 0;
 }
 
-/* One message with room for one descriptor. */
+/* One message with space for one descriptor. */
 union control {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
+	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
 int handover_send(int sock, enum handover_kind kind, int fd)
 {
 	uint32_t word = (uint32_t)kind;
 	struct iovec iov = { &word, sizeof(word) };
-	union control control = { .room = { 0 } };
+	union control control = { .bytes = { 0 } };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
 
@@ -73,7 +73,7 @@ int handover_send(int sock, enum handover_kind kind, int fd)
 		control.header.cmsg_len = CMSG_LEN(sizeof(fd));
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control.room);
+		msg.msg_controllen = sizeof(control.bytes);
 	}
 	do
 		sent = sendmsg(sock, &msg, MSG_NOSIGNAL);
@@ -85,11 +85,11 @@ int handover_receive(int sock, enum handover_kind *out_kind, int *out_fd)
 {
 	uint32_t word = HANDOVER_NR;
 	struct iovec iov = { &word, sizeof(word) };
-	union control control = { .room = { 0 } };
+	union control control = { .bytes = { 0 } };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
-			      .msg_controllen = sizeof(control.room) };
+			      .msg_controllen = sizeof(control.bytes) };
 	const struct cmsghdr *header;
 	ssize_t got;
 

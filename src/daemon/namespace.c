@@ -92,9 +92,9 @@ static bool holds_program(const char *path)
 	const size_t len = strlen(path);
 	char *line = NULL;
 	bool found = false;
-	size_t room = 0;
+	size_t size = 0;
 
-	while (file && !found && getline(&line, &room, file) > 0) {
+	while (file && !found && getline(&line, &size, file) > 0) {
 		const char *mapped = strchr(line, '/');
 
 		found = mapped && strncmp(mapped, path, len) == 0 && mapped[len] == '/';
@@ -126,9 +126,9 @@ static bool detach_next(unsigned *inout_passed)
 	char *line = NULL;
 	bool found = false;
 	unsigned nr = 0;
-	size_t room = 0;
+	size_t size = 0;
 
-	while (file && !found && getline(&line, &room, file) > 0) {
+	while (file && !found && getline(&line, &size, file) > 0) {
 		if (!mountinfo_parse(line, &mount) || nr++ < *inout_passed)
 			continue;
 		found = true;

@@ -21,7 +21,7 @@ static const char *const words[] = {
 
 static int refuse_word(const char *word, struct options_error *error)
 {
-	const size_t room = sizeof(error->text);
+	const size_t space = sizeof(error->text);
 	const char *guess = zcomp_device_guess(word, words, ARRAY_SIZE(words));
 	const struct zcomp_device *device;
 	size_t used;
@@ -29,10 +29,10 @@ static int refuse_word(const char *word, struct options_error *error)
 	if (guess)
 		return REFUSE(error, "option accel=%.64s: unknown; did you mean accel=%s?", word,
 			      guess);
-	used = (size_t)snprintf(error->text, room, "option accel=%.64s: allowed are off, auto, on",
+	used = (size_t)snprintf(error->text, space, "option accel=%.64s: allowed are off, auto, on",
 				word);
-	for (size_t i = 0; (device = zcomp_device_at(i)) != NULL && used < room; i++)
-		used += (size_t)snprintf(error->text + used, room - used, ", %s", device->name);
+	for (size_t i = 0; (device = zcomp_device_at(i)) != NULL && used < space; i++)
+		used += (size_t)snprintf(error->text + used, space - used, ", %s", device->name);
 	return -EINVAL;
 }
 

@@ -192,20 +192,20 @@ static int refuse_algorithm(const char *option, const char *before, const char *
 {
 	const struct zcomp_ops *ops;
 	char *text = error->text;
-	const size_t room = sizeof(error->text);
+	const size_t space = sizeof(error->text);
 	size_t used;
 
-	used = (size_t)snprintf(text, room, "option %s=%.64s: allowed are%s", option, value,
+	used = (size_t)snprintf(text, space, "option %s=%.64s: allowed are%s", option, value,
 				before);
-	for (size_t i = 0; (ops = zcomp_ops_at(i)) != NULL && used < room; i++) {
-		used += (size_t)snprintf(text + used, room - used, "%s %s", i ? "," : "",
+	for (size_t i = 0; (ops = zcomp_ops_at(i)) != NULL && used < space; i++) {
+		used += (size_t)snprintf(text + used, space - used, "%s %s", i ? "," : "",
 					 ops->name);
-		if (ops->level_min != ops->level_max && used < room)
-			used += (size_t)snprintf(text + used, room - used, "[:%d..%d]",
+		if (ops->level_min != ops->level_max && used < space)
+			used += (size_t)snprintf(text + used, space - used, "[:%d..%d]",
 						 (int)ops->level_min, (int)ops->level_max);
 	}
-	if (used < room)
-		snprintf(text + used, room - used, "%s", behind);
+	if (used < space)
+		snprintf(text + used, space - used, "%s", behind);
 	return -EINVAL;
 }
 

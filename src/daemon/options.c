@@ -353,12 +353,12 @@ int options_mount_opts(const struct options *options, char **out_text)
 		[MOUNT_DIRSYNC] = { NULL, "dirsync" },
 		[MOUNT_ATIME] = { "noatime", "atime" },
 	};
-	size_t room = 256 + 2 * (strlen(options->fsname) + strlen(options->subtype));
+	size_t space = 256 + 2 * (strlen(options->fsname) + strlen(options->subtype));
 	char *text, *pos;
 
 	for (size_t i = 0; i < CONTEXT_NR; i++)
-		room += options->contexts[i] ? 16 + 2 * strlen(options->contexts[i]) : 0;
-	text = zt_zalloc(room);
+		space += options->contexts[i] ? 16 + 2 * strlen(options->contexts[i]) : 0;
+	text = zt_zalloc(space);
 	if (!text)
 		return -ENOMEM;
 	pos = text;

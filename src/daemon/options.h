@@ -67,7 +67,7 @@ enum option_context {
 	CONTEXT_NR
 };
 
-/* Room for an algorithm's name. */
+/* Bytes of an algorithm's name. */
 #define OPTION_ALGORITHM_MAX 32
 
 /*

@@ -15,10 +15,10 @@
 #include "util/log.h"
 
 /* The first line of what was printed into @fd, without the name of the program. */
-static void first_line(int fd, char *text, size_t room)
+static void first_line(int fd, char *text, size_t space)
 {
 	static const char *const names[] = { "fuse: ", "fusermount3: " };
-	ssize_t len = pread(fd, text, room - 1, 0);
+	ssize_t len = pread(fd, text, space - 1, 0);
 
 	text[len > 0 ? len : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';

@@ -231,7 +231,7 @@ static int check_stores(struct checker *check)
 	}
 	if (!err && sb->space != check->space) {
 		zt_log(ZT_LOG_ERR,
-		       "fs: inodes and attributes take room of %" PRIu64
+		       "fs: inodes and attributes take space of %" PRIu64
 		       " bytes, counted are %" PRIu64,
 		       check->space, sb->space);
 		err = -EUCLEAN;

@@ -230,7 +230,7 @@ bool dirindex_next(const struct dirindex *index, uint32_t hash, uint64_t *inout_
 	}
 }
 
-/* Room ------------------------------------------------------------------- */
+/* Gaps ------------------------------------------------------------------- */
 
 static void gaps_sum_up(uint16_t *gaps, uint32_t node)
 {

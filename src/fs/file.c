@@ -218,7 +218,7 @@ struct write_args {
 	unsigned flags;
 };
 
-/* From @from bytes on, without waiting for room. @out_done: bytes stored, on errors, too. */
+/* From @from bytes on, without waiting for space. @out_done: bytes stored, on errors, too. */
 static int write_once(struct super *sb, const struct write_args *args, size_t from,
 		      size_t *out_done)
 {
@@ -374,7 +374,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 			inode_unlock(sb, ino);
 	}
 	write->rec = rec;
-	/* With no room for its tree it waits for some, as others do. */
+	/* With no space for its tree it waits for some, as others do. */
 	if (err == -EAGAIN || err == -ENOSPC) {
 		zt_free(write);
 		write_at_once(sb, &args, end);

@@ -127,12 +127,12 @@ static inline void inode_raise_size(struct inode_rec *rec, uint64_t size)
 }
 
 /*
- * What an inode takes of the room that nr_inodes gives, and each name of it but the first; attributes
- * take of the same, as in tmpfs, and ACLs and long targets of links.
+ * What an inode takes of the space that nr_inodes gives, and each name of it but the first;
+ * attributes take of the same, as in tmpfs, and ACLs and long targets of links.
  */
 #define INODE_SPACE UINT64_C(1024)
 
-/** inode_take_space() - some of that room. Return: 0 or -ENOSPC. */
+/** inode_take_space() - some of that space. Return: 0 or -ENOSPC. */
 int inode_take_space(struct super *sb, uint64_t bytes) ZT_MUST_CHECK;
 void inode_give_space(struct super *sb, uint64_t bytes);
 
@@ -251,7 +251,7 @@ void inode_touch_read(const struct super *sb, struct inode_rec *rec);
 
 /* Symlinks (symlink.c) --------------------------------------------------- */
 
-/* From so many bytes on a target takes a page of the room that nr_inodes gives. */
+/* From so many bytes on a target takes a page of the space that nr_inodes gives. */
 #define SYMLINK_LONG 128u
 
 static inline uint64_t symlink_space(uint64_t len)

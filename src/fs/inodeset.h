@@ -8,7 +8,7 @@
  * lock.
  *
  *     number: 9 bits | 9 bits | 9 bits | 11 bits
- *             root --> node --> node --> 2048 bits: 32 KiB of the arena, room for 292 records
+ *             root --> node --> node --> 2048 bits: 32 KiB of the arena, space for 292 records
  *
  * So a live inode costs about one byte here. Nodes are made when needed, and stay.
  *
@@ -35,7 +35,7 @@ struct inodeset {
 void inodeset_exit(struct inodeset *set, struct arena *arena);
 
 /**
- * inodeset_reserve() - make room for a number, so that adding it cannot fail
+ * inodeset_reserve() - make space for a number, so that adding it cannot fail
  * @arena: whose limit bounds the nodes; always the same
  * Return: 0, -ENOSPC, -ENOMEM.
  */

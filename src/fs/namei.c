@@ -351,7 +351,7 @@ static int link_locked(struct super *sb, ino_nr ino, ino_nr parent, const struct
 		return err ? err : -EEXIST;
 	if (inode_is_immutable(dir.rec))
 		return -EPERM;
-	/* As in tmpfs each name but the first takes the room of an inode. */
+	/* As in tmpfs each name but the first takes the space of an inode. */
 	err = rec->nlink > 0 ? inode_take_space(sb, INODE_SPACE) : 0;
 	if (err)
 		return err;

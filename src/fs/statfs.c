@@ -73,7 +73,7 @@ static uint64_t total_pages(const struct super *sb, uint64_t used, uint64_t free
 void super_statfs(struct super *sb, struct statvfs *out)
 {
 	struct arena_stat arena;
-	/* As tmpfs: attributes take of the same room as inodes. */
+	/* As tmpfs: attributes take of the same space as inodes. */
 	const uint64_t files = div_round_up_u64(rec_load(&sb->space), INODE_SPACE);
 	const uint64_t max_inodes = rec_load(&sb->max_inodes);
 	uint64_t used, free = super_free_pages(sb, &used), memory;

@@ -81,7 +81,7 @@ struct super_record {
 	struct super_clean clean;
 	struct rename_intent rename; /* guarded by super.intent_lock */
 };
-static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "room in the arena's first page");
+static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "space in the arena's first page");
 
 /* More than threads can hold at a time by far; a power of two. */
 #define INODE_NR_LOCKS 1024u
@@ -120,7 +120,7 @@ struct super {
 	uint64_t max_inodes; /* nr_inodes=, 0: no limit; atomic: tune.c changes it */
 	uint64_t nr_inodes; /* live now, the root included; atomic */
 	/*
-	 * Bytes taken of the room that nr_inodes gives: INODE_SPACE for each inode, and what their
+	 * Bytes taken of the space that nr_inodes gives: INODE_SPACE for each inode, and what their
 	 * attributes take; atomic.
 	 */
 	uint64_t space;
@@ -158,7 +158,7 @@ struct super {
  *     } while (super_retry(sb, err, &retry));
  *
  * What fails with -ENOSPC has changed nothing. Between the tries no lock is held, since others have
- * to make room.
+ * to make space.
  */
 struct super_retry {
 	uint64_t refusals; /* of the thread by the limit, before the try */
@@ -173,8 +173,8 @@ static inline struct super_retry super_retry_begin(void)
 
 /*
  * super_retry() - whether to try again, after an attempt that came to @err
- * True when it was the limit on memory that refused, and some room could be made since. It waits for
- * room as super_wait_until() has it for this thread. No lock is held.
+ * True when it was the limit on memory that refused, and some space could be made since. It waits
+ * for space as super_wait_until() has it for this thread. No lock is held.
  */
 bool super_retry(struct super *sb, int err, struct super_retry *inout_retry) ZT_MUST_CHECK;
 

@@ -13,10 +13,10 @@
 
 #include "fs/inode_i.h"
 
-/* A text that grows as long as there is room. */
+/* A text that grows as long as there is space. */
 struct text {
 	char *at;
-	size_t room;
+	size_t space;
 };
 
 static void ZT_PRINTF(2, 3) put(struct text *text, const char *format, ...)
@@ -25,12 +25,12 @@ static void ZT_PRINTF(2, 3) put(struct text *text, const char *format, ...)
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(text->at, text->room, format, args);
+	len = vsnprintf(text->at, text->space, format, args);
 	va_end(args);
-	if (len < 0 || (size_t)len >= text->room)
-		len = text->room > 0 ? (int)text->room - 1 : 0;
+	if (len < 0 || (size_t)len >= text->space)
+		len = text->space > 0 ? (int)text->space - 1 : 0;
 	text->at += len;
-	text->room -= (size_t)len;
+	text->space -= (size_t)len;
 }
 
 /* In the largest unit that says it exactly. */
@@ -53,12 +53,12 @@ static void put_codec(struct text *text, const char *name, const char *algorithm
 		put(text, ":%" PRId32, level);
 }
 
-void super_get_options(struct super *sb, char *out_text, size_t room)
+void super_get_options(struct super *sb, char *out_text, size_t space)
 {
 	static const char *const accels[] = {
 		[BLKMAP_ACCEL_OFF] = "off", [BLKMAP_ACCEL_AUTO] = "auto", [BLKMAP_ACCEL_ON] = "on"
 	};
-	struct text text = { out_text, room };
+	struct text text = { out_text, space };
 	struct blkmap_tuning tuning;
 	struct blkmap_stat map;
 	struct arena_stat arena;

@@ -11,10 +11,10 @@
 
 /**
  * super_get_options() - those that the filesystem itself heeds, between commas, as ztmpfs(8) has them
- * @out_text: cut where @room bytes are too few
+ * @out_text: cut where @space bytes are too few
  * Context: any thread; no locks.
  */
-void super_get_options(struct super *sb, char *out_text, size_t room);
+void super_get_options(struct super *sb, char *out_text, size_t space);
 
 /**
  * super_set() - change limits and ways of storing while the mount is in use

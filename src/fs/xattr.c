@@ -72,7 +72,7 @@ static int open_to_change(struct super *sb, ino_nr ino, struct inode_rec **out_r
 
 /* Setting ---------------------------------------------------------------- */
 
-/* As tmpfs: room for the whole of the new one, then the flags, then the old one's goes back. */
+/* As tmpfs: space for the whole of the new one, then the flags, then the old one's goes back. */
 int xattr_set(struct super *sb, struct inode_rec *rec, const char *name, const void *value,
 	      uint32_t size, unsigned flags)
 {

@@ -39,7 +39,7 @@
 
 /**
  * fs_setxattr() - set an attribute
- * tmpfs's rules: attributes but ACLs take of the room that nr_inodes gives, 1 KiB for each inode.
+ * tmpfs's rules: attributes but ACLs take of the space that nr_inodes gives, 1 KiB for each inode.
  */
 int fs_setxattr(struct super *sb, ino_nr ino, const char *name, const void *value, size_t size,
 		unsigned flags) ZT_MUST_CHECK;

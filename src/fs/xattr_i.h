@@ -19,8 +19,8 @@
 /* The store (xattrstore.c) ----------------------------------------------- */
 
 /**
- * xattr_space() - what an attribute takes of the room that nr_inodes gives, as tmpfs counts: a node
- * of 40 bytes, name and value. ACLs, which it does not count, take memory here as others do.
+ * xattr_space() - what an attribute takes of the space that nr_inodes gives, as tmpfs counts
+ * A node of 40 bytes, name and value. ACLs, which it does not count, take memory here as others do.
  */
 static inline uint64_t xattr_space(const char *name, size_t name_len, uint64_t size)
 {
@@ -29,7 +29,7 @@ static inline uint64_t xattr_space(const char *name, size_t name_len, uint64_t s
 }
 
 /**
- * xattr_set() - set an attribute, of the room that nr_inodes gives
+ * xattr_set() - set an attribute, of the space that nr_inodes gives
  * @flags: XATTR_CREATE, XATTR_REPLACE or neither
  * The inode's lock is held exclusive, or nobody knows it yet.
  * Return: 0, -EEXIST, -ENODATA, -ENOSPC, -ENOMEM; on errors nothing has changed.
@@ -68,10 +68,10 @@ int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const v
 /** xattr_drop() - remove it if it is there; needs no memory */
 void xattr_drop(struct super *sb, struct inode_rec *rec, const char *name);
 
-/** xattr_remove() - xattr_drop(), and its room goes back */
+/** xattr_remove() - xattr_drop(), and its space goes back */
 void xattr_remove(struct super *sb, struct inode_rec *rec, const char *name);
 
-/** xattr_free() - all of them, with the inode, and their room */
+/** xattr_free() - all of them, with the inode, and their space */
 void xattr_free(struct super *sb, struct inode_rec *rec);
 
 /** xattr_drop_all() - all blocks, nothing else */
@@ -80,7 +80,7 @@ void xattr_drop_all(struct super *sb, struct inode_rec *rec);
 /**
  * xattr_check() - the walker
  * @inout_objects: plus objects of the metadata pool that they take
- * @inout_space: plus what they take of the room that nr_inodes gives
+ * @inout_space: plus what they take of the space that nr_inodes gives
  * Return: NULL, or what does not fit.
  */
 const char *xattr_check(struct super *sb, const struct inode_rec *rec, uint64_t *inout_objects,

@@ -207,9 +207,9 @@ static void add_at(struct super *sb, ref_t block, uint32_t off, const struct add
 	memset(at + name_len + add->size, 0, add->bytes - 4 - name_len - add->size);
 }
 
-/* A block that has room for one more, or none. -ENOSPC: there are as many as there may be. */
-static int find_room(struct super *sb, const struct inode_rec *rec, uint32_t need,
-		     struct place *out)
+/* A block that has space for one more, or none. -ENOSPC: there are as many as there may be. */
+static int find_block(struct super *sb, const struct inode_rec *rec, uint32_t need,
+		      struct place *out)
 {
 	ref_t prev = 0, block;
 	unsigned nr = 0;
@@ -281,7 +281,7 @@ int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const v
 	ref_t first;
 	int err;
 
-	err = find(sb, rec, name, &place) ? 0 : find_room(sb, rec, add.bytes, &place);
+	err = find(sb, rec, name, &place) ? 0 : find_block(sb, rec, add.bytes, &place);
 	if (err)
 		return err;
 	err = make_blocks(sb, rec, &place, &add, &first);
@@ -366,7 +366,7 @@ static const char *check_hints(struct super *sb, const struct inode_rec *rec)
 		       : "the marks of its attributes are wrong";
 }
 
-/* The dropped ones' room is not in what is added up. */
+/* The dropped ones' space is not in what is added up. */
 static uint64_t living_space(struct super *sb, const struct inode_rec *rec)
 {
 	struct xattr_pos pos = { 0, 0 };

@@ -62,7 +62,7 @@ void full_exit(struct ztfuse_full *full);
 
 /* For handlers ------------------------------------------------------------ */
 
-/** full_written() - after what took room: wakes the thread when little is left. Any thread. */
+/** full_written() - after what took space: wakes the thread when little is left. Any thread. */
 void full_written(struct ztfuse *front);
 
 /**
@@ -84,7 +84,7 @@ void full_forget(struct ztfuse_full *full, uint64_t ino);
 void full_wait(struct fuse_req *req, uint64_t ino, bool by_handle);
 
 /**
- * full_expect() - before a request that takes @bytes of room at once
+ * full_expect() - before a request that takes @bytes of space at once
  * Where too little would be left for what the kernel holds for writing, wait until that is stored.
  * Return: whether full_expected() must follow the request.
  */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define CHAINS_LOAD     2u /* nodes to a chain, on average, before there is one more */
-#define CHAINS_MIN_ROOM 16u
+#define CHAINS_MIN      16u
 
 static uint32_t chains_index(const struct chains *chains, uint64_t hash)
 {
@@ -28,32 +28,32 @@ static uint32_t chains_partner(uint32_t index)
 
 static struct chain_link **chains_head(struct chains *chains, uint32_t index)
 {
-	return chains->room ? &chains->heads[index] : &chains->lone;
+	return chains->nr_heads ? &chains->heads[index] : &chains->lone;
 }
 
 struct chain_link *chains_first(const struct chains *chains, uint64_t hash)
 {
-	return chains->room ? chains->heads[chains_index(chains, hash)] : chains->lone;
+	return chains->nr_heads ? chains->heads[chains_index(chains, hash)] : chains->lone;
 }
 
-/* An array of @room chains, those that there are in it. Without memory all stays as it is. */
+/* An array of @nr_heads chains, those that there are in it. Without memory all stays as it is. */
 static void chains_resize(struct chains *chains, const struct chains_ops *ops, void *arg,
-			  uint32_t room)
+			  uint32_t nr_heads)
 {
 	struct chain_link **heads;
 	void *space;
 
-	if (ops->alloc(arg, room * sizeof(*heads), &space) != 0)
+	if (ops->alloc(arg, nr_heads * sizeof(*heads), &space) != 0)
 		return;
 	heads = space;
-	if (chains->room) {
+	if (chains->nr_heads) {
 		memcpy(heads, chains->heads, (chains->more + 1) * sizeof(*heads));
-		ops->free(arg, chains->heads, chains->room * sizeof(*heads));
+		ops->free(arg, chains->heads, chains->nr_heads * sizeof(*heads));
 	} else {
 		heads[0] = chains->lone;
 	}
 	chains->heads = heads;
-	chains->room = room;
+	chains->nr_heads = nr_heads;
 }
 
 static void chains_split(struct chains *chains, const struct chains_ops *ops, void *arg)
@@ -61,9 +61,10 @@ static void chains_split(struct chains *chains, const struct chains_ops *ops, vo
 	struct chain_link **link, **added;
 	uint32_t index = chains->more + 1;
 
-	if (index >= chains->room)
-		chains_resize(chains, ops, arg, chains->room ? chains->room * 2 : CHAINS_MIN_ROOM);
-	if (index >= chains->room)
+	if (index >= chains->nr_heads)
+		chains_resize(chains, ops, arg,
+			      chains->nr_heads ? chains->nr_heads * 2 : CHAINS_MIN);
+	if (index >= chains->nr_heads)
 		return;
 	added = &chains->heads[index];
 	*added = NULL;
@@ -92,8 +93,8 @@ static void chains_merge(struct chains *chains, const struct chains_ops *ops, vo
 	*link = chains->heads[index];
 	chains->heads[index] = NULL;
 	chains->more--;
-	if (chains->room > CHAINS_MIN_ROOM && (chains->more + 1) * 4 <= chains->room)
-		chains_resize(chains, ops, arg, chains->room / 2);
+	if (chains->nr_heads > CHAINS_MIN && (chains->more + 1) * 4 <= chains->nr_heads)
+		chains_resize(chains, ops, arg, chains->nr_heads / 2);
 }
 
 void chains_add(struct chains *chains, const struct chains_ops *ops, void *arg,
@@ -119,8 +120,8 @@ void chains_remove(struct chains *chains, const struct chains_ops *ops, void *ar
 	*at = link->next;
 	link->next = NULL;
 	chains->nodes--;
-	if (chains->nodes == 0 && chains->room) {
-		ops->free(arg, chains->heads, chains->room * sizeof(*chains->heads));
+	if (chains->nodes == 0 && chains->nr_heads) {
+		ops->free(arg, chains->heads, chains->nr_heads * sizeof(*chains->heads));
 		*chains = (struct chains){ 0 };
 		return;
 	}

@@ -21,11 +21,11 @@ struct chain_link {
 
 struct chains {
 	union {
-		struct chain_link *lone; /* the only chain, while room is 0 */
+		struct chain_link *lone; /* the only chain, while nr_heads is 0 */
 		struct chain_link **heads; /* of more + 1 chains; owned */
 	};
 	uint32_t more; /* chains beyond the first */
-	uint32_t room; /* chains that heads has a place for */
+	uint32_t nr_heads; /* chains that heads has a place for */
 	uint32_t nodes;
 };
 

@@ -88,7 +88,7 @@ static bool names_group(char *line, const struct cgroup_version *version, const 
 
 /* The process's group of this version; false when it is in none. */
 static bool find_group(const char *root, const struct cgroup_version *version, char *group,
-		       size_t room)
+		       size_t space)
 {
 	char path[PATH_MAX], line[PATH_MAX];
 	bool found = false;
@@ -101,7 +101,7 @@ static bool find_group(const char *root, const struct cgroup_version *version, c
 		return false;
 	while (!found && fgets(line, sizeof(line), file))
 		found = names_group(line, version, &name) &&
-			snprintf(group, room, "%s", name) < (int)room;
+			snprintf(group, space, "%s", name) < (int)space;
 	fclose(file);
 	return found;
 }

@@ -77,7 +77,7 @@ static size_t to_end(const struct trace *trace, uint64_t at, size_t len)
 	return rest < len ? rest : len;
 }
 
-int trace_fetch(struct trace *trace, uint64_t id, char *buf, size_t room, struct trace_answer *out)
+int trace_fetch(struct trace *trace, uint64_t id, char *buf, size_t space, struct trace_answer *out)
 {
 	int error = 0;
 
@@ -86,7 +86,7 @@ int trace_fetch(struct trace *trace, uint64_t id, char *buf, size_t room, struct
 		error = -ESRCH;
 	} else {
 		const uint64_t held = trace->head - trace->tail;
-		const size_t len = held < room ? (size_t)held : room;
+		const size_t len = held < space ? (size_t)held : space;
 		const size_t first = to_end(trace, trace->tail, len);
 
 		memcpy(buf, trace->ring.bytes + trace->tail % trace->ring.size, first);

@@ -2,7 +2,7 @@
 /*
  * trace.h - what was asked of a codec, and when: records in a bounded ring, until somebody fetches them.
  *
- * A trace that nobody wants costs a relaxed load for each request. What finds no room is counted as
+ * A trace that nobody wants costs a relaxed load for each request. What finds no space is counted as
  * lost; nobody ever waits for a reader. Bytes leave the ring in the order in which they came, so that
  * what was fetched one behind the other is a sequence of whole records, the last one maybe cut.
  *
@@ -61,7 +61,7 @@ struct trace {
 	struct mutex lock; /* guards the rest */
 	struct trace_ring ring; /* without bytes there is no trace */
 	uint64_t head, tail; /* bytes ever put in, and taken out */
-	uint64_t lost; /* records that found no room */
+	uint64_t lost; /* records that found no space */
 	uint64_t id; /* of this trace: never 0, another for each */
 	uint64_t begun_ns, asked_ns; /* zt_now_ns() */
 	bool contents; /* bytes of requests, too */
@@ -101,8 +101,8 @@ struct trace_answer {
 	bool over; /* it was stopped, and nothing is left: trace_end() is due */
 };
 
-/** trace_fetch() - the oldest bytes, at most @room. Return: 0; -ESRCH there is no such trace. */
-int trace_fetch(struct trace *trace, uint64_t id, char *buf, size_t room,
+/** trace_fetch() - the oldest bytes, at most @space. Return: 0; -ESRCH there is no such trace. */
+int trace_fetch(struct trace *trace, uint64_t id, char *buf, size_t space,
 		struct trace_answer *out) ZT_MUST_CHECK;
 
 /** trace_begin() - a request comes. Return: zt_now_ns(), or 0 when nobody records. */

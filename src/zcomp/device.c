@@ -155,12 +155,12 @@ static int refuse_name(char error_text[ZCOMP_ERROR_TEXT])
 	return -EINVAL;
 }
 
-void zcomp_accel_names(char *text, size_t room)
+void zcomp_accel_names(char *text, size_t space)
 {
 	size_t used = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(parameters) && used < room; i++)
-		used += (size_t)snprintf(text + used, room - used, " :%s=N", parameters[i].name);
+	for (size_t i = 0; i < ARRAY_SIZE(parameters) && used < space; i++)
+		used += (size_t)snprintf(text + used, space - used, " :%s=N", parameters[i].name);
 }
 
 static bool deadline_fits(const struct zcomp_accel_params *params)

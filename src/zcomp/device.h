@@ -53,6 +53,6 @@ int zcomp_accel_check(const struct zcomp_accel_params *params,
 		      char error_text[ZCOMP_ERROR_TEXT]) ZT_MUST_CHECK;
 
 /** zcomp_accel_names() - " :engines=N :depth=N ..." into @text */
-void zcomp_accel_names(char *text, size_t room);
+void zcomp_accel_names(char *text, size_t space);
 
 #endif

@@ -153,10 +153,10 @@ void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm) ZT_NO_LOCK_CH
 		mutex_unlock(&container_of(strm, struct thread_strm, strm)->lock);
 }
 
-void *zcomp_stream_room(struct zcomp_strm *strm)
+void *zcomp_stream_own(struct zcomp_strm *strm)
 {
-	ZT_ASSERT(!strm->zcomp_managed && strm->comp->rooms);
-	return container_of(strm, struct thread_strm, strm)->room;
+	ZT_ASSERT(!strm->zcomp_managed && strm->comp->own_parts);
+	return container_of(strm, struct thread_strm, strm)->own;
 }
 
 bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *strm)
@@ -165,10 +165,10 @@ bool zcomp_stream_is_managed(const struct zcomp *comp, const struct zcomp_strm *
 	return strm->zcomp_managed;
 }
 
-/* The buffers of all streams, which backends write in, and the callers' rooms, apart from them. */
-static int memory_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
+/* The buffers of all streams, which backends write in, and the callers' parts, apart from them. */
+static int memory_init(struct zcomp *comp, uint32_t nr_streams, uint32_t own_size)
 {
-	size_t each = round_up_u64(room, ZCOMP_CACHE_LINE);
+	size_t each = round_up_u64(own_size, ZCOMP_CACHE_LINE);
 
 	comp->threads = zt_alloc_aligned(ZCOMP_CACHE_LINE, nr_streams * sizeof(*comp->threads));
 	if (!comp->threads)
@@ -178,14 +178,14 @@ static int memory_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room)
 	comp->buffers = zt_map(comp->buffers_size);
 	if (!comp->buffers)
 		return -ENOMEM;
-	if (room == 0)
+	if (own_size == 0)
 		return 0;
-	comp->rooms_size = nr_streams * each;
-	comp->rooms = zt_map(comp->rooms_size);
-	if (!comp->rooms)
+	comp->own_total = nr_streams * each;
+	comp->own_parts = zt_map(comp->own_total);
+	if (!comp->own_parts)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < nr_streams; i++)
-		comp->threads[i].room = comp->rooms + i * each;
+		comp->threads[i].own = comp->own_parts + i * each;
 	return 0;
 }
 
@@ -197,11 +197,11 @@ static enum zt_lock_rank streams_rank(const struct zcomp *comp, bool last, bool 
 }
 
 /* Memory first, then the streams one by one; nr_streams counts those whose context exists. */
-int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room, bool outer)
+int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t own_size, bool outer)
 {
 	size_t unit = comp->params.unit;
 	size_t each = 3 * unit;
-	int error = memory_init(comp, nr_streams, room);
+	int error = memory_init(comp, nr_streams, own_size);
 
 	if (error)
 		goto err_streams;
@@ -237,8 +237,8 @@ void streams_exit(struct zcomp *comp)
 	}
 	zt_unmap(comp->buffers, comp->buffers_size);
 	comp->buffers = NULL;
-	zt_unmap(comp->rooms, comp->rooms_size);
-	comp->rooms = NULL;
+	zt_unmap(comp->own_parts, comp->own_total);
+	comp->own_parts = NULL;
 	zt_free(comp->threads);
 	comp->threads = NULL;
 }

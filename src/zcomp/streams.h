@@ -52,7 +52,7 @@ enum zcomp_counter {
 struct thread_strm {
 	alignas(ZCOMP_CACHE_LINE) struct mutex lock; /* from get to put */
 	struct zcomp_strm strm;
-	void *room; /* the callers', out of the backend's sight; immutable */
+	void *own; /* the callers', out of the backend's sight; immutable */
 	alignas(ZCOMP_CACHE_LINE) atomic_uint_fast64_t count[NR_ZCOMP_COUNTERS];
 };
 
@@ -70,8 +70,8 @@ struct zcomp {
 	bool private_stream; /* the last of them is in nobody's search */
 	char *buffers; /* of all of them, one mapping */
 	size_t buffers_size;
-	char *rooms; /* the callers' parts of all of them, one mapping; NULL: none */
-	size_t rooms_size;
+	char *own_parts; /* the callers' parts of all of them, one mapping; NULL: none */
+	size_t own_total;
 	uint64_t memory; /* see zcomp_memory() */
 	atomic_bool warned_bad_stream;
 };
@@ -81,11 +81,12 @@ extern const struct zcomp_host zcomp_host;
 
 /**
  * streams_init() - make the per-thread streams of @comp, whose backend is set up
- * @room: bytes that zcomp_stream_room() has of each
+ * @own_size: bytes that zcomp_stream_own() has of each
  * @outer: see zcomp_config
  * Return: 0, -ENOMEM, or what create_ctx() says.
  */
-int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t room, bool outer) ZT_MUST_CHECK;
+int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t own_size,
+		 bool outer) ZT_MUST_CHECK;
 void streams_exit(struct zcomp *comp);
 
 /** zcomp_count() - add to the counters of the calling thread's number */

@@ -179,7 +179,7 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 	error = streams_init(comp,
 			     (config->nr_streams ? config->nr_streams : default_streams()) +
 				     config->private_stream,
-			     config->room, config->outer);
+			     config->own_size, config->outer);
 	if (error) {
 		setup_error(comp, error, error_text);
 		goto err_params;

@@ -39,7 +39,7 @@ struct zcomp_config {
 	size_t dict_size;
 	bool decode_only; /* zcomp_compress() will never be called */
 	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
-	uint32_t room; /* bytes that zcomp_stream_room() has; 0: none */
+	uint32_t own_size; /* bytes that zcomp_stream_own() has; 0: none */
 	/*
 	 * Threads take locks while they hold a per-thread stream; otherwise its lock is innermost.
 	 */
@@ -187,7 +187,7 @@ int zcomp_decompress_head(struct zcomp *comp, struct zcomp_strm *strm, const voi
 			  size_t *out_len) ZT_MUST_CHECK;
 
 /**
- * zcomp_stream_room() - config.room bytes of the callers' own that go with a per-thread stream
+ * zcomp_stream_own() - config.own_size bytes of the callers' own that go with a per-thread stream
  *
  * What a caller keeps between two calls stands here, and so do its sources: no backend ever sees
  * this memory, while buffer and local_copy are a backend's to write in during every call.
@@ -195,7 +195,7 @@ int zcomp_decompress_head(struct zcomp *comp, struct zcomp_strm *strm, const voi
  * Zero at first, and aligned for any object; costs memory as it is touched. Nobody but the thread
  * that holds the stream may touch it.
  */
-void *zcomp_stream_room(struct zcomp_strm *strm);
+void *zcomp_stream_own(struct zcomp_strm *strm);
 
 /**
  * zcomp_submit() - compress by a managed stream, without waiting

@@ -22,7 +22,7 @@ static inline void one_cluster_start(unsigned order)
 		.unit = ZCOMP_MAX_UNIT,
 		.nr_streams = 2,
 		.outer = true,
-		.room = sizeof(struct workspace),
+		.own_size = sizeof(struct workspace),
 	};
 	const struct blkmap_params params = { 0 };
 	char text[256];

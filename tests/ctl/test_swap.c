@@ -447,7 +447,7 @@ START_TEST(test_a_mount_that_is_there_stays_there)
 	box.mounted = true;
 	box.stat.size_limit = 600 * MIB;
 	box.stat.orig_data_size = 80 * MIB;
-	REFUSED("has room for 520 MiB (size=), not for 521", "on", "--size", "521m", mnt);
+	REFUSED("has space for 520 MiB (size=), not for 521", "on", "--size", "521m", mnt);
 	REFUSED("--mem and --options come too late", "on", "--size", "9m", "--mem", "99m", mnt);
 	REFUSED("too late", "on", "--size", "9m", "--options", "noacl", mnt);
 	box.stat.swap_reserve = 0;
@@ -518,7 +518,7 @@ START_TEST(test_off_refuses_while_it_would_not_fit)
 	box.swap_free_mib = box.size_kib / 1024 - 300 + 1 + 40;
 	show();
 	box.log[0] = '\0';
-	REFUSED("300 MiB are swapped out, there is room for 290 MiB: end something first", "off");
+	REFUSED("300 MiB are swapped out, there is space for 290 MiB: end something first", "off");
 	ck_assert_str_eq(box.log, "");
 	ck_assert(box.active);
 	ck_assert(is_there(in_root(SWAP_STATE)));
@@ -537,11 +537,11 @@ START_TEST(test_what_memory_has_too_needs_no_room)
 	box.available_mib = 99;
 	box.cached_mib = 200;
 	show();
-	REFUSED("100 MiB are swapped out, there is room for 99 MiB", "off");
+	REFUSED("100 MiB are swapped out, there is space for 99 MiB", "off");
 	/* Two thirds of it are of other swap. */
 	box.other_used_mib = 600;
 	show();
-	REFUSED("233 MiB are swapped out, there is room for 99 MiB", "off");
+	REFUSED("233 MiB are swapped out, there is space for 99 MiB", "off");
 	box.other_used_mib = 0;
 	box.available_mib = 100;
 	show();

@@ -14,28 +14,28 @@ START_TEST(test_streams_stand_apart_and_have_room)
 	struct zcomp *comp;
 
 	config.nr_streams = ARRAY_SIZE(strms);
-	config.room = 100000;
+	config.own_size = 100000;
 	comp = must_create(&config);
 	for (size_t i = 0; i < ARRAY_SIZE(strms); i++) {
-		const char *room;
+		const char *own;
 
 		strms[i] = zcomp_stream_try(comp); /* nobody waits for one with another */
 		ck_assert_ptr_nonnull(strms[i]);
-		room = zcomp_stream_room(strms[i]);
-		ck_assert(room[0] == 0 && memcmp(room, room + 1, config.room - 1) == 0);
+		own = zcomp_stream_own(strms[i]);
+		ck_assert(own[0] == 0 && memcmp(own, own + 1, config.own_size - 1) == 0);
 		ck_assert_uint_ge(strms[i]->buffer_size, 131072);
 		ck_assert_uint_ge(strms[i]->local_copy_size, 65536);
 		memset(strms[i]->buffer, (int)i + 1, strms[i]->buffer_size);
 		memset(strms[i]->local_copy, (int)i + 101, strms[i]->local_copy_size);
-		memset(zcomp_stream_room(strms[i]), (int)i + 51, config.room);
+		memset(zcomp_stream_own(strms[i]), (int)i + 51, config.own_size);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(strms); i++) {
 		const char *buffer = strms[i]->buffer, *copy = strms[i]->local_copy;
-		const char *room = zcomp_stream_room(strms[i]);
+		const char *own = zcomp_stream_own(strms[i]);
 
 		ck_assert(buffer[0] == (char)(i + 1) && buffer[131071] == (char)(i + 1));
 		ck_assert(copy[0] == (char)(i + 101) && copy[65535] == (char)(i + 101));
-		ck_assert(room[0] == (char)(i + 51) && room[config.room - 1] == (char)(i + 51));
+		ck_assert(own[0] == (char)(i + 51) && own[config.own_size - 1] == (char)(i + 51));
 		zcomp_stream_put(comp, strms[i]);
 	}
 	zcomp_destroy(comp);

@@ -122,7 +122,7 @@ struct workspace {
 
 static inline struct workspace *strm_workspace(struct zcomp_strm *strm)
 {
-	return zcomp_stream_room(strm);
+	return zcomp_stream_own(strm);
 }
 
 /* Where the thread that holds the stream puts a cluster together; cluster_load() leaves it alone. */

@@ -82,7 +82,7 @@ int comp_create(struct codecs *codecs, const struct zcomp_config *config, char e
 		return error;
 	error = arena_set_aside(codecs->slots->arena, zcomp_memory(comp));
 	if (error) {
-		snprintf(error_text, 256, "mem_limit=: no room for the streams of %s, %llu KiB",
+		snprintf(error_text, 256, "mem_limit=: no space for the streams of %s, %llu KiB",
 			 zcomp_name(comp), (unsigned long long)(zcomp_memory(comp) / KIB));
 		zcomp_destroy(comp);
 		return error;

@@ -297,28 +297,28 @@ static void task_take_back(struct batch_task *task)
 }
 
 /*
- * Clusters of one write that are submitted at once, at most @room. Where bytes are copied first, an
+ * Clusters of one write that are submitted at once, at most @most. Where bytes are copied first, an
  * engine would wait for all copies: then so few that it does not wait for long.
  */
-static unsigned submission_max(const struct batch *batch, unsigned room)
+static unsigned submission_max(const struct batch *batch, unsigned most)
 {
 	uint32_t max = zcomp_batch_max(batch->content->codecs->comp);
 
 	if (!batch->end.keeps_bytes)
 		max = (uint32_t)min_u64(max, max_u64(BATCH_COPY_MAX / batch->size, 1));
-	return (unsigned)min_u64(max, room);
+	return (unsigned)min_u64(max, most);
 }
 
 /*
- * Give the engines clusters from @front on, at most @room. What the device refuses is as if it had
+ * Give the engines clusters from @front on, at most @most. What the device refuses is as if it had
  * never been tried.
  * Return: how many are with them, or needed none.
  */
-static unsigned tasks_submit(struct batch *batch, unsigned front, unsigned room)
+static unsigned tasks_submit(struct batch *batch, unsigned front, unsigned most)
 {
 	struct zcomp_batch_entry entries[ZCOMP_MAX_BATCH];
 	struct batch_task *ready[ZCOMP_MAX_BATCH];
-	unsigned max = submission_max(batch, room), at;
+	unsigned max = submission_max(batch, most), at;
 	uint32_t nr = 0, nr_taken;
 
 	for (at = front; at < front + max; at++) {

@@ -70,6 +70,7 @@ struct chart {
 struct picture {
 	char title[CHART_TEXT * 2];
 	unsigned columns; /* of charts side by side */
+	unsigned width, names; /* pixels: of a chart; of the names before its bars; 0: as usual */
 	struct chart *charts; /* picture_free() */
 	size_t nr, allocated;
 };

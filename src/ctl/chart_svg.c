@@ -12,6 +12,7 @@
 #include "util/sizes.h"
 
 #define WIDTH     480 /* of a chart, with its margins */
+#define NAMES     150 /* of bars */
 #define GAP       24
 #define HEAD      64 /* title, note and the label of y */
 #define BAR_HEAD  46
@@ -22,9 +23,9 @@
 #define ROW       18 /* of a legend, of bars */
 #define LEGEND    2 /* columns */
 #define TEXT      12
+#define SMALL     9.0
 #define LETTER    0.6 /* of the size: what one takes at most on average */
 #define CAPTION   46
-#define BAR_NAME  150
 #define BAR_VALUE 110
 
 static const char *const light[CHART_COLOURS] = { "#0b6bb5", "#c9510c", "#08815f", "#9b4390",
@@ -73,6 +74,7 @@ void chart_escape(FILE *out, const char *text)
 struct pen {
 	FILE *out;
 	double x, y; /* the chart's upper left corner */
+	double width, names; /* of the chart, with its margins; of the names of bars */
 };
 
 /* Letters of UTF-8. */
@@ -87,7 +89,10 @@ static size_t letters(const char *text)
 
 enum anchor { START, MIDDLE, END };
 
-/* How words stand; longer ones than @most pixels are pressed together. 0: any. */
+/*
+ * How words stand; those that may be longer than @most pixels are written smaller, and what is too
+ * long even so is pressed together. 0: any.
+ */
 struct words {
 	enum anchor anchor;
 	const char *look;
@@ -98,12 +103,15 @@ static void text(const struct pen *pen, double x, double y, struct words how, co
 {
 	static const char *const anchors[] = { "start", "middle", "end" };
 	const double width = LETTER * TEXT * (double)letters(words);
+	const double size = how.most > 0 && width > how.most ? TEXT * how.most / width : TEXT;
 
 	fprintf(pen->out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" class=\"%s\"", pen->x + x,
 		pen->y + y, anchors[how.anchor], how.look);
 	if (strcmp(how.look, "zt zb") == 0)
 		fputs(" font-weight=\"bold\"", pen->out);
-	if (how.most > 0 && width > how.most)
+	if (size < TEXT)
+		fprintf(pen->out, " font-size=\"%.1f\"", fmax(size, SMALL));
+	if (size < SMALL)
 		fprintf(pen->out, " textLength=\"%.0f\" lengthAdjust=\"spacingAndGlyphs\"",
 			how.most);
 	fputs(">", pen->out);
@@ -125,8 +133,8 @@ static void line(const struct pen *pen, struct span at, const char *look, const 
 
 static void head(const struct pen *pen, const struct chart *chart)
 {
-	text(pen, 0, 14, (struct words){ START, "zt zb", WIDTH }, chart->title);
-	text(pen, 0, 32, (struct words){ START, "zn", WIDTH }, chart->note);
+	text(pen, 0, 14, (struct words){ START, "zt zb", pen->width }, chart->title);
+	text(pen, 0, 32, (struct words){ START, "zn", pen->width }, chart->note);
 }
 
 /* Lines ------------------------------------------------------------------- */
@@ -139,7 +147,7 @@ struct plot {
 
 static double place_x(const struct plot *plot, double value)
 {
-	return LEFT + (WIDTH - LEFT - RIGHT) * chart_range_at(&plot->x, value);
+	return LEFT + (plot->pen.width - LEFT - RIGHT) * chart_range_at(&plot->x, value);
 }
 
 static double place_y(const struct plot *plot, double value)
@@ -155,13 +163,13 @@ static void axes(const struct plot *plot)
 	for (size_t i = 0; i < plot->y.nr_ticks; i++) {
 		const double y = HEAD + PLOT * (1 - plot->y.ticks[i].at);
 
-		line(pen, (struct span){ LEFT, y, WIDTH - RIGHT, y }, "zg", "");
+		line(pen, (struct span){ LEFT, y, pen->width - RIGHT, y }, "zg", "");
 		text(pen, LEFT - 6, y + 4, (struct words){ END, "zn", LEFT - 6 },
 		     plot->y.ticks[i].words);
 	}
 	for (size_t i = 0; i < plot->x.nr_ticks; i++) {
 		const struct chart_tick *tick = &plot->x.ticks[i];
-		const double x = LEFT + (WIDTH - LEFT - RIGHT) * tick->at;
+		const double x = LEFT + (pen->width - LEFT - RIGHT) * tick->at;
 		const double half = LETTER * TEXT * (double)letters(tick->words) / 2;
 
 		/* Numbers that would touch the one before are left out. */
@@ -171,9 +179,9 @@ static void axes(const struct plot *plot)
 		line(pen, (struct span){ x, HEAD + PLOT, x, HEAD + PLOT + 4 }, "zg", "");
 		text(pen, x, HEAD + PLOT + 17, (struct words){ MIDDLE, "zn", 0 }, tick->words);
 	}
-	text(pen, LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEAD + PLOT + 34,
-	     (struct words){ MIDDLE, "zt", WIDTH - LEFT }, plot->chart->x.label);
-	text(pen, 0, HEAD - 12, (struct words){ START, "zt", WIDTH }, plot->chart->y.label);
+	text(pen, LEFT + (pen->width - LEFT - RIGHT) / 2.0, HEAD + PLOT + 34,
+	     (struct words){ MIDDLE, "zt", pen->width - LEFT }, plot->chart->x.label);
+	text(pen, 0, HEAD - 12, (struct words){ START, "zt", pen->width }, plot->chart->y.label);
 }
 
 static void point(const struct plot *plot, const struct chart_series *series,
@@ -202,7 +210,7 @@ static void draw_series(const struct plot *plot, const struct chart_series *seri
 		char words[64];
 
 		snprintf(words, sizeof(words), "stroke-width=\"2\" %s", dashes);
-		line(&plot->pen, (struct span){ LEFT, y, WIDTH - RIGHT, y }, look, words);
+		line(&plot->pen, (struct span){ LEFT, y, plot->pen.width - RIGHT, y }, look, words);
 		return;
 	}
 	fprintf(plot->pen.out, "<polyline class=\"%s\" stroke-width=\"2\" %s points=\"", look,
@@ -218,7 +226,7 @@ static void draw_series(const struct plot *plot, const struct chart_series *seri
 
 static void legend(const struct plot *plot)
 {
-	const double each = (double)(WIDTH - LEFT) / LEGEND;
+	const double each = (plot->pen.width - LEFT) / LEGEND;
 
 	for (size_t i = 0; i < plot->chart->nr; i++) {
 		const struct chart_series *series = &plot->chart->series[i];
@@ -238,9 +246,9 @@ static void legend(const struct plot *plot)
 	}
 }
 
-static void draw_lines(FILE *out, const struct chart *chart, double x, double y)
+static void draw_lines(const struct pen *pen, const struct chart *chart)
 {
-	struct plot plot = { .pen = { out, x, y }, .chart = chart };
+	struct plot plot = { .pen = *pen, .chart = chart };
 
 	chart_range_make(chart, true, &plot.x);
 	chart_range_make(chart, false, &plot.y);
@@ -263,26 +271,26 @@ static void draw_bar(const struct pen *pen, const struct chart_series *series, d
 	if (series->nr == 0)
 		return;
 	chart_number(value, sizeof(value), point->y);
-	text(pen, BAR_NAME - 6, top + 11, (struct words){ END, "zt", BAR_NAME - 6 }, series->name);
+	text(pen, pen->names - 6, top + 11, (struct words){ END, "zt", pen->names - 6 },
+	     series->name);
 	fprintf(pen->out,
 		"<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" class=\"zf%u\"><title>",
-		pen->x + BAR_NAME, pen->y + top, fmax(0.5, fmin(point->y * scale, WIDTH)), ROW - 5,
-		series->colour);
+		pen->x + pen->names, pen->y + top, fmax(0.5, fmin(point->y * scale, pen->width)),
+		ROW - 5, series->colour);
 	chart_escape(pen->out, series->name);
 	fprintf(pen->out, ": %s</title></rect>\n", value);
 	if (point->high > point->low)
 		line(pen,
-		     (struct span){ BAR_NAME + point->low * scale, middle,
-				    BAR_NAME + point->high * scale, middle },
+		     (struct span){ pen->names + point->low * scale, middle,
+				    pen->names + point->high * scale, middle },
 		     "za", "stroke-width=\"1.2\"");
-	text(pen, BAR_NAME + end * scale + 5, top + 11,
+	text(pen, pen->names + end * scale + 5, top + 11,
 	     (struct words){ START, "zt", BAR_VALUE + 20 }, *point->words ? point->words : value);
 }
 
-static void draw_bars(FILE *out, const struct chart *chart, double x, double y)
+static void draw_bars(const struct pen *pen, const struct chart *chart)
 {
-	const struct pen pen = { out, x, y };
-	const double space = WIDTH - BAR_NAME - BAR_VALUE;
+	const double space = pen->width - pen->names - BAR_VALUE;
 	double most = fmax(chart->mark, 1e-9), scale;
 
 	for (size_t i = 0; i < chart->nr; i++)
@@ -290,16 +298,16 @@ static void draw_bars(FILE *out, const struct chart *chart, double x, double y)
 			most = fmax(most, fmax(chart->series[i].points[0].y,
 					       chart->series[i].points[0].high));
 	scale = space / most;
-	head(&pen, chart);
+	head(pen, chart);
 	for (size_t i = 0; i < chart->nr; i++)
-		draw_bar(&pen, &chart->series[i], BAR_HEAD + ROW * (double)i, scale);
+		draw_bar(pen, &chart->series[i], BAR_HEAD + ROW * (double)i, scale);
 	if (chart->mark > 0) {
-		const double at = BAR_NAME + chart->mark * scale;
+		const double at = pen->names + chart->mark * scale;
 		const double bottom = BAR_HEAD + ROW * (double)chart->nr;
 
-		line(&pen, (struct span){ at, BAR_HEAD - 3, at, bottom }, "za",
+		line(pen, (struct span){ at, BAR_HEAD - 3, at, bottom }, "za",
 		     "stroke-width=\"1.5\"");
-		text(&pen, at, bottom + 13, (struct words){ MIDDLE, "zt", 0 }, chart->mark_words);
+		text(pen, at, bottom + 13, (struct words){ MIDDLE, "zt", 0 }, chart->mark_words);
 	}
 }
 
@@ -315,6 +323,11 @@ static double height_of(const struct chart *chart)
 /* In columns of even height. With @out they are drawn. Return: where the longest ends. */
 static double place_all(FILE *out, const struct picture *picture, unsigned columns)
 {
+	struct pen pen = {
+		.out = out,
+		.width = picture->width ? picture->width : WIDTH,
+		.names = picture->names ? picture->names : NAMES,
+	};
 	double ends[8], longest = 0;
 
 	for (unsigned i = 0; i < columns; i++)
@@ -326,10 +339,12 @@ static double place_all(FILE *out, const struct picture *picture, unsigned colum
 		for (unsigned i = 1; i < columns; i++)
 			if (ends[i] < ends[at])
 				at = i;
+		pen.x = GAP + at * (pen.width + GAP);
+		pen.y = ends[at];
 		if (out && chart->kind == CHART_BARS)
-			draw_bars(out, chart, GAP + at * (double)(WIDTH + GAP), ends[at]);
+			draw_bars(&pen, chart);
 		else if (out)
-			draw_lines(out, chart, GAP + at * (double)(WIDTH + GAP), ends[at]);
+			draw_lines(&pen, chart);
 		ends[at] += height_of(chart) + GAP;
 		longest = fmax(longest, ends[at]);
 	}
@@ -340,9 +355,10 @@ void chart_svg(FILE *out, const struct picture *picture, bool alone)
 {
 	const unsigned columns = (unsigned)min_u64(min_u64(max_u64(picture->columns, 1), 8),
 						   max_u64(picture->nr, 1));
-	const double width = columns * (double)(WIDTH + GAP) + GAP;
+	const double each = picture->width ? picture->width : WIDTH;
+	const double width = columns * (each + GAP) + GAP;
 	const double height = place_all(NULL, picture, columns);
-	const struct pen pen = { out, 0, 0 };
+	const struct pen pen = { .out = out };
 
 	if (alone)
 		fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);

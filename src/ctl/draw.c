@@ -4,7 +4,8 @@
  * make bench, and for who has figures of their own. No locks.
  *
  * A description is lines of words with tabs between them:
- *   picture TITLE COLUMNS         first, once
+ *   picture TITLE COLUMNS WIDTH NAMES
+ *                                 first, once; the last two, in pixels, may be missing
  *   chart lines|bars TITLE NOTE   for each chart; what follows is its own
  *   axis x|y linear|log|steps LABEL
  *   mark VALUE WORDS              a line across bars
@@ -118,12 +119,18 @@ static int read_point(struct reader *r)
 
 static int read_picture(struct reader *r)
 {
-	double columns;
+	double columns, width = 0, names = 0;
 
 	if (r->picture.nr > 0 || !number(r, 2, &columns) || columns < 1 || columns > 8)
 		return -EINVAL;
+	if (r->nr_words > 3 && (!number(r, 3, &width) || width < 240 || width > 2000))
+		return -EINVAL;
+	if (r->nr_words > 4 && (!number(r, 4, &names) || names < 20 || names > width - 160))
+		return -EINVAL;
 	snprintf(r->picture.title, sizeof(r->picture.title), "%s", word(r, 1));
 	r->picture.columns = (unsigned)columns;
+	r->picture.width = (unsigned)width;
+	r->picture.names = (unsigned)names;
 	return 0;
 }
 

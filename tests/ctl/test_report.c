@@ -227,6 +227,16 @@ START_TEST(test_description_becomes_a_picture)
 	ck_assert_ptr_nonnull(strstr(run_out, ">the bar<"));
 	ck_assert_ptr_nonnull(strstr(run_out, "tmpfs: 1.00<"));
 	ck_assert_uint_eq(count(run_out, "<polyline "), 1);
+	ck_assert_ptr_nonnull(strstr(run_out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1032\""));
+
+	/* Two charts of 240 and three margins; a bar begins where the names end. */
+	describe("picture\t\t2\t240\t60\n"
+		 "chart\tbars\tspeed\tMB/s\nseries\tztmpfs\t0\npoint\t0\t3\n"
+		 "chart\tbars\tsize\tMB\nseries\tztmpfs\t0\npoint\t0\t3\n");
+	ck_assert_msg(RUN("draw", path) == 0, "%s", run_err);
+	ck_assert_ptr_nonnull(strstr(run_out, "width=\"552\""));
+	ck_assert_ptr_nonnull(strstr(run_out, "<rect x=\"84.0\""));
+	ck_assert_ptr_nonnull(strstr(run_out, "<rect x=\"348.0\""));
 }
 END_TEST
 
@@ -234,6 +244,8 @@ START_TEST(test_description_that_is_wrong_is_told_by_line)
 {
 	static const char *const wrong[] = {
 		"chart\tpie\tx\ty\n",
+		"picture\tx\t1\t100\n",
+		"picture\tx\t1\t300\t200\n",
 		"axis\tx\tlog\tz\n",
 		"chart\tbars\tx\ty\nseries\ta\t7\n",
 		"chart\tbars\tx\ty\npoint\t1\t2\n",

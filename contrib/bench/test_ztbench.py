@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import re
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from xml.etree import ElementTree
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from ztbench import bars, fio, front, main, meter, picture, report, rounds, settings, systems  # noqa: E402
+from ztbench import bars, fio, main, meter, picture, report, rounds, settings, systems  # noqa: E402
 from ztbench.results import Results, Sample  # noqa: E402
 
 KEY = bars.STREAM + ("write",)
@@ -93,7 +92,7 @@ class TestBars(unittest.TestCase):
         known = {(s.section, s.name) for module in main.SECTIONS.values() for s in module.SCENARIOS}
         for work in named + [key[2] for key in bars.OVERVIEW]:
             self.assertIn('"%s"' % work, text)
-        for key in bars.OVERVIEW + [key for _, key in front.PANELS]:
+        for key in bars.OVERVIEW + [key for _, key in picture.FRONT]:
             self.assertIn(key[:2], known)
             self.assertIn('"%s"' % key[2], text)
 
@@ -246,78 +245,59 @@ class TestReport(unittest.TestCase):
         self.assertEqual(len(document["samples"]), 2)
 
 
-class TestFront(unittest.TestCase):
-    def drawn(self, samples):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "front.svg")
-            if not front.draw(Results(samples), path, "caption"):
-                self.assertFalse(os.path.exists(path))
-                return None
-            return ElementTree.parse(path).getroot()
-
-    def widths(self, root):
-        return {e.get("class"): float(e.get("width")) for e in root.iter() if e.tag.endswith("rect")}
-
-    def test_bars_are_as_long_as_their_figures_say(self):
-        widths = self.widths(self.drawn([sample("ztmpfs", 0, 400), sample("zram-ext4", 0, 100), sample("tmpfs", 0, 800)]))
-        self.assertAlmostEqual(widths["ztmpfs"], 4 * widths["zram-ext4"], delta=0.3)
-        self.assertAlmostEqual(widths["tmpfs"], 2 * widths["ztmpfs"], delta=0.3)
-
-    def test_what_a_tmpfs_holds_is_one(self):
-        key = bars.TREE + (front.HELD,)
-        root = self.drawn([sample("ztmpfs", 0, 2.0, "x", key), sample("zram-ext4", 0, 1.6, "x", key)])
-        widths = self.widths(root)
-        self.assertAlmostEqual(widths["ztmpfs"], 2 * widths["tmpfs"], delta=0.3)
-        words = [e.text for e in root.iter() if e.tag.endswith("text")]
-        self.assertIn("content for each byte of memory, more is better", words)
-        self.assertEqual(words[-1], "caption")
-
-    def test_nothing_is_drawn_of_ztmpfs_alone(self):
-        self.assertIsNone(self.drawn([sample("ztmpfs", 0, 1), sample("tmpfs", 0, 1)]))
-
-
 class TestPicture(unittest.TestCase):
-    def boxes(self, text):
-        """Each text as a box of the room that it takes at most."""
-        for x, y, size, anchor, words in re.findall(
-                r'<text x="([^"]+)" y="([^"]+)" font-size="(\d+)" text-anchor="(\w+)"[^>]*>([^<]*)<', text):
-            width = len(words) * 0.6 * int(size)
-            left = float(x) - {"start": 0, "middle": width / 2, "end": width}[anchor]
-            yield left, float(y) - 0.8 * int(size), left + width, float(y) + 0.1 * int(size), words
+    def points(self, description):
+        """{series: value} of the last chart that has it."""
+        words = [line.split("\t") for line in description.lines]
+        return {a[1]: float(b[2]) for a, b in zip(words, words[1:]) if a[0] == "series" and b[0] == "point"}
 
-    def check_texts(self, path, least):
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-        width, height = (float(n) for n in re.search(r'width="(\d+)" height="(\d+)"', text).groups())
-        found = list(self.boxes(text))
-        self.assertGreater(len(found), least)
-        for i, a in enumerate(found):
-            self.assertTrue(a[0] >= 0 and a[2] <= width and a[1] >= 0 and a[3] <= height, "%s leaves the picture" % (a,))
-            for b in found[:i]:
-                self.assertFalse(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3], "%s overlaps %s" % (a, b))
-
-    def test_no_text_of_bars_overlaps_or_leaves(self):
-        samples = [sample(name, nr, 10.0 ** nr, key=row.key) for row in bars.RATIOS for name in (row.system, row.other) for nr in range(3)]
-        samples += [sample(row.other, nr, 7.0, key=row.other_key) for row in bars.RATIOS if row.other_key for nr in range(3)]
+    def drawn(self, description):
+        """The picture, by the program that was built here; None where none was."""
+        if not os.path.exists("./ztmpfsctl"):
+            return None
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "x.svg")
-            self.assertTrue(picture.draw_bars(bars.all_bars(Results(samples), {}), path, "caption"))
-            self.check_texts(path, 2 * len(bars.RATIOS))
-            self.assertFalse(picture.draw_bars(bars.all_bars(Results([]), {}), path, "caption"))
+            self.assertTrue(picture.draw(description, "./ztmpfsctl", path))
+            return ElementTree.parse(path).getroot()
 
-    def test_no_text_overlaps_or_leaves(self):
+    def test_front_has_what_was_measured_and_one_for_tmpfs(self):
+        key = bars.TREE + (picture.HELD,)
+        d = picture.front(Results([sample("ztmpfs", 0, 2.0, "x", key), sample("zram-ext4", 0, 1.6, "x", key)]), "caption")
+        self.assertEqual(self.points(d), {"ztmpfs": 2.0, "zram + ext4": 1.6, "tmpfs": 1.0})
+        self.assertIn("chart\tbars\tMemory: a tree of files\tcontent for each byte of memory, more is better", d.lines)
+        self.drawn(d)
+
+    def test_front_shows_nothing_of_ztmpfs_alone(self):
+        d = picture.front(Results([sample("ztmpfs", 0, 1), sample("tmpfs", 0, 1)]), "caption")
+        self.assertFalse(picture.draw(d, "/nonexistent", "/nonexistent/x.svg"))
+
+    def test_bars_are_cut_and_say_their_figures(self):
+        samples = [sample(name, nr, 10.0 ** nr, key=row.key) for row in bars.RATIOS for name in (row.system, row.other) for nr in range(3)]
+        samples += [sample(row.other, nr, 7.0, key=row.other_key) for row in bars.RATIOS if row.other_key for nr in range(3)]
+        d = picture.bars(bars.all_bars(Results(samples), {}), "caption")
+        values = self.points(d)
+        self.assertEqual(sum(line.startswith("series") for line in d.lines), len(bars.RATIOS))
+        self.assertTrue(all(0 < value <= picture.BAR_MOST for value in values.values()))
+        self.assertIn("mark\t1\tthe goal", d.lines)
+        self.drawn(d)
+        self.assertFalse(picture.draw(picture.bars(bars.all_bars(Results([]), {}), "caption"), "/nonexistent", "/nonexistent/x.svg"))
+
+    def test_works_and_curves(self):
         names = [system.name for system in systems.all_systems(".", ".")]
         samples = []
         for i, name in enumerate(names):
             samples += [sample(name, nr, 10 ** i * (nr + 1)) for nr in range(3)]
-            samples += [sample(name, 0, 1e-6, "s", ("a section", "a scenario of many words", "a work with a very long name, " * 4))]
+            samples += [sample(name, 0, 1e-6, "s", ("a section", "a scenario\tof words", "a work with a very long name, " * 4))]
             for n in range(21):
                 samples.append(sample(name, 0, 3.7 ** (i - 5) * (n + 1), "us", ("size", "s", "%d" % n), series=("curve " * 20, 2 ** n)))
                 samples.append(sample(name, 0, 5, "us", ("size", "t", "%d" % n), series=("flat", 10 ** n)))
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "x.svg")
-            self.assertTrue(picture.draw(Results(samples), path, "caption"))
-            self.check_texts(path, 50)
+        d = picture.works(Results(samples), "caption")
+        self.assertEqual(d.charts, 4)
+        self.assertEqual(sum(line.startswith("chart\tlines") for line in d.lines), 2)
+        self.assertIn("point\t0\t%.9g\t%.9g\t%.9g\t2.00" % (2, 1, 3), d.lines)
+        root = self.drawn(d)
+        if root is not None:
+            self.assertEqual(sum(e.tag.endswith("polyline") for e in root.iter()), 2 * len(names))
 
 
 if __name__ == "__main__":

@@ -13,5 +13,5 @@
     results     medians, spreads, paired ratios
     bars        what ztmpfs is to reach, beside what was measured
     report      table and JSON
-    picture     SVG
+    picture     what ztmpfsctl draw makes SVG of
 """

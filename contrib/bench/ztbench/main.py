@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from ztbench import build, front, mapped, metadata, picture, randomio, report, settings, size, streams, systems
+from ztbench import build, mapped, metadata, picture, randomio, report, settings, size, streams, systems
 from ztbench.bars import OVERVIEW, all_bars, needed
 from ztbench.results import Results
 from ztbench.rounds import Schedule
@@ -154,12 +154,15 @@ def write_report(conf, schedule, chosen, lz4_own, started):
     path = os.path.join(conf.out, "bench.json")
     report.save_json(path, results, schedule.failures, conf, chosen, lz4_own)
     say("written: " + path)
-    drawn = [name for name, works in (("bench", None), ("bench-overview", OVERVIEW))
-             if picture.draw(results, os.path.join(conf.out, name + ".svg"), caption, works)]
-    if picture.draw_bars(all_bars(results, lz4_own), os.path.join(conf.out, "bench-bars.svg"), caption):
-        drawn.append("bench-bars")
-    if front.draw(results, os.path.join(conf.out, "bench-front.svg"), caption):
-        drawn.append("bench-front")
+    program = os.path.join(conf.build, "ztmpfsctl")
+    pictures = {
+        "bench": picture.works(results, caption),
+        "bench-overview": picture.works(results, caption, OVERVIEW),
+        "bench-bars": picture.bars(all_bars(results, lz4_own), caption),
+        "bench-front": picture.front(results, caption),
+    }
+    drawn = [name for name, description in pictures.items()
+             if picture.draw(description, program, os.path.join(conf.out, name + ".svg"))]
     for name in drawn:
         say("written: " + os.path.join(conf.out, name + ".svg") + raster(os.path.join(conf.out, name)))
 

@@ -1,224 +1,130 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""picture - an SVG with a panel for each work: bars for systems, or curves for cost against size."""
-import math
-from xml.sax.saxutils import escape
+"""picture - what the bench shows, described for `ztmpfsctl draw`: bars for systems, and curves for cost against size."""
+import subprocess
 
+from ztbench.bars import STREAM, TREE
 from ztbench.report import number
 from ztbench.results import MORE_IS_BETTER
 
+# draw's colours: 0 to 5, and 6 is grey
+COLOURS = {"ztmpfs": 0, "zram-ext4": 1, "zstd1": 2, "accel": 3, "cluster4k": 4, "never": 5, "zram-xfs": 1, "btrfs-zstd": 3, "btrfs-lzo": 5}
+GREY = 6
 COLUMNS = 3
-WIDTH = 400  # of a panel
-GAP = 24
-ROW = 18
-HEAD = 44
-NAME = 92  # room for the names of systems
-VALUE = 62  # room for the figures behind bars
-CURVE_HEIGHT = 230
-LEGEND_ROW = 16
-COLOURS = {
-    "ztmpfs": "#1f6fb4", "zstd1": "#4a90c8", "cluster4k": "#76b0dc", "never": "#9cc7e6", "accel": "#5b7fa8",
-    "null": "#8a8a8a", "null4k": "#ababab", "tmpfs": "#4c9a4c", "zram-ext4": "#d0722c", "zram-xfs": "#e29a5f",
-    "btrfs-zstd": "#8d5fb0", "btrfs-lzo": "#b491cd",
-}
+WIDTH, NAMES = 330, 90  # pixels: of a chart; of the names before its bars
 UNITS = {"x": "times", "1/s": "requests/s", "us": "us"}
+BAR_MOST = 2.5  # times the bar; what is beyond is cut
+
+# The README's picture: title, work. What a tmpfs holds needs no measurement.
+HELD = "content / memory held"
+FRONT = (
+    ("Memory: one large file", STREAM + (HELD,)),
+    ("Memory: a tree of files", TREE + (HELD,)),
+    ("A large file written, with sync", STREAM + ("write",)),
+    ("A large file read, caches dropped", STREAM + ("read, cold",)),
+    ("4 KiB random writes, with fsync", ("random", "buffered, 1 job", "write, with fsync")),
+    ("A tree unpacked, with sync", TREE + ("untar, with sync",)),
+)
+FRONT_NAMES = {"ztmpfs": "ztmpfs", "zram-ext4": "zram + ext4", "tmpfs": "tmpfs"}
+FRONT_UNITS = {"x": "content for each byte of memory", "MB/s": "MB/s", "1/s": "requests/s", "s": "seconds"}
 
 
-class Svg:
-    """Elements in the order in which they were drawn."""
+class Description:
+    """Lines of words with tabs between them."""
 
-    def __init__(self):
-        self.elements = []
+    def __init__(self, title, columns, width=WIDTH, names=NAMES):
+        self.lines = []
+        self.charts = 0
+        self.add("picture", title, columns, width, names)
 
-    def text(self, x, y, words, size=12, anchor="start", weight="normal", colour="#222"):
-        self.elements.append('<text x="%.1f" y="%.1f" font-size="%d" text-anchor="%s" font-weight="%s" fill="%s">%s</text>' % (
-            x, y, size, anchor, weight, colour, escape(words)))
+    def add(self, *words):
+        self.lines.append("\t".join(" ".join(str(word).split()) for word in words))
 
-    def rect(self, x, y, width, height, colour):
-        self.elements.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>' % (x, y, max(0.5, width), height, colour))
+    def chart(self, kind, title, note):
+        self.charts += 1
+        self.add("chart", kind, title, note)
 
-    def line(self, x1, y1, x2, y2, colour="#bbb", width=1.0):
-        self.elements.append('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%.1f"/>' % (
-            x1, y1, x2, y2, colour, width))
+    def bar(self, name, colour, value, low=0, high=0, words=""):
+        self.add("series", name, colour)
+        self.add("point", 0, "%.9g" % value, "%.9g" % low, "%.9g" % high, words)
 
-    def polyline(self, points, colour):
-        self.elements.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>' % (
-            " ".join("%.1f,%.1f" % point for point in points), colour))
-        for x, y in points:
-            self.elements.append('<circle cx="%.1f" cy="%.1f" r="2.5" fill="%s"/>' % (x, y, colour))
-
-    def document(self, width, height):
-        return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
-                'font-family="sans-serif">\n<rect width="100%%" height="100%%" fill="#fff"/>\n%s\n</svg>\n' % (
-                    width, height, width, height, "\n".join(self.elements)))
+    def text(self):
+        return "\n".join(self.lines) + "\n"
 
 
-def colour(system):
-    return COLOURS.get(system, "#555")
+def draw(description, program, path):
+    """Return: whether there was something to draw. program: ztmpfsctl."""
+    if not description.charts:
+        return False
+    with open(path, "w", encoding="utf-8") as f:
+        subprocess.run([program, "draw"], input=description.text(), stdout=f, text=True, check=True)
+    return True
 
 
-def fit(words, width, size):
-    """Words shortened to a width; 0.6 of the size is what a letter of a sans-serif face takes at most on average."""
-    most = int(width / (0.6 * size))
-    return words if len(words) <= most else words[:most - 1] + "…"
+def better(unit):
+    return "more" if unit in MORE_IS_BETTER else "less"
 
 
-class BarPanel:
-    """One work: a bar for each system, with a whisker from the lowest to the highest round."""
-
-    def __init__(self, results, key):
-        self.title = key[2]
-        self.rows = [(system, results.summary(key, system)) for system in results.systems(key)]
-        unit = self.rows[0][1].unit
-        self.note = "%s, %s; %s, %s is better" % (key[0], key[1], UNITS.get(unit, unit),
-                                                 "more" if unit in MORE_IS_BETTER else "less")
-        self.height = HEAD + ROW * len(self.rows) + 8
-
-    def draw(self, svg, x, y):
-        svg.text(x, y + 14, fit(self.title, WIDTH, 13), 13, weight="bold")
-        svg.text(x, y + 31, fit(self.note, WIDTH, 11), 11, colour="#666")
-        room = WIDTH - NAME - VALUE
-        scale = room / max(max(s.high for _, s in self.rows), 1e-9)
-        for i, (system, s) in enumerate(self.rows):
-            top = y + HEAD + i * ROW
-            svg.text(x + NAME - 6, top + 12, system, 11, "end")
-            svg.rect(x + NAME, top + 2, s.median * scale, ROW - 5, colour(system))
-            if s.high > s.low:
-                middle = top + ROW / 2 - 0.5
-                svg.line(x + NAME + s.low * scale, middle, x + NAME + s.high * scale, middle, "#222", 1.2)
-            svg.text(x + NAME + max(s.median, s.high) * scale + 5, top + 12, number(s.median) + ("" if s.clean else " *"), 11)
+def add_bars(d, results, key):
+    rows = [(system, results.summary(key, system)) for system in results.systems(key)]
+    unit = rows[0][1].unit
+    d.chart("bars", key[2], "%s, %s; %s, %s is better" % (key[0], key[1], UNITS.get(unit, unit), better(unit)))
+    for system, s in rows:
+        low, high = (s.low, s.high) if s.high > s.low else (0, 0)
+        d.bar(system, COLOURS.get(system, GREY), s.median, low, high, number(s.median) + ("" if s.clean else " *"))
 
 
-class CurvePanel:
-    """Cost against size: a curve for each system, both axes logarithmic."""
-
-    def __init__(self, title, curves):
-        self.title = title
-        self.curves = curves  # {system: [(x, y)]}
-        self.height = HEAD + CURVE_HEIGHT + 20 + LEGEND_ROW * math.ceil(len(curves) / 4) + 8
-
-    def draw(self, svg, x, y):
-        svg.text(x, y + 14, fit(self.title, WIDTH, 13), 13, weight="bold")
-        svg.text(x, y + 31, "less is better; both axes are logarithmic", 11, colour="#666")
-        points = [point for curve in self.curves.values() for point in curve]
-        x_low, x_high = span([p[0] for p in points], 2)
-        y_low, y_high = span([p[1] for p in points], 10)
-        left, right, top, bottom = x + 48, x + WIDTH - 14, y + HEAD, y + HEAD + CURVE_HEIGHT
-
-        def place(px, py):
-            return (left + (right - left) * share(px, x_low, x_high), bottom - (bottom - top) * share(py, y_low, y_high))
-
-        self.axes(svg, place, (x_low, x_high), (y_low, y_high))
-        for system, curve in self.curves.items():
-            svg.polyline([place(px, py) for px, py in curve], colour(system))
-        for i, system in enumerate(self.curves):
-            lx, ly = x + 48 + i % 4 * 88, bottom + 34 + i // 4 * LEGEND_ROW
-            svg.rect(lx, ly - 9, 10, 10, colour(system))
-            svg.text(lx + 14, ly, system, 11)
-
-    def axes(self, svg, place, x_range, y_range):
-        for value in decades(*y_range):
-            x1, y1 = place(x_range[0], value)
-            x2, _ = place(x_range[1], value)
-            svg.line(x1, y1, x2, y1, "#ddd")
-            svg.text(x1 - 5, y1 + 4, short(value), 10, "end", colour="#666")
-        seen = sorted({p[0] for curve in self.curves.values() for p in curve})
-        free = -1e9
-        for value in seen:
-            px, py = place(value, y_range[0])
-            label = short(value)
-            if px - 3.5 * len(label) > free:  # labels that would touch the one before are left out
-                svg.text(px, py + 14, label, 10, "middle", colour="#666")
-                free = px + 3.5 * len(label) + 4
-
-
-def span(values, factor):
-    """A range that holds all values, a factor wide at least, the lower end above zero."""
-    low, high = max(min(values), 1e-9), max(max(values), 1e-9)
-    while high < low * factor:
-        low, high = low / math.sqrt(factor), high * math.sqrt(factor)
-    return low, high
-
-
-def share(value, low, high):
-    return (math.log(max(value, low)) - math.log(low)) / (math.log(high) - math.log(low))
-
-
-def decades(low, high):
-    """1, 2 and 5 times powers of ten within a range; only the powers where there are many."""
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high < low * 200 else (1,)
-    return [step * 10.0 ** power for power in powers for step in steps if low <= step * 10.0 ** power <= high]
-
-
-def short(value):
-    """A number for an axis: powers of two as sizes, others with k and M."""
-    for factor, unit in ((1 << 30, "Gi"), (1 << 20, "Mi")):
-        if value >= factor and value == int(value) and int(value) % factor == 0:
-            return "%d%s" % (value // factor, unit)
-    for factor, unit in ((1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return "%g%s" % (value / factor, unit)
-    return "%g" % float("%.2g" % value)
-
-
-def panels(results, chosen):
-    """One for each work, and one for each curve; chosen: keys of works, None for all."""
-    curves, found = {}, []
+def works(results, caption, chosen=None):
+    """A chart for each work, or for the chosen ones, and one for each curve."""
+    d = Description(caption, COLUMNS)
+    curves = {}
     for key in results.keys():
         if chosen is not None and key not in chosen:
             continue
+        of_curve = False
         for system in results.systems(key):
             s = results.summary(key, system)
             if s.series:
+                of_curve = True
                 curves.setdefault(s.series[0], {}).setdefault(system, []).append((s.series[1], s.median))
-        if not s.series:
-            found.append(BarPanel(results, key))
-    found += [CurvePanel(title, {name: sorted(points) for name, points in by_system.items()})
-              for title, by_system in curves.items()]
-    return found
+        if not of_curve:
+            add_bars(d, results, key)
+    for title, systems in curves.items():
+        d.chart("lines", title, "less is better")
+        d.add("axis", "x", "log", "size")
+        d.add("axis", "y", "log", "cost")
+        for system, points in systems.items():
+            d.add("series", system, COLOURS.get(system, GREY))
+            for x, y in sorted(points):
+                d.add("point", x, "%.9g" % y)
+    return d
 
 
-def draw(results, path, caption, chosen=None):
-    """Panels of the chosen works or of all, in columns of even height; nothing to draw leaves no file."""
-    todo = panels(results, chosen)
-    if not todo:
-        return False
-    svg = Svg()
-    columns = min(COLUMNS, len(todo))
-    width = columns * (WIDTH + GAP) + GAP
-    svg.text(GAP, 30, caption, 13)
-    bottoms = [48] * columns
-    for panel in todo:
-        i = bottoms.index(min(bottoms))
-        panel.draw(svg, GAP + i * (WIDTH + GAP), bottoms[i])
-        bottoms[i] += panel.height + GAP
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(svg.document(width, max(bottoms)))
-    return True
-
-
-BAR_TEXT, BAR_ROOM, BAR_FIGURES = 470, 360, 250
-BAR_MOST = 2.5  # times the bar; what is beyond is cut
-
-
-def draw_bars(bars, path, caption):
+def bars(all_bars, caption):
     """Each bar as far as it was reached: the line is where all of them should be, whatever is asked for."""
-    todo = [bar for bar in bars if bar.share() is not None]
-    if not todo:
-        return False
-    svg = Svg()
-    svg.text(GAP, 30, caption, 13)
-    left, bottom = GAP + BAR_TEXT, 62 + ROW * len(todo)
-    for i, bar in enumerate(todo):
-        top = 58 + i * ROW
-        width = min(bar.share(), BAR_MOST) / BAR_MOST * BAR_ROOM
-        svg.text(left - 8, top + 12, fit(bar.work, BAR_TEXT - 8, 11), 11, "end")
-        svg.rect(left, top + 2, width, ROW - 5, "#4c9a4c" if bar.reached() == "yes" else "#c0504d")
-        figures = "%.2f (%.2f to %.2f), %s %.2f" % (bar.measured, bar.low, bar.high, bar.sense, bar.need)
-        svg.text(left + BAR_ROOM + 10, top + 12, figures, 11)
-    at = left + BAR_ROOM / BAR_MOST
-    svg.line(at, 56, at, bottom, "#222", 1.5)
-    svg.text(at, bottom + 14, "the bar", 11, "middle")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(svg.document(left + BAR_ROOM + BAR_FIGURES + GAP, bottom + 28))
-    return True
+    d = Description(caption, 1, 1000, 440)
+    todo = [bar for bar in all_bars if bar.share() is not None]
+    if todo:
+        d.chart("bars", "Goals, and how far they are reached", "beyond the line: reached")
+        d.add("mark", 1, "the goal")
+    for bar in todo:
+        figures = "%.2f, %s %.2f" % (bar.measured, bar.sense, bar.need)
+        d.bar(bar.work, 2 if bar.reached() == "yes" else 5, min(bar.share(), BAR_MOST), words=figures)
+    return d
+
+
+def front(results, caption):
+    """Beside tmpfs and zram; works that were not measured on both ztmpfs and zram are left out."""
+    d = Description(caption, COLUMNS, 300, 84)
+    for title, key in FRONT:
+        found = {system: results.summary(key, system) for system in FRONT_NAMES}
+        if found["ztmpfs"] is None or found["zram-ext4"] is None:
+            continue
+        values = {system: s.median for system, s in found.items() if s is not None}
+        if key[2] == HELD:
+            values["tmpfs"] = 1.0
+        unit = found["ztmpfs"].unit
+        d.chart("bars", title, "%s, %s is better" % (FRONT_UNITS.get(unit, unit), better(unit)))
+        for system, name in FRONT_NAMES.items():
+            if system in values:
+                d.bar(name, COLOURS.get(system, GREY), values[system], words=number(values[system]))
+    return d

@@ -46,12 +46,14 @@ void namespace_leave(struct caller_namespace *out_ns)
 {
 	struct caller_namespace ns = { .caller = -1, .own = -1, .root = -1 };
 	struct stat st;
+	int cwd;
 
 	*out_ns = (struct caller_namespace){ .left = false };
 	if (stat(OWN_NAMESPACE, &st) != 0 || is_of_process_1(&st))
 		return;
 	ns.caller = open(OWN_NAMESPACE, O_RDONLY | O_CLOEXEC);
 	ns.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* names of files may be meant from here */
 	if (ns.caller < 0 || ns.root < 0 || unshare(CLONE_NEWNS) != 0)
 		goto err_close;
 	/* Or the mount comes along. */
@@ -64,14 +66,21 @@ void namespace_leave(struct caller_namespace *out_ns)
 	ns.dev = st.st_dev;
 	ns.ino = st.st_ino;
 	*out_ns = ns;
-	return;
+	goto out;
 
 err_return:
-	/* One that fails here stays in a namespace that is as the caller's was. */
-	if (setns(ns.caller, CLONE_NEWNS) == 0 && fchdir(ns.root) == 0)
-		(void)!chroot(".");
+	/*
+	 * One that fails here stays in a namespace that is as the caller's was, as below a chroot,
+	 * whose root is no mount. setns() has gone to that namespace's root.
+	 */
+	if (setns(ns.caller, CLONE_NEWNS) == 0 && fchdir(ns.root) == 0 && chroot(".") == 0 &&
+	    cwd >= 0)
+		(void)!fchdir(cwd);
 err_close:
 	close_all(&ns);
+out:
+	if (cwd >= 0)
+		close(cwd);
 }
 
 int namespace_visit(const struct caller_namespace *ns)

@@ -119,34 +119,43 @@ static int set_mem(struct super *sb, uint64_t limit, uint64_t *out_old)
 	return -EBUSY;
 }
 
-static int set_limits(struct super *sb, const struct ztmpfs_set *set)
+/* The limits that were there. */
+struct limits {
+	uint64_t pages, inodes, mem;
+};
+
+/* When more was filled meanwhile than an old size lets, the new one stays. */
+static void put_limits_back(struct super *sb, uint32_t which, const struct limits *old)
 {
-	uint64_t old_pages = 0, old_inodes = 0, old_mem = 0;
+	uint64_t pages;
+
+	if (which & ZTMPFS_SET_MEM)
+		arena_set_limit(sb->arena, old->mem);
+	if (which & ZTMPFS_SET_INODES)
+		rec_store(&sb->max_inodes, old->inodes);
+	if (which & ZTMPFS_SET_SIZE)
+		(void)!blkmap_set_max_pages(sb->map, old->pages, &pages);
+}
+
+/* All or none. */
+static int set_limits(struct super *sb, const struct ztmpfs_set *set, struct limits *out_old)
+{
 	const uint64_t pages = div_round_up_u64(set->size, ZT_PAGE_SIZE);
+	uint32_t done = 0;
 	int error = 0;
 
-	if (set->which & ZTMPFS_SET_SIZE)
-		error = blkmap_set_max_pages(sb->map, pages, &old_pages);
+	if (set->which & ZTMPFS_SET_SIZE) {
+		error = blkmap_set_max_pages(sb->map, pages, &out_old->pages);
+		done |= error ? 0 : ZTMPFS_SET_SIZE;
+	}
+	if (!error && set->which & ZTMPFS_SET_INODES) {
+		error = set_inodes(sb, set->nr_inodes, &out_old->inodes);
+		done |= error ? 0 : ZTMPFS_SET_INODES;
+	}
+	if (!error && set->which & ZTMPFS_SET_MEM)
+		error = set_mem(sb, set->mem_limit, &out_old->mem);
 	if (error)
-		return error;
-	if (set->which & ZTMPFS_SET_INODES)
-		error = set_inodes(sb, set->nr_inodes, &old_inodes);
-	if (error)
-		goto err_size;
-	if (set->which & ZTMPFS_SET_MEM)
-		error = set_mem(sb, set->mem_limit, &old_mem);
-	if (error)
-		goto err_inodes;
-	return 0;
-
-err_inodes:
-	if (set->which & ZTMPFS_SET_INODES)
-		rec_store(&sb->max_inodes, old_inodes);
-err_size:
-	/* When more was filled meanwhile than the old one lets, the new one stays. */
-	if (set->which & ZTMPFS_SET_SIZE &&
-	    blkmap_set_max_pages(sb->map, old_pages, &old_pages) != 0)
-		return error;
+		put_limits_back(sb, done, out_old);
 	return error;
 }
 
@@ -154,7 +163,8 @@ int super_set(struct super *sb, const struct ztmpfs_set *set)
 {
 	const uint32_t all = 2 * ZTMPFS_SET_DEDUP - 1;
 	struct blkmap_tuning tuning;
-	int error = 0;
+	struct limits old;
+	int error;
 
 	if (set->which == 0 || set->which & ~all || set->recompress > 1 || set->dedup > 1 ||
 	    memchr(set->compress, '\0', sizeof(set->compress)) == NULL)
@@ -165,12 +175,15 @@ int super_set(struct super *sb, const struct ztmpfs_set *set)
 		return -EOPNOTSUPP;
 	if (set->which & ZTMPFS_SET_DEDUP && !tuning.can_dedup)
 		return -EOPNOTSUPP;
-	if (set->which & ZTMPFS_SET_COMPRESS)
-		error = blkmap_set_compress(sb->map, set->compress, set->level);
-	if (!error)
-		error = set_limits(sb, set);
+	error = set_limits(sb, set, &old);
 	if (error)
 		return error;
+	if (set->which & ZTMPFS_SET_COMPRESS)
+		error = blkmap_set_compress(sb->map, set->compress, set->level);
+	if (error) {
+		put_limits_back(sb, set->which, &old);
+		return error;
+	}
 	if (set->which & ZTMPFS_SET_RECOMPRESS)
 		blkmap_set_recompress(sb->map, set->recompress != 0);
 	if (set->which & ZTMPFS_SET_IDLE)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_settings.c - how single files want to be compressed: who may say so, who inherits it.
+ * test_settings.c - how single files want to be compressed: who may say so, who inherits it; and
+ * options of a mount that change while it is in use.
  *
  * Tests usage.c of blkmap/content, too.
  */
@@ -10,6 +11,7 @@
 
 #include "blkmap/parts.h"
 #include "fs/settings.h"
+#include "fs/tune.h"
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
 
@@ -407,6 +409,34 @@ START_TEST(test_no_memory_for_a_setting_changes_nothing)
 }
 END_TEST
 
+START_TEST(test_options_of_a_mount_change_together_or_not_at_all)
+{
+	const uint32_t limits = ZTMPFS_SET_SIZE | ZTMPFS_SET_INODES | ZTMPFS_SET_MEM;
+	struct ztmpfs_set want = { .which = limits | ZTMPFS_SET_COMPRESS,
+				   .size = 64 * MIB,
+				   .nr_inodes = 1000,
+				   .mem_limit = 1,
+				   .level = ZCOMP_LEVEL_DEFAULT,
+				   .compress = "zstd" };
+	char before[256], after[256];
+
+	super_get_options(sb, before, sizeof(before));
+	/* The last limit is refused, after the others; then what comes behind the limits. */
+	ck_assert_int_eq(super_set(sb, &want), -EBUSY);
+	super_get_options(sb, after, sizeof(after));
+	ck_assert_str_eq(after, before);
+	want.mem_limit = 512 * MIB;
+	snprintf(want.compress, sizeof(want.compress), "nonesuch");
+	ck_assert_int_eq(super_set(sb, &want), -ENOENT);
+	super_get_options(sb, after, sizeof(after));
+	ck_assert_str_eq(after, before);
+	snprintf(want.compress, sizeof(want.compress), "zstd");
+	ck_assert_int_eq(super_set(sb, &want), 0);
+	super_get_options(sb, after, sizeof(after));
+	ck_assert_ptr_nonnull(strstr(after, "size=64m,nr_inodes=1000,mem_limit=512m,compress=zstd"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("settings");
@@ -426,6 +456,7 @@ int main(void)
 	tcase_add_test(tc, test_walker_finds_a_wrong_count_of_users);
 	tcase_add_test(tc, test_settings_come_and_go_beside_reads_and_writes);
 	tcase_add_test(tc, test_no_memory_for_a_setting_changes_nothing);
+	tcase_add_test(tc, test_options_of_a_mount_change_together_or_not_at_all);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * tune.c - the options of a mount as they hold now, and how they are changed. No locks: each is read, and
- * changed, at a moment of its own.
+ * tune.c - the options of a mount as they hold now, and how they are changed. No locks: each is read,
+ * and changed, at a moment of its own.
  */
 #include "fs/tune.h"
 

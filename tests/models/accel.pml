@@ -3,17 +3,18 @@
  * accel.pml - a request with the pseudo-accelerator: submitted, cancelled, late, reset, stopped.
  *
  * Stands for:
- *   src/backends/accel.c         accel_get_stream accel_put_stream accel_submit accel_cancel
- *                                accel_idle_push accel_idle_cool submit_and_wait accel_stop
+ *   src/backends/accel.c         accel_get_stream accel_put_stream accel_submit accel_cancel accel_stop
+ *   src/backends/accel_idle.c    accel_idle_push accel_idle_cool
+ *   src/backends/accel_wait.c    accel_submit_and_wait
  *   src/backends/accel_queue.c   accel_queue_submit accel_queue_cancel
- *   src/backends/accel_engine.c  next_step take_batch work_off stall die finish accel_let_go accel_end
- *                                accel_engines_stop
+ *   src/backends/accel_engine.c  next_step take_batch work_off stall die finish accel_engines_stop
+ *   src/backends/accel_ripe.c    accel_let_go accel_end
  *   src/backends/accel_watch.c   look give_up take_back end_found end_orphans bury rest watch_main
  *                                accel_watch_stop accel_sweep switch_off
  *
  * Two streams, NR_ENGINES engines, two callers with ROUNDS requests each, the watchdog, one that stops
  * all. The first caller's stream is put in done(), as by content/batch.c; the second one's by itself
- * after done() and unpin(), as by submit_and_wait().
+ * after done() and unpin(), as by accel_submit_and_wait().
  *
  * Abstracted: what holds queue_lock throughout is one step; exchanges of a stream's state are steps of
  * their own, where C does them without it. Time is a choice: whatever waits may be late or hung at any

@@ -4,7 +4,7 @@
  * when a page has been stored.
  *
  * Stands for:
- *   src/arena/stock.c      grower_thread may_grow room_of is_waited_for may_give_back grow_step
+ *   src/arena/stock.c      grower_thread may_grow grant_of is_waited_for may_give_back grow_step
  *                          shrink_step take_block wait_more stock_take stock_give arena_stock_grant
  *   src/daemon/pressure.c  pressure_grant pressure_thread
  *   src/fs/file.c          write_once

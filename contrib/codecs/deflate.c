@@ -9,9 +9,8 @@
  */
 #include <errno.h>
 
-#include <libdeflate.h>
 
-#include "ztmpfs/zcomp.h"
+#include "deflate.h"
 
 struct context {
 	struct libdeflate_compressor *compressor; /* NULL where nothing is compressed */
@@ -66,30 +65,18 @@ static int deflate_compress(const struct zcomp_params *params, struct zcomp_strm
 			    struct zcomp_req *req)
 {
 	const struct context *context = strm->ctx.context;
-	size_t len = libdeflate_deflate_compress(context->compressor, req->src, req->src_len,
-						 req->dst, req->dst_cap);
 
 	(void)params;
-	if (len == 0)
-		return -ENOSPC;
-	req->dst_len = len;
-	return 0;
+	return deflate_encode(context->compressor, req);
 }
 
-/* What follows the last block would be no output of compress(): it is refused. */
 static int deflate_decompress(const struct zcomp_params *params, struct zcomp_strm *strm,
 			      struct zcomp_req *req)
 {
 	const struct context *context = strm->ctx.context;
-	size_t used, len;
 
 	(void)params;
-	if (libdeflate_deflate_decompress_ex(context->decompressor, req->src, req->src_len, req->dst,
-					     req->dst_cap, &used, &len) != LIBDEFLATE_SUCCESS ||
-	    used != req->src_len)
-		return -EBADMSG;
-	req->dst_len = len;
-	return 0;
+	return deflate_decode(context->decompressor, req);
 }
 
 static const struct zcomp_ops deflate_ops = {

@@ -25,10 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <libdeflate.h>
 #include <linux/idxd.h>
 
-#include "ztmpfs/zcomp.h"
+#include "deflate.h"
 
 #define PORTAL_SIZE    4096
 #define PORTAL_STRIDE  64 /* any address in the portal is the same door */
@@ -345,34 +344,21 @@ static int iaa_compress(const struct zcomp_params *params, struct zcomp_strm *st
 	struct context *context = strm->ctx.context;
 	const struct queue *queue = params->drv_data;
 	int error = -EIO;
-	size_t len;
 
 	if (device_is_there(queue) && !context->lost)
 		error = compress_by_device(queue, context, params, req);
 	if (error != -EIO)
 		return error;
-	len = libdeflate_deflate_compress(context->compressor, req->src, req->src_len, req->dst,
-					  req->dst_cap);
-	if (len == 0)
-		return -ENOSPC;
-	req->dst_len = len;
-	return 0;
+	return deflate_encode(context->compressor, req);
 }
 
-/* What follows the last block would be no output of compress(): it is refused. */
 static int iaa_decompress(const struct zcomp_params *params, struct zcomp_strm *strm,
 			  struct zcomp_req *req)
 {
 	const struct context *context = strm->ctx.context;
-	size_t used, len;
 
 	(void)params;
-	if (libdeflate_deflate_decompress_ex(context->decompressor, req->src, req->src_len, req->dst,
-					     req->dst_cap, &used, &len) != LIBDEFLATE_SUCCESS ||
-	    used != req->src_len)
-		return -EBADMSG;
-	req->dst_len = len;
-	return 0;
+	return deflate_decode(context->decompressor, req);
 }
 
 static const struct zcomp_ops iaa_ops = {

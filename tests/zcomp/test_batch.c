@@ -5,35 +5,20 @@
  * there is room, and each of its requests ends, fails and is cancelled by itself.
  */
 #include <errno.h>
-#include <semaphore.h>
 #include <time.h>
 
 #include "backends/accel.h"
 #include "tests/zcomp/fake.h"
+#include "tests/zcomp/jobs.h"
 
 enum { UNIT = 4096, MAX = 8 };
 
 /* Longer than any of these tests: nothing is given up. */
 #define DEADLINE_US ZCOMP_ACCEL_MAX_DEADLINE_US
 
-static struct job {
-	struct zcomp_req req;
-	struct zcomp_strm *strm;
-	sem_t done;
-	int error;
-} jobs[MAX];
+static struct job jobs[MAX];
 
 static struct zcomp_batch_entry entries[MAX];
-
-static void job_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
-{
-	struct job *job = arg;
-
-	ck_assert_ptr_eq(strm, job->strm);
-	ck_assert_ptr_eq(req, &job->req);
-	job->error = error;
-	sem_post(&job->done);
-}
 
 static struct zcomp *make_device(struct zcomp_accel_params params)
 {

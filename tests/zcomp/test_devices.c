@@ -5,10 +5,10 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <semaphore.h>
 
 #include "backends/accel.h"
 #include "tests/zcomp/fake.h"
+#include "tests/zcomp/jobs.h"
 #include "zcomp/device.h"
 
 enum { UNIT = ZCOMP_MAX_UNIT, NR = 4 };
@@ -17,22 +17,7 @@ enum { UNIT = ZCOMP_MAX_UNIT, NR = 4 };
 #define WORK_NS ZCOMP_ACCEL_MAX_WORK_NS
 #define UNIT_US (WORK_NS / 1000u * (UNIT / 4096u))
 
-static struct job {
-	struct zcomp_req req;
-	struct zcomp_strm *strm;
-	sem_t done;
-	int error;
-} jobs[NR];
-
-static void job_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
-{
-	struct job *job = arg;
-
-	(void)strm;
-	(void)req;
-	job->error = error;
-	sem_post(&job->done);
-}
+static struct job jobs[NR];
 
 static struct zcomp *make_device(uint32_t unit, struct zcomp_accel_params params)
 {

@@ -4,36 +4,18 @@
  * Covers accel_ripe.c and accel_wait.c. Time is the device's clock, moved by a hook.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 
 #include "backends/accel.h"
 #include "tests/zcomp/fake.h"
+#include "tests/zcomp/jobs.h"
 
 enum { UNIT = 4096, NR = 4 };
 
 /* Ten seconds: no test is that slow. */
 #define POLL_US ZCOMP_ACCEL_MAX_POLL_US
 
-static struct job {
-	struct zcomp_req req;
-	struct zcomp_strm *strm;
-	pthread_t by;
-	sem_t done;
-	int error;
-} jobs[NR];
-
-static void job_done(void *arg, struct zcomp_strm *strm, struct zcomp_req *req, int error)
-{
-	struct job *job = arg;
-
-	(void)strm;
-	(void)req;
-	job->error = error;
-	job->by = pthread_self();
-	sem_post(&job->done);
-}
+static struct job jobs[NR];
 
 static struct zcomp *make_device(struct zcomp_accel_params params)
 {

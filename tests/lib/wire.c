@@ -213,10 +213,16 @@ void wire_post(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *
 	(void)wire_call(wire, FUSE_STATFS, FUSE_ROOT_ID, NULL, 0, NULL, 0);
 }
 
-/* May be answered later than what follows it, by another thread. */
+/* May be answered later than what follows it, by another thread: after pages were dropped, or looked for. */
 static bool may_be_late(uint32_t opcode)
 {
-	return opcode == FUSE_LSEEK || opcode == FUSE_WRITE;
+	static const uint32_t late[] = { FUSE_LSEEK,     FUSE_WRITE,           FUSE_SETATTR,
+					 FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE, FUSE_IOCTL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(late); i++)
+		if (opcode == late[i])
+			return true;
+	return false;
 }
 
 bool wire_try(struct wire *wire, uint32_t opcode, uint64_t nodeid, const void *data,

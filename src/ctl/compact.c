@@ -15,7 +15,7 @@ static int complain(const char *path, int error)
 {
 	if (error != -EOPNOTSUPP)
 		return ctl_fail(path, error);
-	fprintf(stderr, "ztmpfsctl: %s: mounted with recompress=off\n", path);
+	fprintf(stderr, "ztmpfsctl: %s: recompression is off\n", path);
 	return CTL_EXIT_FAILED;
 }
 

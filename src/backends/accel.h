@@ -141,7 +141,7 @@ struct accel {
 	uint32_t nr_queued; /* at most depth */
 	uint32_t nr_waiting; /* engines that wait for work */
 	uint32_t nr_running; /* engines in ENGINE_RUNS */
-	uint64_t generation; /* raised by each reset */
+	uint64_t generation, reset_ns; /* raised by each reset; when the last one was */
 	bool stopping;
 	uint64_t in_flight_max;
 	uint64_t batches[ZCOMP_BATCH_BUCKETS];

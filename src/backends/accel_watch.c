@@ -92,13 +92,19 @@ static void give_up(struct accel *accel, uint64_t now, bool reset)
 	}
 }
 
-/* Has work, and got nothing done for long. */
+/*
+ * Has work, and got nothing done for long. A reset gives it its time anew: one that has not heard
+ * of it yet is no reason for the next.
+ */
 static bool engine_hangs(const struct accel *accel, const struct accel_engine *engine, uint64_t now)
 {
+	uint64_t since = atomic_load_explicit(&engine->progress_ns, memory_order_relaxed);
+
+	if (since < accel->reset_ns)
+		since = accel->reset_ns;
 	return engine->state == ENGINE_RUNS &&
 	       atomic_load_explicit(&engine->nr_held, memory_order_relaxed) > 0 &&
-	       atomic_load_explicit(&engine->progress_ns, memory_order_relaxed) + accel->hang_ns <=
-		       now;
+	       since + accel->hang_ns <= now;
 }
 
 static bool any_hangs(const struct accel *accel, uint64_t now)
@@ -231,6 +237,7 @@ static void look(struct accel *accel)
 	if (reset) {
 		accel->reset_wanted = false;
 		accel->generation++;
+		accel->reset_ns = now;
 		take_back_all(accel, &cancelled);
 		pthread_cond_broadcast(&accel->work);
 		pthread_cond_broadcast(&accel->revived);

@@ -132,6 +132,12 @@ int ctl_fail(const char *path, int error)
 	return CTL_EXIT_FAILED;
 }
 
+int ctl_failed(const char *subject, const char *why)
+{
+	fprintf(stderr, "ztmpfsctl: %s%s%s\n", subject, *subject ? ": " : "", why);
+	return CTL_EXIT_FAILED;
+}
+
 int ctl_end(int status)
 {
 	if (fflush(stdout) == 0)

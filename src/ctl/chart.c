@@ -15,16 +15,12 @@ struct chart *picture_add(struct picture *picture, enum chart_kind kind, const c
 	struct chart *chart;
 
 	if (picture->nr == picture->allocated) {
-		const size_t allocated = picture->allocated ? 2 * picture->allocated : 4;
-		struct chart *charts = zt_zalloc(allocated * sizeof(*charts));
+		struct chart *charts =
+			zt_grow(picture->charts, sizeof(*charts), 4, &picture->allocated);
 
 		if (!charts)
 			return NULL;
-		if (picture->nr > 0)
-			memcpy(charts, picture->charts, picture->nr * sizeof(*charts));
-		zt_free(picture->charts);
 		picture->charts = charts;
-		picture->allocated = allocated;
 	}
 	chart = &picture->charts[picture->nr++];
 	*chart = (struct chart){ .kind = kind };

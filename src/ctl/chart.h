@@ -62,7 +62,7 @@ struct chart {
 	struct chart_axis x, y; /* of lines only */
 	double mark; /* a line across bars at this value; 0: none */
 	char mark_words[CHART_TEXT];
-	struct chart_series *series; /* chart_free() */
+	struct chart_series *series; /* picture_free() */
 	size_t nr;
 };
 

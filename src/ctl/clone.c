@@ -52,23 +52,16 @@ static void catch_signals(void)
 		(void)sigaction(signals[i], &action, NULL); /* it fails only for numbers that are none */
 }
 
-/* A reason that is this command's own. */
-static int complain(const char *path, const char *why)
-{
-	fprintf(stderr, "ztmpfsctl: %s: %s\n", path, why);
-	return CTL_EXIT_FAILED;
-}
-
 static int refused(const char *path, int error)
 {
 	switch (error) {
 	case -EACCES:
-		return complain(path, "something in it may not be read");
+		return ctl_failed(path, "something in it may not be read");
 	case -EINVAL:
-		return complain(path, "the copy would be part of it (--snapshot leaves out the "
-				      "directory that it is put into)");
+		return ctl_failed(path, "the copy would be part of it (--snapshot leaves out the "
+					"directory that it is put into)");
 	case -EOPNOTSUPP:
-		return complain(path, "not on a mount that carries swap");
+		return ctl_failed(path, "not on a mount that carries swap");
 	default:
 		return ctl_fail(path, error);
 	}
@@ -130,7 +123,7 @@ static int find_place(struct clone_job *job, const struct stat *from)
 	if (!named)
 		return ctl_fail(job->to_path, -ENAMETOOLONG);
 	if (fstat(job->to_fd, &st) != 0 || st.st_dev != from->st_dev)
-		return complain(job->to_path, "not on the same mount");
+		return ctl_failed(job->to_path, "not on the same mount");
 	if (fstatat(job->to_fd, job->to_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return ctl_fail(job->to_path, -EEXIST);
 	return 0;

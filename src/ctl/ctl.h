@@ -99,6 +99,9 @@ int ctl_get_info(const char *path, struct ztmpfs_info *out_info) ZT_MUST_CHECK;
 /** ctl_get_stat() - the counters of a mount. @path: anything in it. Return: as ctl_ask(). */
 int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 
+/** ctl_failed() - "ztmpfsctl: SUBJECT: why", or without an empty subject. Return: CTL_EXIT_FAILED. */
+int ctl_failed(const char *subject, const char *why);
+
 /** ctl_fail() - "ztmpfsctl: PATH: why" on the error output. Return: CTL_EXIT_FAILED. */
 int ctl_fail(const char *path, int error);
 

@@ -195,10 +195,8 @@ static int run(int argc, char *argv[])
 		name = argv[optind];
 		in = fopen(name, "re");
 	}
-	if (!in) {
-		fprintf(stderr, "ztmpfsctl: %s: %s\n", name, strerror(errno));
-		return CTL_EXIT_FAILED;
-	}
+	if (!in)
+		return ctl_failed(name, strerror(errno));
 	status = read_all(&reader, in, name);
 	if (in != stdin)
 		fclose(in);

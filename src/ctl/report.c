@@ -58,17 +58,14 @@ int report_run(const struct samples *samples, double seconds, const char *dir)
 	int status, error;
 
 	report.points = zt_zalloc(REPORT_MAX_POINTS * sizeof(*report.points));
-	if (!report.points) {
-		fprintf(stderr, "ztmpfsctl: %s\n", strerror(ENOMEM));
-		return CTL_EXIT_FAILED;
-	}
+	if (!report.points)
+		return ctl_failed("", strerror(ENOMEM));
 	report_plan(&report);
 	status = measure(&report, seconds);
 	if (!status) {
 		error = report_write(&report, dir, &path);
 		if (error) {
-			fprintf(stderr, "ztmpfsctl: %s: %s\n", path, strerror(-error));
-			status = CTL_EXIT_FAILED;
+			status = ctl_failed(path, strerror(-error));
 		} else {
 			printf("%s/index.html: %zu points in %.0f s\n", dir, report.nr,
 			       report.seconds);

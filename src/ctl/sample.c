@@ -58,16 +58,12 @@ static int found_add(struct found *found, const char *path, uint64_t size)
 	char *copy;
 
 	if (found->nr == found->allocated) {
-		const size_t allocated = found->allocated ? 2 * found->allocated : 256;
-		struct found_file *files = zt_zalloc(allocated * sizeof(*files));
+		struct found_file *files =
+			zt_grow(found->files, sizeof(*files), 256, &found->allocated);
 
 		if (!files)
 			return -ENOMEM;
-		if (found->nr)
-			memcpy(files, found->files, found->nr * sizeof(*files));
-		zt_free(found->files);
 		found->files = files;
-		found->allocated = allocated;
 	}
 	copy = zt_zalloc(len + 1);
 	if (!copy)

@@ -53,12 +53,6 @@ static void catch_signals(void)
 		(void)sigaction(numbers[i], &action, NULL); /* known numbers */
 }
 
-static int failed(const char *subject, const char *why)
-{
-	fprintf(stderr, "ztmpfsctl: %s: %s\n", subject, why);
-	return CTL_EXIT_FAILED;
-}
-
 static int ask(struct tracing *tracing, uint32_t op)
 {
 	int error;
@@ -145,7 +139,7 @@ static int trace_mount(struct tracing *tracing)
 
 	if (error) {
 		newfile_drop(&tracing->file);
-		return error == -EBUSY ? failed(tracing->mount, "somebody traces it already")
+		return error == -EBUSY ? ctl_failed(tracing->mount, "somebody traces it already")
 				       : ctl_fail(tracing->mount, error);
 	}
 	tracing->header.begun_s = time(NULL);
@@ -158,7 +152,7 @@ static int trace_mount(struct tracing *tracing)
 		error = trace_file_end(tracing->file.fd, &tracing->scan, &tracing->header);
 	error = newfile_end(&tracing->file, error);
 	if (error)
-		return failed(tracing->path, strerror(-error));
+		return ctl_failed(tracing->path, strerror(-error));
 	print(tracing);
 	return ctl_end(ended ? ctl_fail(tracing->mount, why) : 0);
 }
@@ -178,11 +172,11 @@ static int begin(struct tracing *tracing)
 	int error = newfile_begin(tracing->path, tracing->contents ? 0600 : 0666, &tracing->file);
 
 	if (error)
-		return failed(tracing->path, strerror(-error));
+		return ctl_failed(tracing->path, strerror(-error));
 	if (!is_inside(tracing))
 		return trace_mount(tracing);
 	newfile_drop(&tracing->file);
-	return failed(tracing->path, "is in the mount that is to be traced");
+	return ctl_failed(tracing->path, "is in the mount that is to be traced");
 }
 
 static int parse(int argc, char *argv[], struct tracing *out)

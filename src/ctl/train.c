@@ -29,12 +29,6 @@ struct train {
 	const char *output;
 };
 
-static int failed(const char *subject, const char *why)
-{
-	fprintf(stderr, "ztmpfsctl: %s%s%s\n", subject, *subject ? ": " : "", why);
-	return CTL_EXIT_FAILED;
-}
-
 /* A daemon that reads it meanwhile sees the old one or the new. */
 static int write_file(const char *path, const void *data, size_t size)
 {
@@ -54,21 +48,21 @@ static int train(const struct train *options, const struct samples *samples)
 	int error;
 
 	if (!dict)
-		return failed("", strerror(ENOMEM));
+		return ctl_failed("", strerror(ENOMEM));
 	if (samples->nr > UINT_MAX) {
 		zt_free(dict);
-		return failed("--limit", "too many samples");
+		return ctl_failed("--limit", "too many samples");
 	}
 	error = zcomp_dict_train(samples->data, samples->sizes, (unsigned)samples->nr, dict,
 				 options->size, 0, text, &size);
 	if (error) {
 		zt_free(dict);
-		return failed("", text);
+		return ctl_failed("", text);
 	}
 	error = write_file(options->output, dict, size);
 	zt_free(dict);
 	if (error)
-		return failed(options->output, strerror(-error));
+		return ctl_failed(options->output, strerror(-error));
 	printf("%s: %zu bytes, from %zu samples of up to %" PRIu64 " bytes, %zu of %" PRIu64
 	       " bytes in %" PRIu64 " files\n",
 	       options->output, size, samples->nr, options->cluster, samples->size, samples->found,
@@ -114,7 +108,7 @@ static int run(int argc, char *argv[])
 	params.piece = options.cluster;
 	params.limit = options.limit ? options.limit : options.size * SAMPLES_PER_DICT;
 	if (samples_read(&params, text, &samples) != 0)
-		return failed("", text);
+		return ctl_failed("", text);
 	status = train(&options, &samples);
 	samples_free(&samples);
 	return status;

@@ -30,27 +30,17 @@ struct bench {
 	size_t nr_results, allocated;
 };
 
-static int failed(const char *subject, const char *why)
-{
-	fprintf(stderr, "ztmpfsctl: %s%s%s\n", subject, *subject ? ": " : "", why);
-	return CTL_EXIT_FAILED;
-}
-
 /* Points ------------------------------------------------------------------ */
 
 static int add_result(struct bench *bench, const struct zbench_result *result)
 {
 	if (bench->nr_results == bench->allocated) {
-		const size_t allocated = bench->allocated ? 2 * bench->allocated : 64;
-		struct zbench_result *results = zt_zalloc(allocated * sizeof(*results));
+		struct zbench_result *results =
+			zt_grow(bench->results, sizeof(*results), 64, &bench->allocated);
 
 		if (!results)
-			return failed("", strerror(ENOMEM));
-		if (bench->nr_results > 0)
-			memcpy(results, bench->results, bench->nr_results * sizeof(*results));
-		zt_free(bench->results);
+			return ctl_failed("", strerror(ENOMEM));
 		bench->results = results;
-		bench->allocated = allocated;
 	}
 	bench->results[bench->nr_results++] = *result;
 	return 0;
@@ -62,14 +52,14 @@ static int run_point(struct bench *bench, const struct zbench_point *point)
 	struct zbench_result result;
 
 	if (zbench_run(&bench->samples, point, bench->args.seconds, text, &result) != 0)
-		return failed("", text);
+		return ctl_failed("", text);
 	if (bench->args.csv)
 		zbench_print_csv_line(stdout, &result);
 	else if (!bench->args.json)
 		zbench_print_table_line(stdout, &result);
 	/* A table grows while it is looked at. */
 	if (fflush(stdout) != 0)
-		return failed("output", strerror(errno));
+		return ctl_failed("output", strerror(errno));
 	return add_result(bench, &result);
 }
 
@@ -168,13 +158,13 @@ static int load_dict(struct bench *bench)
 	int status = 0;
 
 	if (!file || fstat(fileno(file), &st) != 0)
-		status = failed(bench->args.dict_path, strerror(errno));
+		status = ctl_failed(bench->args.dict_path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > (off_t)(16 * MIB))
-		status = failed(bench->args.dict_path, "is no file of 1 byte to 16 MiB");
+		status = ctl_failed(bench->args.dict_path, "is no file of 1 byte to 16 MiB");
 	else if (!(bench->dict = zt_zalloc((size_t)st.st_size)))
-		status = failed(bench->args.dict_path, strerror(ENOMEM));
+		status = ctl_failed(bench->args.dict_path, strerror(ENOMEM));
 	else if (fread(bench->dict, 1, (size_t)st.st_size, file) != (size_t)st.st_size)
-		status = failed(bench->args.dict_path, "cannot be read");
+		status = ctl_failed(bench->args.dict_path, "cannot be read");
 	else
 		bench->dict_size = (size_t)st.st_size;
 	if (file)
@@ -188,13 +178,13 @@ static int write_plot(const struct bench *bench)
 	int error = 0;
 
 	if (!file)
-		return failed(bench->args.plot_path, strerror(errno));
+		return ctl_failed(bench->args.plot_path, strerror(errno));
 	error = -zbench_plot(file, bench->results, bench->nr_results);
 	if (!error && ferror(file))
 		error = EIO;
 	if (fclose(file) != 0 && !error)
 		error = errno;
-	return error ? failed(bench->args.plot_path, strerror(error)) : 0;
+	return error ? ctl_failed(bench->args.plot_path, strerror(error)) : 0;
 }
 
 static int measure(struct bench *bench)
@@ -215,7 +205,7 @@ static int measure(struct bench *bench)
 	if (!status && bench->args.plot_path)
 		status = write_plot(bench);
 	if (!status && fflush(stdout) != 0)
-		status = failed("output", strerror(errno));
+		status = ctl_failed("output", strerror(errno));
 	return status;
 }
 
@@ -230,9 +220,9 @@ static int load_data(struct bench *bench)
 
 	static_assert(SAMPLE_ERROR_TEXT >= TRACE_FILE_TEXT, "one buffer for both");
 	if (!args->replay_path)
-		return samples_read(&params, text, &bench->samples) == 0 ? 0 : failed("", text);
+		return samples_read(&params, text, &bench->samples) == 0 ? 0 : ctl_failed("", text);
 	if (zbench_replay_open(args->replay_path, args->speed, args->seconds, text, &bench->replay) != 0)
-		return failed(args->replay_path, text);
+		return ctl_failed(args->replay_path, text);
 	/* For JSON: one file, all of it. */
 	bench->samples = (struct samples){
 		.nr_files = 1,

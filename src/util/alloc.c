@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -76,6 +77,20 @@ void *zt_zalloc(size_t size)
 		return NULL;
 	thread_allocated += size;
 	return calloc(1, size);
+}
+
+void *zt_grow(void *items, size_t size, size_t first, size_t *inout_most)
+{
+	const size_t most = *inout_most ? 2 * *inout_most : first;
+	void *grown = zt_zalloc(most * size);
+
+	if (!grown)
+		return NULL;
+	if (*inout_most)
+		memcpy(grown, items, *inout_most * size);
+	zt_free(items);
+	*inout_most = most;
+	return grown;
 }
 
 void *zt_alloc_aligned(size_t align, size_t size)

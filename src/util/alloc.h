@@ -21,6 +21,14 @@
 void *zt_zalloc(size_t size) __attribute__((malloc));
 
 /**
+ * zt_grow() - space for one item more in an array that is full when *@inout_most are in it
+ * @items: of @size bytes each, of zt_zalloc(); NULL while *@inout_most is 0
+ * @first: how many there are to be space for at first; then always twice as many
+ * Return: the array that takes its place, or NULL: all is as it was.
+ */
+void *zt_grow(void *items, size_t size, size_t first, size_t *inout_most);
+
+/**
  * zt_alloc_aligned() - memory aligned to @align, a power of two; not zeroed
  * Return: memory that zt_free() takes, or NULL.
  */

@@ -150,9 +150,8 @@ static int measure_unit(struct accel *accel, uint64_t *out_ns)
 
 static int set_deadline(struct accel *accel)
 {
-	uint64_t pages = accel->inner.unit / ZCOMP_MIN_UNIT;
 	uint64_t latency_ns = accel->params.latency_us * UINT64_C(1000);
-	uint64_t work_ns = accel->params.work_ns * pages * accel->nr_streams;
+	uint64_t work_ns = accel_work_ns(accel, accel->inner.unit) * accel->nr_streams;
 	uint64_t unit_ns;
 	int error;
 
@@ -355,13 +354,8 @@ static int accel_submit_batch(const struct zcomp_params *params, const struct zc
 static uint32_t accel_poll(const struct zcomp_params *params, uint32_t max)
 {
 	struct accel *accel = params->drv_data;
-	uint32_t nr;
 
-	if (!accel->params.poll_us)
-		return 0;
-	nr = accel_ripe_deliver(accel, max, accel_now(accel));
-	accel_count(&accel->polled, nr);
-	return nr;
+	return accel->params.poll_us ? accel_ripe_poll(accel, max) : 0;
 }
 
 static bool accel_cancel(const struct zcomp_params *params, struct zcomp_strm *strm, void *arg)

@@ -221,6 +221,12 @@ static inline bool accel_takes_time(const struct accel *accel)
 	return accel->params.latency_us > 0 || accel->params.work_ns > 0;
 }
 
+/** accel_work_ns() - how long a request of @len bytes has an engine busy at least */
+static inline uint64_t accel_work_ns(const struct accel *accel, size_t len)
+{
+	return (len + ZCOMP_MIN_UNIT - 1) / ZCOMP_MIN_UNIT * accel->params.work_ns;
+}
+
 /* accel_wait.c */
 
 /**

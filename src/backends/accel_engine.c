@@ -37,11 +37,10 @@ static void count_batch(struct accel *accel, uint32_t count)
 static uint64_t due_ns(struct accel_engine *engine, size_t len, uint64_t now)
 {
 	const struct zcomp_accel_params *params = &engine->accel->params;
-	const uint64_t pages = (len + ZCOMP_MIN_UNIT - 1) / ZCOMP_MIN_UNIT;
 
 	if (engine->busy_ns < now)
 		engine->busy_ns = now;
-	engine->busy_ns += pages * params->work_ns;
+	engine->busy_ns += accel_work_ns(engine->accel, len);
 	return engine->busy_ns + params->latency_us * UINT64_C(1000);
 }
 

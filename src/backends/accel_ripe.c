@@ -106,6 +106,14 @@ uint32_t accel_ripe_deliver(struct accel *accel, uint32_t max, uint64_t before_n
 	return nr;
 }
 
+uint32_t accel_ripe_poll(struct accel *accel, uint32_t max)
+{
+	const uint32_t nr = accel_ripe_deliver(accel, max, accel_now(accel));
+
+	accel_count(&accel->polled, nr);
+	return nr;
+}
+
 uint64_t accel_ripe_interrupt_ns(const struct accel *accel)
 {
 	const struct managed_zstrm *first = TAILQ_FIRST(&accel->ripe);

@@ -25,6 +25,9 @@ bool accel_ripe_put(struct accel *accel, struct managed_zstrm *mstrm);
  */
 uint32_t accel_ripe_deliver(struct accel *accel, uint32_t max, uint64_t before_ns);
 
+/** accel_ripe_poll() - the same of what is completed by now, for a thread that asks. Return: how many. */
+uint32_t accel_ripe_poll(struct accel *accel, uint32_t max);
+
 /** accel_ripe_interrupt_ns() - when the first comes by itself; UINT64_MAX: none. queue_lock held */
 uint64_t accel_ripe_interrupt_ns(const struct accel *accel);
 

@@ -58,17 +58,12 @@ static bool is_over(struct waiter *waiter)
 static void poll_device(struct accel *accel, struct waiter *waiter, size_t len)
 {
 	const struct zcomp_accel_params *params = &accel->params;
-	const uint64_t pages = (len + ZCOMP_MIN_UNIT - 1) / ZCOMP_MIN_UNIT;
-	const uint64_t until = accel_now(accel) + pages * params->work_ns +
+	const uint64_t until = accel_now(accel) + accel_work_ns(accel, len) +
 			       (params->latency_us + params->poll_us) * UINT64_C(1000);
 
-	while (params->poll_us && !is_over(waiter) && accel_now(accel) < until) {
-		const uint32_t nr = accel_ripe_deliver(accel, 1, accel_now(accel));
-
-		accel_count(&accel->polled, nr);
-		if (nr == 0)
+	while (params->poll_us && !is_over(waiter) && accel_now(accel) < until)
+		if (accel_ripe_poll(accel, 1) == 0)
 			sched_yield(); /* an engine may want this CPU */
-	}
 }
 
 /*

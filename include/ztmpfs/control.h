@@ -299,7 +299,7 @@ struct ztmpfs_trace {
 	uint32_t flags; /* in: ZTMPFS_TRACE_CONTENTS */
 	uint64_t id; /* of the trace */
 	uint64_t left; /* bytes that wait to be fetched */
-	uint64_t lost; /* records that found no room in the ring, since START */
+	uint64_t lost; /* records that found no space in the ring, since START */
 	uint32_t len; /* of bytes, those that are filled */
 	uint32_t reserved0; /* 0 */
 	uint64_t reserved[5]; /* 0 */
@@ -308,7 +308,7 @@ struct ztmpfs_trace {
 
 /*
  * For root and the user who runs the daemon alone: sizes and contents are those of all users' files.
- * EBUSY: somebody traces already; ESRCH: there is no such trace; ENOSPC: mem_limit leaves no room.
+ * EBUSY: somebody traces already; ESRCH: there is no such trace; ENOSPC: mem_limit leaves no space.
  */
 #define ZTMPFS_IOC_TRACE _IOWR('Z', 34, struct ztmpfs_trace)
 

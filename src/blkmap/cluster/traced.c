@@ -34,7 +34,7 @@ void codecs_traced(struct codecs *codecs, const struct traced *what, const struc
 
 int codecs_trace_start(struct codecs *codecs, bool contents, uint64_t *out_id)
 {
-	struct trace_ring ring = { .size = contents ? TRACED_ROOM_CONTENTS : TRACED_ROOM }, old;
+	struct trace_ring ring = { .size = contents ? TRACED_BYTES_CONTENTS : TRACED_BYTES }, old;
 	int error = arena_set_aside(codecs->slots->arena, ring.size);
 
 	if (error)

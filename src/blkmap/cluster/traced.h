@@ -11,8 +11,8 @@
 #include "blkmap/cluster/cluster.h"
 
 /* Bytes of the ring without contents and with them. */
-#define TRACED_ROOM	     (1 * MIB)
-#define TRACED_ROOM_CONTENTS (16 * MIB)
+#define TRACED_BYTES          (1 * MIB)
+#define TRACED_BYTES_CONTENTS (16 * MIB)
 
 /* A request that has ended. */
 struct traced {

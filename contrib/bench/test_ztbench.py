@@ -102,6 +102,14 @@ class TestBars(unittest.TestCase):
             for name in chosen:
                 self.assertIn(name, names)
 
+    def test_an_earlier_state_is_one_more_system(self):
+        conf = settings.Settings({"SYSTEMS": "ztmpfs before", "BEFORE": "/nonexistent"})
+        chosen = {s.name: s for s in systems.all_systems(conf.build, ".", conf.before) if s.name in conf.systems}
+        self.assertEqual((list(chosen), chosen["before"].build), (["ztmpfs", "before"], "/nonexistent"))
+        self.assertIn("/nonexistent/ztmpfs is not built", chosen["before"].missing())
+        with self.assertRaises(settings.UsageError):
+            main.choose_systems(conf.systems, ".", settings.Settings({}))
+
     def test_full_is_everything(self):
         self.assertEqual(len(main.choose_sections(["full"])), sum(len(module.SCENARIOS) for module in main.SECTIONS.values()))
         self.assertEqual(main.wanted_systems(main.choose_sections(["full"])), [])

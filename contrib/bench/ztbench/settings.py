@@ -27,6 +27,7 @@ TEXTS = {
     "SYSTEMS": "systems, separated by blanks (default: all that this machine can)",
     "QUICK": "1 for the quick profile: small sizes, to see that everything runs",
     "BUILD": "the build folder with ztmpfs and ztmpfsctl (default: .)",
+    "BEFORE": "the build folder of an earlier state, which is then one more system, \"before\" (none)",
     "OUT": "where bench.json and the pictures go (default: BUILD)",
     "WORK": "where source data and mount points are (default: a folder in ${TMPDIR:-/tmp}; root mounts a tmpfs there)",
 }
@@ -66,6 +67,7 @@ class Settings:
             self.minutes = BARS_MINUTES
         self.systems = environ.get("SYSTEMS", "").split()
         self.build = os.path.abspath(environ.get("BUILD") or ".")
+        self.before = os.path.abspath(environ["BEFORE"]) if environ.get("BEFORE") else None
         self.out = os.path.abspath(environ.get("OUT") or self.build)
         self.work = environ.get("WORK", "")
 

@@ -258,10 +258,11 @@ class Btrfs(System):
         return os.stat(os.path.join(self.backing, "disk")).st_blocks * 512
 
 
-def all_systems(build, folder):
-    """Every system that the suite knows, in the order of the tables."""
+def all_systems(build, folder, before=None):
+    """Every system that the suite knows, in the order of the tables; before: the build folder of an earlier state."""
     return [
         Ztmpfs("ztmpfs", "", build),
+    ] + ([Ztmpfs("before", "", before)] if before else []) + [
         Ztmpfs("zstd1", "compress=zstd:1", build),
         Ztmpfs("cluster4k", "cluster=4k", build),
         Ztmpfs("never", "cache=never", build),

@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_schedules.c - pairs of operations side by side, in thousands of orders, against models.
+ *
+ * Three files are made anew before each run: text, noise, cluster maps, clusters that two of them
+ * share. Two tasks then do an operation or two each, one point at a time (tests/lib/sched.h). At the
+ * end every byte and every count of pages must be what the models say, and the walkers must find
+ * everything whole.
+ *
+ * ZT_SECONDS and ZT_SEED: tests/lib/sched_case.h.
+ *
+ * Tests blkmap as a whole; the points are in all that it uses.
+ */
+#define ZT_LOCKS_UNCHECKED /* one function or another takes a file's lock, shared or not */
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/blkmap/bm_fixture.h"
+#include "tests/lib/sched_case.h"
+#include "util/lock.h"
+
+#define NR_FILES 3u
+#define NR_OPS   2u /* of one task, at most */
+#define NR_TASKS 2u
+#define CLUSTERS 8u /* of a file, at most; four of them are there at first */
+#define MAX_SIZE (CLUSTERS * (ZT_PAGE_SIZE << 2))
+#define PAGES    (MAX_SIZE / ZT_PAGE_SIZE)
+#define RUNS     40u /* of the same operations by chance */
+
+struct model {
+	struct rwlock lock; /* the inode's */
+	struct blkmap_file file;
+	ref_t ref;
+	uint64_t cluster; /* bytes */
+	char bytes[MAX_SIZE];
+	bool present[PAGES];
+	bool in_flight[PAGES]; /* somebody writes there */
+	uint32_t version[PAGES];
+};
+
+enum op_kind {
+	OP_WRITE, OP_OVERLAY, OP_MERGE, OP_READ, OP_FOLD, OP_FOLD_ONE, OP_RECOMPRESS, OP_COMPACT, OP_SHARE,
+	OP_TRUNCATE, OP_CUT, OP_PUNCH, OP_ALLOCATE, OP_REUSE, OP_GROW, OP_SETTING, OP_TRIM, OP_FAR, NR_KINDS
+};
+
+static const char *const op_names[NR_KINDS] = {
+	[OP_WRITE] = "write a cluster", [OP_OVERLAY] = "write a page", [OP_MERGE] = "write bytes",
+	[OP_READ] = "read", [OP_FOLD] = "fold all", [OP_FOLD_ONE] = "fold one",
+	[OP_RECOMPRESS] = "recompress", [OP_COMPACT] = "compact", [OP_SHARE] = "share",
+	[OP_TRUNCATE] = "truncate", [OP_CUT] = "cut", [OP_PUNCH] = "punch", [OP_ALLOCATE] = "allocate",
+	[OP_REUSE] = "free and use again", [OP_GROW] = "grow", [OP_SETTING] = "change a setting",
+	[OP_TRIM] = "trim", [OP_FAR] = "write far away",
+};
+
+struct op {
+	enum op_kind kind;
+	unsigned file, cluster;
+	uint64_t seed;
+};
+
+struct job {
+	struct op ops[NR_OPS];
+	unsigned nr;
+};
+
+/* The fixture's own file: a page each of clusters far away, below nodes that two may make at once. */
+#define FAR	4096u
+#define FAR_NR	4u
+
+static struct rwlock far_lock;
+static uint64_t far_tag[FAR_NR]; /* 0: not written */
+
+static struct bm bm;
+static struct model models[NR_FILES];
+static char look[MAX_SIZE]; /* between runs */
+
+/* Files and models --------------------------------------------------------- */
+
+static void fill(char *dst, size_t len, uint64_t tag)
+{
+	uint64_t seed = tag;
+	size_t at = 0;
+
+	if (tag % 5 == 0) {
+		for (size_t i = 0; i < len; i++)
+			dst[i] = (char)zt_random(&seed);
+		return;
+	}
+	while (at < len) {
+		char line[64];
+		size_t n = (size_t)snprintf(line, sizeof(line), "%zu of %" PRIu64 ": a fox\n", at, tag);
+
+		n = min_u64(n, len - at);
+		memcpy(dst + at, line, n);
+		at += n;
+	}
+}
+
+static bool is_in_flight(const struct model *m, uint64_t off, uint64_t len)
+{
+	for (uint64_t p = off / ZT_PAGE_SIZE; p * ZT_PAGE_SIZE < off + len; p++)
+		if (m->in_flight[p])
+			return true;
+	return false;
+}
+
+static void flight(struct model *m, uint64_t off, uint64_t len, bool on)
+{
+	for (uint64_t p = off / ZT_PAGE_SIZE; p * ZT_PAGE_SIZE < off + len; p++) {
+		m->in_flight[p] = on;
+		m->version[p]++;
+	}
+}
+
+/* The model's pages from @off on are holes, but for the rest of the first. */
+static void forget(struct model *m, uint64_t off, uint64_t end)
+{
+	memset(m->bytes + off, 0, end - off);
+	for (uint64_t p = div_round_up_u64(off, ZT_PAGE_SIZE); (p + 1) * ZT_PAGE_SIZE <= end; p++)
+		m->present[p] = false;
+	for (uint64_t p = 0; p < PAGES; p++)
+		m->version[p]++;
+}
+
+/* The lock is held, shared, and the tree covers it. Two do not write the same page at once. */
+static void write_held(struct model *m, uint64_t off, uint64_t len, uint64_t tag)
+{
+	static _Thread_local char data[MAX_SIZE];
+	size_t done;
+
+	if (is_in_flight(m, off, len))
+		return;
+	fill(data, len, tag);
+	flight(m, off, len, true);
+	sched_must(blkmap_write(bm.map, &m->file, &(struct blkmap_bytes){ off, data, len, ZSTRM_DEFAULT }, &done),
+	     "write");
+	memcpy(m->bytes + off, data, len);
+	for (uint64_t p = off / ZT_PAGE_SIZE; p * ZT_PAGE_SIZE < off + len; p++)
+		m->present[p] = true;
+	flight(m, off, len, false);
+}
+
+static void write_at(struct model *m, uint64_t off, uint64_t len, uint64_t tag)
+{
+	read_lock(&m->lock);
+	if (!blkmap_covers(&m->file, off, len)) {
+		rw_unlock(&m->lock);
+		write_lock(&m->lock);
+		sched_must(blkmap_grow(bm.map, &m->file, off, len), "grow");
+	}
+	write_held(m, off, len, tag);
+	rw_unlock(&m->lock);
+}
+
+/* Pages that nobody wrote meanwhile are as the model has them. */
+static void read_at(struct model *m, uint64_t off, uint64_t len)
+{
+	static _Thread_local char data[MAX_SIZE];
+	static _Thread_local uint32_t version[PAGES];
+	static _Thread_local bool skip[PAGES];
+
+	read_lock(&m->lock);
+	memcpy(version, m->version, sizeof(version));
+	memcpy(skip, m->in_flight, sizeof(skip));
+	sched_must(blkmap_read(bm.map, &m->file, off, data, len), "read");
+	for (uint64_t at = 0; at < len; at += ZT_PAGE_SIZE) {
+		uint64_t p = (off + at) / ZT_PAGE_SIZE;
+
+		if (!skip[p] && version[p] == m->version[p] &&
+		    memcmp(data + at, m->bytes + off + at, ZT_PAGE_SIZE) != 0)
+			sched_fail("a reader finds other bytes on page %" PRIu64 " of file %d", p, (int)(m - models));
+	}
+	rw_unlock(&m->lock);
+}
+
+static void truncate_at(struct model *m, uint64_t size)
+{
+	write_lock(&m->lock);
+	sched_must(blkmap_truncate(bm.map, &m->file, size), "truncate");
+	forget(m, size, MAX_SIZE);
+	rw_unlock(&m->lock);
+}
+
+static void share_held(struct model *from, struct model *to, uint64_t off, uint64_t len)
+{
+	uint64_t done = 0;
+	int error;
+
+	sched_must(blkmap_grow(bm.map, &to->file, off, len), "grow");
+	do {
+		error = blkmap_share(bm.map,
+				     &(struct blkmap_copy){ .from = &from->file, .from_off = off,
+							    .to = &to->file, .to_off = off, .len = len },
+				     &done);
+		if (error == -EAGAIN)
+			sched_must(blkmap_fold(bm.map, &from->file, off), "fold");
+	} while (error == -EAGAIN);
+	sched_must(error, "share");
+	memcpy(to->bytes + off, from->bytes + off, len);
+	memcpy(to->present + off / ZT_PAGE_SIZE, from->present + off / ZT_PAGE_SIZE, len / ZT_PAGE_SIZE);
+	flight(to, off, len, false);
+}
+
+/* Of files with clusters of one size; in the order of their locks. */
+static void share_cluster(struct model *from, struct model *to, unsigned cluster)
+{
+	struct model *first = from < to ? from : to, *second = from < to ? to : from;
+
+	if (from == to || from->cluster != to->cluster)
+		return;
+	write_lock(&first->lock);
+	write_lock(&second->lock);
+	share_held(from, to, cluster * from->cluster, from->cluster);
+	rw_unlock(&second->lock);
+	rw_unlock(&first->lock);
+}
+
+/* Operations --------------------------------------------------------------- */
+
+static void op_setting(struct model *m, uint64_t seed)
+{
+	unsigned setting = seed % 4 == 3 ? BLKMAP_SETTING_NONE : BLKMAP_SETTING_DEFAULT, old;
+	char text[256];
+
+	if (seed % 4 < 2)
+		sched_must(blkmap_setting_find(bm.map, BLKMAP_ANY_MAKER, seed % 2 ? "zstd" : "lz4hc",
+					       ZCOMP_LEVEL_DEFAULT, text, &setting),
+			   "setting");
+	write_lock(&m->lock);
+	old = m->file.setting;
+	m->file.setting = setting;
+	rw_unlock(&m->lock);
+	blkmap_setting_put(bm.map, old);
+}
+
+/* A file goes, and another takes its memory: slots, objects, cluster maps. */
+static void op_reuse(struct model *m, uint64_t seed)
+{
+	struct model *other = &models[(m - models + 1 + seed % 2) % NR_FILES];
+
+	truncate_at(m, 0);
+	truncate_at(other, 0);
+	write_at(other, 0, 4 * other->cluster, seed | 1);
+	write_at(other, other->cluster, ZT_PAGE_SIZE, seed + 2);
+	if (other->cluster > ZT_PAGE_SIZE)
+		write_at(other, 3 * other->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, seed + 3);
+}
+
+static void op_punch(struct model *m, uint64_t off, uint64_t len)
+{
+	write_lock(&m->lock);
+	sched_must(blkmap_punch(bm.map, &m->file, off, len), "punch");
+	forget(m, off, off + len);
+	rw_unlock(&m->lock);
+}
+
+static void op_allocate(struct model *m, uint64_t off, uint64_t len)
+{
+	write_lock(&m->lock);
+	sched_must(blkmap_grow(bm.map, &m->file, off, len), "grow");
+	sched_must(blkmap_allocate(bm.map, &m->file, off, len), "allocate");
+	for (uint64_t p = off / ZT_PAGE_SIZE; p * ZT_PAGE_SIZE < off + len; p++)
+		m->present[p] = true;
+	rw_unlock(&m->lock);
+}
+
+static void op_far(unsigned which, uint64_t seed)
+{
+	const uint64_t off = (FAR + which) * cluster_size(bm.file.order);
+	char page[ZT_PAGE_SIZE];
+	size_t done;
+
+	read_lock(&far_lock);
+	if (!far_tag[which]) {
+		far_tag[which] = seed | 1;
+		fill(page, sizeof(page), far_tag[which]);
+		sched_must(blkmap_write(bm.map, &bm.file, &(struct blkmap_bytes){ off, page, sizeof(page), ZSTRM_DEFAULT },
+					&done),
+			   "write far away");
+	}
+	rw_unlock(&far_lock);
+}
+
+static void far_prepare(void)
+{
+	memset(far_tag, 0, sizeof(far_tag));
+	sched_must(blkmap_truncate(bm.map, &bm.file, 0), "truncate");
+	sched_must(blkmap_grow(bm.map, &bm.file, (FAR + FAR_NR) * cluster_size(bm.file.order), 1), "grow");
+}
+
+static void far_check(void)
+{
+	char page[ZT_PAGE_SIZE], back[ZT_PAGE_SIZE];
+
+	for (unsigned i = 0; i < FAR_NR; i++) {
+		memset(page, 0, sizeof(page));
+		if (far_tag[i])
+			fill(page, sizeof(page), far_tag[i]);
+		sched_must(blkmap_read(bm.map, &bm.file, (FAR + i) * cluster_size(bm.file.order), back, sizeof(back)),
+			   "read");
+		if (memcmp(page, back, sizeof(page)) != 0)
+			sched_fail("page %u far away differs", i);
+	}
+}
+
+static void op_on_file(const struct op *op, struct model *m)
+{
+	uint64_t seed = op->seed, at = op->cluster * m->cluster, page, from;
+
+	page = at + zt_random(&seed) % (m->cluster / ZT_PAGE_SIZE) * ZT_PAGE_SIZE;
+	from = page + zt_random(&seed) % (ZT_PAGE_SIZE - 200);
+	switch (op->kind) {
+	case OP_WRITE:
+		write_at(m, at, m->cluster, op->seed);
+		break;
+	case OP_OVERLAY:
+		write_at(m, page, ZT_PAGE_SIZE, op->seed);
+		break;
+	case OP_MERGE:
+		write_at(m, from, 1 + zt_random(&seed) % 199, op->seed);
+		break;
+	case OP_READ:
+		read_at(m, at, m->cluster);
+		break;
+	case OP_TRUNCATE:
+		truncate_at(m, at);
+		break;
+	case OP_CUT:
+		truncate_at(m, from);
+		break;
+	case OP_PUNCH:
+		op_punch(m, op->seed % 2 ? page : at, op->seed % 2 ? ZT_PAGE_SIZE : m->cluster);
+		break;
+	case OP_ALLOCATE:
+		op_allocate(m, at, m->cluster);
+		break;
+	case OP_REUSE:
+		op_reuse(m, op->seed);
+		break;
+	case OP_GROW:
+		write_at(m, at + 4 * m->cluster, m->cluster, op->seed);
+		break;
+	case OP_SETTING:
+		op_setting(m, op->seed);
+		break;
+	case OP_SHARE:
+		share_cluster(m, &models[(op->file + 1) % NR_FILES], op->cluster);
+		break;
+	default:
+		sched_fail("no operation");
+	}
+}
+
+static void op_do(const struct op *op)
+{
+	struct model *m = &models[op->file];
+
+	sched_name(op_names[op->kind]);
+	switch (op->kind) {
+	case OP_FOLD:
+		(void)fold_idle(&bm.map->upkeep.folder, 0);
+		break;
+	case OP_FOLD_ONE:
+		read_lock(&m->lock);
+		sched_must(blkmap_fold(bm.map, &m->file, op->cluster * m->cluster), "fold");
+		rw_unlock(&m->lock);
+		break;
+	case OP_RECOMPRESS:
+		(void)blkmap_recompress(bm.map, 0);
+		break;
+	case OP_COMPACT:
+		(void)zs_compact(bm.map->slots.data, 0);
+		break;
+	case OP_FAR:
+		op_far(op->cluster, op->seed);
+		break;
+	case OP_TRIM:
+		(void)zs_trim(bm.map->slots.data, 0);
+		(void)zs_trim(bm.meta, 0);
+		break;
+	default:
+		op_on_file(op, m);
+	}
+}
+
+static void *job_run(void *arg)
+{
+	const struct job *job = arg;
+
+	for (unsigned i = 0; i < job->nr; i++)
+		op_do(&job->ops[i]);
+	return NULL;
+}
+
+/* A world ------------------------------------------------------------------ */
+
+static void world_start(uint64_t seed)
+{
+	static const struct bm_config configs[] = {
+		{ .order = 2, .recompress = "zstd", .dedup = true },
+		{ .order = 2, .compress = "zstd", .recompress = "lz4" },
+		{ .order = 1 },
+		{ .order = 0, .recompress = "zstd" },
+	};
+	const struct bm_config *config = &configs[seed % ARRAY_SIZE(configs)];
+
+	sched_random(seed);
+	bm_start(&bm, config);
+	rwlock_init(&far_lock, ZT_RANK_INODE);
+	for (unsigned i = 0; i < NR_FILES; i++) {
+		struct model *m = &models[i];
+		struct bm_file *record;
+		/* The last file has other clusters, so that its places fit others' but not its maps. */
+		unsigned order = i < NR_FILES - 1 || seed % 3 == 0 ? config->order : 2 - config->order;
+
+		memset(m, 0, sizeof(*m));
+		rwlock_init(&m->lock, ZT_RANK_INODE);
+		sched_must(zs_malloc(bm.meta, sizeof(*record), &m->ref), "record");
+		record = zs_data(bm.arena, m->ref);
+		memset(record, 0, sizeof(*record));
+		m->cluster = cluster_size(order);
+		m->file = (struct blkmap_file){ .tree = { .word = &record->word },
+						.nr_pages = &record->nr_pages,
+						.order = order,
+						.setting = BLKMAP_SETTING_DEFAULT };
+	}
+}
+
+/* Each kind of slot in each file; file 1 shares two clusters with file 0, unless clusters differ. */
+static void world_prepare(uint64_t seed)
+{
+	far_prepare();
+	for (unsigned i = 0; i < NR_FILES; i++) {
+		struct model *m = &models[i];
+
+		truncate_at(m, 0);
+		write_at(m, 0, 4 * m->cluster, 1);
+		write_at(m, 2 * m->cluster, m->cluster, seed % 2 ? 1 : 5 * i);
+	}
+	share_cluster(&models[0], &models[1], 1);
+	share_cluster(&models[0], &models[1], 3);
+	for (unsigned i = 0; i < NR_FILES; i++) {
+		struct model *m = &models[i];
+
+		write_at(m, ZT_PAGE_SIZE, ZT_PAGE_SIZE, 5);
+		write_at(m, 4 * m->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, 7);
+	}
+	if (seed % 4 == 1)
+		(void)blkmap_recompress(bm.map, 0);
+}
+
+static void world_check(void)
+{
+	uint64_t objects = 0;
+
+	far_check();
+	sched_must(blkmap_check_file(bm.map, &bm.file, &objects), "file far away");
+	for (unsigned i = 0; i < NR_FILES; i++) {
+		struct model *m = &models[i];
+		uint64_t pages = 0;
+
+		sched_must(blkmap_read(bm.map, &m->file, 0, look, MAX_SIZE), "read");
+		for (unsigned p = 0; p < PAGES; p++) {
+			size_t at = p * ZT_PAGE_SIZE;
+
+			pages += m->present[p];
+			if (memcmp(look + at, m->bytes + at, ZT_PAGE_SIZE) != 0)
+				sched_fail("page %u of file %u differs", p, i);
+		}
+		if (*m->file.nr_pages != pages)
+			sched_fail("file %u counts %" PRIu64 " pages of %" PRIu64, i, *m->file.nr_pages, pages);
+		sched_must(blkmap_check_file(bm.map, &m->file, &objects), "file");
+	}
+	sched_must(blkmap_check(bm.map, objects), "map");
+	sched_must(zs_check(bm.meta), "metadata");
+	sched_must(arena_check(bm.arena), "arena");
+}
+
+/* With the files everything is gone, as bm_stop() sees. */
+static void world_stop(void)
+{
+	for (unsigned i = 0; i < NR_FILES; i++) {
+		truncate_at(&models[i], 0);
+		blkmap_setting_put(bm.map, models[i].file.setting);
+		zs_free(bm.meta, models[i].ref);
+		rwlock_exit(&models[i].lock);
+	}
+	bm_stop(&bm);
+	rwlock_exit(&far_lock);
+}
+
+/* Runs --------------------------------------------------------------------- */
+
+static struct op random_op(uint64_t *seed)
+{
+	return (struct op){ .kind = (enum op_kind)(zt_random(seed) % NR_KINDS),
+			    .file = (unsigned)(zt_random(seed) % NR_FILES),
+			    .cluster = (unsigned)(zt_random(seed) % 4),
+			    .seed = zt_random(seed) };
+}
+
+static const char *random_jobs(uint64_t seed, unsigned most, struct job jobs[NR_TASKS])
+{
+	static char text[512];
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < NR_TASKS; i++) {
+		jobs[i].nr = 1 + (unsigned)(zt_random(&seed) % most);
+		for (unsigned j = 0; j < jobs[i].nr; j++) {
+			struct op *op = &jobs[i].ops[j];
+
+			*op = random_op(&seed);
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %u.%u", j ? ", " : i ? " beside " : "",
+					       op_names[op->kind], op->file, op->cluster);
+		}
+	}
+	return text;
+}
+
+/* @nr_changes: 0: by chance, up to three, among up to two operations each */
+static void one_case(uint64_t seed, unsigned nr_changes, struct sched_totals *totals)
+{
+	struct job jobs[NR_TASKS];
+	const struct sched_case c = {
+		.seed = seed,
+		.text = random_jobs(seed, nr_changes ? 1 : NR_OPS, jobs),
+		.prepare = world_prepare,
+		.check = world_check,
+		.task = job_run,
+		.args = { &jobs[0], &jobs[1] },
+		.nr_tasks = NR_TASKS,
+		.totals = totals,
+	};
+
+	world_start(seed);
+	if (nr_changes)
+		sched_case_all(&c, nr_changes);
+	else
+		sched_case_random(&c, RUNS, 3);
+	world_stop();
+}
+
+START_TEST(test_pairs_of_operations_in_many_orders)
+{
+	struct sched_totals totals = { 0 };
+
+	for (uint64_t seed = sched_time_begins(); sched_has_time(&totals); seed++)
+		one_case(seed, (unsigned)_i, &totals);
+	sched_tell(&totals);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("schedules");
+	TCase *tc = tcase_create("blkmap");
+
+	tcase_set_timeout(tc, sched_seconds() * 10 + 60);
+	tcase_add_loop_test(tc, test_pairs_of_operations_in_many_orders, 0, 3);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -140,6 +140,7 @@ struct accel {
 	uint32_t nr_polling; /* of these, in the hands of threads that deliver them */
 	uint32_t nr_queued; /* at most depth */
 	uint32_t nr_waiting; /* engines that wait for work */
+	uint32_t nr_stalled; /* engines that wait for a reset */
 	uint32_t nr_running; /* engines in ENGINE_RUNS */
 	uint64_t generation, reset_ns; /* raised by each reset; when the last one was */
 	bool stopping;

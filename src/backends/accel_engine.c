@@ -170,8 +170,10 @@ static int stall(struct accel_engine *engine, bool want_reset)
 		accel->reset_wanted = true;
 		accel_watch_wake(accel);
 	}
+	accel->nr_stalled++;
 	while (engine->generation == accel->generation && !accel->stopping)
 		pthread_cond_wait(&accel->revived, &accel->queue_lock);
+	accel->nr_stalled--;
 	error = engine->generation != accel->generation ? -ECANCELED : -ESHUTDOWN;
 	accel_unlock(&accel->queue_lock);
 	return error;

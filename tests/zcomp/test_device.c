@@ -115,7 +115,7 @@ static unsigned count_idle(struct zcomp *comp)
 	return result;
 }
 
-/* Until engines have all but @nr requests: nothing else tells when a stall has begun. */
+/* Until engines have all but @nr requests. They may not have looked at one yet. */
 static void wait_until_queued(uint32_t nr)
 {
 	struct accel *accel = params->drv_data;
@@ -125,6 +125,20 @@ static void wait_until_queued(uint32_t nr)
 		sched_yield();
 		accel_lock(&accel->queue_lock);
 		reached = accel->nr_queued == nr;
+		accel_unlock(&accel->queue_lock);
+	}
+}
+
+/* All is taken, and so many engines have met a stall: one that has only taken a request might not. */
+static void wait_until_stalled(uint32_t nr)
+{
+	struct accel *accel = params->drv_data;
+	bool reached = false;
+
+	while (!reached) {
+		sched_yield();
+		accel_lock(&accel->queue_lock);
+		reached = accel->nr_queued == 0 && accel->nr_stalled == nr;
 		accel_unlock(&accel->queue_lock);
 	}
 }
@@ -286,7 +300,7 @@ START_TEST(test_stalled_engine_is_reset_and_its_late_result_dropped)
 
 	accel_fault_next(params, 1, ACCEL_FAULT_STALL);
 	must_submit(&stuck, comp);
-	wait_until_queued(0);
+	wait_until_stalled(1);
 	must_submit(&queued, comp); /* behind it */
 	ck_assert_uint_eq(count_idle(comp), DEPTH + 1 - 2);
 	accel_advance_clock(params, DEADLINE_US);
@@ -313,7 +327,7 @@ START_TEST(test_stalled_engine_takes_no_wake_up_from_one_that_works)
 
 	accel_fault_next(params, 1, ACCEL_FAULT_STALL);
 	must_submit(&stuck, comp);
-	wait_until_queued(0);
+	wait_until_stalled(1);
 	for (unsigned i = 0; i < 4; i++) {
 		wait_until_idle(1);
 		must_submit(&jobs[i], comp);
@@ -336,7 +350,7 @@ START_TEST(test_given_up_stream_is_not_lent_while_the_engine_has_it)
 
 	accel_fault_next(params, 1, ACCEL_FAULT_STALL);
 	must_submit(&stuck, comp);
-	wait_until_queued(0);
+	wait_until_stalled(1);
 	/* As the watchdog does when there is no reset: give it up, nothing more. */
 	mstrm = container_of(stuck.strm, struct managed_zstrm, strm);
 	state = atomic_load(&mstrm->state);
@@ -416,7 +430,7 @@ START_TEST(test_resets_again_and_again_switch_managed_streams_off)
 	for (int i = 0; i < 3; i++) {
 		ck_assert(stat_of(comp).managed);
 		must_submit(&jobs[i], comp);
-		wait_until_queued(0);
+		wait_until_stalled(1);
 		accel_advance_clock(params, DEADLINE_US);
 		job_ends(&jobs[i], -ETIMEDOUT);
 	}

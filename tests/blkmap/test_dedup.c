@@ -220,6 +220,37 @@ START_TEST(test_nearly_alike_is_not_alike)
 }
 END_TEST
 
+/* Bytes that are the same stand for others where another dictionary or algorithm made them. */
+START_TEST(test_what_another_decoder_reads_is_not_alike)
+{
+	struct recompressor *rc;
+	struct dedup_object object;
+	uint64_t *slot, out;
+
+	start_default();
+	rc = bm.map->upkeep.recomp;
+	put_content(&models[0], 0, 0);
+	put_content(&models[1], 0, 3);
+	(void)blkmap_recompress(bm.map, 0);
+	slot = tree_slot(bm.arena, &models[0].file.tree, 0);
+	ck_assert_uint_eq(slot_codec(*slot), SLOT_CODEC_IDLE);
+	object = (struct dedup_object){
+		.data = zs_data(bm.arena, slot_ref(*slot)),
+		.size = zs_size(bm.arena, slot_ref(*slot)),
+		.word = slot_with_codec(slot_with_ref(*slot, 0), SLOT_CODEC_DICT),
+		.place = slot_place(&bm.map->slots, tree_slot(bm.arena, &models[1].file.tree, 0)),
+	};
+	object.hash = dedup_hash(rc->dedup, object.data, object.size);
+	mutex_lock(&rc->pass_lock);
+	ck_assert(!dedup_take(rc->dedup, &object, &out));
+	object.word = slot_with_codec(object.word, SLOT_CODEC_IDLE);
+	ck_assert(dedup_take(rc->dedup, &object, &out));
+	mutex_unlock(&rc->pass_lock);
+	slot_release(&bm.map->slots, slot_fresh(out), 4);
+	stop();
+}
+END_TEST
+
 START_TEST(test_off_means_off)
 {
 	start(&(struct bm_config){ .order = 4, .recompress = "zstd" });
@@ -634,6 +665,7 @@ int main(void)
 	tcase_add_test(tc, test_alike_clusters_are_stored_once_until_one_is_written);
 	tcase_add_test(tc, test_one_written_later_joins_what_lies_there);
 	tcase_add_test(tc, test_nearly_alike_is_not_alike);
+	tcase_add_test(tc, test_what_another_decoder_reads_is_not_alike);
 	tcase_add_test(tc, test_off_means_off);
 	tcase_add_test(tc, test_colliding_hashes_are_told_apart);
 	tcase_add_test(tc, test_two_whose_slots_have_one_lock_join);

@@ -42,6 +42,30 @@ START_TEST(test_streams_stand_apart_and_have_room)
 }
 END_TEST
 
+/* Recompression may hold it for long, and callers of the others wait for its locks. */
+START_TEST(test_private_stream_is_given_to_nobody_else)
+{
+	struct zcomp_config config = config_of("lz4", 4096);
+	struct zcomp_strm *private, *strms[4];
+	struct zcomp *comp;
+	unsigned nr = 0;
+
+	config.nr_streams = 3;
+	config.private_stream = true;
+	comp = must_create(&config);
+	private = zcomp_stream_get_private(comp);
+	zcomp_stream_put(comp, private);
+	while (nr < ARRAY_SIZE(strms) && (strms[nr] = zcomp_stream_try(comp)) != NULL)
+		ck_assert_ptr_ne(strms[nr++], private);
+	ck_assert_uint_eq(nr, 3);
+	while (nr-- > 0)
+		zcomp_stream_put(comp, strms[nr]);
+	ck_assert_ptr_eq(zcomp_stream_get_private(comp), private);
+	zcomp_stream_put(comp, private);
+	zcomp_destroy(comp);
+}
+END_TEST
+
 START_TEST(test_thread_gets_the_same_stream_again)
 {
 	struct zcomp_config config = config_of("lz4", 4096);
@@ -242,6 +266,7 @@ int main(void)
 	TCase *tc = tcase_create("streams");
 
 	tcase_add_test(tc, test_streams_stand_apart_and_have_room);
+	tcase_add_test(tc, test_private_stream_is_given_to_nobody_else);
 	tcase_add_test(tc, test_thread_gets_the_same_stream_again);
 	tcase_add_test(tc, test_busy_stream_is_passed_over_for_a_free_one);
 	tcase_add_test(tc, test_last_comer_waits_until_a_stream_is_put);

@@ -132,6 +132,46 @@ START_TEST(test_compaction_moves_objects_and_tells_who_asked)
 }
 END_TEST
 
+/* Those of the second half move: theirs are the emptiest zspages. */
+static bool is_kept(unsigned i, unsigned nr)
+{
+	return i % (i < nr / 2 ? 2 : 8) == 0;
+}
+
+START_TEST(test_what_compaction_moves_is_as_young_as_before)
+{
+	enum { NR = 4000 };
+	static uint64_t *slots[NR], words[NR];
+	unsigned nr = 0;
+
+	lower_start(&lower, ORDER, 0);
+	ck_assert_int_eq(ages_init(&lower.slots), 0);
+	for (unsigned i = 0; i < NR; i++) {
+		slots[i] = lower_slot(&lower);
+		ck_assert_int_eq(publish(slots[i], object(500, 'x')), 0);
+	}
+	for (unsigned i = 0; i < NR; i++)
+		if (!is_kept(i, NR))
+			ck_assert_int_eq(publish(slots[i], 0), 0);
+	atomic_store(&lower.slots.age_now, 150);
+	for (unsigned i = NR / 2; i < NR; i += 8) {
+		words[i] = *slots[i];
+		age_touch(&lower.slots, slot_ref(words[i]));
+	}
+	ck_assert_uint_gt(zs_compact(lower.slots.data, 0), 0);
+	for (unsigned i = NR / 2; i < NR; i += 8) {
+		nr += *slots[i] != words[i];
+		ck_assert_uint_eq(age_of(&lower.slots, slot_ref(*slots[i])), 0);
+	}
+	ck_assert_uint_gt(nr, 0);
+	for (unsigned i = 0; i < NR; i++)
+		if (is_kept(i, NR))
+			ck_assert_int_eq(publish(slots[i], 0), 0);
+	ages_exit(&lower.slots);
+	lower_stop(&lower);
+}
+END_TEST
+
 START_TEST(test_a_shared_object_lives_until_its_last_name_is_gone)
 {
 	uint64_t *slot, *other, word = 0, first;
@@ -225,6 +265,7 @@ int main(void)
 	tcase_add_test(tcase, test_a_word_says_which_pages_are_there_and_how_far_they_reach);
 	tcase_add_test(tcase, test_pages_beyond_the_limit_are_refused_and_nothing_changes);
 	tcase_add_test(tcase, test_compaction_moves_objects_and_tells_who_asked);
+	tcase_add_test(tcase, test_what_compaction_moves_is_as_young_as_before);
 	tcase_add_test(tcase, test_a_shared_object_lives_until_its_last_name_is_gone);
 #ifdef ZT_DEBUG
 	tcase_add_test(tcase, test_a_slot_leads_to_its_object_at_every_moment_of_sharing);

@@ -67,6 +67,7 @@ static struct {
 	unsigned me, nr_procs;
 	bool modes[NR_MODES], upkeep, full;
 	struct file shared[NR_SHARED], own, other;
+	struct file still; /* upkeep: written in whole clusters alone, so that it lies idle between them */
 	unsigned char *buf, *fresh; /* MAX_LEN each */
 	uint64_t small[NR_SMALL]; /* what each holds; 0: it is not there */
 	uint64_t counts[8], nr_refused, nr_new, nr_small;
@@ -459,7 +460,9 @@ static void alike_op(struct file *file)
 
 	while (at < len)
 		at += (size_t)snprintf((char *)x.fresh + at, 32, "%u: line %zu of all\n", tag, at);
-	put_fresh(file, below(OWN_SIZE / len) * len, len);
+	at = below(OWN_SIZE / len) * len;
+	put_fresh(file, at, len);
+	get_and_compare(&x.still, "still", below(OWN_SIZE), len);
 }
 
 static void upkeep_op(void)
@@ -476,7 +479,7 @@ static void upkeep_op(void)
 	case 2:
 	case 3:
 	case 4:
-		alike_op(file);
+		alike_op(below(3) ? file : &x.still);
 		break;
 	default:
 		small_op();
@@ -535,6 +538,8 @@ static void compare_all(void)
 	for (uint64_t off = 0; off < OWN_SIZE; off += 65536) {
 		get_and_compare(&x.own, "own", off, 65536);
 		get_and_compare(&x.other, "other", off, 65536);
+		if (x.upkeep)
+			get_and_compare(&x.still, "still", off, 65536);
 	}
 }
 
@@ -560,6 +565,10 @@ static void process(unsigned me, uint64_t nr_ops)
 	open_file(&x.own, name, OWN_SIZE);
 	snprintf(name, sizeof(name), "other%u", me);
 	open_file(&x.other, name, OWN_SIZE);
+	if (x.upkeep) {
+		snprintf(name, sizeof(name), "still%u", me);
+		open_file(&x.still, name, OWN_SIZE);
+	}
 	for (x.op = 0; x.op < nr_ops; x.op++)
 		if (x.upkeep && below(4) == 0)
 			upkeep_op();

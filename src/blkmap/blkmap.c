@@ -100,6 +100,8 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 	if (error)
 		return error;
 	error = params->recompress ? ages_init(&map->slots) : 0;
+	if (!error && params->recompress)
+		error = zs_note_changes(map->slots.data);
 	if (error)
 		goto err_codecs;
 	error = upkeep_init(&map->upkeep, &map->content, params, error_text);

@@ -111,6 +111,7 @@ void zs_pool_free(struct zs_pool *pool)
 	mutex_exit(&pool->wait_lock);
 	mutex_exit(&pool->compact_lock);
 	mutex_exit(&pool->ready_lock);
+	zs_notes_free(pool);
 	zt_unmap(pool->classes, classes_size(pool));
 	zt_free(pool->rooms);
 	zt_free(pool);
@@ -253,6 +254,7 @@ static int class_alloc(struct size_class *class, uint32_t size, bool resident_on
 			memset(zs_data(class->pool->arena, *out_ref), 0, size);
 		hdr_store(class->pool->arena, *out_ref, hdr_with_len(HDR_LIVE, size));
 		class->objects++;
+		class->made++;
 		class->object_bytes += size;
 	}
 	mutex_unlock(&class->lock);
@@ -324,6 +326,7 @@ void zs_change_owner(const struct zs_pool *pool, ref_t ref, struct zs_owner owne
 	mutex_assert_held(&class->lock);
 	zt_hook("pool: an owner is exchanged", ref);
 	zs_set_owner(pool->arena, ref, owner);
+	zs_note(class->pool, zspage->page);
 	mutex_unlock(&class->lock);
 }
 
@@ -342,6 +345,7 @@ bool zs_resize(struct zs_pool *pool, ref_t ref, uint32_t size)
 		class->object_bytes += size;
 		class->object_bytes -= hdr_len(hdr);
 		hdr_store(pool->arena, ref, hdr_with_len(hdr, size));
+		zs_note(pool, zspage->page);
 	}
 	mutex_unlock(&class->lock);
 	return fits;
@@ -389,6 +393,7 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 			continue;
 		mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 		stat.objects += class->objects;
+		stat.made += class->made;
 		stat.object_bytes += class->object_bytes;
 		if (arena_is_stocked(pool->arena)) {
 			stat.resident += (uint64_t)class->by_page.nodes * class->geo.nr_pages

@@ -80,6 +80,7 @@ struct zs_pool_params {
 
 struct zs_pool_stat {
 	uint64_t objects; /* live objects */
+	uint64_t made; /* objects that were ever made by this pool */
 	uint64_t object_bytes; /* sum of their lengths, without headers */
 	uint64_t resident; /* bytes of populated pages in the pool's zspages */
 	uint64_t cached; /* of these, bytes that no object uses and zs_trim() would return */
@@ -236,12 +237,19 @@ void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class
  */
 bool zs_object_next(struct zs_pool *pool, uint64_t *inout_cursor, ref_t *out_ref);
 
+/** What a visitor says of an object. */
+enum zs_verdict {
+	ZS_SETTLED, /* go on; it need not be looked at again until it has changed */
+	ZS_UNSETTLED, /* go on */
+	ZS_STOP, /* stop here; it is not settled */
+};
+
 /**
- * zs_visit_fn - look at one live object; true: stop here
+ * zs_visit_fn - look at one live object
  * Called under class->lock, so that the object is not freed meanwhile and its owner word stays: it
  * may try locks but not wait for one, nor call the pool.
  */
-typedef bool (*zs_visit_fn)(void *arg, ref_t ref, uint32_t len, struct zs_owner owner);
+typedef enum zs_verdict (*zs_visit_fn)(void *arg, ref_t ref, uint32_t len, struct zs_owner owner);
 
 /**
  * zs_scan() - visit the pool's objects in the order of their places
@@ -254,9 +262,30 @@ bool zs_scan(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, vo
 
 /**
  * zs_visit() - visit the object at @ref, if there is one; any value of @ref is allowed
- * Context: as zs_scan(). Return: what the visit said; false when there is none.
+ * Context: as zs_scan(). Return: whether the visit said stop; false when there is none.
  */
 bool zs_visit(const struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg);
+
+/**
+ * zs_note_changes() - from now on the pool notes in which zspages something is new, for
+ *                     zs_scan_noted(); at first all that is there is
+ * New is an object that was made, moved there, resized, or that has got another owner. Notes are
+ * volatile: a pool that attaches begins with everything again.
+ *
+ * Context: before others use the pool, once. Return: 0 or -ENOMEM.
+ */
+int zs_note_changes(struct zs_pool *pool) ZT_MUST_CHECK;
+
+/** zs_note_all() - as if all objects were new */
+void zs_note_all(struct zs_pool *pool);
+
+/**
+ * zs_scan_noted() - as zs_scan(), but only zspages in which something is new
+ * What a visit has called settled in all objects of a zspage is not looked at again until something
+ * in it is new; so other objects of such a zspage are visited with the new ones. Zspages that are
+ * settled are not touched, nor is any page of theirs.
+ */
+bool zs_scan_noted(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn visit, void *arg);
 
 /**
  * zs_check() - the walker: rebuild bitmaps, fullness groups, residency and counters from page map

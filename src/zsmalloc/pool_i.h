@@ -42,6 +42,13 @@ struct zs_pool {
 	struct mutex wait_lock;
 	pthread_cond_t wait_cond;
 	/*
+	 * Volatile: a bit for each page of the arena, set where a zspage begins in which something
+	 * is new since zs_scan_noted() came by (note.c). NULL: nobody asks. Set under class->lock.
+	 */
+	uint64_t *noted;
+	uint64_t nr_noted; /* words */
+	atomic_uint_fast64_t noted_end; /* no page from here on was ever noted; relaxed, it grows */
+	/*
 	 * While it attaches: a bit for each 16 bytes of the arena, set where an object begins that
 	 * nobody has claimed yet. NULL: no claims.
 	 */
@@ -109,6 +116,27 @@ struct size_class *zs_find(const struct zs_pool *pool, ref_t ref, uint64_t *out_
 
 /** zs_class_ready() - the class @idx, made ready */
 struct size_class *zs_class_ready(struct zs_pool *pool, uint32_t idx);
+
+/**
+ * zs_note() - something is new in the zspage that begins at @page
+ * Its class's lock is held: so a scan that finds no note has that lock later, and notes come after it.
+ */
+void zs_note_page(struct zs_pool *pool, uint64_t page);
+
+static inline void zs_note(struct zs_pool *pool, uint64_t page)
+{
+	if (pool->noted)
+		zs_note_page(pool, page);
+}
+
+/**
+ * zs_note_take() - the first note at or behind @page is taken away
+ * Context: class->lock is not held. Return: false: there is none.
+ */
+bool zs_note_take(struct zs_pool *pool, uint64_t page, uint64_t *out_page);
+
+/** zs_notes_free() - with the pool */
+void zs_notes_free(struct zs_pool *pool);
 
 /** zs_pool_free() - the rest, when no class has anything */
 void zs_pool_free(struct zs_pool *pool);

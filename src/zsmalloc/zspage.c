@@ -246,6 +246,7 @@ void zspage_take(struct size_class *class, struct zspage *zspage, uint32_t slot)
 	count_cached(class, zspage, -slot_cached_pages(class, zspage, slot));
 	bitmap_set(zspage_live(zspage), slot);
 	zspage->inuse++;
+	zs_note(class->pool, zspage->page);
 	group_update(class, zspage);
 }
 

@@ -498,7 +498,7 @@ START_TEST(test_a_retired_dictionary_takes_no_byte_along)
 	ck_assert_uint_ne(codec, 0);
 	ck_assert_uint_ge(get_stat().dict_objects, 1900);
 	bm.map->upkeep.recomp->dicts[RECOMP_SMALL].codec = 0;
-	bm.map->upkeep.recomp->retired[codec - SLOT_CODEC_DICT] = true;
+	dict_retire(bm.map->upkeep.recomp, codec - SLOT_CODEC_DICT);
 	blkmap_recompress(bm.map, 0);
 	ck_assert_uint_eq(get_stat().dict_objects, 0);
 	for (size_t i = 0; i < 2000; i++) {

@@ -169,7 +169,7 @@ struct codec_check {
 	uint64_t objects[SLOT_NR_CODECS];
 };
 
-static bool count_codec(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+static enum zs_verdict count_codec(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
 {
 	struct codec_check *check = arg;
 
@@ -177,7 +177,7 @@ static bool count_codec(void *arg, ref_t ref, uint32_t len, struct zs_owner owne
 	(void)len;
 	if (owner.word != 0)
 		check->objects[slot_codec(word_get(slot_at(check->content->slots, owner.word)))]++;
-	return false;
+	return ZS_UNSETTLED;
 }
 
 /* A dictionary lives by the number of its objects: they must be counted right. */

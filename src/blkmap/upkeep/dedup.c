@@ -288,7 +288,7 @@ struct twin {
 };
 
 /* zs_visit_fn. True: it may be one, and does not move, change or go while its lock is held. */
-static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+static enum zs_verdict visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
 	ZT_NO_LOCK_CHECK /* the lock goes to the caller with the twin */
 {
 	struct twin *twin = arg;
@@ -298,15 +298,15 @@ static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner
 	uint64_t word;
 
 	if (owner.word == 0 || len != twin->object->size)
-		return false;
+		return ZS_UNSETTLED;
 	if (owner.index == OWNER_SLOT)
 		twin->lock = &slot_lock_at(dedup->slots, owner.word)->lock;
 	else if (owner.index == OWNER_SHARE)
 		twin->lock = &share_lock_at(dedup->slots, owner.word)->lock;
 	else
-		return false;
+		return ZS_UNSETTLED;
 	if (!write_trylock(twin->lock))
-		return false;
+		return ZS_UNSETTLED;
 	/* Has it got or lost its share record since we looked? */
 	now = zs_get_owner(dedup->slots->arena, ref);
 	if (now.word == owner.word && now.index == owner.index) {
@@ -315,11 +315,11 @@ static bool visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner
 		    !(word & (SLOT_SPARSE | SLOT_CUT)) && slot_length(word) == slot_length(other) &&
 		    decoder_of(word) == decoder_of(other)) {
 			twin->owner = owner;
-			return true;
+			return ZS_STOP;
 		}
 	}
 	rw_unlock(twin->lock);
-	return false;
+	return ZS_UNSETTLED;
 }
 
 /* The slot of a twin gets a share record. Its lock is held. 0: no memory for one. */

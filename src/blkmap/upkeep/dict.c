@@ -100,7 +100,7 @@ static void free_unused(struct recompressor *rc)
 			continue;
 		if (kind < RECOMP_NR_KINDS && !give_up(&rc->dicts[kind]))
 			continue;
-		rc->retired[codec - SLOT_CODEC_DICT] = false;
+		rc->held[codec - SLOT_CODEC_DICT] = (struct recomp_held){ 0 };
 		dict_free(rc, codec);
 	}
 }
@@ -108,8 +108,23 @@ static void free_unused(struct recompressor *rc)
 /* Whether an older one is there, and not on its way out yet. */
 static bool may_retire(const struct recompressor *rc, unsigned i)
 {
-	return rc->codecs->record->dicts[i].ref != 0 && !rc->retired[i] &&
+	return rc->codecs->record->dicts[i].ref != 0 && !rc->held[i].retired &&
 	       kind_of(rc, SLOT_CODEC_DICT + i) == RECOMP_NR_KINDS;
+}
+
+void dict_retire(struct recompressor *rc, unsigned i)
+{
+	rc->held[i].retired = true;
+	zs_note_all(rc->slots->data);
+}
+
+/* Bytes of content of the objects of a dictionary, as long as those that passes have come by. */
+static uint64_t held_bytes(const struct recompressor *rc, unsigned i)
+{
+	const struct recomp_held *held = &rc->held[i];
+
+	return held->nr ? nr_objects(rc, SLOT_CODEC_DICT + i) * (held->bytes / held->nr)
+			: UINT64_MAX;
 }
 
 /*
@@ -118,16 +133,16 @@ static bool may_retire(const struct recompressor *rc, unsigned i)
  */
 static void retire_small(struct recompressor *rc)
 {
-	for (unsigned i = 0; rc->held_known && i < SLOT_CODEC_NR_DICT; i++) {
+	for (unsigned i = 0; i < SLOT_CODEC_NR_DICT; i++) {
 		enum recomp_kind kind = kind_of(rc, SLOT_CODEC_DICT + i);
 
-		if (rc->codecs->record->dicts[i].ref == 0 ||
-		    rc->held[i] >= rc->codecs->record->dicts[i].size)
+		if (rc->codecs->record->dicts[i].ref == 0 || rc->held[i].retired ||
+		    held_bytes(rc, i) >= rc->codecs->record->dicts[i].size)
 			continue;
 		if (kind < RECOMP_NR_KINDS &&
 		    (rc->dicts[kind].refresh > 0 || !give_up(&rc->dicts[kind])))
 			continue;
-		rc->retired[i] = true;
+		dict_retire(rc, i);
 	}
 }
 
@@ -142,7 +157,7 @@ static void retire_one(struct recompressor *rc)
 		     nr_objects(rc, SLOT_CODEC_DICT + i) < nr_objects(rc, SLOT_CODEC_DICT + least)))
 			least = i;
 	if (least < SLOT_CODEC_NR_DICT)
-		rc->retired[least] = true;
+		dict_retire(rc, least);
 }
 
 void dicts_exit(struct recompressor *rc)
@@ -212,6 +227,8 @@ static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned
 	rc->dicts[kind].codec = codec;
 	rc->dicts[kind].refresh = DICT_REFRESHES;
 	rc->dicts[kind].served = false;
+	/* What was tried without it is tried again. */
+	zs_note_all(rc->slots->data);
 	return 0;
 }
 
@@ -261,6 +278,7 @@ struct survey {
 	unsigned idle; /* ticks without use; younger ones are not counted */
 	struct population {
 		uint64_t bytes, nr;
+		uint64_t all_bytes, all_nr; /* with those that are too young */
 	} of[RECOMP_NR_KINDS];
 	/* Sampling: of which kind, one sample for so many bytes; bytes since the last. */
 	enum recomp_kind kind;
@@ -275,29 +293,33 @@ static bool word_may_teach(uint64_t word)
 }
 
 /* recomp_wanted_fn: only counts. */
-static bool survey_counts(void *arg, uint64_t word)
+static enum recomp_want survey_counts(void *arg, uint64_t word)
 {
 	struct survey *survey = arg;
 	struct population *population = &survey->of[recomp_kind(word)];
 
-	if (word_may_teach(word) && age_of(survey->slots, slot_ref(word)) >= survey->idle) {
+	if (!word_may_teach(word))
+		return RECOMP_NEVER;
+	population->all_bytes += slot_length(word);
+	population->all_nr++;
+	if (age_of(survey->slots, slot_ref(word)) >= survey->idle) {
 		population->bytes += slot_length(word);
 		population->nr++;
 	}
-	return false;
+	return RECOMP_NEVER;
 }
 
 /* recomp_wanted_fn: objects of a kind, spread evenly over all there are. */
-static bool survey_samples(void *arg, uint64_t word)
+static enum recomp_want survey_samples(void *arg, uint64_t word)
 {
 	struct survey *survey = arg;
 
 	if (recomp_kind(word) != survey->kind || !word_may_teach(word))
-		return false;
+		return RECOMP_NEVER;
 	if (survey->passed + slot_length(word) >= survey->stride)
-		return true;
+		return RECOMP_NOW;
 	survey->passed += slot_length(word);
-	return false;
+	return RECOMP_NEVER;
 }
 
 struct training {
@@ -391,10 +413,36 @@ static int dict_make(struct recompressor *rc, struct survey *survey, unsigned co
 	return error;
 }
 
+/*
+ * A survey reads the header of every object. Where it has found too few, the next one comes when
+ * such a part of all objects is new.
+ */
+#define SURVEY_DIVISOR 16u
+
+static bool is_enough(enum recomp_kind kind, uint64_t nr, uint64_t bytes)
+{
+	return nr >= rules[kind].nr && bytes >= rules[kind].bytes;
+}
+
 /* Whether none has been tried that still fits what is there. */
 static bool dict_is_due(const struct recomp_dict *dict)
 {
 	return dict->max > 0 && (!dict->tried || dict->done >= RENEW_FACTOR * dict->population);
+}
+
+/* Whether enough may have come for one that is due. */
+static bool survey_is_due(struct recompressor *rc)
+{
+	struct zs_pool_stat stat;
+	bool much, due = false;
+
+	zs_pool_get_stat(rc->slots->data, &stat);
+	much = stat.made - rc->surveyed_made > stat.objects / SURVEY_DIVISOR;
+	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++)
+		due |= dict_is_due(&rc->dicts[kind]) && (much || !rc->dicts[kind].hopeless);
+	if (due)
+		rc->surveyed_made = stat.made;
+	return due;
 }
 
 static void dict_renew(struct recompressor *rc, struct survey *survey)
@@ -403,8 +451,8 @@ static void dict_renew(struct recompressor *rc, struct survey *survey)
 	struct recomp_dict *dict = &rc->dicts[survey->kind];
 	unsigned codec = free_number(rc);
 
-	if (population->nr < rules[survey->kind].nr ||
-	    population->bytes < rules[survey->kind].bytes)
+	dict->hopeless = !is_enough(survey->kind, population->all_nr, population->all_bytes);
+	if (!is_enough(survey->kind, population->nr, population->bytes))
 		return;
 	if (codec == 0) {
 		retire_one(rc);
@@ -426,7 +474,7 @@ void dict_prepare(struct recompressor *rc, unsigned idle)
 
 	free_unused(rc);
 	retire_small(rc);
-	if (!dict_is_due(&rc->dicts[RECOMP_SMALL]) && !dict_is_due(&rc->dicts[RECOMP_LARGE]))
+	if (!survey_is_due(rc))
 		return;
 	(void)recomp_find(rc, &cursor, survey_counts, &survey, &item); /* it wants none */
 	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {

@@ -52,17 +52,32 @@ static bool is_idle(struct gather *gather, ref_t ref)
 	return false;
 }
 
-static bool gather_wants(void *arg, uint64_t word)
+/* So many objects tell how long the others are; older ones count less and less. */
+#define HELD_NR (UINT64_C(1) << 20)
+
+static void note_held(struct recomp_held *held, uint64_t word)
+{
+	if (held->nr == HELD_NR) {
+		held->bytes /= 2;
+		held->nr /= 2;
+	}
+	held->bytes += slot_length(word);
+	held->nr++;
+}
+
+static enum recomp_want gather_wants(void *arg, uint64_t word)
 {
 	struct gather *gather = arg;
 	struct recompressor *rc = gather->rc;
 
 	if (slot_codec(word) >= SLOT_CODEC_DICT)
-		rc->held[slot_codec(word) - SLOT_CODEC_DICT] += slot_length(word);
+		note_held(&rc->held[slot_codec(word) - SLOT_CODEC_DICT], word);
 	if (!target_codec(rc, word))
-		return false;
+		return RECOMP_NEVER;
 	/* What is always in use may not keep a dictionary for ever. */
-	return recomp_is_retired(rc, word) || is_idle(gather, slot_ref(word));
+	if (recomp_is_retired(rc, word) || is_idle(gather, slot_ref(word)))
+		return RECOMP_NOW;
+	return RECOMP_LATER;
 }
 
 /*
@@ -159,7 +174,7 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 		struct recomp_item *item = &batch->items[batch->nr];
 		int error;
 
-		if (!recomp_find(rc, &pass->cursor, gather_wants, &gather, item))
+		if (!recomp_find_new(rc, &pass->cursor, gather_wants, &gather, item))
 			return false;
 		if (item->len > RECOMP_BYTES - batch->used) {
 			/* It begins the next batch. */
@@ -220,8 +235,6 @@ static void compress_batch(struct recompressor *rc, void *arg)
 void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass)
 {
 	dict_prepare(rc, pass->idle);
-	memset(rc->held, 0, sizeof(rc->held));
-	rc->held_known = false;
 	dedup_trim(rc->dedup);
 }
 
@@ -256,7 +269,6 @@ bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
 
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete)
 {
-	rc->held_known = complete && !pass->cut_short;
 	zcomp_destroy(rc->plain);
 	rc->plain = NULL;
 	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++) {

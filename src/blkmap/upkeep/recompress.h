@@ -84,6 +84,7 @@ struct recomp_dict {
 	unsigned refresh; /* passes that try again what was done without it; it is new */
 	bool tried; /* to make one; the next two say when to try again */
 	uint64_t population; /* bytes of objects then */
+	bool hopeless; /* as last counted, not even with those that are too young now */
 	uint64_t done; /* bytes that were new to recompression since */
 	bool served; /* the one in use has had objects */
 	struct zcomp *comp; /* compresses with it; NULL: not needed yet in this pass */
@@ -113,12 +114,13 @@ struct recompressor {
 	uint64_t set_aside; /* of the arena's limit; immutable */
 	struct zcomp *plain; /* a compressor, for the length of a pass; NULL until it is needed */
 	struct recomp_dict dicts[RECOMP_NR_KINDS];
-	/*
-	 * By dictionary number: bytes of content that the last pass found with it, where held_known;
-	 * and whether its objects are to be compressed anew, so that it goes.
-	 */
-	uint64_t held[SLOT_CODEC_NR_DICT];
-	bool held_known, retired[SLOT_CODEC_NR_DICT];
+	/* By dictionary number. */
+	struct recomp_held {
+		uint64_t bytes, nr; /* of content, and objects, that passes have come by lately */
+		bool retired; /* its objects are to be compressed anew, so that it goes */
+	} held[SLOT_CODEC_NR_DICT];
+	uint64_t surveyed_made; /* zs_pool_stat.made when all were last counted for dictionaries */
+	uint64_t looks; /* at objects, ever */
 	bool run_here; /* jobs are for the calling thread */
 	uint64_t job_cpu_ns; /* what the worker's last job took */
 
@@ -148,7 +150,7 @@ static inline bool recomp_is_retired(const struct recompressor *rc, uint64_t wor
 {
 	unsigned codec = slot_codec(word);
 
-	return codec >= SLOT_CODEC_DICT && rc->retired[codec - SLOT_CODEC_DICT];
+	return codec >= SLOT_CODEC_DICT && rc->held[codec - SLOT_CODEC_DICT].retired;
 }
 
 static inline enum recomp_kind recomp_kind(uint64_t word)
@@ -180,13 +182,24 @@ static inline uint64_t *place_seq(const struct slots *slots, uint64_t place, boo
 
 /* scan.c; pass_lock held */
 
+/* Whether an object is wanted, by its slot's or share record's word. */
+enum recomp_want {
+	RECOMP_NEVER, /* not before it has changed, or recomp_look_again() */
+	RECOMP_LATER, /* it may be next time */
+	RECOMP_NOW,
+};
+typedef enum recomp_want (*recomp_wanted_fn)(void *arg, uint64_t word);
+
 /*
- * Find the next object that @wanted wants by its slot's or share record's word, and lock that shared.
+ * recomp_find() - the next object of all that @wanted wants now; its slot or record is locked shared
+ * recomp_find_new() - the same of those which it has not called unwanted since they changed, and
+ * some of their neighbours
  * False: the end.
  */
-typedef bool (*recomp_wanted_fn)(void *arg, uint64_t word);
 bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
 		 void *arg, struct recomp_item *out_item);
+bool recomp_find_new(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
+		     void *arg, struct recomp_item *out_item);
 void recomp_unlock(struct recompressor *rc, const struct recomp_item *item);
 
 /* Read what an item's word stands for; its slot or record is locked. 0 or -EIO. */
@@ -256,6 +269,8 @@ void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat
  * number is wanted, and make one when objects of a kind are many.
  */
 void dict_prepare(struct recompressor *rc, unsigned idle);
+/* Have the objects of dictionary @i compressed anew, so that it goes. */
+void dict_retire(struct recompressor *rc, unsigned i);
 /* Bytes of a dictionary of a kind for an algorithm, at most; 0: it is of no use. */
 size_t recomp_dict_max(const char *name, enum recomp_kind kind);
 void dict_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat);

@@ -126,6 +126,18 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 	mutex_unlock(&rc->lock);
 }
 
+/* A step. What this thread does of it is slept off, too, unless somebody waits for the pass. */
+static bool paid_step(struct recompressor *rc, struct recomp_pass *pass)
+{
+	uint64_t begin = thread_cpu_ns();
+	bool more = recomp_step(rc, pass);
+
+	if (!pass->forced)
+		rc->debt_ns +=
+			(thread_cpu_ns() - begin) * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
+	return more;
+}
+
 /* Some memory may have come. */
 static void tell_waiters(struct recompressor *rc)
 {
@@ -162,7 +174,7 @@ static bool run_pass(struct recompressor *rc, struct recomp_pass *pass)
 	recomp_pass_begin(rc, pass);
 	go_on = pace(rc, pass);
 	while (more && go_on) {
-		more = recomp_step(rc, pass);
+		more = paid_step(rc, pass);
 		go_on = pace(rc, pass);
 		if (pass->forced)
 			tell_waiters(rc);

@@ -13,50 +13,65 @@
 
 struct visit {
 	struct recompressor *rc;
+	bool noted; /* what is said to be settled must hold */
 	recomp_wanted_fn wanted;
 	void *arg;
 	struct recomp_item *item; /* out */
 };
 
-static bool word_is_wanted(struct visit *visit, uint64_t word, ref_t ref)
+/* A word that is on its way out or in says nothing. */
+static enum recomp_want word_want(struct visit *visit, uint64_t word, ref_t ref)
 {
-	return slot_kind(word) == SLOT_OBJ && slot_ref(word) == ref &&
-	       visit->wanted(visit->arg, word);
+	if (slot_kind(word) != SLOT_OBJ || slot_ref(word) != ref)
+		return RECOMP_LATER;
+	return visit->wanted(visit->arg, word);
 }
 
-/* zs_visit_fn. True: it is wanted, and its slot's or record's lock is held shared. */
-static bool visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
+/* zs_visit_fn. ZS_STOP: it is wanted, and its slot's or record's lock is held shared. */
+static enum zs_verdict visit_object(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
 	ZT_NO_LOCK_CHECK /* the lock goes to the caller with the item */
 {
 	struct visit *visit = arg;
 	const struct slots *slots = visit->rc->slots;
 	bool shared = owner.index == OWNER_SHARE;
 	struct rwlock *lock = place_lock(slots, owner.word, shared);
+	enum recomp_want want = RECOMP_LATER;
 	struct zs_owner now;
 	uint64_t word;
 
 	(void)len;
-	/* Pinned ones are on their way; bases and pages of cluster maps are folded first. */
-	if (owner.word == 0 || (owner.index != OWNER_SLOT && !shared))
-		return false;
-	/* A look without the lock sorts most out; the word's memory stays while the object does. */
-	if (!word_is_wanted(visit, word_get(slot_at(slots, owner.word)), ref))
-		return false;
+	visit->rc->looks++;
+	/* Pinned ones are on their way. */
+	if (owner.word == 0)
+		return ZS_UNSETTLED;
+	/* Bases and pages of cluster maps are folded first, and then they are others' or gone. */
+	if (owner.index != OWNER_SLOT && !shared)
+		return ZS_SETTLED;
+	/*
+	 * A look without the lock sorts most out; the word's memory stays while the object does. But
+	 * whoever overwrites an object in place tells the pool before the word: that it is settled
+	 * is known under the lock alone.
+	 */
+	if (!visit->noted &&
+	    word_want(visit, word_get(slot_at(slots, owner.word)), ref) != RECOMP_NOW)
+		return ZS_UNSETTLED;
 	if (!read_trylock(lock))
-		return false;
+		return ZS_UNSETTLED;
 	now = zs_get_owner(slots->arena, ref);
 	/* Without its record nothing is there to be read. */
 	word = now.index == owner.index ? word_get(slot_at(slots, owner.word)) : 0;
-	if (now.word != owner.word || !word_is_wanted(visit, word, ref)) {
+	if (now.word == owner.word)
+		want = word_want(visit, word, ref);
+	if (want != RECOMP_NOW) {
 		rw_unlock(lock);
-		return false;
+		return want == RECOMP_NEVER ? ZS_SETTLED : ZS_UNSETTLED;
 	}
 	visit->item->place = owner.word;
 	visit->item->shared = shared;
 	visit->item->word = word;
 	visit->item->seq = *place_seq(slots, owner.word, shared);
 	visit->item->len = slot_length(word);
-	return true;
+	return ZS_STOP;
 }
 
 bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
@@ -65,6 +80,16 @@ bool recomp_find(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_
 	struct visit visit = { .rc = rc, .wanted = wanted, .arg = arg, .item = out_item };
 
 	return zs_scan(rc->slots->data, inout_cursor, visit_object, &visit);
+}
+
+bool recomp_find_new(struct recompressor *rc, uint64_t *inout_cursor, recomp_wanted_fn wanted,
+		     void *arg, struct recomp_item *out_item)
+{
+	struct visit visit = {
+		.rc = rc, .noted = true, .wanted = wanted, .arg = arg, .item = out_item
+	};
+
+	return zs_scan_noted(rc->slots->data, inout_cursor, visit_object, &visit);
 }
 
 void recomp_unlock(struct recompressor *rc, const struct recomp_item *item)

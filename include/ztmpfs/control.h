@@ -139,7 +139,10 @@ struct ztmpfs_stat {
 	uint64_t requests_done; /* of these: had been done already, and were answered only */
 	uint64_t requests_poisoned; /* answered with an error, since the daemon died of them */
 	uint64_t repairs; /* things put right in memory after deaths */
-	uint64_t reserved[5];
+	/* what came to the daemon; the kernel serves by itself what it has pages of */
+	uint64_t requests; /* of any kind */
+	uint64_t bytes_read, bytes_written; /* of contents */
+	uint64_t reserved[2];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

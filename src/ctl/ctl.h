@@ -174,6 +174,7 @@ extern const struct ctl_command ctl_run;
 extern const struct ctl_command ctl_set;
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;
+extern const struct ctl_command ctl_top;
 extern const struct ctl_command ctl_trace;
 extern const struct ctl_command ctl_train;
 extern const struct ctl_command ctl_draw;

@@ -163,6 +163,7 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	notifier_init(&front->notifier);
 	atomic_init(&front->nr_dropping, 0);
 	full_init(&front->full);
+	traffic_init(&front->traffic);
 	front->io_max = ZTFUSE_IO_MAX;
 	front->keeps_buffers = false;
 	buffers_init(&front->buffers, front->io_max);

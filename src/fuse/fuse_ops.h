@@ -21,6 +21,7 @@
 #include "fuse/op_write.h"
 #include "fuse/retry.h"
 #include "fuse/seek.h"
+#include "fuse/traffic.h"
 #include "util/compiler.h"
 
 /* The largest READ and WRITE: what one request carries at most without raising a sysctl. */
@@ -71,6 +72,7 @@ struct ztfuse {
 	struct ztfuse_notifier notifier;
 	atomic_int nr_dropping; /* threads that have pages dropped by themselves; see op_write.c */
 	struct ztfuse_full full;
+	struct ztfuse_traffic traffic;
 	uint32_t io_max; /* most bytes of a READ or WRITE: ZTFUSE_IO_MAX, or less */
 	bool keeps_buffers; /* never gives memory of buffers back */
 };

@@ -90,6 +90,7 @@ static void control_stat(fuse_req_t req, const struct control_bytes *bytes)
 		return;
 	}
 	super_get_stat(req_super(req), &stat);
+	traffic_get(&req_front(req)->traffic, &stat);
 	if (req_front(req)->ledger)
 		stat_lives(req_front(req)->ledger, &stat);
 	control_give(req, bytes, &stat, sizeof(stat));

@@ -133,10 +133,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	if (!ztfuse_req_is_direct(req))
 		fs_note_pages(req_super(req), ino);
 	error = fs_read(req_super(req), ino, (uint64_t)off, buf, size, &done);
-	if (error)
+	if (error) {
 		reply_error(req, error);
-	else
+	} else {
+		traffic_read(&req_front(req)->traffic, done);
 		(void)fuse_reply_buf(req, buf, done);
+	}
 	if (!own)
 		buffers_put(buffers, buf);
 }

@@ -86,6 +86,8 @@ static void write_reply(const struct write *write, int error, size_t done)
 		full_refused(req_front(write->req), write->ino, write->off, write->size);
 	else
 		full_written(req_front(write->req));
+	if (!error)
+		traffic_written(&req_front(write->req)->traffic, done);
 	reply_write(write->req, error, done);
 }
 

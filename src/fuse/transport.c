@@ -54,6 +54,7 @@ static bool serve(void *arg, struct request *req)
 	bool mine;
 
 	retry_request_begins(&front->retry);
+	traffic_request(&front->traffic);
 	mine = request_run(front, req);
 	super_reap(front->sb);
 	return mine;

@@ -15,6 +15,7 @@ static struct wire_reply call(uint64_t ino, uint32_t cmd, uint32_t out_size, uin
 START_TEST(test_stat_answers_on_files_and_directories)
 {
 	const uint64_t inos[] = { make_file(ROOT, "f"), ROOT };
+	char word[5];
 
 	ck_assert_int_eq(wire_write(&wire, inos[0], 0, "some content", 12, 0), 12);
 	for (size_t i = 0; i < ARRAY_SIZE(inos); i++) {
@@ -37,6 +38,9 @@ START_TEST(test_stat_answers_on_files_and_directories)
 		ck_assert_uint_eq(stat.inodes_used, 2);
 		ck_assert_uint_eq(stat.inodes_limit, FIXTURE_INODES);
 		ck_assert_uint_eq(stat.cluster_size, 65536);
+		ck_assert_uint_eq(stat.bytes_written, 12);
+		ck_assert_uint_eq(stat.bytes_read, 5 * i);
+		ck_assert_int_eq(wire_read(&wire, inos[0], 0, word, 5), 5);
 	}
 }
 END_TEST

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/progress.h"
 #include "util/alloc.h"
 
 #define NAME_BYTES ZTMPFS_CLONE_NAME
@@ -195,6 +196,15 @@ static void copy_flags(struct clone_job *job, mode_t mode)
 		close(to);
 }
 
+static void clone_text(void *job, char out[PROGRESS_TEXT])
+{
+	struct ztmpfs_stat stat;
+
+	/* Counters are not for everybody. */
+	if (ctl_get_stat(((const struct clone_job *)job)->from_path, &stat) == 0)
+		snprintf(out, PROGRESS_TEXT, "%" PRIu64 " inodes in the mount", stat.inodes_used);
+}
+
 static int make_clone(struct clone_job *job)
 {
 	struct stat st;
@@ -226,6 +236,7 @@ static int make_clone(struct clone_job *job)
 static int run_clone(int argc, char *argv[])
 {
 	struct clone_job job = { .to_fd = -1, .temp_fd = -1 };
+	const struct progress progress = { .what = "copying", .text = clone_text, .arg = &job };
 	int letter = ctl_switch(&ctl_clone, argc, argv, true), failed;
 
 	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_clone, argc, argv, false))
@@ -235,11 +246,15 @@ static int run_clone(int argc, char *argv[])
 	job.from_path = argv[optind];
 	job.to_path = argv[optind + 1];
 	catch_signals();
+	progress_begin(&progress);
 	failed = make_clone(&job);
 	remove_temp(&job);
+	progress_end();
 	if (job.to_fd >= 0)
 		close(job.to_fd);
 	if (got_signal) {
+		if (failed)
+			fprintf(stderr, "ztmpfsctl: %s: nothing was copied\n", job.to_path);
 		(void)signal(got_signal, SIG_DFL);
 		(void)raise(got_signal);
 	}

@@ -13,6 +13,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/newfile.h"
+#include "ctl/progress.h"
 #include "ctl/sample.h"
 #include "image/io.h"
 #include "util/alloc.h"
@@ -42,6 +43,9 @@ static int write_file(const char *path, const void *data, size_t size)
 
 static int train(const struct train *options, const struct samples *samples)
 {
+	const struct progress progress = {
+		.what = "training", .interrupted = "ztmpfsctl: no dictionary was written\n"
+	};
 	char text[ZCOMP_ERROR_TEXT];
 	void *dict = zt_zalloc(options->size);
 	size_t size;
@@ -53,8 +57,10 @@ static int train(const struct train *options, const struct samples *samples)
 		zt_free(dict);
 		return ctl_failed("--limit", "too many samples");
 	}
+	progress_begin(&progress);
 	error = zcomp_dict_train(samples->data, samples->sizes, (unsigned)samples->nr, dict,
 				 options->size, 0, text, &size);
+	progress_end();
 	if (error) {
 		zt_free(dict);
 		return ctl_failed("", text);
@@ -94,24 +100,37 @@ static int parse(int argc, char *argv[], struct train *out)
 	return out->output && optind < argc ? 0 : -EINVAL;
 }
 
+/* Reading, and then the trainer, which does not say how far it is. */
+static int work(const struct train *options, const struct sample_params *params)
+{
+	const struct progress progress = {
+		.what = "reading samples", .interrupted = "ztmpfsctl: no dictionary was written\n"
+	};
+	char text[SAMPLE_ERROR_TEXT];
+	struct samples samples;
+	int status;
+
+	progress_begin(&progress);
+	status = samples_read(params, text, &samples);
+	progress_end();
+	if (status != 0)
+		return ctl_failed("", text);
+	status = train(options, &samples);
+	samples_free(&samples);
+	return status;
+}
+
 static int run(int argc, char *argv[])
 {
 	struct train options = { .size = ZCOMP_DICT_SIZE, .cluster = ZT_PAGE_SIZE };
 	struct sample_params params = { .skip_same = true };
-	char text[SAMPLE_ERROR_TEXT];
-	struct samples samples;
-	int status;
 
 	if (parse(argc, argv, &options) != 0)
 		return ctl_usage(&ctl_train);
 	params.paths = argv + optind;
 	params.piece = options.cluster;
 	params.limit = options.limit ? options.limit : options.size * SAMPLES_PER_DICT;
-	if (samples_read(&params, text, &samples) != 0)
-		return ctl_failed("", text);
-	status = train(&options, &samples);
-	samples_free(&samples);
-	return status;
+	return work(&options, &params);
 }
 
 static const struct ctl_switch switches[] = {

@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/progress.h"
 #include "ctl/report.h"
 #include "ctl/zbench.h"
 #include "ctl/zbench_args.h"
@@ -46,12 +48,24 @@ static int add_result(struct bench *bench, const struct zbench_result *result)
 	return 0;
 }
 
-static int run_point(struct bench *bench, const struct zbench_point *point)
+static void point_text(void *point, char out[PROGRESS_TEXT])
 {
+	const struct zbench_point *now = point;
+
+	snprintf(out, PROGRESS_TEXT, "%s, clusters of %" PRIu32, now->name, now->cluster);
+}
+
+static int run_point(struct bench *bench, struct zbench_point *point)
+{
+	const struct progress progress = { .what = "measuring", .text = point_text, .arg = point };
 	char text[ZCOMP_ERROR_TEXT];
 	struct zbench_result result;
+	int error;
 
-	if (zbench_run(&bench->samples, point, bench->args.seconds, text, &result) != 0)
+	progress_begin(&progress);
+	error = zbench_run(&bench->samples, point, bench->args.seconds, text, &result);
+	progress_end();
+	if (error != 0)
 		return ctl_failed("", text);
 	if (bench->args.csv)
 		zbench_print_csv_line(stdout, &result);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * progress.h - a line on the terminal about long work: how far it is, and on ^C what goes on without
+ * the program.
+ *
+ * The line is the error output's, and only a terminal has it; it goes when the work is done. One at a
+ * time in a process.
+ */
+#ifndef ZT_CTL_PROGRESS_H
+#define ZT_CTL_PROGRESS_H
+
+#define PROGRESS_TEXT 160u
+
+struct progress {
+	const char *what; /* is done: "compacting" */
+	/* What ^C is answered by, with the line's end; NULL: as without. */
+	const char *interrupted;
+	/* How far it is, into @out; may wait. In a thread of its own. NULL: only the time. */
+	void (*text)(void *arg, char out[PROGRESS_TEXT]);
+	void *arg;
+};
+
+/** progress_begin() - from here on; @progress stays the caller's until progress_end() */
+void progress_begin(const struct progress *progress);
+
+/** progress_end() - the line has gone, and ^C acts as before */
+void progress_end(void);
+
+#endif

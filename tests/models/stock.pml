@@ -22,10 +22,9 @@
  * came to run (ltl ends); where the kernel's side sleeps for memory and nothing is under way, it gets
  * some (ltl fed); and there is no deadlock.
  *
- * Planted: -DNO_ORDER -DNO_BACK. Weakness: with two writes of each program spin finds a cycle in which a
- * write does not end (without a timer), also with nothing planted. Whether model or code is at fault is
- * not known yet; so -DNO_RECHECK -DGROWER_WAITS -DSTALE_ORDER -DGIVES_AWAY -DFULL_SILENT, which one
- * write does not tell apart, say nothing yet.
+ * Planted: -DNO_ORDER -DGIVES_AWAY -DFULL_SILENT (ends), -DNO_BACK (fed). Two programs with two writes
+ * each do not tell -DNO_RECHECK, -DGROWER_WAITS and -DSTALE_ORDER apart from what is right: the watch
+ * says soon anew what the grower may take.
  */
 #ifndef NR_WRITES
 #define NR_WRITES 2
@@ -211,7 +210,7 @@ proctype program(byte me)
 		};
 		atomic {
 			if
-			:: got -> /* stock_give() */
+			:: got && free > 0 -> /* stock_give() */
 				if
 				:: size == 2 -> whole++
 				:: size == 1 && halves > 0 -> halves--; whole++

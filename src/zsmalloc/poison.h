@@ -3,7 +3,7 @@
  * poison.h - freed rooms of objects, made unlike anything, so that a stale ref is noticed at once.
  *
  * Debug builds fill the bytes behind the header of a room that becomes free. As a slot word the
- * filling is an object far outside of any arena. With the address sanitizer the bytes cannot be
+ * filling is a cluster map far outside of any arena. With the address sanitizer the bytes cannot be
  * touched at all until the room is given out again or its pages are given back. The header stays
  * zero: anyone may read it at any time.
  *
@@ -28,7 +28,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-#define ZS_POISON 0xdb
+#define ZS_POISON 0xdc /* as a word: SLOT_MAP, which most that look at a word follow */
 
 /* The room at @ref, of @room bytes with its header, holds no object any more. */
 static inline void room_poison(const struct arena *arena, ref_t ref, uint32_t room)

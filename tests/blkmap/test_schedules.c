@@ -68,6 +68,11 @@ struct job {
 #define FAR	4096u
 #define FAR_NR	4u
 
+/* Pages of noise, most of which go before each run: so compaction has something to do where others' are. */
+#define HOLES 32u
+
+static struct blkmap_file holes;
+
 static struct rwlock far_lock;
 static uint64_t far_tag[FAR_NR]; /* 0: not written */
 
@@ -289,6 +294,27 @@ static void far_prepare(void)
 	sched_must(blkmap_grow(bm.map, &bm.file, (FAR + FAR_NR) * cluster_size(bm.file.order), 1), "grow");
 }
 
+static void holes_prepare(void)
+{
+	static char noise[HOLES * ZT_PAGE_SIZE];
+	size_t done;
+
+	if (!noise[0] && !noise[1])
+		fill(noise, sizeof(noise), 5);
+	sched_must(blkmap_truncate(bm.map, &holes, 0), "truncate");
+	sched_must(blkmap_grow(bm.map, &holes, 0, sizeof(noise)), "grow");
+	sched_must(blkmap_write(bm.map, &holes, &(struct blkmap_bytes){ 0, noise, sizeof(noise), ZSTRM_DEFAULT }, &done),
+		   "write");
+}
+
+/* After the others have their pages among them. */
+static void holes_make(void)
+{
+	for (unsigned i = 0; i < HOLES; i++)
+		if (i % 4)
+			sched_must(blkmap_punch(bm.map, &holes, i * ZT_PAGE_SIZE, ZT_PAGE_SIZE), "punch");
+}
+
 static void far_check(void)
 {
 	char page[ZT_PAGE_SIZE], back[ZT_PAGE_SIZE];
@@ -395,6 +421,23 @@ static void *job_run(void *arg)
 
 /* A world ------------------------------------------------------------------ */
 
+static ref_t holes_ref;
+
+static ref_t file_make(struct blkmap_file *out_file, unsigned order)
+{
+	struct bm_file *record;
+	ref_t ref;
+
+	sched_must(zs_malloc(bm.meta, sizeof(*record), &ref), "record");
+	record = zs_data(bm.arena, ref);
+	memset(record, 0, sizeof(*record));
+	*out_file = (struct blkmap_file){ .tree = { .word = &record->word },
+					  .nr_pages = &record->nr_pages,
+					  .order = order,
+					  .setting = BLKMAP_SETTING_DEFAULT };
+	return ref;
+}
+
 static void world_start(uint64_t seed)
 {
 	static const struct bm_config configs[] = {
@@ -410,27 +453,22 @@ static void world_start(uint64_t seed)
 	rwlock_init(&far_lock, ZT_RANK_INODE);
 	for (unsigned i = 0; i < NR_FILES; i++) {
 		struct model *m = &models[i];
-		struct bm_file *record;
 		/* The last file has other clusters, so that its places fit others' but not its maps. */
 		unsigned order = i < NR_FILES - 1 || seed % 3 == 0 ? config->order : 2 - config->order;
 
 		memset(m, 0, sizeof(*m));
 		rwlock_init(&m->lock, ZT_RANK_INODE);
-		sched_must(zs_malloc(bm.meta, sizeof(*record), &m->ref), "record");
-		record = zs_data(bm.arena, m->ref);
-		memset(record, 0, sizeof(*record));
 		m->cluster = cluster_size(order);
-		m->file = (struct blkmap_file){ .tree = { .word = &record->word },
-						.nr_pages = &record->nr_pages,
-						.order = order,
-						.setting = BLKMAP_SETTING_DEFAULT };
+		m->ref = file_make(&m->file, order);
 	}
+	holes_ref = file_make(&holes, 0);
 }
 
 /* Each kind of slot in each file; file 1 shares two clusters with file 0, unless clusters differ. */
 static void world_prepare(uint64_t seed)
 {
 	far_prepare();
+	holes_prepare();
 	for (unsigned i = 0; i < NR_FILES; i++) {
 		struct model *m = &models[i];
 
@@ -446,6 +484,7 @@ static void world_prepare(uint64_t seed)
 		write_at(m, ZT_PAGE_SIZE, ZT_PAGE_SIZE, 5);
 		write_at(m, 4 * m->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, 7);
 	}
+	holes_make();
 	if (seed % 4 == 1)
 		(void)blkmap_recompress(bm.map, 0);
 }
@@ -455,6 +494,7 @@ static void world_check(void)
 	uint64_t objects = 0;
 
 	far_check();
+	sched_must(blkmap_check_file(bm.map, &holes, &objects), "file with holes");
 	sched_must(blkmap_check_file(bm.map, &bm.file, &objects), "file far away");
 	for (unsigned i = 0; i < NR_FILES; i++) {
 		struct model *m = &models[i];
@@ -486,15 +526,25 @@ static void world_stop(void)
 		zs_free(bm.meta, models[i].ref);
 		rwlock_exit(&models[i].lock);
 	}
+	sched_must(blkmap_truncate(bm.map, &holes, 0), "truncate");
+	zs_free(bm.meta, holes_ref);
 	bm_stop(&bm);
 	rwlock_exit(&far_lock);
 }
 
 /* Runs --------------------------------------------------------------------- */
 
-static struct op random_op(uint64_t *seed)
+/* What is done behind requests, and what is done by them; what moves or frees most comes more often. */
+static const enum op_kind upkeep[] = { OP_FOLD, OP_FOLD, OP_FOLD_ONE, OP_RECOMPRESS, OP_COMPACT, OP_COMPACT, OP_TRIM };
+static const enum op_kind requests[] = { OP_WRITE, OP_OVERLAY, OP_MERGE, OP_READ, OP_SHARE, OP_TRUNCATE, OP_TRUNCATE, OP_CUT,
+					 OP_PUNCH, OP_ALLOCATE, OP_REUSE, OP_REUSE, OP_GROW, OP_SETTING, OP_FAR };
+
+/* Three of four first tasks do upkeep. */
+static struct op random_op(uint64_t *seed, bool behind)
 {
-	return (struct op){ .kind = (enum op_kind)(zt_random(seed) % NR_KINDS),
+	const uint64_t which = zt_random(seed);
+
+	return (struct op){ .kind = behind ? upkeep[which % ARRAY_SIZE(upkeep)] : requests[which % ARRAY_SIZE(requests)],
 			    .file = (unsigned)(zt_random(seed) % NR_FILES),
 			    .cluster = (unsigned)(zt_random(seed) % 4),
 			    .seed = zt_random(seed) };
@@ -507,11 +557,13 @@ static const char *random_jobs(uint64_t seed, unsigned most, struct job jobs[NR_
 
 	text[0] = '\0';
 	for (unsigned i = 0; i < NR_TASKS; i++) {
+		const bool behind = i == 0 && zt_random(&seed) % 4 != 0;
+
 		jobs[i].nr = 1 + (unsigned)(zt_random(&seed) % most);
 		for (unsigned j = 0; j < jobs[i].nr; j++) {
 			struct op *op = &jobs[i].ops[j];
 
-			*op = random_op(&seed);
+			*op = random_op(&seed, behind);
 			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %u.%u", j ? ", " : i ? " beside " : "",
 					       op_names[op->kind], op->file, op->cluster);
 		}

@@ -315,6 +315,41 @@ struct ztmpfs_trace {
  */
 #define ZTMPFS_IOC_TRACE _IOWR('Z', 34, struct ztmpfs_trace)
 
+/* What is asked for by ztmpfs_upgrade.op. */
+#define ZTMPFS_UPGRADE_START 1u /* in: ticket, path, dev, ino; out: state, text */
+#define ZTMPFS_UPGRADE_ASK   2u /* in: ticket; out: the rest but for path */
+
+/* What has come of it. */
+#define ZTMPFS_UPGRADE_NONE    0u /* there was none of this ticket */
+#define ZTMPFS_UPGRADE_RUNS    1u
+#define ZTMPFS_UPGRADE_DONE    2u /* who answers is the new program */
+#define ZTMPFS_UPGRADE_REFUSED 3u /* it could not go on with the mount, as text says; nothing has happened */
+#define ZTMPFS_UPGRADE_DIED    4u /* it ended before it served: the program before is back */
+#define ZTMPFS_UPGRADE_LATE    5u /* it did not serve in ten seconds: the program before is back */
+
+/* Another program goes on with a mount that outlives its daemon. */
+struct ztmpfs_upgrade {
+	uint32_t version; /* in and out: ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t op; /* in: ZTMPFS_UPGRADE_... */
+	uint32_t state; /* ZTMPFS_UPGRADE_... */
+	uint64_t ticket; /* any number but 0, another one each time */
+	uint64_t dev, ino; /* of the file, as stat(2) has them; ino 0: any */
+	uint64_t outage_ns; /* how long requests waited */
+	uint32_t pid; /* of the daemon that answers, as it sees itself */
+	uint32_t reserved0;
+	char release[32]; /* its release */
+	char text[256]; /* why, where it is known */
+	uint64_t reserved[4]; /* 0 */
+	char path[4096]; /* absolute, of the program; empty: what stands where the daemon's came from */
+};
+
+/*
+ * For root and the user who runs the daemon alone: it decides what that user's process runs.
+ * EOPNOTSUPP: survive=off; EBUSY: another one runs; ESTALE: path is another file for the daemon.
+ */
+#define ZTMPFS_IOC_UPGRADE _IOWR('Z', 35, struct ztmpfs_upgrade)
+
 #define ZTMPFS_CLONE_NAME 256u /* bytes, a NUL among them */
 
 /* Leave out the directory that the copy is put into, if it is part of the tree. */

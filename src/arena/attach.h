@@ -41,6 +41,15 @@ struct arena_repairs {
 int arena_attach(const struct arena_params *params, int fd, char text[256],
 		 struct arena **out_arena) ZT_MUST_CHECK;
 
+/**
+ * arena_probe() - whether arena_attach() would know what it is, while another process uses it
+ * @page: filled with the arena's first page; aligned to 8 bytes
+ * @out_super: arena_super() of it, in @page
+ * Return: 0; as arena_attach(), with a sentence.
+ */
+int arena_probe(int fd, char page[ZT_PAGE_SIZE], char text[256],
+		const void **out_super) ZT_MUST_CHECK;
+
 /** arena_attach_end() - all is rebuilt: the limit holds. Return: 0 or what stock_init() says. */
 int arena_attach_end(struct arena *arena) ZT_MUST_CHECK;
 

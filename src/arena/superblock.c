@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "arena/arena_i.h"
 #include "arena/scratch.h"
@@ -97,6 +99,19 @@ int arena_superblock_check(const struct arena_superblock *sb, uint64_t file_size
 		return -EUCLEAN;
 	}
 	return 0;
+}
+
+int arena_probe(int fd, char page[ZT_PAGE_SIZE], char text[256], const void **out_super)
+{
+	const struct arena_superblock *sb = (const void *)page;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || pread(fd, page, ZT_PAGE_SIZE, 0) != ZT_PAGE_SIZE) {
+		snprintf(text, 256, "this memory is no arena");
+		return -EUCLEAN;
+	}
+	*out_super = page + ARENA_SUPER_OFFSET;
+	return arena_superblock_check(sb, (uint64_t)st.st_size, text);
 }
 
 static struct arena_superblock *superblock(const struct arena *arena)

@@ -19,6 +19,11 @@
 #include "util/alloc.h"
 #include "zsmalloc/attach.h"
 
+int blkmap_probe(const struct blkmap_record *record, char text[256])
+{
+	return settings_probe(record->settings, text);
+}
+
 int blkmap_attach_begin(struct blkmap *map, char text[256], struct slots_attach **out_attach)
 {
 	struct slots_attach *attach = zt_zalloc(sizeof(*attach));

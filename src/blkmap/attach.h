@@ -43,6 +43,12 @@ int blkmap_attach_begin(struct blkmap *map, char text[256],
 			struct slots_attach **out_attach) ZT_MUST_CHECK;
 
 /*
+ * blkmap_probe() - whether this program has the algorithms that a record of another process names
+ * Return: 0; -ENOENT with a sentence.
+ */
+int blkmap_probe(const struct blkmap_record *record, char text[256]) ZT_MUST_CHECK;
+
+/*
  * blkmap_attach_file() - a file's content
  * @out_end: behind the last byte that may differ from zero
  * Return: 0; -EUCLEAN; -ENOMEM.

@@ -177,6 +177,7 @@ extern const struct ctl_command ctl_swap;
 extern const struct ctl_command ctl_top;
 extern const struct ctl_command ctl_trace;
 extern const struct ctl_command ctl_train;
+extern const struct ctl_command ctl_upgrade;
 extern const struct ctl_command ctl_draw;
 extern const struct ctl_command ctl_zbench;
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 int handover_record_make(struct handover_record **out_record, int *out_fd)
 {
 	void *memory;
-	int error = shared_make("ztmpfs-record", sizeof(**out_record), &memory, out_fd);
+	int error = shared_make("ztmpfs-record", HANDOVER_RECORD_SIZE, &memory, out_fd);
 
 	if (!error)
 		*out_record = memory;
@@ -34,7 +35,7 @@ int handover_record_make(struct handover_record **out_record, int *out_fd)
 int handover_record_map(int fd, struct handover_record **out_record)
 {
 	void *memory;
-	int error = shared_map(fd, sizeof(**out_record), &memory);
+	int error = shared_map(fd, HANDOVER_RECORD_SIZE, &memory);
 
 	if (!error)
 		*out_record = memory;
@@ -43,7 +44,7 @@ int handover_record_map(int fd, struct handover_record **out_record)
 
 void handover_record_unmap(struct handover_record *record)
 {
-	shared_unmap(record, sizeof(*record));
+	shared_unmap(record, HANDOVER_RECORD_SIZE);
 }
 
 /* ---- messages ---- */
@@ -102,8 +103,46 @@ int handover_receive(int sock, enum handover_kind *out_kind, int *out_fd)
 	header = CMSG_FIRSTHDR(&msg);
 	if (header && header->cmsg_type == SCM_RIGHTS)
 		memcpy(out_fd, CMSG_DATA(header), sizeof(*out_fd));
-	*out_kind = word;
-	return word < HANDOVER_NR ? 1 : -EPROTO;
+	*out_kind = word < HANDOVER_NR ? word : HANDOVER_NR;
+	return 1;
+}
+
+/* As handover_send(), with a text behind the kind. */
+struct answer {
+	uint32_t kind;
+	char text[256];
+};
+
+int handover_answer(int sock, enum handover_kind kind, const char *text)
+{
+	struct answer answer = { .kind = (uint32_t)kind };
+	ssize_t sent;
+
+	(void)snprintf(answer.text, sizeof(answer.text), "%s", text);
+	do
+		sent = send(sock, &answer, sizeof(answer), MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+int handover_hear(int sock, int timeout_ms, char text[256])
+{
+	struct pollfd heard = { .fd = sock, .events = POLLIN };
+	struct answer answer = { .kind = HANDOVER_NR };
+	ssize_t got = 0;
+
+	*text = '\0';
+	if (poll(&heard, 1, timeout_ms) == 0)
+		return -ETIMEDOUT;
+	do
+		got = recv(sock, &answer, sizeof(answer), 0);
+	while (got < 0 && errno == EINTR);
+	if (got < (ssize_t)sizeof(answer.kind) ||
+	    (answer.kind != HANDOVER_READY && answer.kind != HANDOVER_REFUSED))
+		return -EPROTO;
+	answer.text[sizeof(answer.text) - 1] = '\0';
+	memcpy(text, answer.text, sizeof(answer.text));
+	return (int)answer.kind;
 }
 
 /* ---- processes ---- */

@@ -14,6 +14,7 @@
 #ifndef ZT_DAEMON_HANDOVER_H
 #define ZT_DAEMON_HANDOVER_H
 
+#include <assert.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,19 +24,27 @@
 #include "daemon/full.h"
 #include "util/compiler.h"
 
+/*
+ * Their numbers stay as they are: processes of two programs talk while a mount is upgraded. What one
+ * of them does not know it passes over.
+ */
 enum handover_kind {
-	HANDOVER_CHANNEL, /* /dev/fuse, with the connection of the mount */
-	HANDOVER_SPIN, /* the channel, read without waiting */
-	HANDOVER_CLONE, /* the channel once more, for one thread */
-	HANDOVER_ARENA, /* the memfd with all that the mount holds */
-	HANDOVER_DICT, /* a memfd with the file of dict= */
-	HANDOVER_RECORD, /* a memfd with a struct handover_record */
-	HANDOVER_LEDGER, /* a memfd with requests under way (fuse/ledger.h) */
-	HANDOVER_BINARY, /* the program, by O_PATH */
-	HANDOVER_WATCH, /* a pidfd of one thread of the daemon; not for the next daemon */
+	HANDOVER_CHANNEL = 0, /* /dev/fuse, with the connection of the mount */
+	HANDOVER_SPIN = 1, /* the channel, read without waiting */
+	HANDOVER_CLONE = 2, /* the channel once more, for one thread */
+	HANDOVER_ARENA = 3, /* the memfd with all that the mount holds */
+	HANDOVER_DICT = 4, /* a memfd with the file of dict= */
+	HANDOVER_RECORD = 5, /* a memfd with a struct handover_record */
+	HANDOVER_LEDGER = 6, /* a memfd with requests under way (fuse/ledger.h) */
+	HANDOVER_BINARY = 7, /* the program, by O_PATH */
+	HANDOVER_WATCH = 8, /* a pidfd of one thread of the daemon; not for the next daemon */
 	/* Without a descriptor: */
-	HANDOVER_COMPLETE, /* what is needed is there; a death before it ends the mount */
-	HANDOVER_END, /* the mount ends in order: the keeper ends, too */
+	HANDOVER_COMPLETE = 9, /* what is needed is there; a death before it ends the mount */
+	HANDOVER_END = 10, /* the mount ends in order: the keeper ends, too */
+	/* Of an upgrade: */
+	HANDOVER_NEXT = 11, /* the program to go on with, by O_PATH: the daemon is about to leave */
+	HANDOVER_READY = 12, /* the daemon serves; of a probe: it could */
+	HANDOVER_REFUSED = 13, /* of a probe: it could not, with a sentence */
 	HANDOVER_NR
 };
 
@@ -46,6 +55,23 @@ enum handover_kind {
 enum handover_order {
 	HANDOVER_SERVE,
 	HANDOVER_GIVE_UP, /* to unmount: those before it died one after the other */
+	HANDOVER_TRY, /* as SERVE; when it fails the program before is started again */
+};
+
+/* The last upgrade, or what has come of it. */
+enum handover_upgrade_state {
+	HANDOVER_UPGRADE_NONE,
+	HANDOVER_UPGRADE_RUNS, /* the daemon leaves, or the next one begins */
+	HANDOVER_UPGRADE_DONE,
+	HANDOVER_UPGRADE_DIED, /* the next one, before it served: the old one is back */
+	HANDOVER_UPGRADE_LATE, /* it was ended, since it did not serve in time */
+};
+
+struct handover_upgrade {
+	uint64_t ticket; /* the caller's; 0: there was none */
+	_Atomic uint32_t state; /* enum handover_upgrade_state; release: what follows is stored before */
+	uint32_t unused;
+	char text[256]; /* why the next one gave up, where it said so */
 };
 
 /*
@@ -54,7 +80,7 @@ enum handover_order {
  * atomic.
  */
 struct handover_record {
-	uint32_t size; /* of this struct: both ends are of one build */
+	uint32_t size; /* HANDOVER_RECORD_SIZE, whatever is in use: members are added at the end alone */
 	uint32_t order; /* enum handover_order; the keeper's, with nr_lives and died_ns */
 	uint32_t nr_lives; /* processes so far that have served, or have tried */
 	uint32_t nr_kills; /* deaths so far; the keeper's */
@@ -70,7 +96,12 @@ struct handover_record {
 	uint64_t caller_dev, caller_ino;
 	struct bdi bdi;
 	char mountpoint[PATH_MAX]; /* absolute; or /dev/fd/N */
+	struct handover_upgrade upgrade; /* the daemon's; while there is none, the keeper's */
 };
+
+/* Processes of other programs have it mapped; what they have not written is 0. */
+#define HANDOVER_RECORD_SIZE 16384u
+static_assert(sizeof(struct handover_record) <= HANDOVER_RECORD_SIZE, "it has space to grow");
 
 /** handover_record_make() - an empty record, mapped. Return: 0 or -errno. */
 int handover_record_make(struct handover_record **out_record, int *out_fd) ZT_MUST_CHECK;
@@ -89,10 +120,22 @@ int handover_send(int sock, enum handover_kind kind, int fd) ZT_MUST_CHECK;
 
 /**
  * handover_receive() - the next message
+ * @out_kind: HANDOVER_NR: one that this program does not know, to be passed over
  * @out_fd: the caller's, closed by exec; -1: none
  * Return: 1; 0 the other one has gone; -errno.
  */
 int handover_receive(int sock, enum handover_kind *out_kind, int *out_fd) ZT_MUST_CHECK;
+
+/** handover_answer() - of a probe: HANDOVER_READY or HANDOVER_REFUSED, with a sentence. Return: 0 or -errno. */
+int handover_answer(int sock, enum handover_kind kind, const char *text) ZT_MUST_CHECK;
+
+/**
+ * handover_hear() - the answer of a probe
+ * @text: out, "" without one
+ * Return: HANDOVER_READY or HANDOVER_REFUSED; -EPROTO it ended without, or said something else;
+ *         -ETIMEDOUT.
+ */
+int handover_hear(int sock, int timeout_ms, char text[256]) ZT_MUST_CHECK;
 
 /** handover_pair() - two ends that are closed by exec. Return: 0 or -errno. */
 int handover_pair(int out_ends[2]) ZT_MUST_CHECK;
@@ -100,6 +143,7 @@ int handover_pair(int out_ends[2]) ZT_MUST_CHECK;
 /* The first words of a command line, each followed by a descriptor's number. */
 #define HANDOVER_WORD_KEEPER "--keeper="
 #define HANDOVER_WORD_KEPT   "--kept="
+#define HANDOVER_WORD_PROBE  "--probe=" /* says whether it could be a --kept one, and ends */
 
 /** handover_word() - the descriptor behind @word in the first argument; -1: it is another word */
 int handover_word(int argc, char *const argv[], const char *word);

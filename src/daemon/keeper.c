@@ -43,6 +43,10 @@
 #define WITHIN_NS   (UINT64_C(10) * ZT_NS_PER_S)
 /* So long after the watched thread the others must have gone, or they are stuck. */
 #define STUCK_MS 1000
+/* The same where it leaves in order: more than it has for that (session_signal.c). */
+#define LEAVING_MS 7000
+/* So long may the program of an upgrade take until it serves. */
+#define TRIAL_NS (UINT64_C(10) * ZT_NS_PER_S)
 /* Between two tries to have a process at all. */
 #define TRY_NS  (ZT_NS_PER_S / 10)
 #define NR_TRIES 50u
@@ -57,6 +61,9 @@ static struct keeper {
 	int sock; /* to the daemon */
 	pid_t child; /* the daemon, when it is one of ours; else 0 */
 	int watch; /* HANDOVER_WATCH's, or -1 */
+	int next; /* HANDOVER_NEXT's, which takes over when the daemon has left; or -1 */
+	int trial; /* the daemon's program, instead of HANDOVER_BINARY's until it serves; or -1 */
+	uint64_t until_ns; /* when it must serve; 0: no more is waited for */
 	bool complete; /* HANDOVER_COMPLETE has come */
 	int fds[HANDOVER_MOST];
 	unsigned char kinds[HANDOVER_MOST];
@@ -104,18 +111,36 @@ static void drop(int *inout_fd)
 	*inout_fd = -1;
 }
 
+/* It serves: from here on it is the program of this mount. */
+static void end_trial(void)
+{
+	for (unsigned i = 0; i < keeper.nr && keeper.trial >= 0; i++) {
+		if (keeper.kinds[i] != HANDOVER_BINARY)
+			continue;
+		drop(&keeper.fds[i]);
+		keeper.fds[i] = keeper.trial;
+		keeper.trial = -1;
+		keeper.record->order = HANDOVER_SERVE;
+	}
+	keeper.until_ns = 0;
+}
+
 static void keep(enum handover_kind kind, int fd)
 {
 	if (kind == HANDOVER_COMPLETE)
 		keeper.complete = true;
+	if (kind == HANDOVER_READY)
+		end_trial();
 	if (fd < 0)
 		return;
-	if (kind == HANDOVER_WATCH) {
-		drop(&keeper.watch);
-		keeper.watch = fd;
+	if (kind == HANDOVER_WATCH || kind == HANDOVER_NEXT) {
+		int *slot = kind == HANDOVER_WATCH ? &keeper.watch : &keeper.next;
+
+		drop(slot);
+		*slot = fd;
 		return;
 	}
-	if (keeper.nr == ARRAY_SIZE(keeper.fds)) {
+	if (kind >= HANDOVER_NR || keeper.nr == ARRAY_SIZE(keeper.fds)) {
 		close(fd);
 		return;
 	}
@@ -126,15 +151,43 @@ static void keep(enum handover_kind kind, int fd)
 		keeper.complete = false;
 }
 
+static void note_upgrade(enum handover_upgrade_state state)
+{
+	atomic_store_explicit(&keeper.record->upgrade.state, (uint32_t)state, memory_order_release);
+}
+
+static int trial_ms(void)
+{
+	const uint64_t now_ns = zt_now_ns();
+
+	if (!keeper.until_ns)
+		return -1;
+	return now_ns < keeper.until_ns ? (int)((keeper.until_ns - now_ns) / 1000000 + 1) : 0;
+}
+
+/* Nothing has come of it in time. It is heard of once more, when it has died. */
+static void cut_trial(void)
+{
+	keeper.until_ns = 0;
+	note_upgrade(HANDOVER_UPGRADE_LATE);
+	if (keeper.child > 0)
+		(void)kill(keeper.child, SIGKILL); /* it is not waited for yet */
+}
+
 /* Until the daemon has said something, or has gone. Return: false: it is stuck in its end. */
 static bool wait_for_daemon(void)
 {
 	struct pollfd wanted[] = { { .fd = keeper.sock, .events = POLLIN },
 				   { .fd = keeper.watch, .events = POLLIN } };
+	int nr = poll(wanted, ARRAY_SIZE(wanted), trial_ms());
 
-	if (poll(wanted, ARRAY_SIZE(wanted), -1) < 0 || wanted[0].revents)
+	if (nr == 0) {
+		cut_trial();
+		nr = poll(wanted, ARRAY_SIZE(wanted), -1);
+	}
+	if (nr < 0 || wanted[0].revents)
 		return true;
-	return poll(wanted, 1, STUCK_MS) != 0;
+	return poll(wanted, 1, keeper.next >= 0 ? LEAVING_MS : STUCK_MS) != 0;
 }
 
 /* Until the daemon's death. Return: false when it has said that the mount ends. */
@@ -197,14 +250,21 @@ static bool is_worth_another(bool killed, uint64_t now_ns)
 	return toll->nr_deaths < DEATHS_MOST && toll->nr_kills < KILLS_MOST;
 }
 
+/* What the next daemon is given of each. */
+static int fd_of(unsigned i)
+{
+	return keeper.kinds[i] == HANDOVER_BINARY && keeper.trial >= 0 ? keeper.trial : keeper.fds[i];
+}
+
 static int start(char *argv[])
 {
+	const int binary = keeper.trial >= 0 ? keeper.trial : find(HANDOVER_BINARY);
 	int ends[2], error = handover_pair(ends);
 	pid_t pid;
 
 	if (error)
 		return error;
-	pid = handover_spawn(&(struct handover_child){ .binary = find(HANDOVER_BINARY),
+	pid = handover_spawn(&(struct handover_child){ .binary = binary,
 						       .word = HANDOVER_WORD_KEPT,
 						       .sock = ends[1],
 						       .argv = argv,
@@ -220,16 +280,43 @@ static int start(char *argv[])
 	keeper.child = pid;
 	/* One that dies meanwhile is heard of next. */
 	for (unsigned i = 0; i < keeper.nr && !error; i++)
-		error = handover_send(keeper.sock, keeper.kinds[i], keeper.fds[i]);
+		error = handover_send(keeper.sock, keeper.kinds[i], fd_of(i));
 	if (!error)
 		(void)!handover_send(keeper.sock, HANDOVER_COMPLETE, -1);
 	return 0;
 }
 
+/* Which program comes next, and what for; the daemon has gone. */
+static void plan_next(void)
+{
+	struct handover_record *record = keeper.record;
+	const bool killed = reap();
+
+	record->order = HANDOVER_SERVE;
+	if (keeper.trial >= 0) {
+		/* The arena is as the one before has left it, or as this one has. */
+		drop(&keeper.trial);
+		if (keeper.until_ns)
+			note_upgrade(HANDOVER_UPGRADE_DIED);
+		keeper.until_ns = 0;
+		return;
+	}
+	if (keeper.next >= 0) {
+		keeper.trial = keeper.next;
+		keeper.next = -1;
+		keeper.until_ns = zt_now_ns() + TRIAL_NS;
+		record->order = HANDOVER_TRY;
+		return;
+	}
+	record->died_ns = zt_now_ns();
+	record->nr_kills++;
+	if (!is_worth_another(killed, record->died_ns))
+		record->order = HANDOVER_GIVE_UP;
+}
+
 /* The daemon has died. Return: false when there will be no other. */
 static bool start_again(char *argv[])
 {
-	const uint64_t now_ns = zt_now_ns();
 	const struct timespec pause = zt_timespec(TRY_NS);
 	unsigned nr_tries = 0;
 
@@ -238,11 +325,8 @@ static bool start_again(char *argv[])
 	/* Even the one that was to unmount died. The connection ends with the last descriptor. */
 	if (keeper.record->order == HANDOVER_GIVE_UP)
 		return false;
-	if (!is_worth_another(reap(), now_ns))
-		keeper.record->order = HANDOVER_GIVE_UP;
+	plan_next();
 	keeper.record->nr_lives++;
-	keeper.record->nr_kills++;
-	keeper.record->died_ns = now_ns;
 	while (start(argv) != 0) {
 		if (++nr_tries == NR_TRIES)
 			return false;
@@ -254,7 +338,7 @@ static bool start_again(char *argv[])
 int keeper_main(int sock, char *argv[])
 {
 	keeper.sock = sock;
-	keeper.watch = -1;
+	keeper.watch = keeper.next = keeper.trial = -1;
 	(void)fcntl(sock, F_SETFD, FD_CLOEXEC); /* it is open */
 	settle();
 	while (listen_to_daemon())

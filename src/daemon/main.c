@@ -111,12 +111,17 @@ static void log_life(const struct options *options, const char *what)
 static int serve_session(const struct options *options, struct session *session)
 {
 	int failed, lost;
+	bool leaves;
 
 	service_tell("READY=1\nSTATUS=Mounted on %s", options->mountpoint);
 	failed = session_serve(session);
-	service_tell("STOPPING=1\nSTATUS=Unmounting %s", options->mountpoint);
+	leaves = session_leaves(session);
+	if (!leaves)
+		service_tell("STOPPING=1\nSTATUS=Unmounting %s", options->mountpoint);
 	lost = session_destroy(session);
-	log_life(options, failed ? "ended, since the kernel's channel failed" : "unmounted");
+	log_life(options, leaves ? "left to another program" :
+			  failed ? "ended, since the kernel's channel failed" :
+				   "unmounted");
 	service_close();
 	return failed || lost ? EXIT_SYSTEM : EXIT_SUCCESS;
 }
@@ -311,6 +316,14 @@ static int give_up(const struct handover_record *record, struct options_error *e
 	return -EIO;
 }
 
+/* The program before is there, and is started again. */
+static void refuse_trial(struct handover_record *record, const char *why)
+{
+	zt_log(ZT_LOG_ERR, "%.512s: ztmpfs %s cannot go on: %s", record->mountpoint, PACKAGE_VERSION,
+	       why);
+	(void)snprintf(record->upgrade.text, sizeof(record->upgrade.text), "%.255s", why);
+}
+
 /* Go on with a mount whose daemon has died; @survive is what its keeper has. */
 static int go_on(const struct command *command, struct survive *survive)
 {
@@ -331,7 +344,9 @@ static int go_on(const struct command *command, struct survive *survive)
 		failed = give_up(record, &error);
 	else if (!failed)
 		failed = session_create(&options, survive, &error, &session);
-	if (failed) {
+	if (failed && record->order == HANDOVER_TRY) {
+		refuse_trial(survive->record, error.text);
+	} else if (failed) {
 		zt_log(ZT_LOG_ERR, "%s; the mount and all that it held are gone", error.text);
 		survive_bury(survive);
 	}
@@ -349,6 +364,10 @@ static int main_kept(int sock, const struct command *command)
 	(void)prctl(PR_SET_NAME, "ztmpfs"); /* it was made by a descriptor's number */
 	log_to_syslog();
 	error = survive_take(sock, command->argc, command->argv, &survive);
+	if (!error && survive->channel_fd < 0) {
+		survive_destroy(survive);
+		error = -EPROTO;
+	}
 	if (error) {
 		zt_log(ZT_LOG_ERR, "the keeper has no mount: %s", strerror(-error));
 		return EXIT_MOUNT;
@@ -358,11 +377,38 @@ static int main_kept(int sock, const struct command *command)
 	return status;
 }
 
+/* A daemon asks whether this program could go on with its mount. */
+static int main_probe(int sock, const struct command *command)
+{
+	struct options options = { .mountpoint = NULL };
+	struct options_error error;
+	struct options_env env;
+	struct survive *survive;
+	int failed = survive_take(sock, command->argc, command->argv, &survive);
+
+	surroundings_signals();
+	(void)prctl(PR_SET_NAME, "ztmpfs-probe");
+	if (failed)
+		return handover_answer(sock, HANDOVER_REFUSED,
+				       "it keeps a mount's requests in another form");
+	options_env_get(&env);
+	failed = options_parse(command->argc, command->argv, &env, &options, &error);
+	if (!failed) {
+		failed = session_probe(&options, survive, &error);
+		options_free(&options);
+	}
+	failed = failed ? handover_answer(sock, HANDOVER_REFUSED, error.text) :
+			  handover_answer(sock, HANDOVER_READY, PACKAGE_VERSION);
+	survive_destroy(survive);
+	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
+}
+
 int main(int argc, char *argv[])
 {
 	const struct command command = { argc, argv };
 	const int keeper = handover_word(argc, argv, HANDOVER_WORD_KEEPER);
 	const int kept = handover_word(argc, argv, HANDOVER_WORD_KEPT);
+	const int probe = handover_word(argc, argv, HANDOVER_WORD_PROBE);
 	struct options_env env;
 	struct options options;
 	struct options_error error;
@@ -370,9 +416,11 @@ int main(int argc, char *argv[])
 
 	if (keeper >= 0)
 		return keeper_main(keeper, argv);
-	if (kept >= 0) {
+	if (kept >= 0 || probe >= 0) {
+		const struct command mount = { argc - 1, argv + 1 };
+
 		argv[1] = argv[0];
-		return main_kept(kept, &(struct command){ argc - 1, argv + 1 });
+		return kept >= 0 ? main_kept(kept, &mount) : main_probe(probe, &mount);
 	}
 	surroundings_descriptors(argc, argv);
 	surroundings_signals();

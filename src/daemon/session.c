@@ -44,9 +44,11 @@
 /* One may reap and one may serve a long request while the third reads what is short. */
 #define THREADS_MIN 3u
 
-static uint64_t plan_transport(const struct options *options, struct channel_params *out_params)
+uint64_t session_plan_transport(struct session *s)
 {
-	*out_params = (struct channel_params){
+	const struct options *options = s->options;
+
+	s->channel_params = (struct channel_params){
 		.nr_threads = options->swap ? options->max_threads
 					    : (unsigned)max_u64(options->max_threads, THREADS_MIN),
 		.nr_held = options->swap ? NR_HELD_SWAP : NR_HELD,
@@ -55,10 +57,10 @@ static uint64_t plan_transport(const struct options *options, struct channel_par
 		.spin_ns = options->swap ? SPIN_SWAP_NS : SPIN_NS,
 		.io_max = options->swap ? ZTFUSE_SWAP_IO_MAX : ZTFUSE_IO_MAX,
 	};
-	return transport_plan(options->super.mem_limit, out_params);
+	return transport_plan(options->super.mem_limit, &s->channel_params);
 }
 
-static int make_transport(struct session *s)
+int session_make_transport(struct session *s)
 {
 	struct survive *survive = s->survive;
 	int error;
@@ -186,7 +188,7 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	/* One in the foreground ends with its caller; one that carries swap needs the machine's files. */
 	if (!options->foreground && !options->swap && !(s->survive && s->survive->resumed))
 		namespace_leave(&s->caller);
-	mem_beside = plan_transport(options, &s->channel_params);
+	mem_beside = session_plan_transport(s);
 	if (s->survive && s->survive->resumed)
 		res = surroundings_set_oom(s->survive->record->oom);
 	else
@@ -196,7 +198,7 @@ static int create_filesystem(struct session *s, struct options_error *error)
 }
 
 /* What takes requests apart, and libfuse's session on it. */
-static int create_front(struct session *s, struct options_error *error)
+int session_create_front(struct session *s, struct options_error *error)
 {
 	const struct options *options = s->options;
 	struct ztfuse_session_params params = { .debug = options->debug };
@@ -209,6 +211,8 @@ static int create_front(struct session *s, struct options_error *error)
 	if (s->survive) {
 		s->front.ledger = s->survive->ledger;
 		again_watch(&s->front);
+		s->front.upgrade = upgrade_ask;
+		s->front.upgrade_arg = &s->upgrade;
 	}
 	if (options->swap)
 		res = ztfuse_prepare_swap(&s->front, options->max_threads);
@@ -226,6 +230,15 @@ static int create_front(struct session *s, struct options_error *error)
 err_front:
 	ztfuse_exit(&s->front);
 	return res;
+}
+
+/* What it holds goes, or stays for another process. */
+static void end_super(struct session *s)
+{
+	if (s->leaves)
+		super_detach(s->sb);
+	else
+		super_destroy(s->sb);
 }
 
 /* Until requests can be served. */
@@ -252,22 +265,26 @@ int session_create(const struct options *options, struct survive *survive,
 		return error;
 	s->options = options;
 	s->survive = survive;
+	s->leaves = survive && survive->leaves;
 	s->signal_fd = -1;
 	s->atimes.fd = -1;
+	upgrade_init(&s->upgrade);
 	s->image = MOUNT_IMAGE_NONE;
 	/* In the caller's folder, and while signals end the process: it may wait. */
 	if (!survive || !survive->resumed)
 		error = mount_image_open(options, &s->image, out_error);
 	else
 		error = 0;
+	if (!error && survive)
+		error = upgrade_open(&s->upgrade, survive);
 	if (!error)
 		error = create_filesystem(s, out_error);
 	if (error)
 		goto err_free;
-	error = create_front(s, out_error);
+	error = session_create_front(s, out_error);
 	if (error)
 		goto err_super;
-	error = make_transport(s);
+	error = session_make_transport(s);
 	if (error)
 		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
 	else
@@ -282,20 +299,29 @@ int session_create(const struct options *options, struct survive *survive,
 		(void)session_destroy(s);
 		return error;
 	}
-	if (survive && survive->resumed)
+	if (survive && survive->resumed) {
 		session_resumed(s);
+		survive_ready(survive);
+		s->leaves = false;
+	}
 	*out_session = s;
 	return 0;
 
 err_super:
-	super_destroy(s->sb);
+	end_super(s);
 err_free:
 	mount_image_close(&s->image);
+	upgrade_close(&s->upgrade);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 	zt_free(s->dict);
 	zt_free(s);
 	return error;
+}
+
+bool session_leaves(const struct session *s)
+{
+	return s->leaves;
 }
 
 int session_serve(struct session *s)
@@ -319,9 +345,9 @@ static void end_mount(struct session *s)
 
 	if (s->survive) {
 		survive_end(s->survive);
-		unmounts = s->survive->resumed && survive_connected(fuse_session_fd(s->se));
+		unmounts = s->survive->resumed && !s->leaves && survive_connected(fuse_session_fd(s->se));
 	}
-	if (s->mounted) {
+	if (s->mounted && !s->leaves) {
 		namespace_find(&s->caller);
 		fuse_session_unmount(s->se);
 	}
@@ -354,9 +380,10 @@ int session_destroy(struct session *s)
 	ztfuse_exit(&s->front);
 	error = mount_image_save(&s->image, s->options, s->sb);
 	mount_image_close(&s->image);
-	super_destroy(s->sb);
+	end_super(s);
 	fs_time_unfollow();
 	atimes_close(&s->atimes);
+	upgrade_close(&s->upgrade);
 	close(s->signal_fd);
 	zt_free(s->dict);
 	zt_free(s);

@@ -5,6 +5,8 @@
 #ifndef ZT_DAEMON_SESSION_H
 #define ZT_DAEMON_SESSION_H
 
+#include <stdbool.h>
+
 #include "daemon/options.h"
 #include "util/compiler.h"
 
@@ -33,9 +35,21 @@ int session_create(const struct options *options, struct survive *survive,
  */
 int session_serve(struct session *session) ZT_MUST_CHECK;
 
+/** session_leaves() - after session_serve(): another program goes on with the mount */
+bool session_leaves(const struct session *session);
+
 /**
- * session_destroy() - unmount if still mounted, save what is to be saved, free everything; NULL is
- * allowed
+ * session_probe() - whether this program could go on with what another one serves
+ * @survive: what that one has told: all but its channel
+ * @out_error: on error, one line that says why not
+ * Changes nothing of the mount. Return: 0 or -errno.
+ */
+int session_probe(const struct options *options, const struct survive *survive,
+		  struct options_error *out_error) ZT_MUST_CHECK;
+
+/**
+ * session_destroy() - unmount if still mounted, save what is to be saved, free everything; or leave
+ * the mount to another program. NULL is allowed
  * Return: 0; -errno, logged: it could not be saved.
  */
 int session_destroy(struct session *session);

@@ -21,6 +21,7 @@
 #include "daemon/service.h"
 #include "daemon/session.h"
 #include "daemon/survive.h"
+#include "daemon/upgrade.h"
 #include "fuse/fuse_ops.h"
 #include "fuse/transport.h"
 #include "util/compiler.h"
@@ -38,6 +39,12 @@ struct session {
 	atomic_bool ended;
 	struct caller_namespace caller;
 	struct survive *survive; /* NULL: the mount ends with this process */
+	struct upgrade upgrade;
+	/*
+	 * Another program goes on: this one leaves, or is on trial and does not serve yet. Written before
+	 * there are threads, and by the signal thread.
+	 */
+	bool leaves;
 	struct mount_image image;
 	struct ownmount own; /* .path is NULL: it cannot be found */
 	struct atimes atimes; /* the signal thread's, while serving */
@@ -52,6 +59,17 @@ struct session {
 	uint64_t look_ns; /* when to look next how full it is */
 	struct pressure pressure;
 };
+
+/* session.c, for session_probe.c, too */
+
+/** session_plan_transport() - how large requests are. Return: bytes that all of it takes at most. */
+uint64_t session_plan_transport(struct session *s);
+
+/** session_create_front() - what takes requests apart, and libfuse's session on it. Return: 0 or -errno. */
+int session_create_front(struct session *s, struct options_error *error) ZT_MUST_CHECK;
+
+/** session_make_transport() - what it sends and receives by. Return: 0 or -errno. */
+int session_make_transport(struct session *s) ZT_MUST_CHECK;
 
 /* session_mount.c */
 

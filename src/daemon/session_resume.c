@@ -140,6 +140,20 @@ int session_resume(struct session *s, struct options_error *error)
 	return 0;
 }
 
+/* @report: of what it was to take the mount over. */
+static void log_upgrade(const struct session *s, const struct super_attach_report *report)
+{
+	struct handover_record *record = s->survive->record;
+
+	atomic_store_explicit(&record->upgrade.state, HANDOVER_UPGRADE_DONE, memory_order_release);
+	zt_log(ZT_LOG_INFO,
+	       "%s: ztmpfs %s goes on, as process %u of the mount; requests have waited for %llu us, "
+	       "%llu of them to attach%s",
+	       s->options->mountpoint, PACKAGE_VERSION, record->nr_lives,
+	       (unsigned long long)record->outage_ns / 1000, (unsigned long long)report->ns / 1000,
+	       report->was_clean ? "" : ", since the daemon before was killed");
+}
+
 void session_resumed(const struct session *s)
 {
 	struct handover_record *record = s->survive->record;
@@ -152,6 +166,10 @@ void session_resumed(const struct session *s)
 	facts->kills = record->nr_kills;
 	facts->outage_ns = record->outage_ns;
 	facts->repairs += super_attach_repairs(&report);
+	if (record->order == HANDOVER_TRY) {
+		log_upgrade(s, &report);
+		return;
+	}
 	zt_log(ZT_LOG_WARN,
 	       "%s: the daemon had died; process %u of the mount serves after %llu us, %llu of them to "
 	       "attach; %llu inodes, %llu repairs",

@@ -111,12 +111,29 @@ static int look_sometimes(struct session *s)
 	return (int)((s->look_ns - now_ns) / (ZT_NS_PER_S / 1000) + 1);
 }
 
+/*
+ * Another program waits for this one's end. If that does not come, it is as if the daemon had been
+ * killed: what is half done then is put right by the next one.
+ */
+#define LEAVE_SECONDS 5u
+
+static void leave(struct session *s)
+{
+	struct sigaction ends = { .sa_handler = SIG_DFL };
+
+	s->leaves = true;
+	atomic_store_explicit(&s->front.leaves, ZTFUSE_LEAVES, memory_order_relaxed);
+	(void)sigaction(SIGALRM, &ends, NULL); /* it exists */
+	(void)alarm(LEAVE_SECONDS);
+}
+
 static void *signal_thread(void *arg)
 {
 	struct session *s = arg;
 	struct pollfd wanted[] = { { .fd = s->signal_fd, .events = POLLIN },
 				   { .fd = s->atimes.fd, .events = POLLPRI },
-				   { .fd = -1 } };
+				   { .fd = -1 },
+				   { .fd = s->upgrade.wanted_fd, .events = POLLIN } };
 	struct signalfd_siginfo info;
 
 	if (s->survive)
@@ -129,11 +146,15 @@ static void *signal_thread(void *arg)
 			atimes_look(&s->atimes);
 		if (wanted[2].revents)
 			survive_rehire(s->survive, s->options->mountpoint);
+		if (wanted[3].revents && upgrade_begins(&s->upgrade)) {
+			leave(s);
+			break;
+		}
 		if (wanted[0].revents && read(s->signal_fd, &info, sizeof(info)) > 0 &&
 		    !refuses_to_end(s))
 			break;
 	}
-	if (s->survive)
+	if (s->survive && !s->leaves)
 		survive_end(s->survive);
 	/* An umount(8) has had all written. */
 	if (s->options->save_at_end && !atomic_load_explicit(&s->ended, memory_order_relaxed))

@@ -105,6 +105,33 @@ int survive_load_dict(const struct survive *survive, struct options_error *error
 	return dict_load(path, error, out_data, out_size);
 }
 
+/* ---- an upgrade ---- */
+
+int survive_leave(struct survive *survive, int binary)
+{
+	int error;
+
+	mutex_lock(&survive->lock);
+	survive->leaves = true;
+	note(survive, HANDOVER_NEXT, binary); /* a keeper that is hired meanwhile is told, too */
+	error = handover_send(survive->sock, HANDOVER_NEXT, binary);
+	if (error) {
+		survive->leaves = false;
+		survive->nr--;
+	}
+	mutex_unlock(&survive->lock);
+	return error;
+}
+
+void survive_ready(struct survive *survive)
+{
+	mutex_lock(&survive->lock);
+	survive->leaves = false;
+	if (survive->sock >= 0)
+		(void)!handover_send(survive->sock, HANDOVER_READY, -1); /* it has gone: it is missed */
+	mutex_unlock(&survive->lock);
+}
+
 /* ---- the keeper ---- */
 
 static int binary_of(const struct survive *survive)
@@ -195,6 +222,15 @@ void survive_end(struct survive *survive)
 	struct pollfd gone = { .fd = survive->sock };
 
 	mutex_lock(&survive->lock);
+	if (survive->leaves) {
+		/* It goes on with the next one, if it is there. */
+		if (poll(&gone, 1, 0) != 0) {
+			dismiss(survive);
+			(void)!hire(survive); /* or the mount ends */
+		}
+		mutex_unlock(&survive->lock);
+		return;
+	}
 	if (survive->sock >= 0 && handover_send(survive->sock, HANDOVER_END, -1) == 0 &&
 	    poll(&gone, 1, END_MS) <= 0)
 		survive->keeper = 0; /* it hangs; its descriptors keep a connection, no mount */
@@ -289,6 +325,9 @@ static int take(struct survive *survive, enum handover_kind kind, int fd)
 	case HANDOVER_WATCH:
 	case HANDOVER_COMPLETE:
 	case HANDOVER_END:
+	case HANDOVER_NEXT:
+	case HANDOVER_READY:
+	case HANDOVER_REFUSED:
 	case HANDOVER_NR:
 		break;
 	}
@@ -313,14 +352,16 @@ int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
 		if (error <= 0)
 			goto err_survive;
 		error = take(survive, kind, fd);
-		if (fd >= 0)
+		if (fd >= 0 && kind == HANDOVER_NR)
+			close(fd);
+		else if (fd >= 0)
 			note(survive, kind, fd);
 	}
-	if (!error && (!survive->record || !survive->ledger || survive->channel_fd < 0 ||
-		       survive->arena_fd < 0))
+	if (!error && (!survive->record || !survive->ledger || survive->arena_fd < 0))
 		error = -EPROTO;
 	if (error)
 		goto err_survive;
+	survive->leaves = survive->record->order == HANDOVER_TRY;
 	survive->channel.answered = &survive->record->answered;
 	*out_survive = survive;
 	return 0;
@@ -396,7 +437,8 @@ void survive_destroy(struct survive *survive)
 		close(survive->sock);
 	for (unsigned i = 0; i < survive->nr; i++)
 		if (survive->kinds[i] == HANDOVER_RECORD || survive->kinds[i] == HANDOVER_BINARY ||
-		    survive->kinds[i] == HANDOVER_LEDGER || survive->kinds[i] == HANDOVER_DICT || survive->kinds[i] == HANDOVER_WATCH)
+		    survive->kinds[i] == HANDOVER_LEDGER || survive->kinds[i] == HANDOVER_DICT ||
+		    survive->kinds[i] == HANDOVER_WATCH || survive->kinds[i] == HANDOVER_NEXT)
 			close(survive->fds[i]);
 	handover_record_unmap(survive->record);
 	ledger_unmap(survive->ledger);

@@ -27,7 +27,7 @@ struct survive {
 	struct mutex lock; /* guards what follows, as soon as there are threads */
 	int sock; /* to the keeper; -1: there is none. Read by the signal thread without the lock */
 	pid_t keeper; /* to be waited for; 0: it is no child of ours */
-	bool complete; /* it has all */
+	bool leaves; /* the keeper stays when this process ends: survive_leave(), or before survive_ready() of a trial */
 	uint64_t hired_ns; /* when the last one was made, */
 	unsigned nr_hired; /* and how many one after the other */
 	int clones[1000]; /* taken over; of channel, too */
@@ -65,6 +65,17 @@ int survive_keep_dict(struct survive *survive, const void *data, size_t size) ZT
 /** survive_load_dict() - those that an earlier process has kept; as dict_load() */
 int survive_load_dict(const struct survive *survive, struct options_error *error, void **out_data,
 		      size_t *out_size) ZT_MUST_CHECK;
+
+/**
+ * survive_leave() - another program, @binary by O_PATH, is to go on with the mount when this process ends
+ * @binary: open until survive_destroy(), which closes it. From here on survive_end() leaves the mount
+ * and the keeper as they are.
+ * Return: 0; -errno: nothing has happened, and @binary is the caller's.
+ */
+int survive_leave(struct survive *survive, int binary) ZT_MUST_CHECK;
+
+/** survive_ready() - tell the keeper that requests are served, by the program that was started */
+void survive_ready(struct survive *survive);
 
 /** survive_watch() - have the keeper know when the calling thread has gone; until survive_end() */
 void survive_watch(struct survive *survive);

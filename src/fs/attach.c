@@ -82,7 +82,7 @@ int attach_all(struct super *sb, char text[256])
 {
 	struct super_attach_report *report = &sb->report;
 	struct arena_repairs pages;
-	int err = super_format_check_codec(sb, text);
+	int err = super_format_check_codec(&sb->rec->format, sb, text);
 
 	if (err)
 		return err;

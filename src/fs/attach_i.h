@@ -18,9 +18,10 @@ void super_format_make(struct super *sb, const struct super_params *params);
  * the algorithm has, not by that of a module's file
  * Return: 0, or an error and its sentence.
  */
-int super_format_check(const struct super *sb, const struct super_params *params,
+int super_format_check(const struct super_record *rec, const struct super_params *params,
 		       char text[256]) ZT_MUST_CHECK;
-int super_format_check_codec(const struct super *sb, char text[256]) ZT_MUST_CHECK;
+int super_format_check_codec(const struct super_format *format, const struct super *sb,
+			     char text[256]) ZT_MUST_CHECK;
 
 /*
  * super_leave() - free what is on the heap, whatever of it is there, and leave the arena to others

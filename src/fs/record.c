@@ -89,9 +89,9 @@ static int differs(char text[256], const char *option, const char *was, const ch
 	return -EINVAL;
 }
 
-int super_format_check(const struct super *sb, const struct super_params *params, char text[256])
+int super_format_check(const struct super_record *rec, const struct super_params *params,
+		       char text[256])
 {
-	const struct super_record *rec = sb->rec;
 	struct super_format now;
 
 	if (rec->magic != SUPER_MAGIC) {
@@ -118,12 +118,13 @@ int super_format_check(const struct super *sb, const struct super_params *params
 	return 0;
 }
 
-int super_format_check_codec(const struct super *sb, char text[256])
+int super_format_check_codec(const struct super_format *format, const struct super *sb,
+			     char text[256])
 {
-	const char *was = sb->rec->format.compress, *is = blkmap_zcomp_name(sb->map);
+	const char *was = format->compress, *is = blkmap_zcomp_name(sb->map);
 
 	/* Names longer than that are not told apart. */
-	if (strncmp(was, is, sizeof(sb->rec->format.compress) - 1) == 0)
+	if (strncmp(was, is, sizeof(format->compress) - 1) == 0)
 		return 0;
 	return differs(text, "compress", was, is);
 }

@@ -236,7 +236,7 @@ static int super_open(struct super *sb, const struct super_params *params, int f
 	if (fd >= 0) {
 		sb->from_image = params->from_image;
 		attach = attach_is_clean(sb) ? BLKMAP_ATTACH_CLEAN : BLKMAP_ATTACH;
-		err = super_format_check(sb, params, error_text);
+		err = super_format_check(sb->rec, params, error_text);
 	}
 	if (!err)
 		err = open_pools(sb, attach, error_text);

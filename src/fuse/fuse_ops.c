@@ -156,6 +156,9 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
 	for (size_t i = 0; i < ARRAY_SIZE(front->capability_gone); i++)
 		atomic_init(&front->capability_gone[i], 0);
 	front->ledger = NULL;
+	front->upgrade = NULL;
+	front->upgrade_arg = NULL;
+	atomic_init(&front->leaves, ZTFUSE_STAYS);
 	front->transport = NULL;
 	seeker_init(&front->seeker);
 	retry_init(&front->retry);

@@ -35,8 +35,19 @@ enum ztfuse_cache {
 	ZTFUSE_CACHE_NEVER, /* no pages in the kernel: every read and write is a request */
 };
 
+/*
+ * Whether this process is about to leave the mount to another one. What it cannot serve as always then
+ * gets no answer: the kernel sends it to the next one again.
+ */
+enum ztfuse_leaves {
+	ZTFUSE_STAYS,
+	ZTFUSE_LEAVES, /* requests are still served */
+	ZTFUSE_HAS_LEFT, /* no more replies */
+};
+
 struct ledger;
 struct transport;
+struct ztmpfs_upgrade;
 
 /*
  * Userdata of a session. Made by the caller, outlives the session. Immutable once requests are
@@ -64,6 +75,10 @@ struct ztfuse {
 	_Atomic uint64_t capability_gone[16];
 	/* Requests under way, for a mount that outlives its daemon; the daemon's. NULL: it does not */
 	struct ledger *ledger;
+	/* ZTMPFS_IOC_UPGRADE, in the thread that serves it; the daemon's. Return: 0 or -errno. */
+	int (*upgrade)(void *arg, struct ztmpfs_upgrade *inout_upgrade); /* NULL: it cannot be */
+	void *upgrade_arg;
+	atomic_uint leaves; /* enum ztfuse_leaves; relaxed */
 	struct transport *transport; /* NULL: requests come through libfuse's own loop */
 	struct ztfuse_buffers buffers; /* for reads, io_max bytes each */
 	struct ztfuse_seeker seeker;
@@ -94,6 +109,12 @@ void ztfuse_init(struct ztfuse *front, struct super *sb, enum ztfuse_cache cache
  */
 #define ZTFUSE_SWAP_IO_MAX (128u * 1024u)
 int ztfuse_prepare_swap(struct ztfuse *front, unsigned nr_threads) ZT_MUST_CHECK;
+
+/** ztfuse_leaves() - requests that cannot be served as always are left to another process */
+static inline bool ztfuse_leaves(const struct ztfuse *front)
+{
+	return atomic_load_explicit(&front->leaves, memory_order_relaxed) != ZTFUSE_STAYS;
+}
 
 /** ztfuse_exit() - give back what it holds; no request is served any more */
 void ztfuse_exit(struct ztfuse *front);

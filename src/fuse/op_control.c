@@ -18,6 +18,7 @@
 #include "fuse/ledger.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
+#include "fuse/request.h"
 #include "util/sizes.h"
 
 /* Tests build a daemon of another version out of this file. */
@@ -253,6 +254,27 @@ static void control_trace(fuse_req_t req, const struct control_bytes *bytes)
 		control_give(req, bytes, &trace, sizeof(trace));
 }
 
+/* It runs a program with the rights of the daemon's user: the owner of the root directory has not all of them. */
+static void control_upgrade(fuse_req_t req, const struct control_bytes *bytes)
+{
+	const struct ztfuse *front = req_front(req);
+	const uid_t uid = fuse_req_ctx(req)->uid;
+	struct ztmpfs_upgrade upgrade;
+	int error = uid == 0 || uid == geteuid() ? control_take(bytes, &upgrade, sizeof(upgrade)) :
+						   -EPERM;
+
+	if (!error && !front->upgrade)
+		error = -EOPNOTSUPP;
+	if (!error) {
+		ztfuse_req_may_wait(req);
+		error = front->upgrade(front->upgrade_arg, &upgrade);
+	}
+	if (error)
+		reply_error(req, error);
+	else
+		control_give(req, bytes, &upgrade, sizeof(upgrade));
+}
+
 /* By the number alone: the size in it is the caller's. */
 void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		   const struct control_bytes *bytes)
@@ -285,6 +307,9 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		break;
 	case _IOC_NR(ZTMPFS_IOC_TRACE):
 		control_trace(req, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_UPGRADE):
+		control_upgrade(req, bytes);
 		break;
 	case _IOC_NR(ZTMPFS_IOC_CLONE):
 		op_clone(req, ino, bytes);

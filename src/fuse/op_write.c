@@ -160,6 +160,10 @@ static void later_answer(struct later_write *later, int error, size_t done)
 		if (notifier_add(&req_front(write->req)->notifier, &later->item))
 			return;
 		atomic_fetch_sub(&later->refs, 1);
+		if (ztfuse_leaves(req_front(write->req))) {
+			fuse_reply_none(write->req); /* it is written once more, and then dropped */
+			return;
+		}
 	}
 	write_reply(write, error, done);
 }

@@ -53,8 +53,15 @@ static bool refused_later(fuse_req_t req, const struct refused_range *range, int
 		zt_free(refused);
 		return false;
 	}
-	if (!notifier_add(&req_front(req)->notifier, &refused->item))
-		refused_answer(&refused->item);
+	if (notifier_add(&req_front(req)->notifier, &refused->item))
+		return true;
+	if (ztfuse_leaves(req_front(req))) {
+		fuse_reply_none(req); /* it comes again */
+		ztfuse_release(refused->held);
+		zt_free(refused);
+		return true;
+	}
+	refused_answer(&refused->item);
 	return true;
 }
 

@@ -13,6 +13,8 @@
 
 /* The request whose handler runs in this thread; NULL: none of ours. */
 static _Thread_local struct request *current;
+/* It was interrupted to be left to another process: its reply is none. */
+static _Thread_local bool left;
 
 /* Questions --------------------------------------------------------------- */
 
@@ -78,6 +80,7 @@ bool request_run(struct ztfuse *front, struct request *req)
 	bool mine;
 
 	current = req;
+	left = false;
 	if (!again_begin(front, req, &again)) {
 		current = NULL;
 		return true;
@@ -99,7 +102,17 @@ bool request_pause(void *arg)
 	const struct transport *t = arg;
 
 	channel_may_wait();
-	return channel_stops(t->channel) || (current && request_is_interrupted(current));
+	if (channel_stops(t->channel)) {
+		left = current && ztfuse_leaves(t->front);
+		return true;
+	}
+	return current && request_is_interrupted(current);
+}
+
+bool request_is_left(const struct ztfuse *front)
+{
+	return left ||
+	       atomic_load_explicit(&front->leaves, memory_order_relaxed) == ZTFUSE_HAS_LEFT;
 }
 
 struct request *ztfuse_hold(fuse_req_t req)

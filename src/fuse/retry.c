@@ -22,7 +22,13 @@
 
 static void serve_again(struct ztfuse_retry *retry, struct request *held)
 {
-	ztfuse_serve_again(container_of(retry, struct ztfuse, retry), held);
+	struct ztfuse *front = container_of(retry, struct ztfuse, retry);
+
+	/* Nothing has been done of what still waits at the end. */
+	if (ztfuse_leaves(front) && line_thread_ends(&retry->line))
+		ztfuse_release(held);
+	else
+		ztfuse_serve_again(front, held);
 }
 
 void retry_queue(struct ztfuse_retry *retry, struct request *held)

@@ -96,8 +96,10 @@ static void serve_next(struct line_thread *line, struct line_item *item)
 {
 	struct seek_wait *wait = container_of(item, struct seek_wait, item);
 
-	(void)line;
-	wait->serve(wait);
+	if (ztfuse_leaves(wait->front) && line_thread_ends(line))
+		fuse_reply_none(wait->req);
+	else
+		wait->serve(wait);
 	ztfuse_release(wait->held);
 	zt_free(wait);
 }
@@ -131,6 +133,14 @@ static bool seek_queue(struct ztfuse_seeker *seeker, const struct seek_wait *wai
 	return false;
 }
 
+static void seek_end(struct seek_wait *wait, bool stopped)
+{
+	if (stopped && ztfuse_leaves(wait->front))
+		fuse_reply_none(wait->req);
+	else
+		wait->give_up(wait, stopped);
+}
+
 /*
  * Answer with the kernel's help. No more requests can be held: then this thread waits itself, as
  * long as another one is left to serve what it waits for; the last one answers by what is always
@@ -144,7 +154,7 @@ static void seek_defer(struct seek_wait *wait)
 	if (wait->held) {
 		if (seek_queue(seeker, wait))
 			return;
-		wait->give_up(wait, line_thread_ends(&seeker->line));
+		seek_end(wait, line_thread_ends(&seeker->line));
 		ztfuse_release(wait->held);
 		return;
 	}

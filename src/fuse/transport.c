@@ -26,12 +26,23 @@ static_assert(REQUEST_HEAD + ZTFUSE_SWAP_IO_MAX >= FUSE_MIN_READ_BUFFER &&
 
 /* For libfuse -------------------------------------------------------------- */
 
+static ssize_t size_of(const struct iovec *iov, int count)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < count; i++)
+		size += iov[i].iov_len;
+	return (ssize_t)size;
+}
+
 /* A reply, or a notification. */
 static ssize_t hook_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct ztfuse *front = userdata;
 
 	again_may_die();
+	if (unlikely(request_is_left(front)))
+		return size_of(iov, count);
 	return channel_write(front->transport->channel, fd, iov, count);
 }
 
@@ -112,7 +123,7 @@ bool transport_resends(const struct transport *t)
 	return channel_resends(t->channel);
 }
 
-int transport_resume(struct transport *t, const struct channel_terms *terms)
+int transport_replay(struct transport *t, const struct channel_terms *terms)
 {
 	const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int error;
@@ -123,6 +134,13 @@ int transport_resume(struct transport *t, const struct channel_terms *terms)
 	close(nowhere);
 	if (!error && !t->front->initialised)
 		error = -EPROTO;
+	return error;
+}
+
+int transport_resume(struct transport *t, const struct channel_terms *terms)
+{
+	const int error = transport_replay(t, terms);
+
 	return error ? error : channel_resend(t->channel, fuse_session_fd(t->se));
 }
 
@@ -152,6 +170,8 @@ static void stop_serving(struct transport *t)
 {
 	fuse_session_exit(t->se);
 	channel_stop(t->channel);
+	if (ztfuse_leaves(t->front))
+		atomic_store_explicit(&t->front->leaves, ZTFUSE_HAS_LEFT, memory_order_relaxed);
 	/* What an engine completes later is answered without it: the kernel has gone. */
 	notifier_stop(&t->front->notifier);
 }

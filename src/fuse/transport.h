@@ -57,6 +57,13 @@ int transport_get_terms(const struct transport *t, struct channel_terms *out_ter
 bool transport_resends(const struct transport *t);
 
 /**
+ * transport_replay() - instead of transport_serve_init(): serve what an earlier process was asked; the
+ * kernel hears nothing of it
+ * Return: 0; -EPROTO this program would agree on something else; -errno.
+ */
+int transport_replay(struct transport *t, const struct channel_terms *terms) ZT_MUST_CHECK;
+
+/**
  * transport_resume() - instead of transport_serve_init(), on a channel that an earlier process has
  * served: agree on the same, and have the kernel send again what that process left unanswered
  * Return: 0; -EPROTO this program would agree on something else; -errno.

@@ -27,6 +27,9 @@ uint64_t request_current_unique(void);
 /** request_pause() - super_set_pause()'s, of a transport: between two rounds of this thread's request */
 bool request_pause(void *transport);
 
+/** request_is_left() - what the calling thread would reply is not to be said: another process will */
+bool request_is_left(const struct ztfuse *front);
+
 /* length.c */
 
 /** request_length() - how long the message @msg of @len bytes may take */

@@ -160,6 +160,21 @@ int settings_attach(struct codecs *codecs, char text[256])
 	return 0;
 }
 
+int settings_probe(const struct blkmap_setting *settings, char text[256])
+{
+	char name[sizeof(settings->name)];
+
+	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++) {
+		memcpy(name, settings[i].name, sizeof(name));
+		name[sizeof(name) - 1] = '\0';
+		if (name[0] == '\0' || zcomp_find_ops(name))
+			continue;
+		snprintf(text, 256, "files have the algorithm %s, which this program has not", name);
+		return -ENOENT;
+	}
+	return 0;
+}
+
 static bool setting_may_go(struct codecs *codecs, unsigned setting)
 {
 	return !setting_is_made(codecs, setting) || setting_is_unused(codecs, setting);

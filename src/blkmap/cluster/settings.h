@@ -32,6 +32,8 @@ bool setting_compress(struct codecs *codecs, unsigned setting, struct zcomp_strm
  */
 int settings_attach(struct codecs *codecs, char text[256]) ZT_MUST_CHECK;
 
+/* settings_probe() - whether there is a codec for each of a table's names. 0, or -ENOENT and its sentence. */
+int settings_probe(const struct blkmap_setting *settings, char text[256]) ZT_MUST_CHECK;
 int setting_find(struct codecs *codecs, uint32_t maker, const char *name, int32_t level,
 		 char error_text[256], unsigned *out_setting) ZT_MUST_CHECK;
 void setting_tell(const struct codecs *codecs, unsigned setting, const char **out_name,

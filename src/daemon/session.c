@@ -302,6 +302,9 @@ int session_create(const struct options *options, struct survive *survive,
 	if (survive && survive->resumed) {
 		session_resumed(s);
 		survive_ready(survive);
+		if (s->leaves && survive_replace(survive) != 0)
+			zt_log(ZT_LOG_WARN, "%s: the keeper stays that of the program before",
+			       options->mountpoint);
 		s->leaves = false;
 	}
 	*out_session = s;

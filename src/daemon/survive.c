@@ -77,7 +77,13 @@ static int tell_all(const struct survive *survive)
 
 	for (unsigned i = 0; i < survive->nr && !error; i++)
 		error = handover_send(survive->sock, survive->kinds[i], survive->fds[i]);
-	return error ? error : handover_send(survive->sock, HANDOVER_COMPLETE, -1);
+	return error;
+}
+
+/* From here on it starts another daemon when this one dies. */
+static int tell_complete(const struct survive *survive)
+{
+	return handover_send(survive->sock, HANDOVER_COMPLETE, -1);
 }
 
 int survive_keep_dict(struct survive *survive, const void *data, size_t size)
@@ -142,6 +148,14 @@ static int binary_of(const struct survive *survive)
 	return -1;
 }
 
+/* Tell it to. Return: whether it has. */
+static bool has_ended(int sock)
+{
+	struct pollfd gone = { .fd = sock };
+
+	return handover_send(sock, HANDOVER_END, -1) != 0 || poll(&gone, 1, END_MS) > 0;
+}
+
 /* With the lock held. */
 static void dismiss(struct survive *survive)
 {
@@ -155,8 +169,8 @@ static void dismiss(struct survive *survive)
 	survive->keeper = 0;
 }
 
-/* With the lock held. */
-static int hire(struct survive *survive)
+/* One that knows all, and would still end with this daemon. With the lock held. */
+static int make_keeper(struct survive *survive)
 {
 	int ends[2], error = handover_pair(ends);
 	sigset_t mask;
@@ -185,6 +199,44 @@ static int hire(struct survive *survive)
 	return error;
 }
 
+/* With the lock held. */
+static int hire(struct survive *survive)
+{
+	int error = make_keeper(survive);
+
+	if (error)
+		return error;
+	error = tell_complete(survive);
+	if (error)
+		dismiss(survive);
+	return error;
+}
+
+/* Two of them would start a daemon each, so the first ends before the second one may. */
+int survive_replace(struct survive *survive)
+{
+	int error, sock;
+	pid_t keeper;
+
+	mutex_lock(&survive->lock);
+	sock = survive->sock;
+	keeper = survive->keeper;
+	error = make_keeper(survive);
+	if (!error && !has_ended(sock)) {
+		dismiss(survive);
+		error = -ETIMEDOUT;
+	}
+	if (error) {
+		survive->sock = sock;
+		survive->keeper = keeper;
+	} else {
+		close(sock);
+		error = tell_complete(survive);
+	}
+	mutex_unlock(&survive->lock);
+	return error;
+}
+
 int survive_hire(struct survive *survive)
 {
 	int error;
@@ -197,9 +249,16 @@ int survive_hire(struct survive *survive)
 
 void survive_rehire(struct survive *survive, const char *mountpoint)
 {
+	struct pollfd gone = { .fd = -1 };
 	int error = 0;
 
 	mutex_lock(&survive->lock);
+	/* It may have been replaced since: a keeper that is let go takes that for this daemon's death. */
+	gone.fd = survive->sock;
+	if (poll(&gone, 1, 0) == 0) {
+		mutex_unlock(&survive->lock);
+		return;
+	}
 	dismiss(survive);
 	if (zt_now_ns() - survive->hired_ns > RESTED_NS)
 		survive->nr_hired = 0;
@@ -217,24 +276,27 @@ void survive_rehire(struct survive *survive, const char *mountpoint)
 		zt_log(ZT_LOG_INFO, "%s: the keeper had ended; there is another", mountpoint);
 }
 
-void survive_end(struct survive *survive)
+/* It goes on with the next one, if it is there. With the lock held. */
+static void see_that_it_is_there(struct survive *survive)
 {
 	struct pollfd gone = { .fd = survive->sock };
 
+	if (poll(&gone, 1, 0) == 0)
+		return;
+	dismiss(survive);
+	(void)!hire(survive); /* or the mount ends */
+}
+
+void survive_end(struct survive *survive)
+{
 	mutex_lock(&survive->lock);
 	if (survive->leaves) {
-		/* It goes on with the next one, if it is there. */
-		if (poll(&gone, 1, 0) != 0) {
-			dismiss(survive);
-			(void)!hire(survive); /* or the mount ends */
-		}
-		mutex_unlock(&survive->lock);
-		return;
+		see_that_it_is_there(survive);
+	} else {
+		if (survive->sock >= 0 && !has_ended(survive->sock))
+			survive->keeper = 0; /* it hangs; its descriptors keep a connection, no mount */
+		dismiss(survive);
 	}
-	if (survive->sock >= 0 && handover_send(survive->sock, HANDOVER_END, -1) == 0 &&
-	    poll(&gone, 1, END_MS) <= 0)
-		survive->keeper = 0; /* it hangs; its descriptors keep a connection, no mount */
-	dismiss(survive);
 	mutex_unlock(&survive->lock);
 }
 

@@ -86,6 +86,13 @@ void survive_watch(struct survive *survive);
  */
 int survive_hire(struct survive *survive) ZT_MUST_CHECK;
 
+/**
+ * survive_replace() - a keeper of this program instead of the one that is there
+ * A kill of this process between the end of the one and the beginning of the other ends the mount.
+ * Return: 0 or -errno; the old one stays then, unless it is missed and hired anew.
+ */
+int survive_replace(struct survive *survive) ZT_MUST_CHECK;
+
 /** survive_rehire() - the keeper has gone: make another, unless that has happened too often */
 void survive_rehire(struct survive *survive, const char *mountpoint);
 

@@ -31,6 +31,12 @@ enum column {
 	COL_INODES,
 	COL_RECOMPRESS,
 	COL_STATE,
+	COL_LIVES,
+	COL_KILLS,
+	COL_OUTAGE,
+	COL_RESENT,
+	COL_ANSWERED,
+	COL_REPAIRS,
 	COL_OPTIONS,
 	NR_COLUMNS,
 };
@@ -55,11 +61,17 @@ static const struct {
 	[COL_INODES] = { "INODES", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_RECOMPRESS] = { "RECOMPRESS", 4, 0, SCOLS_JSON_STRING },
 	[COL_STATE] = { "STATE", 0.1, 0, SCOLS_JSON_STRING },
+	[COL_LIVES] = { "LIVES", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+	[COL_KILLS] = { "KILLS", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+	[COL_OUTAGE] = { "OUTAGE", 6, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+	[COL_RESENT] = { "RESENT", 6, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+	[COL_ANSWERED] = { "ANSWERED", 6, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+	[COL_REPAIRS] = { "REPAIRS", 6, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_OPTIONS] = { "OPTIONS", 0.2, SCOLS_FL_WRAP, SCOLS_JSON_STRING },
 };
 #define COLUMN_NAMES                                                                               \
 	"MOUNTPOINT,DATA,MEM,RATIO,LIMIT,USE%,COMPRESS,PID,VERSION,SIZE,MEM_LIMIT,INODES,"         \
-	"RECOMPRESS,STATE,OPTIONS"
+	"RECOMPRESS,STATE,LIVES,KILLS,OUTAGE,RESENT,ANSWERED,REPAIRS,OPTIONS"
 
 struct list {
 	struct libscols_table *table;
@@ -79,6 +91,43 @@ struct row {
 	char state[64]; /* "ok", or why something is not known */
 };
 
+static uint64_t counter_of(const struct ztmpfs_stat *stat, enum column column)
+{
+	switch (column) {
+	case COL_DATA:
+		return stat->orig_data_size;
+	case COL_MEM:
+		return stat->mem_used_total;
+	case COL_SIZE:
+		return stat->size_limit;
+	case COL_MEM_LIMIT:
+		return stat->mem_limit;
+	case COL_INODES:
+		return stat->inodes_used;
+	case COL_LIVES:
+		return stat->lives;
+	case COL_KILLS:
+		return stat->kills_survived;
+	case COL_OUTAGE:
+		return stat->outage_ns;
+	case COL_RESENT:
+		return stat->requests_resent;
+	case COL_ANSWERED:
+		return stat->requests_done;
+	case COL_REPAIRS:
+		return stat->repairs;
+	default: /* COL_LIMIT */
+		return stat->mem_limit ? stat->mem_limit : stat->size_limit;
+	}
+}
+
+/* No size. */
+static bool is_count(enum column column)
+{
+	return column == COL_PID || column == COL_INODES ||
+	       (column >= COL_LIVES && column <= COL_REPAIRS);
+}
+
 static bool number_of(const struct row *row, enum column column, uint64_t *out)
 {
 	const struct ztmpfs_stat *stat = &row->stat;
@@ -89,13 +138,7 @@ static bool number_of(const struct row *row, enum column column, uint64_t *out)
 	}
 	if (!row->has_stat)
 		return false;
-	*out = column == COL_DATA        ? stat->orig_data_size
-	       : column == COL_MEM       ? stat->mem_used_total
-	       : column == COL_SIZE      ? stat->size_limit
-	       : column == COL_MEM_LIMIT ? stat->mem_limit
-	       : column == COL_INODES    ? stat->inodes_used
-	       : stat->mem_limit         ? stat->mem_limit
-					 : stat->size_limit;
+	*out = counter_of(stat, column);
 	return true;
 }
 
@@ -126,7 +169,9 @@ static void cell(const struct list *list, const struct row *row, enum column col
 	} else if (columns[column].json == SCOLS_JSON_NUMBER) {
 		if (!number_of(row, column, &number))
 			return;
-		if (list->bytes || column == COL_PID || column == COL_INODES)
+		if (column == COL_OUTAGE && !list->bytes)
+			snprintf(out, space, "%.1fms", (double)number / 1e6);
+		else if (list->bytes || is_count(column))
 			snprintf(out, space, "%" PRIu64, number);
 		else if (number > 0 || column == COL_DATA)
 			snprintf(out, space, "%s", ctl_human(number, human));
@@ -346,7 +391,7 @@ static const struct ctl_switch switches[] = {
 	  .arg = "[+]COLUMN,...",
 	  .words =
 		  "MOUNTPOINT DATA MEM RATIO LIMIT USE% COMPRESS PID VERSION SIZE MEM_LIMIT INODES "
-		  "RECOMPRESS STATE OPTIONS",
+		  "RECOMPRESS STATE LIVES KILLS OUTAGE RESENT ANSWERED REPAIRS OPTIONS",
 	  .help = "these columns, or with + these besides" },
 	{ .letter = 'r', .brief = true, .name = "raw", .help = "one blank between columns" },
 	{ 0 },

@@ -186,7 +186,8 @@ uint64_t blkmap_data_objects(struct blkmap *map)
 void blkmap_setting_users(const struct blkmap *map, uint64_t out[BLKMAP_NR_SETTINGS])
 {
 	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++)
-		out[i] = atomic_load(&map->slots.account.setting_users[i]);
+		out[i] = atomic_load(&map->slots.account.setting_users[i]) -
+			 (atomic_load(&map->codecs.default_held) >> i & 1);
 }
 
 void blkmap_setting_add_users(struct blkmap *map, const uint64_t users[BLKMAP_NR_SETTINGS])

@@ -13,6 +13,7 @@
 #include "fs/attach_i.h"
 #include "fs/dirindex.h"
 #include "fs/inode_i.h"
+#include "fs/tune.h"
 #include "fs/work.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -143,6 +144,7 @@ static void heap_free(struct super *sb)
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
 	mutex_exit(&sb->intent_lock);
+	mutex_exit(&sb->tune_lock);
 	mutex_exit(&sb->rename_lock);
 	mutex_exit(&sb->drain_lock);
 	mutex_exit(&sb->reap_lock);
@@ -203,6 +205,7 @@ static int super_alloc(const struct super_params *params, char error_text[256],
 	memset(sb, 0, sizeof(*sb));
 	mutex_init(&sb->rename_lock, ZT_RANK_RENAME);
 	mutex_init(&sb->intent_lock, ZT_RANK_INTENT);
+	mutex_init(&sb->tune_lock, ZT_RANK_TUNE);
 	mutex_init(&sb->drain_lock, ZT_RANK_DRAIN);
 	mutex_init(&sb->reap_lock, ZT_RANK_REAP);
 	promise_init(&sb->promises);
@@ -290,6 +293,7 @@ int super_attach(const struct super_params *params, int arena_fd, char error_tex
 		super_leave(sb, false, &fd);
 		return err;
 	}
+	tune_restore(sb);
 	arena_set_state(sb->arena, ARENA_SERVING);
 	sb->report.ns = zt_now_ns() - begin;
 	*out_sb = sb;

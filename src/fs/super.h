@@ -67,7 +67,8 @@ void super_detach(struct super *sb);
 
 /**
  * super_attach() - go on with a mount whose last process has detached, or was killed
- * @params: as for super_create(); what gives the stored bytes their meaning must be as it was
+ * @params: as for super_create(); what gives the stored bytes their meaning must be as it was. What
+ *	    super_set() has changed is as it was, too, but for an image
  * @arena_fd: the mount's on success, the caller's as before on errors
  * @error_text: out on errors: one sentence
  * @out_sb: the kernel's references are as they were
@@ -105,7 +106,12 @@ uint64_t super_attach_repairs(const struct super_attach_report *report);
 /* Small records that the daemon keeps with the mount, by number; none is there at first. */
 #define SUPER_NR_RECORDS 6u
 #define SUPER_RECORD_MAX 120u /* bytes of one */
-enum { SUPER_RECORD_INIT_REQUEST, SUPER_RECORD_INIT_REPLY, SUPER_RECORD_FREE };
+enum {
+	SUPER_RECORD_INIT_REQUEST,
+	SUPER_RECORD_INIT_REPLY,
+	SUPER_RECORD_SET, /* struct ztmpfs_set, all of super_set() in one; the fs layer's */
+	SUPER_RECORD_FREE
+};
 
 /**
  * super_record_set() - keep @size bytes; a process that is killed meanwhile leaves the old ones, the

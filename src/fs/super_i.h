@@ -144,6 +144,7 @@ struct super {
 	bool reaping; /* a thread is at it; guarded by reap_lock */
 	atomic_uint nr_jobs; /* changed under reap_lock, a relaxed load is a hint */
 	struct mutex rename_lock; /* directories keep their parents while it is held */
+	struct mutex tune_lock; /* writing SUPER_RECORD_SET; innermost */
 	struct mutex intent_lock; /* below the inodes' locks; see intent.h */
 	struct inode_lock locks[INODE_NR_LOCKS];
 };

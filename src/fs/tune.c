@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/inode_i.h"
+#include "util/log.h"
 
 /* A text that grows as long as there is space. */
 struct text {
@@ -159,7 +160,7 @@ static int set_limits(struct super *sb, const struct ztmpfs_set *set, struct lim
 	return error;
 }
 
-int super_set(struct super *sb, const struct ztmpfs_set *set)
+static int tune(struct super *sb, const struct ztmpfs_set *set)
 {
 	const uint32_t all = 2 * ZTMPFS_SET_DEDUP - 1;
 	struct blkmap_tuning tuning;
@@ -191,4 +192,79 @@ int super_set(struct super *sb, const struct ztmpfs_set *set)
 	if (set->which & ZTMPFS_SET_DEDUP)
 		blkmap_set_dedup(sb->map, set->dedup != 0);
 	return 0;
+}
+
+/* ---- kept ---- */
+
+static_assert(sizeof(struct ztmpfs_set) <= SUPER_RECORD_MAX, "it is kept in a record");
+
+static bool kept(const struct super *sb, struct ztmpfs_set *out)
+{
+	memset(out, 0, sizeof(*out));
+	return super_record_get(sb, SUPER_RECORD_SET, out, sizeof(*out)) > 0;
+}
+
+static void merge(struct ztmpfs_set *all, const struct ztmpfs_set *set)
+{
+	all->which |= set->which;
+	if (set->which & ZTMPFS_SET_SIZE)
+		all->size = set->size;
+	if (set->which & ZTMPFS_SET_INODES)
+		all->nr_inodes = set->nr_inodes;
+	if (set->which & ZTMPFS_SET_MEM)
+		all->mem_limit = set->mem_limit;
+	if (set->which & ZTMPFS_SET_RECOMPRESS)
+		all->recompress = set->recompress;
+	if (set->which & ZTMPFS_SET_IDLE)
+		all->idle = set->idle;
+	if (set->which & ZTMPFS_SET_DEDUP)
+		all->dedup = set->dedup;
+	if (set->which & ZTMPFS_SET_COMPRESS) {
+		all->level = set->level;
+		memcpy(all->compress, set->compress, sizeof(all->compress));
+	}
+}
+
+/* For the next process. One that is killed here may find none. */
+static void keep(struct super *sb, const struct ztmpfs_set *set)
+{
+	struct ztmpfs_set all;
+
+	mutex_lock(&sb->tune_lock);
+	(void)kept(sb, &all);
+	merge(&all, set);
+	(void)!super_record_set(sb, SUPER_RECORD_SET, &all, sizeof(all)); /* it fits */
+	mutex_unlock(&sb->tune_lock);
+}
+
+int super_set(struct super *sb, const struct ztmpfs_set *set)
+{
+	int error = tune(sb, set);
+
+	if (!error)
+		keep(sb, set);
+	return error;
+}
+
+/* One after the other: none keeps another from being as it was. */
+void tune_restore(struct super *sb)
+{
+	struct ztmpfs_set all;
+
+	if (sb->from_image) {
+		(void)!super_record_set(sb, SUPER_RECORD_SET, "", 0); /* it fits */
+		return;
+	}
+	if (!kept(sb, &all))
+		return;
+	for (uint32_t which = 1; which <= ZTMPFS_SET_DEDUP; which <<= 1) {
+		struct ztmpfs_set one = all;
+		int error;
+
+		one.which = all.which & which;
+		error = one.which ? tune(sb, &one) : 0;
+		if (error)
+			zt_log(ZT_LOG_WARN, "what ztmpfsctl set had changed (%u) is no longer so: %s",
+			       which, strerror(-error));
+	}
 }

@@ -25,4 +25,11 @@ void super_get_options(struct super *sb, char *out_text, size_t space);
  */
 int super_set(struct super *sb, const struct ztmpfs_set *set) ZT_MUST_CHECK;
 
+/**
+ * tune_restore() - in a later process, when all is found: what super_set() has changed in earlier ones
+ * An image's is forgotten. What can no longer be is left as the options have it, with a line on the log.
+ * Context: one thread.
+ */
+void tune_restore(struct super *sb);
+
 #endif

@@ -41,6 +41,7 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_WAITER] = "waiter.lock",
 		[ZT_RANK_DRAIN] = "super.drain_lock",
 		[ZT_RANK_REAP] = "super.reap_lock",
+		[ZT_RANK_TUNE] = "super.tune_lock",
 		[ZT_RANK_PROMISES] = "promises.lock",
 		[ZT_RANK_FULL] = "full.lock",
 		[ZT_RANK_LONGLINE] = "longline.lock",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test_attach.c - a mount goes on in another process: after a clean detach, and after a kill. Tests
- * attach.c, attach_clean.c, attach_names.c, attach_inodes.c, record.c.
+ * attach.c, attach_clean.c, attach_names.c, attach_inodes.c, record.c, tune.c.
  */
 #include "tests/fs/attach_fixture.h"
+#include "fs/tune.h"
 #include "util/alloc.h"
 
 static void get_stat(struct super *sb, struct ztmpfs_stat *out)
@@ -147,6 +148,56 @@ START_TEST(test_records_are_kept_over_lives)
 }
 END_TEST
 
+static struct ztmpfs_stat stat_of(struct super *sb)
+{
+	struct ztmpfs_stat stat;
+
+	get_stat(sb, &stat);
+	return stat;
+}
+
+START_TEST(test_what_was_set_is_set_in_later_lives)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = fixture_init_params(&params);
+	struct ztmpfs_set set = { .which = ZTMPFS_SET_SIZE | ZTMPFS_SET_INODES,
+				  .size = 64 * MIB,
+				  .nr_inodes = 1000 };
+	char options[448];
+
+	make_tree(sb);
+	ck_assert_int_eq(super_set(sb, &set), 0);
+	set = (struct ztmpfs_set){ .which = ZTMPFS_SET_SIZE | ZTMPFS_SET_COMPRESS, .size = 32 * MIB,
+				   .compress = "zstd", .level = 3 };
+	ck_assert_int_eq(super_set(sb, &set), 0);
+	/* What is refused is not kept. */
+	set = (struct ztmpfs_set){ .which = ZTMPFS_SET_INODES, .nr_inodes = 1 };
+	ck_assert_int_eq(super_set(sb, &set), -EBUSY);
+	for (unsigned life = 2; life < 6; life++) {
+		sb = life % 2 ? next_life_clean(sb, &params) : next_life_after_kill(sb, &params);
+		ck_assert_uint_eq(stat_of(sb).size_limit, 32 * MIB);
+		ck_assert_uint_eq(stat_of(sb).inodes_limit, 1000);
+		super_get_options(sb, options, sizeof(options));
+		ck_assert_ptr_nonnull(strstr(options, "compress=zstd:3"));
+		check_tree(sb);
+		ck_assert_int_eq(super_check(sb), 0);
+	}
+	/* A limit that can no longer hold does not keep the others from holding. */
+	set = (struct ztmpfs_set){ .which = ZTMPFS_SET_SIZE | ZTMPFS_SET_INODES, .size = 16 * MIB,
+				   .nr_inodes = 1 };
+	ck_assert_int_eq(super_record_set(sb, SUPER_RECORD_SET, &set, sizeof(set)), 0);
+	sb = next_life_after_kill(sb, &params);
+	ck_assert_uint_eq(stat_of(sb).size_limit, 16 * MIB);
+	ck_assert_uint_eq(stat_of(sb).inodes_limit, 0);
+	/* A mount that begins with an image has the limits that it is given. */
+	params.from_image = true;
+	sb = next_life_after_kill(sb, &params);
+	ck_assert_uint_eq(stat_of(sb).size_limit, 0);
+	ck_assert_int_eq(super_record_get(sb, SUPER_RECORD_SET, &set, sizeof(set)), 0);
+	fixture_exit(sb);
+}
+END_TEST
+
 START_TEST(test_want_of_memory_at_attach_leaves_the_arena_as_it_was)
 {
 	struct super_params params = fixture_params();
@@ -189,6 +240,7 @@ static Suite *attach_suite(void)
 	tcase_add_test(tcase, test_references_and_open_files_without_a_name_stay);
 	tcase_add_test(tcase, test_recompressed_content_dictionaries_and_settings_stay);
 	tcase_add_test(tcase, test_records_are_kept_over_lives);
+	tcase_add_test(tcase, test_what_was_set_is_set_in_later_lives);
 	tcase_add_test(tcase, test_want_of_memory_at_attach_leaves_the_arena_as_it_was);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -16,6 +16,7 @@
 #include "fs/witness.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
+#include "util/store.h"
 
 enum name_kind { NAME_PLAIN, NAME_STAT, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
 
@@ -103,20 +104,30 @@ static void set_mode(struct inode_rec *rec, mode_t mode, unsigned flags)
 	rec_store(&rec->mode, mode);
 }
 
+/*
+ * The list is one store, and the mode another. A process that is killed between them leaves less than
+ * either: the mode first loses what the new one has not, and it says how much of a list holds.
+ */
 static int set_acl_access(struct super *sb, struct inode_rec *rec, const void *value, uint32_t size,
 			  unsigned flags)
 {
-	mode_t mode = rec->mode;
-	int err;
+	const mode_t was = rec->mode;
+	mode_t mode = was;
+	const bool has_list = acl_to_mode(value, size, &mode);
+	int err = 0;
 
-	if (acl_to_mode(value, size, &mode)) {
+	rec_store(&rec->mode, was & (mode | ~(mode_t)0777));
+	zt_stored("xattr: a mode of what both have");
+	if (has_list)
 		err = xattr_set(sb, rec, XATTR_ACL_ACCESS, value, size, 0);
-		if (err)
-			return err;
-	} else {
+	else
 		xattr_remove(sb, rec, XATTR_ACL_ACCESS);
+	if (err) {
+		rec_store(&rec->mode, was);
+		return err;
 	}
 	set_mode(rec, mode, flags);
+	zt_stored("xattr: an ACL's mode");
 	return 0;
 }
 

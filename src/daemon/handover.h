@@ -45,6 +45,7 @@ enum handover_kind {
 	HANDOVER_NEXT = 11, /* the program to go on with, by O_PATH: the daemon is about to leave */
 	HANDOVER_READY = 12, /* the daemon serves; of a probe: it could */
 	HANDOVER_REFUSED = 13, /* of a probe: it could not, with a sentence */
+	HANDOVER_RESCUE = 14, /* the folder of rescue=, where that was said */
 	HANDOVER_NR
 };
 
@@ -97,6 +98,7 @@ struct handover_record {
 	struct bdi bdi;
 	char mountpoint[PATH_MAX]; /* absolute; or /dev/fd/N */
 	struct handover_upgrade upgrade; /* the daemon's; while there is none, the keeper's */
+	char rescue[NAME_MAX + 1]; /* in the folder of HANDOVER_RESCUE */
 };
 
 /* Processes of other programs have it mapped; what they have not written is 0. */

@@ -29,6 +29,7 @@
 #include "daemon/option_table.h"
 #include "daemon/options.h"
 #include "daemon/remount.h"
+#include "daemon/rescue.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
 #include "daemon/surroundings.h"
@@ -347,8 +348,8 @@ static int go_on(const struct command *command, struct survive *survive)
 	if (failed && record->order == HANDOVER_TRY) {
 		refuse_trial(survive->record, error.text);
 	} else if (failed) {
-		zt_log(ZT_LOG_ERR, "%s; the mount and all that it held are gone", error.text);
 		survive_bury(survive);
+		rescue(survive, error.text);
 	}
 	failed = failed ? EXIT_MOUNT : serve_session(&options, session);
 	options_free(&options);

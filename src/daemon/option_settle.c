@@ -122,6 +122,8 @@ static int settle_image(const struct options *options, struct options_error *err
 				    "option save=unmount: does not go with survive=on" :
 			    options->image_path && options->remount ?
 				    "option image: only when mounting" :
+			    options->rescue_path && !options->survive ?
+				    "option rescue: needs survive=on" :
 				    NULL;
 
 	if (!wrong)

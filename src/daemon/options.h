@@ -89,6 +89,7 @@ struct options {
 	char *dict_path; /* or NULL */
 	char *image_path; /* or NULL; image.h */
 	bool save_at_end; /* to image_path */
+	char *rescue_path; /* or NULL; rescue.h */
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */
 	bool clone_fd;

@@ -10,6 +10,7 @@
 #include "daemon/session_i.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "daemon/dict.h"
 #include "daemon/latency.h"
+#include "daemon/rescue.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fs/inode.h"
@@ -81,15 +83,18 @@ static int open_super(struct session *s, const struct super_params *params,
 		      struct options_error *error)
 {
 	char text[256] = "";
-	int res;
+	int res, fd;
 
 	if (!s->survive || !s->survive->resumed)
 		return mount_image_load(&s->image, s->options, params, error, &s->sb);
-	res = super_attach(params, s->survive->arena_fd, text, &s->sb);
-	if (res)
-		ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
-	else
-		(void)survive_give(&s->survive->arena_fd); /* it is the mount's */
+	/* A descriptor of its own, so that what it holds stays when this fails. */
+	fd = fcntl(s->survive->arena_fd, F_DUPFD_CLOEXEC, 0);
+	res = fd < 0 ? -errno : super_attach(params, fd, text, &s->sb);
+	if (!res)
+		return 0;
+	ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
+	if (fd >= 0)
+		close(fd);
 	return res;
 }
 
@@ -235,7 +240,7 @@ err_front:
 /* What it holds goes, or stays for another process. */
 static void end_super(struct session *s)
 {
-	if (s->leaves)
+	if (s->leaves || (s->survive && s->survive->resumed && !s->served))
 		super_detach(s->sb);
 	else
 		super_destroy(s->sb);
@@ -254,15 +259,12 @@ static int mount_or_resume(struct session *s, struct options_error *error)
 	return res;
 }
 
-int session_create(const struct options *options, struct survive *survive,
-		   struct options_error *out_error, struct session **out_session)
+static struct session *session_alloc(const struct options *options, struct survive *survive)
 {
 	struct session *s = zt_zalloc(sizeof(*s));
-	int error = -ENOMEM;
 
-	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
 	if (!s)
-		return error;
+		return NULL;
 	s->options = options;
 	s->survive = survive;
 	s->leaves = survive && survive->leaves;
@@ -270,13 +272,71 @@ int session_create(const struct options *options, struct survive *survive,
 	s->atimes.fd = -1;
 	upgrade_init(&s->upgrade);
 	s->image = MOUNT_IMAGE_NONE;
-	/* In the caller's folder, and while signals end the process: it may wait. */
+	return s;
+}
+
+static void session_free(struct session *s)
+{
+	mount_image_close(&s->image);
+	upgrade_close(&s->upgrade);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	zt_free(s->dict);
+	zt_free(s);
+}
+
+/* In the caller's folder, and while signals end the process: it may wait. */
+static int open_files(struct session *s, struct options_error *error)
+{
+	struct survive *survive = s->survive;
+	int res = 0;
+
 	if (!survive || !survive->resumed)
-		error = mount_image_open(options, &s->image, out_error);
+		res = mount_image_open(s->options, &s->image, error);
+	if (!res && survive && !survive->resumed)
+		res = rescue_open(s->options, survive, error);
+	if (!res && survive)
+		res = upgrade_open(&s->upgrade, survive);
+	return res;
+}
+
+/* Requests are served, after another process. */
+static void has_taken_over(struct session *s)
+{
+	struct survive *survive = s->survive;
+
+	session_resumed(s);
+	survive_ready(survive);
+	if (s->leaves && survive_replace(survive) != 0)
+		zt_log(ZT_LOG_WARN, "%s: the keeper stays that of the program before",
+		       s->options->mountpoint);
+	s->leaves = false;
+}
+
+/* What it serves is there. */
+static int begin(struct session *s, struct options_error *error)
+{
+	int res = session_make_transport(s);
+
+	if (res)
+		ERR_PRINTF(error, "%s: %s", s->options->mountpoint, strerror(-res));
 	else
-		error = 0;
-	if (!error && survive)
-		error = upgrade_open(&s->upgrade, survive);
+		res = mount_or_resume(s, error);
+	if (!res && s->options->swap)
+		res = start_swap(s, error);
+	return res ? res : start_serving(s, error);
+}
+
+int session_create(const struct options *options, struct survive *survive,
+		   struct options_error *out_error, struct session **out_session)
+{
+	struct session *s = session_alloc(options, survive);
+	int error;
+
+	ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(ENOMEM));
+	if (!s)
+		return -ENOMEM;
+	error = open_files(s, out_error);
 	if (!error)
 		error = create_filesystem(s, out_error);
 	if (error)
@@ -284,41 +344,23 @@ int session_create(const struct options *options, struct survive *survive,
 	error = session_create_front(s, out_error);
 	if (error)
 		goto err_super;
-	error = session_make_transport(s);
-	if (error)
-		ERR_PRINTF(out_error, "%s: %s", options->mountpoint, strerror(-error));
-	else
-		error = mount_or_resume(s, out_error);
-	if (!error && options->swap)
-		error = start_swap(s, out_error);
-	if (!error)
-		error = start_serving(s, out_error);
+	error = begin(s, out_error);
 	if (error) {
 		/* It has not begun, and what the file holds stays there. */
 		mount_image_close(&s->image);
 		(void)session_destroy(s);
 		return error;
 	}
-	if (survive && survive->resumed) {
-		session_resumed(s);
-		survive_ready(survive);
-		if (s->leaves && survive_replace(survive) != 0)
-			zt_log(ZT_LOG_WARN, "%s: the keeper stays that of the program before",
-			       options->mountpoint);
-		s->leaves = false;
-	}
+	if (survive && survive->resumed)
+		has_taken_over(s);
+	s->served = true;
 	*out_session = s;
 	return 0;
 
 err_super:
 	end_super(s);
 err_free:
-	mount_image_close(&s->image);
-	upgrade_close(&s->upgrade);
-	if (s->signal_fd >= 0)
-		close(s->signal_fd);
-	zt_free(s->dict);
-	zt_free(s);
+	session_free(s);
 	return error;
 }
 
@@ -386,9 +428,6 @@ int session_destroy(struct session *s)
 	end_super(s);
 	fs_time_unfollow();
 	atimes_close(&s->atimes);
-	upgrade_close(&s->upgrade);
-	close(s->signal_fd);
-	zt_free(s->dict);
-	zt_free(s);
+	session_free(s);
 	return error;
 }

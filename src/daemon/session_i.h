@@ -52,6 +52,7 @@ struct session {
 	pthread_t signals; /* while serving */
 	bool serving; /* its threads are there */
 	bool mounted;
+	bool served; /* it was made as a whole */
 	struct full full; /* empty: not for this mount */
 	bool watches; /* pressure was started */
 	/* The signal thread's. */

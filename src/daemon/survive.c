@@ -11,17 +11,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/dict.h"
-#include "daemon/namespace.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -318,7 +315,8 @@ static int make(int argc, char *argv[], struct survive **out_survive)
 	for (int i = 1; i < argc; i++)
 		survive->argv[i + 1] = argv[i];
 	mutex_init(&survive->lock, ZT_RANK_SURVIVE);
-	survive->sock = survive->channel_fd = survive->arena_fd = survive->dict_fd = -1;
+	survive->sock = survive->channel_fd = -1;
+	survive->arena_fd = survive->dict_fd = survive->rescue_fd = -1;
 	survive->channel = (struct channel_survival){ .spin_fd = -1,
 						      .clones = survive->clones,
 						      .opened = opened,
@@ -371,6 +369,9 @@ static int take(struct survive *survive, enum handover_kind kind, int fd)
 		break;
 	case HANDOVER_DICT:
 		survive->dict_fd = fd;
+		break;
+	case HANDOVER_RESCUE:
+		survive->rescue_fd = fd;
 		break;
 	case HANDOVER_SPIN:
 		survive->channel.spin_fd = fd;
@@ -441,54 +442,11 @@ int survive_give(int *inout_fd)
 	return fd;
 }
 
-bool survive_connected(int fd)
+/* The channel is the session's, and the arena its maker's. */
+static bool owns(const struct survive *survive, unsigned char kind)
 {
-	struct pollfd channel = { .fd = fd };
-
-	return poll(&channel, 1, 0) != 1 || !(channel.revents & POLLERR);
-}
-
-/* As a user: by the helper that has mounted it. */
-static void unmount_by_helper(const char *path)
-{
-	static char name[] = "fusermount3", switches[] = "-uqz", end[] = "--";
-	char *argv[] = { name, switches, end, (char *)(uintptr_t)path, NULL };
-	pid_t pid;
-
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
-		return;
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
-void survive_unmount(const struct survive *survive)
-{
-	const struct handover_record *record = survive->record;
-	const struct caller_namespace caller = { .left = record->caller_left,
-						 .dev = record->caller_dev,
-						 .ino = record->caller_ino };
-
-	if (strncmp(record->mountpoint, "/dev/fd/", 8) == 0)
-		return; /* whoever mounted it unmounts it */
-	namespace_find(&caller);
-	if (umount2(record->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && geteuid() != 0)
-		unmount_by_helper(record->mountpoint);
-}
-
-void survive_bury(struct survive *survive)
-{
-	const bool connected = survive->channel_fd >= 0 && survive_connected(survive->channel_fd);
-
-	survive_end(survive);
-	if (survive->channel_fd < 0)
-		return;
-	for (unsigned i = 0; i < survive->nr; i++)
-		if (survive->kinds[i] == HANDOVER_CHANNEL || survive->kinds[i] == HANDOVER_SPIN ||
-		    survive->kinds[i] == HANDOVER_CLONE)
-			close(survive->fds[i]);
-	survive->channel_fd = -1;
-	if (connected)
-		survive_unmount(survive);
+	return kind != HANDOVER_CHANNEL && kind != HANDOVER_SPIN && kind != HANDOVER_CLONE &&
+	       (kind != HANDOVER_ARENA || survive->resumed);
 }
 
 void survive_destroy(struct survive *survive)
@@ -498,9 +456,7 @@ void survive_destroy(struct survive *survive)
 	if (survive->sock >= 0)
 		close(survive->sock);
 	for (unsigned i = 0; i < survive->nr; i++)
-		if (survive->kinds[i] == HANDOVER_RECORD || survive->kinds[i] == HANDOVER_BINARY ||
-		    survive->kinds[i] == HANDOVER_LEDGER || survive->kinds[i] == HANDOVER_DICT ||
-		    survive->kinds[i] == HANDOVER_WATCH || survive->kinds[i] == HANDOVER_NEXT)
+		if (owns(survive, survive->kinds[i]))
 			close(survive->fds[i]);
 	handover_record_unmap(survive->record);
 	ledger_unmap(survive->ledger);

@@ -22,7 +22,8 @@ struct survive {
 	struct handover_record *record;
 	struct ledger *ledger; /* requests under way */
 	bool resumed; /* it has taken over */
-	int channel_fd, arena_fd, dict_fd; /* taken over; -1: none, or given away by survive_give() */
+	int channel_fd; /* taken over; -1: none, or given away by survive_give() */
+	int arena_fd, dict_fd, rescue_fd; /* taken over; -1: none */
 	char **argv; /* of the keeper; one on the heap, its words the caller's */
 	struct mutex lock; /* guards what follows, as soon as there are threads */
 	int sock; /* to the keeper; -1: there is none. Read by the signal thread without the lock */

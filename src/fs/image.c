@@ -22,19 +22,15 @@
 static_assert(sizeof(((struct super_format *)0)->compress) == IMAGE_NAME_MAX, "same names");
 static_assert(BLKMAP_NR_SETTINGS == IMAGE_NR_SETTINGS, "one name each");
 
-void super_image_facts(struct super *sb, struct image_facts *out)
+/* What the record says. */
+static void fill_facts(const struct super_record *rec, struct image_facts *out)
 {
-	const struct super_format *format = &sb->rec->format;
-	struct ztmpfs_stat stat;
+	const struct super_format *format = &rec->format;
 	struct timespec now;
 
-	super_get_stat(sb, &stat);
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* fails only for clocks that do not exist */
 	memset(out, 0, sizeof(*out));
 	out->saved_ns = (int64_t)now.tv_sec * (int64_t)ZT_NS_PER_S + now.tv_nsec;
-	out->inodes = stat.inodes_used;
-	out->content = stat.orig_data_size;
-	out->stored = stat.compr_data_size;
 	out->dict_size = format->dict_size;
 	out->dict_sum = format->dict_sum;
 	out->arena_layout = arena_layout();
@@ -43,9 +39,34 @@ void super_image_facts(struct super *sb, struct image_facts *out)
 	memcpy(out->recompress, format->recompress, sizeof(out->recompress));
 	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++)
 		(void)snprintf(out->settings[i], sizeof(out->settings[i]), "%.*s",
-			       (int)sizeof(sb->rec->map.settings[i].name),
-			       sb->rec->map.settings[i].name);
+			       (int)sizeof(rec->map.settings[i].name), rec->map.settings[i].name);
 	(void)snprintf(out->release, sizeof(out->release), "%s", PACKAGE_VERSION);
+}
+
+void super_image_facts(struct super *sb, struct image_facts *out)
+{
+	struct ztmpfs_stat stat;
+
+	super_get_stat(sb, &stat);
+	fill_facts(sb->rec, out);
+	out->inodes = stat.inodes_used;
+	out->content = stat.orig_data_size;
+	out->stored = stat.compr_data_size;
+}
+
+int super_rescue(int arena_fd, int fd)
+{
+	_Alignas(struct super_record) char page[ZT_PAGE_SIZE];
+	struct super_record none = { .magic = 0 };
+	struct image_facts facts;
+	const void *found;
+	char text[256];
+
+	/* Whoever loads it will see what is wrong; the pages are saved whatever stands in the first. */
+	if (arena_probe(arena_fd, page, text, &found) != 0)
+		found = &none;
+	fill_facts(found, &facts);
+	return image_save(fd, arena_fd, &facts);
 }
 
 int super_save(struct super *sb, int fd)

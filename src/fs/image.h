@@ -20,6 +20,14 @@ void super_image_facts(struct super *sb, struct image_facts *out);
 int super_save(struct super *sb, int fd) ZT_MUST_CHECK;
 
 /**
+ * super_rescue() - all that an arena holds which nobody can go on with, as it stands
+ * @arena_fd: nobody writes into it. @fd: as for super_save()
+ * How many inodes and bytes that are is not known, and 0 in the image.
+ * Return: 0; as image_save().
+ */
+int super_rescue(int arena_fd, int fd) ZT_MUST_CHECK;
+
+/**
  * super_load() - a new mount out of an image
  * @params: as for super_attach(); limits hold for what is in it
  * @image: open; read to its end

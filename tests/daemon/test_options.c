@@ -827,6 +827,10 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	good("survive=off,io_uring=on", &o);
 	ck_assert_int_eq(o.uring, CHANNEL_URING_ON);
 	options_free(&o);
+	good("survive=on,rescue=a", &o);
+	ck_assert_str_eq(o.rescue_path, "a");
+	options_free(&o);
+	bad("rescue=a", "option rescue: needs survive=on");
 	bad("survive=yes", "option survive=yes: allowed: on, off");
 	bad("survive=on,swap,mem_limit=200m",
 	    "option survive=on: does not go with option swap, whose memory is locked by the daemon");

@@ -324,6 +324,9 @@ static int begin(struct session *s, struct options_error *error)
 		res = mount_or_resume(s, error);
 	if (!res && s->options->swap)
 		res = start_swap(s, error);
+	/* Without it some inodes stay. */
+	if (!res && s->survive && s->survive->resumed)
+		(void)!orphans_start(&s->orphans, &s->front, s->options->mountpoint);
 	return res ? res : start_serving(s, error);
 }
 
@@ -415,6 +418,7 @@ int session_destroy(struct session *s)
 			zt_log(ZT_LOG_ERR, "%s: the threads ended with an error",
 			       s->options->mountpoint);
 	}
+	orphans_stop(&s->orphans);
 	/* The accelerator may still owe replies; they go through the session. */
 	super_drain(s->sb);
 	if (s->watches)

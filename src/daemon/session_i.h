@@ -16,6 +16,7 @@
 #include "daemon/full.h"
 #include "daemon/image.h"
 #include "daemon/namespace.h"
+#include "daemon/orphans.h"
 #include "daemon/ownmount.h"
 #include "daemon/pressure.h"
 #include "daemon/service.h"
@@ -55,6 +56,7 @@ struct session {
 	bool served; /* it was made as a whole */
 	struct full full; /* empty: not for this mount */
 	bool watches; /* pressure was started */
+	struct orphans orphans; /* in later lives */
 	/* The signal thread's. */
 	enum service_level level; /* that was told */
 	uint64_t look_ns; /* when to look next how full it is */

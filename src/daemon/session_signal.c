@@ -163,6 +163,7 @@ static void *signal_thread(void *arg)
 	seeker_stop(&s->front.seeker);
 	retry_stop(&s->front.retry);
 	full_stop(&s->full);
+	orphans_stop(&s->orphans);
 	notifier_stop(&s->front.notifier);
 	transport_stop(s->transport);
 	return NULL;

@@ -38,6 +38,12 @@ end_all()
   done
 }
 
+# has_keeper - it gives itself its name when it begins
+has_keeper()
+{
+  [ -n "$(keeper_pid)" ]
+}
+
 survive_cleanup()
 {
   survive_status=$?
@@ -70,7 +76,7 @@ survive_start()
   "$ZTMPFS" -o "survive=on,${1:-rw}${ZT_MORE_OPTIONS:+,$ZT_MORE_OPTIONS}" ztmpfs-test "$MNT" ||
     fail "no mount with -o $1"
   [ -n "$(daemon_pid)" ] || fail "no daemon"
-  [ -n "$(keeper_pid)" ] || fail "no keeper"
+  wait_until 50 has_keeper || fail "no keeper"
 }
 
 has_no_process()

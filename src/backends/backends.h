@@ -10,7 +10,11 @@
 
 #include "ztmpfs/zcomp.h"
 
-#ifdef ZCOMP_BUILD_MODULE
+/* A module that takes others in as parts exports its own table alone. */
+#if defined(ZCOMP_BUILD_MODULE) && defined(BACKEND_PARTS)
+#define BACKEND_NAME(name) name "-module"
+#define BACKEND_MODULE(ops)
+#elif defined(ZCOMP_BUILD_MODULE)
 #define BACKEND_NAME(name)  name "-module"
 #define BACKEND_MODULE(ops) ZCOMP_MODULE(ops)
 #else
@@ -18,6 +22,7 @@
 #define BACKEND_MODULE(ops)
 #endif
 
+extern const struct zcomp_ops backend_auto;
 extern const struct zcomp_ops backend_lz4;
 extern const struct zcomp_ops backend_lz4hc;
 extern const struct zcomp_ops backend_zstd;

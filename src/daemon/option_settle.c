@@ -90,6 +90,14 @@ static int settle_device(struct options *options, struct options_error *error)
 	return 0;
 }
 
+/* Where the default does not fit: it takes no dictionary, and pages of swap are never short. */
+static int settle_compress(struct options *options)
+{
+	if (options->compress_said || options->device || !(options->dict_path || options->swap))
+		return 0;
+	return option_text_set(&options->compress_name, "lz4");
+}
+
 /* What survive= implies, and what it does not go with. */
 static int settle_survive(struct options *options, struct options_error *error)
 {
@@ -168,6 +176,8 @@ int options_settle(struct options *options, const struct options_env *env,
 		error_code = settle_survive(options, error);
 	if (!error_code)
 		error_code = settle_image(options, error);
+	if (!error_code)
+		error_code = settle_compress(options);
 	if (!error_code)
 		settle_rest(options, env);
 	return error_code;

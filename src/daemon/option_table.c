@@ -96,7 +96,7 @@ static const struct option_desc table[] = {
 	  .read = option_read_gid },
 	{ .name = "compress",
 	  .arg = "ALG[:LEVEL]",
-	  .preset = "lz4",
+	  .preset = "auto",
 	  .help = "Compression algorithm or module, with a level in its own scale",
 	  .read = option_read_compress,
 	  SAID(compress_said) },

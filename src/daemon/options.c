@@ -69,7 +69,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 	};
 	strcpy(options->recompress_name, "zstd");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));
-	if (option_text_set(&options->compress_name, "lz4") != 0)
+	if (option_text_set(&options->compress_name, "auto") != 0)
 		return -ENOMEM;
 	return option_text_set(&options->subtype, "ztmpfs");
 }

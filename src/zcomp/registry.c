@@ -16,6 +16,7 @@ static const struct zcomp_ops *const builtin[] = {
 	&backend_lz4hc,
 	&backend_zstd,
 	&backend_null,
+	&backend_auto,
 };
 
 const struct zcomp_ops *zcomp_ops_at(size_t idx)

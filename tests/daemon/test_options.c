@@ -78,7 +78,7 @@ START_TEST(test_defaults_are_tmpfs_like)
 	ck_assert_uint_eq(o.super.uid, 1000);
 	ck_assert_uint_eq(o.super.gid, 100);
 	ck_assert_uint_eq(o.super.cluster_order, 4);
-	ck_assert_str_eq(o.super.content.comp.name, "lz4");
+	ck_assert_str_eq(o.super.content.comp.name, "auto");
 	ck_assert_int_eq(o.super.content.comp.level, ZCOMP_LEVEL_DEFAULT);
 	ck_assert_str_eq(o.super.content.recompress, "zstd");
 	ck_assert_int_eq(o.super.content.recompress_level, 8);
@@ -289,6 +289,31 @@ START_TEST(test_module_is_taken_by_path_and_by_name_if_there_is_a_file)
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-o", list, "/m"), -EINVAL);
 	zcomp_module_dir = module_dir;
 	rmdir(dir);
+}
+END_TEST
+
+START_TEST(test_the_default_algorithm_is_lz4_where_the_other_does_not_fit)
+{
+	static const struct {
+		const char *list, *name;
+	} cases[] = {
+		{ "", "auto" },
+		{ "dict=/a/b", "lz4" },
+		{ "compress=auto,dict=/a/b", "auto" }, /* which takes none, and says so */
+		{ "compress=zstd,dict=/a/b", "zstd" },
+		{ "swap,mem_limit=200m", "lz4" },
+		{ "swap,mem_limit=200m,compress=auto", "auto" },
+		{ "compress=lz4", "lz4" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_str_eq(o.super.content.comp.name, cases[i].name);
+		ck_assert_int_eq(o.super.content.comp.level, ZCOMP_LEVEL_DEFAULT);
+		options_free(&o);
+	}
 }
 END_TEST
 
@@ -1196,6 +1221,7 @@ int main(void)
 	tcase_add_test(tc, test_deduplication_follows_from_who_is_let_in_unless_it_is_said);
 	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
+	tcase_add_test(tc, test_the_default_algorithm_is_lz4_where_the_other_does_not_fit);
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);

@@ -13,7 +13,7 @@ START_TEST(test_every_built_in_algorithm_is_found_by_its_name_and_acceptable)
 		ck_assert_ptr_eq(zcomp_find_ops(zcomp_ops_at(i)->name), zcomp_ops_at(i));
 		ck_assert_msg(zcomp_check_ops(zcomp_ops_at(i), text) == 0, "%s", text);
 	}
-	ck_assert_uint_eq(i, 4);
+	ck_assert_uint_eq(i, 5);
 	ck_assert_ptr_null(zcomp_ops_at(i + 1));
 	ck_assert_int_eq(zcomp_check_ops(zcomp_accel_ops(), text), 0);
 }
@@ -32,7 +32,7 @@ START_TEST(test_list_names_all_and_is_cut_at_its_end)
 {
 	char text[64], small[8];
 
-	ck_assert_str_eq(zcomp_ops_list(text, sizeof(text)), "lz4, lz4hc, zstd, null");
+	ck_assert_str_eq(zcomp_ops_list(text, sizeof(text)), "lz4, lz4hc, zstd, null, auto");
 	ck_assert_str_eq(zcomp_ops_list(small, sizeof(small)), "lz4, lz");
 }
 END_TEST

@@ -23,7 +23,7 @@ bool zcomp_name_is_valid(const char *name);
 /** zcomp_accel_ops() - the pseudo-accelerator; it drives an algorithm and is none itself */
 const struct zcomp_ops *zcomp_accel_ops(void);
 
-/** zcomp_ops_list() - "lz4, lz4hc, zstd, null", cut at @size; returns @text */
+/** zcomp_ops_list() - "lz4, lz4hc, zstd, null, auto", cut at @size; returns @text */
 const char *zcomp_ops_list(char *text, size_t size);
 
 /**

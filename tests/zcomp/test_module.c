@@ -228,7 +228,7 @@ END_TEST
 
 START_TEST(test_what_is_no_module_is_refused_in_one_sentence)
 {
-	refused("no-such-thing", -ENOENT, "lz4, lz4hc, zstd, null, or a module in");
+	refused("no-such-thing", -ENOENT, "lz4, lz4hc, zstd, null, auto, or a module in");
 	refused("Bad Name", -ENOENT, "unknown algorithm; allowed: lz4");
 	refused("relative/path.so", -ENOENT, "absolute path");
 	refused("/no/such/file.so", -ENOENT, "No such file");

@@ -25,12 +25,12 @@ START_TEST(test_unknown_algorithm_is_named_with_those_allowed)
 
 	zcomp_module_dir = "/no/such/folder";
 	create_says(&config, -ENOENT,
-		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null, or a module "
-		    "in /no/such/folder");
+		    "compress=foo: unknown algorithm; allowed: lz4, lz4hc, zstd, null, auto, or a "
+		    "module in /no/such/folder");
 	config.name = "";
 	create_says(&config, -ENOENT,
-		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null, or a module's "
-		    "name or absolute path");
+		    "compress=: unknown algorithm; allowed: lz4, lz4hc, zstd, null, auto, or a "
+		    "module's name or absolute path");
 }
 END_TEST
 

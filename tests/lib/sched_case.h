@@ -49,7 +49,7 @@ uint64_t sched_time_begins(void);
 /** sched_has_time() - for one case more; for the first one in any case */
 bool sched_has_time(const struct sched_totals *totals);
 
-/** sched_seconds() - ZT_SECONDS, or 4 */
+/** sched_seconds() - ZT_SECONDS, or 2 */
 unsigned sched_seconds(void);
 
 /** sched_tell() - one line of what was done */

@@ -268,6 +268,56 @@ static void repair_names(struct fs_attach *attach)
 	repair_dirs(&repair);
 }
 
+/* ---- trees that no name leads to ---- */
+
+static void drop_entries(struct fs_attach *attach, struct inode_rec *rec)
+{
+	struct super *sb = attach->sb;
+	struct tree tree = dir_tree(rec);
+	uint64_t *word;
+
+	for (uint64_t idx = 0; (word = tree_next(sb->arena, &tree, &idx)) != NULL; idx++) {
+		ref_t ref = dir_word_ref(*word);
+		const uint64_t *block = zs_data(sb->arena, ref);
+		unsigned units = zs_size(sb->arena, ref) / 8;
+
+		for (unsigned at = 0; at < units; at += dirent_units(block[at]))
+			if (dirent_ino(block[at]) != 0)
+				--*names_at(attach, dirent_ino(block[at]));
+		__atomic_store_n(word, 0, __ATOMIC_RELEASE);
+		zs_free(sb->meta, ref);
+	}
+	prune(sb, rec);
+	rec_store(&rec->nr_pages, 0);
+	rec_store(&rec->nlink, 0);
+}
+
+/*
+ * A copy of a tree that was not complete (clone.c): its directories have entries, and the topmost one
+ * has no name. They lose their entries, one level with each walk, and all of it is lost then.
+ */
+static void drop_unfinished(struct fs_attach *attach)
+{
+	const ref_t root = attach->sb->rec->root;
+	bool again = true;
+
+	while (again) {
+		struct zs_attach_walk walk = { 0 };
+		ref_t ref;
+
+		again = false;
+		while (zs_attach_next(attach->sb->inodes, &walk, &ref)) {
+			struct inode_rec *rec = attach_rec(attach, ref);
+
+			if (ref == root || !inode_is_dir(rec) || rec->nr_pages == 0 ||
+			    attach_nr_names(attach, ref) > 0)
+				continue;
+			drop_entries(attach, rec);
+			again = true;
+		}
+	}
+}
+
 /* ---- all of them ---- */
 
 static int names_init(struct fs_attach *attach)
@@ -299,5 +349,7 @@ int attach_names(struct fs_attach *attach)
 			err = attach_dir(attach, ref);
 	if (!err && attach->dirs_differ)
 		repair_names(attach);
+	if (!err)
+		drop_unfinished(attach);
 	return err;
 }

@@ -378,4 +378,41 @@ struct ztmpfs_clone {
  */
 #define ZTMPFS_IOC_CLONE _IOWR('Z', 25, struct ztmpfs_clone)
 
+#define ZTMPFS_SAVE_BEGIN 1u /* out: all but held */
+#define ZTMPFS_SAVE_CHECK 2u /* in: id; out: held */
+
+#define ZTMPFS_SAVE_FACTS 512u
+
+/*
+ * What the mount holds at this moment, read through the file on which it is asked: a regular one
+ * without a name, which the caller has open. From BEGIN on a read of it gives pages, nr_pages of 4096
+ * bytes, and behind them nr_extents pairs of two 32-bit numbers: where the next pages belong, and how
+ * many of them. Read around the page cache, in order, at places and in lengths that are multiples of
+ * 4096. It ends with the file's last descriptor.
+ *
+ * CHECK after the last read tells whether all of them were answered from it: a daemon that was started
+ * again has it no longer. What the caller has in the page cache is not part of it: syncfs(2) before.
+ */
+struct ztmpfs_save {
+	uint32_t version; /* ZTMPFS_STAT_VERSION */
+	uint32_t struct_size;
+	uint32_t op; /* in: ZTMPFS_SAVE_... */
+	uint32_t facts_size; /* bytes of facts that are filled */
+	uint64_t id;
+	uint64_t reserve; /* bytes of address range that the extents lie in */
+	uint64_t nr_pages, nr_extents;
+	uint64_t pause_ns; /* that requests waited for the moment */
+	uint64_t held; /* bytes of memory for pages that have changed since */
+	uint64_t reserved[6]; /* 0 */
+	char facts[ZTMPFS_SAVE_FACTS]; /* struct image_facts (image/format.h) */
+};
+
+/*
+ * For root and the user who runs the daemon alone, as ZTMPFS_IOC_TRACE: EACCES. EINVAL: the file has a name, or
+ * is none. EBUSY: somebody saves already, or requests under way did not end. ENOSPC: mem_limit leaves
+ * no space. ESTALE: CHECK of another one. EOPNOTSUPP: with -o swap; a kernel before 5.19. EPERM, ENOSYS
+ * from there: userfaultfd(2) is forbidden.
+ */
+#define ZTMPFS_IOC_SAVE _IOWR('Z', 26, struct ztmpfs_save)
+
 #endif

@@ -89,16 +89,27 @@ static void resident_sub(struct arena *arena, uint64_t bytes)
 	arena_uncharge(arena, bytes);
 }
 
+/* Pages come or go: with the gate, which the caller gives back when they have. */
+static void snapshot_told(struct arena *arena, ref_t page, uint32_t nr_pages, bool come)
+	ZT_ACQUIRE_SHARED(&arena->snapshot_gate)
+{
+	read_lock(&arena->snapshot_gate);
+	if (unlikely(arena->snapshot))
+		arena->snapshot_tell(arena, page, nr_pages, come);
+}
+
 static void punch(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
 	off_t off = (off_t)(page << ARENA_REF_SHIFT);
 
+	snapshot_told(arena, page, nr_pages, false);
 	/* Interrupted at most: the range is ours and memfds know holes. */
 	while (fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
 			 (off_t)nr_pages << ZT_PAGE_SHIFT) != 0) {
 		if (errno != EINTR)
 			abort();
 	}
+	rw_unlock(&arena->snapshot_gate);
 }
 
 void arena_forget_page(struct arena *arena, ref_t page)
@@ -142,8 +153,11 @@ static int populate(struct arena *arena, ref_t page, uint32_t nr_pages)
 
 int arena_populate_pages(struct arena *arena, ref_t page, uint32_t nr_pages)
 {
-	int error = populate(arena, page, nr_pages);
+	int error;
 
+	snapshot_told(arena, page, nr_pages, true);
+	error = populate(arena, page, nr_pages);
+	rw_unlock(&arena->snapshot_gate);
 	if (error)
 		punch(arena, page, nr_pages);
 	return error;
@@ -281,11 +295,14 @@ int arena_tables_init(struct arena *arena)
 			   (uint32_t)nr_chunks - arena->first_page / BUDDY_CHUNK_PAGES);
 	if (!error)
 		mutex_init(&arena->lock, ZT_RANK_ARENA);
+	if (!error)
+		rwlock_init(&arena->snapshot_gate, ZT_RANK_SNAPSHOT_GATE);
 	return error;
 }
 
 void arena_tables_exit(struct arena *arena)
 {
+	rwlock_exit(&arena->snapshot_gate);
 	mutex_exit(&arena->lock);
 	buddy_exit(&arena->buddy);
 }
@@ -345,6 +362,7 @@ int arena_lock_memory(struct arena *arena)
 
 void arena_detach(struct arena *arena, int *out_fd)
 {
+	ZT_ASSERT(!arena->snapshot);
 	stock_exit(arena);
 	/* Whatever was charged has been given back, but for what chunks cost. */
 	ZT_ASSERT(arena->aside == 0);

@@ -101,6 +101,8 @@ struct attaching {
 	uint64_t nr_words;
 };
 
+struct arena_snapshot;
+
 struct arena {
 	struct arena_head head; /* must be first */
 	int fd;
@@ -123,6 +125,11 @@ struct arena {
 	enum arena_state last_state; /* when this process got it; immutable */
 	struct attaching attaching; /* used by one thread, before there are others */
 	struct arena_repairs repairs;
+	/* Shared around populating and punching; below it snapshot.lock alone. */
+	struct rwlock snapshot_gate;
+	struct arena_snapshot *snapshot; /* NULL: there is none; guarded by the gate */
+	/* With one: pages will come, or go. Under the gate. */
+	void (*snapshot_tell)(struct arena *arena, ref_t page, uint32_t nr_pages, bool come);
 };
 
 #define RESERVE_MIN (8 * MIB)

@@ -334,9 +334,9 @@ bool blkmap_may_defer(const struct blkmap *map, size_t len)
 	return content_may_defer(&map->content, len);
 }
 
-void blkmap_drain(struct blkmap *map)
+bool blkmap_drain(struct blkmap *map, uint64_t until_ns)
 {
-	content_drain(&map->content);
+	return content_drain(&map->content, until_ns);
 }
 
 int blkmap_punch(struct blkmap *map, const struct blkmap_file *file, uint64_t off, uint64_t len)

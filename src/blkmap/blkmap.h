@@ -120,8 +120,8 @@ uint64_t blkmap_requests(const struct blkmap *map);
 /** blkmap_may_defer() - whether a write of @len bytes might end in another thread at all */
 bool blkmap_may_defer(const struct blkmap *map, size_t len);
 
-/** blkmap_drain() - wait until every asynchronous write has ended, its release called */
-void blkmap_drain(struct blkmap *map);
+/** blkmap_drain() - until every asynchronous write has ended, released; or until then, 0: for ever. Return: whether. */
+bool blkmap_drain(struct blkmap *map, uint64_t until_ns);
 
 /**
  * blkmap_punch() - make @len bytes at @off read as zero; whole pages become holes and give memory

@@ -171,6 +171,7 @@ extern const struct ctl_command ctl_list;
 extern const struct ctl_command ctl_modules;
 extern const struct ctl_command ctl_recompress;
 extern const struct ctl_command ctl_run;
+extern const struct ctl_command ctl_save;
 extern const struct ctl_command ctl_set;
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;

@@ -16,6 +16,7 @@
 
 #include "arena/attach.h"
 #include "fs/attach_i.h"
+#include "fs/livefile.h"
 #include "fs/super_i.h"
 #include "util/clock.h"
 
@@ -77,6 +78,7 @@ int super_save(struct super *sb, int fd)
 	arena_get_stat(sb->arena, &arena);
 	if (arena.stock)
 		return -EOPNOTSUPP;
+	livesave_end(sb);
 	super_set_pause(sb, NULL, NULL);
 	super_drain(sb);
 	super_reap(sb);

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "fs/inode_i.h"
+#include "fs/livefile.h"
 #include "fs/work.h"
 #include "fs/xattr_i.h"
 
@@ -121,6 +122,7 @@ void inode_free_record(struct super *sb, ino_nr ino, struct inode_rec *rec)
 
 void inode_free(struct super *sb, ino_nr ino, struct inode_rec *rec)
 {
+	livesave_forget(sb, ino);
 	inodeset_remove(&sb->live, ino);
 	switch (rec->mode & S_IFMT) {
 	case S_IFREG:

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "arena/snapshot.h"
 #include "fs/super_i.h"
 #include "util/clock.h"
 
@@ -38,6 +39,19 @@ bool super_has_declined(void)
 	return declined;
 }
 
+/* What has failed has changed nothing, so others need not wait for this request meanwhile. */
+static bool reclaim(struct super *sb, const struct super_retry *retry)
+{
+	const unsigned was = gate_step_out(&sb->gate);
+	/* Nothing is refused for a save: that can be tried again. */
+	const bool found = arena_snapshot_sacrifice(sb->arena) ||
+			   blkmap_reclaim(sb->map, retry->tries,
+					  wait_until == NO_WAIT ? 0 : retry->until_ns);
+
+	gate_step_in(&sb->gate, was);
+	return found;
+}
+
 bool super_retry(struct super *sb, int err, struct super_retry *inout_retry)
 {
 	if (err != -ENOSPC || arena_refusals() == inout_retry->refusals)
@@ -45,8 +59,7 @@ bool super_retry(struct super *sb, int err, struct super_retry *inout_retry)
 	if (inout_retry->until_ns == 0)
 		inout_retry->until_ns = wait_until ? wait_until : zt_now_ns() + SUPER_WAIT_NS;
 	(void)zs_trim(sb->inodes, 0); /* a gain, whatever else is found */
-	if (!blkmap_reclaim(sb->map, inout_retry->tries,
-			      wait_until == NO_WAIT ? 0 : inout_retry->until_ns)) {
+	if (!reclaim(sb, inout_retry)) {
 		declined |= wait_until == NO_WAIT && blkmap_reclaim_may_help(sb->map);
 		return false;
 	}

@@ -13,6 +13,7 @@
 #include "fs/attach_i.h"
 #include "fs/dirindex.h"
 #include "fs/inode_i.h"
+#include "fs/livefile.h"
 #include "fs/tune.h"
 #include "fs/work.h"
 #include "util/alloc.h"
@@ -143,6 +144,7 @@ static void heap_free(struct super *sb)
 {
 	for (unsigned i = 0; i < INODE_NR_LOCKS; i++)
 		rwlock_exit(&sb->locks[i].lock);
+	gate_exit(&sb->gate);
 	mutex_exit(&sb->intent_lock);
 	mutex_exit(&sb->tune_lock);
 	mutex_exit(&sb->rename_lock);
@@ -154,6 +156,7 @@ static void heap_free(struct super *sb)
 
 static void super_free(struct super *sb)
 {
+	livesave_end(sb);
 	reap_drop(sb);
 	promise_exit(sb);
 	dirindex_drop_all(sb);
@@ -170,6 +173,7 @@ static void super_free(struct super *sb)
 
 void super_leave(struct super *sb, bool is_clean, int *out_fd)
 {
+	livesave_end(sb);
 	reap_drop(sb);
 	promise_exit(sb);
 	dirindex_drop_all(sb);
@@ -208,6 +212,7 @@ static int super_alloc(const struct super_params *params, char error_text[256],
 	mutex_init(&sb->tune_lock, ZT_RANK_TUNE);
 	mutex_init(&sb->drain_lock, ZT_RANK_DRAIN);
 	mutex_init(&sb->reap_lock, ZT_RANK_REAP);
+	gate_init(&sb->gate);
 	promise_init(&sb->promises);
 	line_init(&sb->jobs);
 	sb->round_ns = WORK_ROUND_NS;
@@ -312,7 +317,7 @@ int super_lock_memory(struct super *sb)
 
 void super_drain(struct super *sb)
 {
-	blkmap_drain(sb->map);
+	(void)blkmap_drain(sb->map, 0); /* without an end it says yes */
 }
 
 void super_swap_grant(struct super *sb, const struct arena_grant *grant)
@@ -334,6 +339,16 @@ void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg)
 {
 	sb->pause = pause;
 	sb->pause_arg = arg;
+}
+
+void super_request_begin(struct super *sb)
+{
+	gate_enter(&sb->gate);
+}
+
+void super_request_end(struct super *sb)
+{
+	gate_leave(&sb->gate);
 }
 
 void super_set_round(struct super *sb, uint64_t ns)

@@ -155,6 +155,13 @@ void super_drain(struct super *sb);
  */
 void super_set_pause(struct super *sb, bool (*pause)(void *arg), void *arg);
 
+/**
+ * super_request_begin(), super_request_end() - around a request's handler, or another try of it
+ * While a snapshot is taken the former waits, some milliseconds.
+ */
+void super_request_begin(struct super *sb);
+void super_request_end(struct super *sb);
+
 /** super_set_round() - how long a round is: ns; for tests. 0: as short as it can be. */
 void super_set_round(struct super *sb, uint64_t ns);
 

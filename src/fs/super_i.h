@@ -16,6 +16,7 @@
 #include "arena/arena.h"
 #include "blkmap/attach.h"
 #include "blkmap/blkmap.h"
+#include "fs/gate.h"
 #include "fs/inodeset.h"
 #include "fs/promise.h"
 #include "util/keyhash.h"
@@ -143,6 +144,10 @@ struct super {
 	struct line jobs; /* of struct reap_job; guarded by reap_lock */
 	bool reaping; /* a thread is at it; guarded by reap_lock */
 	atomic_uint nr_jobs; /* changed under reap_lock, a relaxed load is a hint */
+	struct gate gate; /* requests, and the moment at which none is half done */
+	/* The file that a snapshot is read by, 0: there is none; and the snapshot's number. See livesave.c. */
+	atomic_uint_fast64_t livesave_ino, livesave_id;
+	atomic_bool livesave_begins; /* a request is at it */
 	struct mutex rename_lock; /* directories keep their parents while it is held */
 	struct mutex tune_lock; /* writing SUPER_RECORD_SET; innermost */
 	struct mutex intent_lock; /* below the inodes' locks; see intent.h */

@@ -2,7 +2,7 @@
 /*
  * work.c - the pause between two rounds of a request that takes long. See work.h.
  *
- * Takes no lock.
+ * Takes no lock; it may wait for the gate to open.
  */
 #include "fs/work.h"
 
@@ -35,6 +35,7 @@ int work_pause(struct work *work, ino_nr ino)
 
 	if (sb->pause && sb->pause(sb->pause_arg))
 		return -EINTR;
+	gate_give_way(&sb->gate);
 	let_others(sb, ino);
 	return -EAGAIN;
 }

@@ -311,6 +311,9 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 	case _IOC_NR(ZTMPFS_IOC_UPGRADE):
 		control_upgrade(req, bytes);
 		break;
+	case _IOC_NR(ZTMPFS_IOC_SAVE):
+		op_save(req, ino, bytes);
+		break;
 	case _IOC_NR(ZTMPFS_IOC_CLONE):
 		op_clone(req, ino, bytes);
 		break;

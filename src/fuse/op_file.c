@@ -17,6 +17,7 @@
 #include <linux/falloc.h>
 
 #include "fs/fileattr.h"
+#include "fs/livesave.h"
 #include "fs/namei.h"
 #include "fuse/ops.h"
 #include "fuse/refused.h"
@@ -132,7 +133,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	}
 	if (!ztfuse_req_is_direct(req))
 		fs_note_pages(req_super(req), ino);
-	error = fs_read(req_super(req), ino, (uint64_t)off, buf, size, &done);
+	if (unlikely(livesave_is_of(req_super(req), ino)))
+		error = livesave_read(req_super(req), (uint64_t)off, buf, size, &done);
+	else
+		error = fs_read(req_super(req), ino, (uint64_t)off, buf, size, &done);
 	if (error) {
 		reply_error(req, error);
 	} else {

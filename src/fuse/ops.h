@@ -96,6 +96,9 @@ int control_take(const struct control_bytes *bytes, void *out, size_t size) ZT_M
 /** control_give() - reply as much of @answer as the caller wants; its struct_size says how much */
 void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size);
 
+/* op_save.c: one of them */
+void op_save(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes);
+
 /* op_clone.c: one of them */
 void op_clone(fuse_req_t req, fuse_ino_t into, const struct control_bytes *bytes);
 

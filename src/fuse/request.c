@@ -134,7 +134,12 @@ void ztfuse_release(struct request *held)
 
 void ztfuse_serve_again(struct ztfuse *front, struct request *held)
 {
-	if (request_run(front, held))
+	bool mine;
+
+	super_request_begin(front->sb);
+	mine = request_run(front, held);
+	super_request_end(front->sb);
+	if (mine)
 		ztfuse_release(held);
 }
 

@@ -66,7 +66,9 @@ static bool serve(void *arg, struct request *req)
 
 	retry_request_begins(&front->retry);
 	traffic_request(&front->traffic);
+	super_request_begin(front->sb);
 	mine = request_run(front, req);
+	super_request_end(front->sb);
 	super_reap(front->sb);
 	return mine;
 }

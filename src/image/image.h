@@ -24,6 +24,33 @@ struct image;
  */
 int image_save(int fd, int memfd, const struct image_facts *facts) ZT_MUST_CHECK;
 
+struct image_writer;
+
+/**
+ * image_writer_create() - for an image whose pages come piece by piece
+ * @fd: as image_save()'s; stays the caller's
+ * @reserve: bytes of the range that the pages lie in
+ * Return: 0 or -ENOMEM. image_writer_destroy() ends it.
+ */
+int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writer) ZT_MUST_CHECK;
+
+/**
+ * image_writer_put() - the next pages, in the order of the range
+ * @nr_pages: a multiple of IMAGE_BLOCK_PAGES, but for the last ones
+ * Return: 0, -ENOMEM, -EINVAL more after the last ones; what write(2) says.
+ */
+int image_writer_put(struct image_writer *writer, const void *data,
+		     uint64_t nr_pages) ZT_MUST_CHECK;
+
+/** image_writer_place() - where the next pages belong; before or after them. 0 or -ENOMEM. */
+int image_writer_place(struct image_writer *writer, struct image_extent extent) ZT_MUST_CHECK;
+
+/** image_writer_end() - all but the pages. Return: 0, -ENOMEM, -EINVAL there are none; as above. */
+int image_writer_end(struct image_writer *writer, const struct image_facts *facts) ZT_MUST_CHECK;
+
+/** image_writer_destroy() - NULL is allowed */
+void image_writer_destroy(struct image_writer *writer);
+
 /**
  * image_open() - read and check all but the pages
  * @fd: of a regular file, open for reading; stays the caller's

@@ -24,6 +24,7 @@ struct image_writer {
 	uint64_t reserve, nr_pages;
 	char *block; /* the first nr_pages % IMAGE_BLOCK_PAGES pages of it wait to be written */
 	struct table extents, sums;
+	bool summed; /* pages came by image_writer_put(): none waits */
 };
 
 static int table_add(struct table *table, uint64_t entry)
@@ -49,7 +50,7 @@ static void table_exit(struct table *table)
 	zt_unmap(table->entries, table->max * sizeof(*table->entries));
 }
 
-static int writer_create(int fd, uint64_t reserve, struct image_writer **out_writer)
+int image_writer_create(int fd, uint64_t reserve, struct image_writer **out_writer)
 {
 	struct image_writer *writer = zt_zalloc(sizeof(*writer));
 
@@ -66,12 +67,33 @@ static int writer_create(int fd, uint64_t reserve, struct image_writer **out_wri
 	return 0;
 }
 
-static void writer_destroy(struct image_writer *writer)
+void image_writer_destroy(struct image_writer *writer)
 {
+	if (!writer)
+		return;
 	table_exit(&writer->extents);
 	table_exit(&writer->sums);
 	zt_unmap(writer->block, IMAGE_BLOCK_BYTES);
 	zt_free(writer);
+}
+
+int image_writer_put(struct image_writer *writer, const void *data, uint64_t nr_pages)
+{
+	const char *from = data;
+	const uint64_t at = (1 + writer->nr_pages) << ZT_PAGE_SHIFT;
+	int error = writer->nr_pages % IMAGE_BLOCK_PAGES ? -EINVAL : 0;
+
+	for (uint64_t done = 0; done < nr_pages && !error; done += IMAGE_BLOCK_PAGES) {
+		const uint64_t nr = min_u64(nr_pages - done, IMAGE_BLOCK_PAGES);
+
+		error = table_add(&writer->sums, XXH3_64bits(from + (done << ZT_PAGE_SHIFT),
+							     (size_t)nr << ZT_PAGE_SHIFT));
+	}
+	if (error)
+		return error;
+	writer->nr_pages += nr_pages;
+	writer->summed = true;
+	return image_write(writer->fd, from, (size_t)nr_pages << ZT_PAGE_SHIFT, at);
 }
 
 /* The block that has so many pages goes out; they are counted already. */
@@ -102,6 +124,11 @@ static int note_extent(struct image_writer *writer, uint64_t page, uint64_t nr_p
 	extent = (struct image_extent){ (uint32_t)page, (uint32_t)nr_pages };
 	memcpy(&entry, &extent, sizeof(entry));
 	return table_add(extents, entry);
+}
+
+int image_writer_place(struct image_writer *writer, struct image_extent extent)
+{
+	return note_extent(writer, extent.page, extent.nr_pages);
 }
 
 /* The next pages, out of @memfd. */
@@ -144,7 +171,7 @@ static int put_table(struct image_writer *writer, uint64_t *out_sum, uint64_t *i
 	return error;
 }
 
-static int writer_end(struct image_writer *writer, const struct image_facts *facts)
+int image_writer_end(struct image_writer *writer, const struct image_facts *facts)
 {
 	union {
 		struct image_header header;
@@ -155,7 +182,7 @@ static int writer_end(struct image_writer *writer, const struct image_facts *fac
 
 	if (writer->extents.nr == 0)
 		return -EINVAL;
-	if (writer->nr_pages % IMAGE_BLOCK_PAGES)
+	if (writer->nr_pages % IMAGE_BLOCK_PAGES && !writer->summed)
 		error = put_block(writer, writer->nr_pages % IMAGE_BLOCK_PAGES);
 	header->size = (1 + writer->nr_pages) << ZT_PAGE_SHIFT;
 	if (!error)
@@ -184,7 +211,7 @@ int image_save(int fd, int memfd, const struct image_facts *facts)
 
 	if (reserve < 0)
 		return -errno;
-	error = writer_create(fd, (uint64_t)reserve, &writer);
+	error = image_writer_create(fd, (uint64_t)reserve, &writer);
 	if (error)
 		return error;
 	while (!error && (data = lseek(memfd, hole, SEEK_DATA)) >= 0) {
@@ -197,7 +224,7 @@ int image_save(int fd, int memfd, const struct image_facts *facts)
 	if (!error && errno != ENXIO)
 		error = -errno;
 	if (!error)
-		error = writer_end(writer, facts);
-	writer_destroy(writer);
+		error = image_writer_end(writer, facts);
+	image_writer_destroy(writer);
 	return error;
 }

@@ -30,6 +30,8 @@ enum zt_lock_rank {
 	ZT_RANK_CLASS,
 	ZT_RANK_PAGE_WAIT,
 	ZT_RANK_ARENA,
+	ZT_RANK_SNAPSHOT_GATE,
+	ZT_RANK_SNAPSHOT,
 	/* From here on all have the same place: a thread that holds one waits for no other lock. */
 	ZT_RANK_CODEC,
 	ZT_RANK_READY,
@@ -42,6 +44,7 @@ enum zt_lock_rank {
 	ZT_RANK_DRAIN,
 	ZT_RANK_REAP,
 	ZT_RANK_TUNE,
+	ZT_RANK_GATE,
 	ZT_RANK_PROMISES,
 	ZT_RANK_FULL,
 	ZT_RANK_LONGLINE,

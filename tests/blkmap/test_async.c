@@ -276,7 +276,7 @@ START_TEST(test_whatever_the_device_does_every_write_is_stored)
 		for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
 			ended(&waits[i], 0, LEN);
 	}
-	blkmap_drain(bm.map);
+	ck_assert(blkmap_drain(bm.map, 0));
 	ck_assert_uint_eq(stat_now(&bm).inflight_now, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
 		reads_back(&bm, data, i * LEN, LEN);
@@ -420,7 +420,7 @@ START_TEST(test_any_allocation_of_a_batch_may_fail)
 		zt_fault_set(n);
 		submit(&bm, &wait, data, 100, LEN - 200, false);
 		wait_for(&wait.done);
-		blkmap_drain(bm.map);
+		ck_assert(blkmap_drain(bm.map, 0));
 		pending = zt_fault_pending();
 		zt_fault_set(0);
 		ck_assert(wait.error == 0 || wait.error == -ENOMEM || wait.error == -ENOSPC);

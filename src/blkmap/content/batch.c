@@ -480,13 +480,21 @@ bool batch_write(struct content *content, const struct blkmap_file *file,
 	return true;
 }
 
-void content_drain(struct content *content)
+bool content_drain(struct content *content, uint64_t until_ns)
 {
+	const struct timespec until = zt_timespec(until_ns);
+	bool ended;
+
 	/* What is completed need not interrupt an engine to end. */
 	while (zcomp_poll(content->codecs->comp, UINT32_MAX) > 0)
 		;
 	mutex_lock_counted(&content->batches.lock, ZT_LOCK_BATCH);
-	while (content->batches.nr > 0)
-		cond_wait(&content->batches.cond, &content->batches.lock);
+	while (!(ended = content->batches.nr == 0)) {
+		if (!until_ns)
+			cond_wait(&content->batches.cond, &content->batches.lock);
+		else if (!cond_wait_until(&content->batches.cond, &content->batches.lock, &until))
+			break;
+	}
 	mutex_unlock(&content->batches.lock);
+	return ended;
 }

@@ -47,7 +47,7 @@ void content_init(struct content *content, struct slots *slots, struct codecs *c
 
 void content_stop(struct content *content)
 {
-	content_drain(content);
+	(void)content_drain(content, 0); /* without an end it says yes */
 	readers_stop(&content->readers);
 }
 

@@ -100,7 +100,7 @@ int content_write(struct content *content, const struct blkmap_file *file,
 void content_write_async(struct content *content, const struct blkmap_file *file,
 			 const struct blkmap_bytes *bytes, const struct blkmap_write_end *end);
 bool content_may_defer(const struct content *content, size_t len);
-void content_drain(struct content *content);
+bool content_drain(struct content *content, uint64_t until_ns); /* as blkmap_drain() */
 
 /*
  * content_slot() - the slot of cluster @idx, made if there is none

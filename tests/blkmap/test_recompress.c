@@ -479,6 +479,45 @@ START_TEST(test_numbers_of_dictionaries_are_not_held_by_a_few_objects)
 }
 END_TEST
 
+/* Written again and again until it has a dictionary that suits it: at 400 bytes each without. */
+static bool gets_its_own(unsigned kind, size_t first, size_t nr, uint64_t others)
+{
+	for (unsigned round = 0; round < 20; round++) {
+		write_kind(kind, first, nr);
+		blkmap_recompress(bm.map, 0);
+		blkmap_recompress(bm.map, 0);
+		if (get_stat().data.object_bytes - others < nr * 250)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Each of more kinds than there are numbers leaves more than its dictionary takes. None of those goes
+ * by itself then; but where a number is wanted the one with the fewest objects does.
+ */
+START_TEST(test_a_number_is_taken_from_the_dictionary_with_the_fewest_objects)
+{
+	const size_t left = 300, nr = 1500;
+
+	start(0);
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		const size_t first = kind * 2000;
+		const uint64_t others = get_stat().data.object_bytes;
+
+		ck_assert_msg(gets_its_own(kind, first, nr, others), "kind %u has none", kind);
+		ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, (first + left) * 4096,
+					      (nr - left) * 4096),
+				 0);
+		blkmap_recompress(bm.map, 0);
+	}
+	ck_assert_uint_eq(get_stat().data.objects, KINDS * left);
+	ck_assert_uint_eq(get_stat().dicts, SLOT_CODEC_NR_DICT);
+	bm_check(&bm);
+	bm_stop(&bm);
+}
+END_TEST
+
 /* What a dictionary alone makes smaller is stored as it is when that goes; nothing is lost. */
 START_TEST(test_a_retired_dictionary_takes_no_byte_along)
 {
@@ -840,6 +879,7 @@ int main(void)
 	tcase_add_test(tc, test_a_dictionary_lives_as_long_as_its_objects_and_is_renewed);
 	tcase_add_test(tc, test_a_dictionary_is_renewed_where_the_amount_stays_the_same);
 	tcase_add_test(tc, test_numbers_of_dictionaries_are_not_held_by_a_few_objects);
+	tcase_add_test(tc, test_a_number_is_taken_from_the_dictionary_with_the_fewest_objects);
 	tcase_add_test(tc, test_a_retired_dictionary_takes_no_byte_along);
 	tcase_add_test(tc, test_large_clusters_get_a_dictionary_of_their_own);
 	tcase_add_test(tc, test_a_new_dictionary_is_tried_a_few_times_at_most);

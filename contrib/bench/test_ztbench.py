@@ -110,6 +110,11 @@ class TestBars(unittest.TestCase):
         with self.assertRaises(settings.UsageError):
             main.choose_systems(conf.systems, ".", settings.Settings({}))
 
+    def test_options_are_one_more_system(self):
+        conf = settings.Settings({"SYSTEMS": "ztmpfs options", "OPTIONS": "compress=lz4"})
+        chosen = {s.name: s for s in systems.all_systems(conf.build, ".", conf.before, conf.options) if s.name in conf.systems}
+        self.assertEqual((list(chosen), chosen["options"].options), (["ztmpfs", "options"], "compress=lz4"))
+
     def test_full_is_everything(self):
         self.assertEqual(len(main.choose_sections(["full"])), sum(len(module.SCENARIOS) for module in main.SECTIONS.values()))
         self.assertEqual(main.wanted_systems(main.choose_sections(["full"])), [])

@@ -57,7 +57,7 @@ def wanted_systems(scenarios):
 
 
 def choose_systems(chosen, folder, conf):
-    known = systems.all_systems(conf.build, folder, conf.before)
+    known = systems.all_systems(conf.build, folder, conf.before, conf.options)
     names = [system.name for system in known]
     for name in chosen:
         if name not in names:

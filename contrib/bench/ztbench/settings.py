@@ -28,6 +28,7 @@ TEXTS = {
     "QUICK": "1 for the quick profile: small sizes, to see that everything runs",
     "BUILD": "the build folder with ztmpfs and ztmpfsctl (default: .)",
     "BEFORE": "the build folder of an earlier state, which is then one more system, \"before\" (none)",
+    "OPTIONS": "mount options of one more system, \"options\" (none)",
     "OUT": "where bench.json and the pictures go (default: BUILD)",
     "WORK": "where source data and mount points are (default: a folder in ${TMPDIR:-/tmp}; root mounts a tmpfs there)",
 }
@@ -68,6 +69,7 @@ class Settings:
         self.systems = environ.get("SYSTEMS", "").split()
         self.build = os.path.abspath(environ.get("BUILD") or ".")
         self.before = os.path.abspath(environ["BEFORE"]) if environ.get("BEFORE") else None
+        self.options = environ.get("OPTIONS")
         self.out = os.path.abspath(environ.get("OUT") or self.build)
         self.work = environ.get("WORK", "")
 

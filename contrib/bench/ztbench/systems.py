@@ -258,11 +258,13 @@ class Btrfs(System):
         return os.stat(os.path.join(self.backing, "disk")).st_blocks * 512
 
 
-def all_systems(build, folder, before=None):
-    """Every system that the suite knows, in the order of the tables; before: the build folder of an earlier state."""
-    return [
-        Ztmpfs("ztmpfs", "", build),
-    ] + ([Ztmpfs("before", "", before)] if before else []) + [
+def all_systems(build, folder, before=None, options=None):
+    """
+    Every system that the suite knows, in the order of the tables. before: the build folder of an earlier state; options: of a mount
+    that is compared with that of default options.
+    """
+    asked = ([Ztmpfs("before", "", before)] if before else []) + ([Ztmpfs("options", options, build)] if options else [])
+    return [Ztmpfs("ztmpfs", "", build)] + asked + [
         Ztmpfs("zstd1", "compress=zstd:1", build),
         Ztmpfs("cluster4k", "cluster=4k", build),
         Ztmpfs("never", "cache=never", build),

@@ -175,7 +175,8 @@ static int check_class(struct size_class *class, const struct tally *tally)
 		return damaged(class, NULL,
 			       "%" PRIu64 " pages, %" PRIu64 " cached, found %" PRIu64
 			       " and %" PRIu64,
-			       class->resident, class->cached, tally->resident, tally->cached);
+			       class->resident, (uint64_t)class->cached, tally->resident,
+			       tally->cached);
 	return 0;
 }
 

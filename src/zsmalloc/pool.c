@@ -400,7 +400,7 @@ void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat)
 					 << ZT_PAGE_SHIFT;
 		} else {
 			stat.resident += class->resident << ZT_PAGE_SHIFT;
-			stat.cached += class->cached << ZT_PAGE_SHIFT;
+			stat.cached += (uint64_t)class->cached << ZT_PAGE_SHIFT;
 		}
 		stat.zspages += class->by_page.nodes;
 		stat.excess += class_excess(class) << ZT_PAGE_SHIFT;

@@ -80,7 +80,7 @@ struct zs_pool_params {
 
 struct zs_pool_stat {
 	uint64_t objects; /* live objects */
-	uint64_t made; /* objects that were ever made by this pool */
+	uint32_t made; /* objects that were ever made by this pool, modulo 2^32 */
 	uint64_t object_bytes; /* sum of their lengths, without headers */
 	uint64_t resident; /* bytes of populated pages in the pool's zspages */
 	uint64_t cached; /* of these, bytes that no object uses and zs_trim() would return */

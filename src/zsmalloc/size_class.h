@@ -51,10 +51,10 @@ struct size_class {
 	struct chains by_page; /* all zspages, by number of their first page */
 	uint32_t group_zspages[ZS_NR_GROUPS]; /* zspages in each group */
 	uint64_t objects;
-	uint64_t made; /* objects that were ever */
 	uint64_t object_bytes;
 	uint64_t resident; /* populated pages */
-	uint64_t cached; /* of these, pages that no slot in use covers, nor being punched */
+	uint32_t cached; /* of these, pages that no slot in use covers, nor being punched */
+	uint32_t made; /* objects that were ever, modulo 2^32 */
 };
 
 /**

@@ -218,7 +218,7 @@ static void count_cached(struct size_class *class, struct zspage *zspage, int32_
 	/* Before the others of its group, or behind them. */
 	if (had != (zspage->nr_cached != 0))
 		zspage_resort(class, zspage);
-	class->cached += (uint64_t)(int64_t)nr;
+	class->cached += (uint32_t)nr; /* modulo 2^32: it may be negative */
 	atomic_fetch_add_explicit(&class->pool->cached, nr, memory_order_relaxed);
 }
 

@@ -119,7 +119,7 @@ struct recompressor {
 		uint64_t bytes, nr; /* of content, and objects, that passes have come by lately */
 		bool retired; /* its objects are to be compressed anew, so that it goes */
 	} held[SLOT_CODEC_NR_DICT];
-	uint64_t surveyed_made; /* zs_pool_stat.made when all were last counted for dictionaries */
+	uint32_t surveyed_made; /* zs_pool_stat.made when all were last counted for dictionaries */
 	uint64_t looks; /* at objects, ever */
 	bool run_here; /* jobs are for the calling thread */
 	uint64_t job_cpu_ns; /* what the worker's last job took */

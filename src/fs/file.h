@@ -20,8 +20,9 @@ int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len,
 /* A write from the page cache: prefers managed streams, takes no set-ID bits or capability. */
 #define FS_WRITE_DELAYED (1u << 0)
 /*
- * The kernel keeps the file's times by itself: none are set. Else a delayed write sets them, since
- * it is all that is ever heard of a store through a shared mapping.
+ * The kernel keeps the file's times by itself, those of O_DIRECT too, and brings them by SETATTR: none
+ * are set. Else a delayed write sets them, since it is all that is ever heard of a store through a
+ * shared mapping.
  */
 #define FS_WRITE_TIMED (1u << 1)
 

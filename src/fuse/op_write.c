@@ -335,9 +335,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		.size = size,
 	};
 
-	if (fi->writepage)
-		write.flags = FS_WRITE_DELAYED |
-			      (req_front(req)->kernel_times ? FS_WRITE_TIMED : 0);
+	write.flags = (fi->writepage ? FS_WRITE_DELAYED : 0) |
+		      (req_front(req)->kernel_times ? FS_WRITE_TIMED : 0);
 	/* No kernel sends these; libfuse's buffer ends there. */
 	if (size > req_front(req)->io_max || off < 0) {
 		reply_error(req, -EINVAL);

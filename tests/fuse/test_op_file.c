@@ -169,12 +169,48 @@ START_TEST(test_full_filesystem_is_a_short_write_but_an_error_when_delayed)
 }
 END_TEST
 
-START_TEST(test_delayed_write_keeps_set_id_bits_and_times)
+/* With the write-back cache the kernel stamps every write, and brings the times by SETATTR. */
+START_TEST(test_the_kernel_keeps_the_times_of_all_writes)
 {
 	const uint64_t ino = make_file(ROOT, "f");
-	const struct fuse_setattr_in in = { .valid = FATTR_MODE | FATTR_MTIME,
-					    .mode = S_IFREG | 06777,
-					    .mtime = 12345 };
+	const struct fuse_setattr_in in = { .valid = FATTR_MTIME | FATTR_CTIME,
+					    .mtime = 12345,
+					    .ctime = 67890 };
+	const uint32_t flags[] = { FUSE_WRITE_CACHE, 0 };
+	struct fuse_attr attr;
+
+	ck_assert_int_eq(wire_setattr(&wire, ino, &in, &attr), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		ck_assert_int_eq(wire_write(&wire, ino, i, "x", 1, flags[i]), 1);
+		ck_assert_int_eq(wire_getattr(&wire, ino, &attr), 0);
+		ck_assert_uint_eq(attr.size, i + 1);
+		ck_assert_uint_eq(attr.mtime, 12345);
+		ck_assert_uint_eq(attr.ctime, 67890);
+	}
+}
+END_TEST
+
+/* Where the kernel keeps none, whatever comes moves them. */
+START_TEST(test_every_write_moves_times_without_the_write_back_cache)
+{
+	const uint64_t ino = make_file(ROOT, "f");
+	const struct fuse_setattr_in in = { .valid = FATTR_MTIME, .mtime = 12345 };
+	const uint32_t flags[] = { FUSE_WRITE_CACHE, 0 };
+	struct fuse_attr attr;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		ck_assert_int_eq(wire_setattr(&wire, ino, &in, &attr), 0);
+		ck_assert_int_eq(wire_write(&wire, ino, 0, "x", 1, flags[i]), 1);
+		ck_assert_int_eq(wire_getattr(&wire, ino, &attr), 0);
+		ck_assert_uint_ne(attr.mtime, 12345);
+	}
+}
+END_TEST
+
+START_TEST(test_delayed_write_keeps_set_id_bits)
+{
+	const uint64_t ino = make_file(ROOT, "f");
+	const struct fuse_setattr_in in = { .valid = FATTR_MODE, .mode = S_IFREG | 06777 };
 	struct fuse_attr attr;
 
 	wire.uid = 1000;
@@ -182,11 +218,9 @@ START_TEST(test_delayed_write_keeps_set_id_bits_and_times)
 	ck_assert_int_eq(wire_write(&wire, ino, 0, "x", 1, FUSE_WRITE_CACHE), 1);
 	ck_assert_int_eq(wire_getattr(&wire, ino, &attr), 0);
 	ck_assert_uint_eq(attr.mode, S_IFREG | 06777);
-	ck_assert_uint_eq(attr.mtime, 12345);
 	ck_assert_int_eq(wire_write(&wire, ino, 0, "x", 1, 0), 1);
 	ck_assert_int_eq(wire_getattr(&wire, ino, &attr), 0);
 	ck_assert_uint_eq(attr.mode, S_IFREG | 0777);
-	ck_assert_uint_ne(attr.mtime, 12345);
 }
 END_TEST
 
@@ -288,13 +322,15 @@ int main(void)
 	tcase_add_test(tc, test_largest_offset_can_be_written);
 	tcase_add_test(tc, test_directories_have_no_content);
 	tcase_add_test(tc, test_full_filesystem_is_a_short_write_but_an_error_when_delayed);
-	tcase_add_test(tc, test_delayed_write_keeps_set_id_bits_and_times);
+	tcase_add_test(tc, test_the_kernel_keeps_the_times_of_all_writes);
+	tcase_add_test(tc, test_delayed_write_keeps_set_id_bits);
 	tcase_add_test(tc, test_fallocate_punches_and_seek_finds_the_hole);
 	tcase_add_test(tc, test_wrong_fallocate_and_seek_are_refused);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("direct");
 	tcase_add_checked_fixture(tc, setup_never, teardown);
 	tcase_add_test(tc, test_without_cache_files_are_opened_for_direct_io);
+	tcase_add_test(tc, test_every_write_moves_times_without_the_write_back_cache);
 	tcase_add_test(tc, test_lost_reply_of_create_leaves_no_reference);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -133,6 +134,33 @@ static void case_map_times(void)
 	map_store("setid", 06755);
 }
 
+/* A write around the cache moves times, also once the kernel has forgotten them. */
+static void case_direct_times(void)
+{
+	int fd = open("f", O_RDWR | O_CREAT | O_DIRECT, 0644);
+	struct stat before;
+	char *page;
+
+	if (sys(fd < 0 ? -1 : 0, "open") < 0)
+		return;
+	page = aligned_alloc(PAGE, PAGE);
+	if (!page)
+		return;
+	memset(page, 'x', PAGE);
+	for (int i = 0; i < 2; i++) {
+		sys(pwrite(fd, page, PAGE, i * PAGE), "write");
+		age(fd);
+		must(fstat(fd, &before), "fstat");
+		let_time_pass();
+		sys(pwrite(fd, page, PAGE, 0), "write");
+		show_times("f", "written", &before);
+	}
+	free(page);
+	must(close(fd), "close");
+	drop();
+	show_times("f", "forgotten", &before);
+}
+
 /* The smallest capability set: cap_net_raw, permitted (version 2). */
 static void give_capability(const char *path)
 {
@@ -198,6 +226,7 @@ const struct sem_case sem_attr_cases[] = {
 	{ "tmpfile-mode", case_tmpfile_mode },
 	{ "cut-to-same-size", case_cut_to_same_size },
 	{ "map-times", case_map_times },
+	{ "direct-times", case_direct_times },
 	{ "rights", case_rights },
 	{ NULL, NULL },
 };

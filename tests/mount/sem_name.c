@@ -91,7 +91,7 @@ static void case_tmpfile(void)
 
 /* ---- file handles ---- */
 
-static void drop(void)
+void drop(void)
 {
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
 

@@ -50,6 +50,9 @@ void show_seeks(int fd);
 /* sum_range() - a sum of what pread() says, up to the end of the file */
 uint64_t sum_range(int fd, uint64_t off, uint64_t len);
 
+/* drop() - what is written is stored, and the kernel forgets inodes that nobody uses, where root may ask for that */
+void drop(void);
+
 /* child() - fork and run @run(@arg) there; reap() waits and prints how it ended */
 pid_t child(void (*run)(void *arg), void *arg);
 void reap(pid_t pid, const char *what);

@@ -56,6 +56,10 @@ trap survive_cleanup EXIT
 # A daemon that a test ends by SIGSEGV has no fault.
 ASAN_OPTIONS=$ASAN_OPTIONS:handle_segv=0:handle_sigbus=0:handle_abort=0
 export ASAN_OPTIONS
+# libfuse frees its mount point when it unmounts, which a daemon that leaves its mount to another one does not.
+echo "leak:fuse_session_mount" >"$TMP/known-leaks"
+LSAN_OPTIONS=suppressions=$TMP/known-leaks:print_suppressions=0
+export LSAN_OPTIONS
 
 # need_resend - the kernel sends requests again: Linux 6.9
 need_resend()

@@ -157,7 +157,8 @@ static bool is_going_on(struct arena *arena)
 	snap = arena->snapshot;
 	if (snap) {
 		mutex_lock(&snap->lock);
-		going_on = snap->state == SNAP_PREPARED || snap->state == SNAP_TAKEN;
+		going_on = (snap->state == SNAP_PREPARED || snap->state == SNAP_TAKEN) &&
+			   !atomic_load(&snap->given_up);
 		mutex_unlock(&snap->lock);
 	}
 	rw_unlock(&arena->snapshot_gate);
@@ -281,8 +282,10 @@ static void tell_thread(const struct arena_snapshot *snap)
 void arena_snapshot_give_up(struct arena *arena)
 {
 	read_lock(&arena->snapshot_gate);
-	if (arena->snapshot)
+	if (arena->snapshot) {
+		atomic_store(&arena->snapshot->given_up, true);
 		tell_thread(arena->snapshot);
+	}
 	rw_unlock(&arena->snapshot_gate);
 }
 

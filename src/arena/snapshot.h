@@ -76,7 +76,7 @@ uint64_t arena_snapshot_held(struct arena *arena);
 bool arena_snapshot_sacrifice(struct arena *arena);
 
 /**
- * arena_snapshot_give_up() - it ends soon, without a wait
+ * arena_snapshot_give_up() - it ends soon, without a wait; the next one may be prepared at once
  * Context: any thread, any locks.
  */
 void arena_snapshot_give_up(struct arena *arena);

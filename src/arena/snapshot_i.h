@@ -36,6 +36,8 @@ struct arena_snapshot {
 	int uffd; /* userfaultfd(2) */
 	int over; /* eventfd(2): the thread shall end it */
 	pthread_t thread; /* "zt-save", joined by arena_snapshot_end() */
+	/* Nobody reads it any more; a hint, which the thread follows: no lock, for callers with any. */
+	atomic_bool given_up;
 	struct mutex lock; /* guards what follows */
 	enum snap_state state;
 	int error;

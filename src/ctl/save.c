@@ -26,6 +26,9 @@
 /* What one read asks for: a request, where the mount has not made them smaller. */
 #define READ_BYTES (4 * IMAGE_BLOCK_BYTES)
 #define NR_NAMES   100
+/* Files of a program that was killed are closed a little after it is gone. */
+#define OTHERS_END_NS   (UINT64_C(2) * ZT_NS_PER_S)
+#define OTHERS_ASKED_NS 20000000L
 
 struct save_job {
 	const char *mount, *path; /* as they were given */
@@ -140,12 +143,26 @@ static int begin_source(struct save_job *job)
 	return failed;
 }
 
-static int take_moment(struct save_job *job)
+/* Another one that saves may be about to end. */
+static int ask_for_moment(struct save_job *job)
 {
+	const struct timespec a_while = { .tv_nsec = OTHERS_ASKED_NS };
+	const uint64_t until = zt_now_ns() + OTHERS_END_NS;
 	int error;
 
-	job->save.op = ZTMPFS_SAVE_BEGIN;
-	error = ctl_ask_fd(job->source, ZTMPFS_IOC_SAVE, &job->save);
+	for (;;) {
+		job->save.op = ZTMPFS_SAVE_BEGIN;
+		error = ctl_ask_fd(job->source, ZTMPFS_IOC_SAVE, &job->save);
+		if (error != -EBUSY || got_signal || zt_now_ns() > until)
+			return error;
+		(void)nanosleep(&a_while, NULL); /* a signal ends it, and then all */
+	}
+}
+
+static int take_moment(struct save_job *job)
+{
+	int error = ask_for_moment(job);
+
 	if (error)
 		return refused(job->mount, error);
 	if (job->save.facts_size != sizeof(job->facts) || job->save.nr_pages == 0 ||

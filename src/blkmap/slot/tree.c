@@ -85,6 +85,14 @@ ref_t tree_root(const struct tree *tree)
 	return root_shape(root) ? root_ref(root) : 0;
 }
 
+bool tree_is_sound(const struct tree *tree)
+{
+	const uint64_t root = word_load(tree->word);
+
+	return (root & TREE_KIND_MASK) != TREE_KIND ||
+	       root == root_make(root_shape(root), root_ref(root));
+}
+
 uint64_t tree_capacity(uint8_t shape)
 {
 	return (uint64_t)shape_leaf_words(shape) << (NODE_SHIFT * shape_levels(shape));

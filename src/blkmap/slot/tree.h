@@ -47,6 +47,9 @@ struct tree {
 /** tree_shape() - as the tree's word has it */
 uint8_t tree_shape(const struct tree *tree);
 
+/** tree_is_sound() - nothing stands in the tree's word but a shape and a root, if it is a tree's */
+bool tree_is_sound(const struct tree *tree);
+
 /** tree_root() - the ref of the root node; 0: there is none, or the shape is 0 */
 ref_t tree_root(const struct tree *tree);
 

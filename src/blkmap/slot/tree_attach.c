@@ -48,7 +48,8 @@ int tree_attach(struct arena *arena, struct zs_pool *meta, const struct tree *tr
 	uint8_t shape = tree_shape(tree);
 	unsigned levels = shape > 3 ? shape - 3u : 0;
 
-	if (shape > TREE_SHAPE_MAX)
+	/* Bits above the shape would be taken for a ref's where a node is made. */
+	if (shape > TREE_SHAPE_MAX || !tree_is_sound(tree))
 		return -EUCLEAN;
 	if (shape == 0)
 		return word_get(tree->word) ? visit(arg, 0, tree->word) : 0;

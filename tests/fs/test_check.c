@@ -66,6 +66,22 @@ START_TEST(test_parents_and_counts_are_compared)
 }
 END_TEST
 
+START_TEST(test_a_walk_that_ends_early_leaves_no_share_to_the_next)
+{
+	static char buf[131072];
+	ino_nr copy = make_file(sb, dir, "copy");
+	uint64_t done;
+
+	memset(buf, 'b', sizeof(buf));
+	for (size_t i = 0; i < sizeof(buf); i += 5)
+		buf[i] = (char)(i / 5);
+	write_all(sb, file, 0, buf, sizeof(buf));
+	ck_assert_int_eq(fs_copy_range(sb, &user_cred, file, 0, copy, 0, sizeof(buf), &done), 0);
+	check_word_matters(&inode_get(sb, file)->nr_pages, 31);
+	check_word_matters(&inode_get(sb, copy)->nr_pages, 31);
+}
+END_TEST
+
 START_TEST(test_lost_inodes_are_found)
 {
 	struct dir d;
@@ -128,6 +144,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_link_counts_are_compared);
 	tcase_add_test(tc, test_parents_and_counts_are_compared);
+	tcase_add_test(tc, test_a_walk_that_ends_early_leaves_no_share_to_the_next);
 	tcase_add_test(tc, test_lost_inodes_are_found);
 	tcase_add_test(tc, test_second_name_of_a_directory_is_found);
 	tcase_add_test(tc, test_lost_objects_are_found);

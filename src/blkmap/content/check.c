@@ -161,6 +161,8 @@ int content_check_file(struct content *content, const struct blkmap_file *file,
 	}
 	*inout_objects += check.objects;
 	content->check.pages += check.shared;
+	if (error) /* there is no end of this walk that the next one could begin behind */
+		content->check.nr = content->check.pages = 0;
 	return error;
 }
 

@@ -56,11 +56,13 @@ void redo_end(struct codecs *codecs)
 /* Whether it can be what redo_begin() has written: the place and the object are there. */
 static bool makes_sense(const struct slots *slots, uint64_t place, uint64_t word, uint64_t size)
 {
-	const uint64_t *at = (const uint64_t *)arena_ptr(slots->arena, 0) + place;
 	const ref_t ref = slot_ref(word);
+	const uint64_t *at;
 
-	return place < arena_pages(slots->arena) * (ZT_PAGE_SIZE / sizeof(*at)) &&
-	       slot_kind(word) == SLOT_OBJ && zs_is_live(slots->data, ref) &&
+	if (place >= arena_pages(slots->arena) * (ZT_PAGE_SIZE / sizeof(*at)))
+		return false;
+	at = (const uint64_t *)arena_ptr(slots->arena, 0) + place;
+	return slot_kind(word) == SLOT_OBJ && zs_is_live(slots->data, ref) &&
 	       size <= zs_room_of(slots->data, ref) && slot_kind(word_get(at)) == SLOT_OBJ &&
 	       slot_ref(word_get(at)) == ref;
 }

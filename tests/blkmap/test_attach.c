@@ -243,6 +243,9 @@ static void damage(struct bm *bm, int what)
 	case 9: /* a tree's word with a bit above its shape, which would be part of a ref to a new node */
 		*bm->file.tree.word |= UINT64_C(1) << 50;
 		break;
+	case 10: /* zeros behind the end of the cluster */
+		*slot_of(bm, 0) = slot_make_zero(UINT64_C(1) << 23);
+		break;
 	}
 }
 
@@ -270,7 +273,7 @@ static Suite *attach_suite(void)
 	tcase_add_test(tcase, test_what_no_word_names_is_swept);
 	tcase_add_test(tcase, test_share_records_count_the_names_that_there_are);
 	tcase_add_test(tcase, test_a_share_that_was_only_begun_is_undone);
-	tcase_add_loop_test(tcase, test_what_no_kill_leaves_is_refused, 0, 10);
+	tcase_add_loop_test(tcase, test_what_no_kill_leaves_is_refused, 0, 11);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -83,7 +83,7 @@ static int claim_record(struct slots_attach *attach, struct share_rec *rec, ref_
 	return 0;
 }
 
-static int claim_shared(struct slots_attach *attach, uint64_t word)
+static int claim_shared(struct slots_attach *attach, uint64_t word, unsigned order)
 {
 	enum zs_claim claim = zs_claim(attach->slots->meta, slot_ref(word));
 	struct share_rec *rec;
@@ -103,6 +103,8 @@ static int claim_shared(struct slots_attach *attach, uint64_t word)
 	} else {
 		rec->count++;
 	}
+	if (slot_length(rec->word) > cluster_size(order))
+		return bad(attach, "an object that is shared is longer than a cluster that has it");
 	return (word ^ rec->word) & SLOT_SPARSE
 		       ? bad(attach, "a cluster and its share record differ about holes")
 		       : 0;
@@ -118,7 +120,10 @@ static int attach_word(struct slots_attach *attach, const uint64_t *place, unsig
 	case SLOT_HOLE:
 		return word ? bad(attach, "a cluster's word is none") : 0;
 	case SLOT_SAME:
+		return 0;
 	case SLOT_ZERO:
+		if (slot_zero_mask(word) & ~pages_mask(cluster_size(order)))
+			return bad(attach, "a cluster has pages behind its end");
 		return 0;
 	case SLOT_OBJ:
 	case SLOT_SHARED:
@@ -127,7 +132,7 @@ static int attach_word(struct slots_attach *attach, const uint64_t *place, unsig
 		if (slot_kind(word) == SLOT_OBJ)
 			return claim_object(attach, word, place, index);
 		if (index <= OWNER_BASE)
-			return claim_shared(attach, word);
+			return claim_shared(attach, word, order);
 		break;
 	default:
 		break;

@@ -13,11 +13,16 @@
 #include <unistd.h>
 
 #include "fs/image.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/sizes.h"
 
 /* In the lock's file while its mount is being saved: it ends, and whoever wants it may wait. */
 #define SAVING 's'
+
+/* umount(2) returns before the daemon hears of it: so long a mount that may end is waited for. */
+#define ENDING_NS (5 * ZT_NS_PER_S)
+#define LOOK_US	  20000
 
 static int refuse(struct options_error *error, int code, const struct options *options,
 		  const char *why)
@@ -77,9 +82,13 @@ static int lock(struct mount_image *image)
 {
 	char name[IMAGE_FILE_NAME];
 	int error = lock_name(&image->place, name) ? -EAGAIN : -ENAMETOOLONG;
+	const uint64_t until_ns = zt_now_ns() + ENDING_NS;
 
-	while (error == -EAGAIN)
+	while (error == -EAGAIN || (error == -EBUSY && zt_now_ns() < until_ns)) {
+		if (error == -EBUSY)
+			(void)usleep(LOOK_US);
 		error = try_lock(&image->place, name, &image->lock_fd);
+	}
 	return error;
 }
 

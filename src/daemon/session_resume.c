@@ -116,6 +116,19 @@ static void take_facts(struct session *s)
 		    record->has_bdi && !s->caller.left ? &record->bdi : NULL);
 }
 
+/* Whoever has an answer of this life can see that the one before has ended. */
+static void count_life(const struct session *s)
+{
+	const struct handover_record *record = s->survive->record;
+	struct ledger_facts *facts = &s->survive->ledger->facts;
+	struct super_attach_report report;
+
+	super_get_attach_report(s->sb, &report);
+	facts->lives = record->nr_lives;
+	facts->kills = record->nr_kills;
+	facts->repairs += super_attach_repairs(&report);
+}
+
 int session_resume(struct session *s, struct options_error *error)
 {
 	const struct handover_record *record = s->survive->record;
@@ -137,6 +150,7 @@ int session_resume(struct session *s, struct options_error *error)
 	}
 	session_agree_on_clock(s);
 	take_facts(s);
+	count_life(s);
 	return 0;
 }
 
@@ -157,15 +171,11 @@ static void log_upgrade(const struct session *s, const struct super_attach_repor
 void session_resumed(const struct session *s)
 {
 	struct handover_record *record = s->survive->record;
-	struct ledger_facts *facts = &s->survive->ledger->facts;
 	struct super_attach_report report;
 
 	super_get_attach_report(s->sb, &report);
 	record->outage_ns = zt_now_ns() - record->died_ns;
-	facts->lives = record->nr_lives;
-	facts->kills = record->nr_kills;
-	facts->outage_ns = record->outage_ns;
-	facts->repairs += super_attach_repairs(&report);
+	s->survive->ledger->facts.outage_ns = record->outage_ns;
 	if (record->order == HANDOVER_TRY) {
 		log_upgrade(s, &report);
 		return;

@@ -96,6 +96,7 @@ struct options {
 	bool cpu_latency; /* ask for fast wake-ups while it pays; latency.h */
 	int oom; /* score for the OOM killer, or OPTION_OOM_KEEP */
 	bool oom_said; /* by an option */
+	bool dumpable; /* others of its user may look into the daemon */
 	bool mem_limit_said; /* by an option; else super.mem_limit follows from allow_other */
 	bool dedup_said; /* by an option; else super.content.dedup follows from allow_other */
 	bool dicts_said; /* the same for super.content.dicts */

@@ -14,12 +14,12 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "daemon/dict.h"
 #include "daemon/latency.h"
 #include "daemon/rescue.h"
+#include "daemon/sandbox.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fs/inode.h"
@@ -178,12 +178,6 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	 * allocated for requests comes from the threads' own caches.
 	 */
 	(void)mallopt(M_ARENA_MAX, 1);
-	/*
-	 * Before there are threads: no program that this process starts gets rights by its file.
-	 * An ordinary user's daemon unmounts by fusermount3, which needs that.
-	 */
-	if (geteuid() == 0)
-		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* it cannot fail */
 	res = session_block_signals(s);
 	if (res) {
 		ERR_PRINTF(error, "%s: cannot take signals: %s", options->mountpoint,
@@ -199,6 +193,8 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	else
 		res = options->swap ? swapmode_enter(options, error) :
 				      surroundings_oom(options, error);
+	if (!res)
+		res = sandbox_enter(options, error);
 	return res ? res : create_super(s, mem_beside, error);
 }
 

@@ -30,6 +30,7 @@
 #include "daemon/options.h"
 #include "daemon/remount.h"
 #include "daemon/rescue.h"
+#include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
 #include "daemon/surroundings.h"
@@ -150,6 +151,7 @@ static int serve(const struct options *options, struct survive *survive, int rep
 	}
 	log_life(options, "mounted");
 	log_notes(options);
+	sandbox_tell(options);
 	return serve_session(options, session);
 }
 

@@ -35,6 +35,11 @@ static const struct option_choice urings[] = { { "on", CHANNEL_URING_ON },
 					       { "off", CHANNEL_URING_OFF },
 					       { NULL, 0 } };
 
+static const struct option_choice seccomps[] = { { "auto", OPTION_SECCOMP_AUTO },
+						 { "off", OPTION_SECCOMP_OFF },
+						 { "kill", OPTION_SECCOMP_KILL },
+						 { NULL, 0 } };
+
 static const struct option_desc table[] = {
 	{ .name = "size",
 	  .arg = "SIZE",
@@ -235,6 +240,14 @@ static const struct option_desc table[] = {
 	  .allowed = "a number from -1000 to 1000, keep",
 	  .read = option_read_oom,
 	  SAID(oom_said) },
+	{ .name = "seccomp",
+	  .arg = "WHEN",
+	  .preset = "off",
+	  .help = "Refuse root's daemon system calls that no mount needs; kill: end it then",
+	  .allowed = "auto, off, kill",
+	  .kind = OPTION_CHOICE,
+	  MEMBER(seccomp),
+	  .choices = seccomps },
 	{ .name = "dumpable",
 	  .arg = "WHEN",
 	  .preset = "on",

@@ -67,6 +67,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 			.acl = true,
 		},
 	};
+	options->seccomp = OPTION_SECCOMP_OFF;
 	options->dumpable = true;
 	strcpy(options->recompress_name, "zstd");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));

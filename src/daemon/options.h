@@ -55,6 +55,9 @@ enum mount_flag {
 	MOUNT_NR_FLAGS
 };
 
+/* What becomes of a system call that a daemon is not to make; sandbox.h. */
+enum option_seccomp { OPTION_SECCOMP_OFF, OPTION_SECCOMP_AUTO, OPTION_SECCOMP_KILL };
+
 /* Of options.oom: the score that the caller has. */
 #define OPTION_OOM_KEEP INT_MIN
 
@@ -96,6 +99,7 @@ struct options {
 	bool cpu_latency; /* ask for fast wake-ups while it pays; latency.h */
 	int oom; /* score for the OOM killer, or OPTION_OOM_KEEP */
 	bool oom_said; /* by an option */
+	enum option_seccomp seccomp;
 	bool dumpable; /* others of its user may look into the daemon */
 	bool mem_limit_said; /* by an option; else super.mem_limit follows from allow_other */
 	bool dedup_said; /* by an option; else super.content.dedup follows from allow_other */

@@ -11,7 +11,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "daemon/sandbox_calls.h"
+#include "util/log.h"
 #include "util/sizes.h"
+#include "zcomp/registry.h"
 
 #ifdef HAVE_LIBCAP_NG
 #include <cap-ng.h>
@@ -104,4 +107,64 @@ int sandbox_enter(const struct options *options, struct options_error *error)
 		return 0;
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* it cannot fail */
 	return drop_capabilities(options, error);
+}
+
+/* ---- system calls ---- */
+
+static bool uses_module(const struct options *options)
+{
+	return !zcomp_find_ops(options->super.content.comp.name) ||
+	       (options->super.content.recompress &&
+		!zcomp_find_ops(options->super.content.recompress));
+}
+
+/* Why there is none although it was not switched off; NULL: there can be one. */
+static const char *why_not(const struct options *options)
+{
+#ifdef ZT_SANITIZERS
+	(void)options;
+	return "sanitizers have system calls of their own";
+#else
+	if (geteuid() != 0)
+		return "a user's daemon unmounts by fusermount3";
+	if (!sandbox_calls_built())
+		return "built without libseccomp";
+	return uses_module(options) ? "what a module needs is not known" : NULL;
+#endif
+}
+
+int sandbox_filter(const struct options *options, struct options_error *error)
+{
+	const char *why = why_not(options);
+	int res = why ? -ENOTSUP : 0;
+
+	if (options->seccomp == OPTION_SECCOMP_OFF)
+		return 0;
+	if (!why) {
+		res = sandbox_calls_load(&(struct sandbox_calls){
+			.kill = options->seccomp == OPTION_SECCOMP_KILL,
+			.rings = options->uring != CHANNEL_URING_OFF,
+			.lives = options->survive,
+		});
+		why = strerror(-res);
+	}
+	if (!res)
+		return 0;
+	if (options->seccomp == OPTION_SECCOMP_KILL) {
+		ERR_PRINTF(error, "option seccomp=kill: system calls cannot be filtered: %s", why);
+		return res;
+	}
+	if (!why_not(options))
+		zt_log(ZT_LOG_WARN, "%s: system calls are not filtered: %s", options->mountpoint,
+		       why);
+	return 0;
+}
+
+void sandbox_tell(const struct options *options)
+{
+	const char *why = why_not(options);
+
+	if (why && options->seccomp != OPTION_SECCOMP_OFF && geteuid() == 0)
+		zt_log(ZT_LOG_INFO, "%s: system calls are not filtered: %s", options->mountpoint,
+		       why);
 }

@@ -300,6 +300,7 @@ static int open_files(struct session *s, struct options_error *error)
 static void has_taken_over(struct session *s)
 {
 	struct survive *survive = s->survive;
+	struct options_error error;
 
 	session_resumed(s);
 	survive_ready(survive);
@@ -307,6 +308,9 @@ static void has_taken_over(struct session *s)
 		zt_log(ZT_LOG_WARN, "%s: the keeper stays that of the program before",
 		       s->options->mountpoint);
 	s->leaves = false;
+	/* Behind a keeper, which goes without. A mount that has files goes on in any case. */
+	if (sandbox_filter(s->options, &error) != 0)
+		zt_log(ZT_LOG_ERR, "%s: %s", s->options->mountpoint, error.text);
 }
 
 /* What it serves is there. */
@@ -344,6 +348,8 @@ int session_create(const struct options *options, struct survive *survive,
 	if (error)
 		goto err_super;
 	error = begin(s, out_error);
+	if (!error && !(survive && survive->resumed))
+		error = sandbox_filter(options, out_error);
 	if (error) {
 		/* It has not begun, and what the file holds stays there. */
 		mount_image_close(&s->image);

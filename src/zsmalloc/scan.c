@@ -28,17 +28,17 @@ struct scan {
 
 /* The object in a slot that is in use. One whose memory is only on its way has no header yet. */
 static enum zs_verdict slot_visit(const struct size_class *class, struct zspage *zspage,
-				  uint32_t slot, const struct scan *scan)
+				  uint32_t slot, zs_visit_fn visit, void *arg)
 {
 	ref_t ref = zspage_slot_ref(class, zspage, slot);
 	uint64_t hdr;
 
 	if (!bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot)))
 		return ZS_UNSETTLED;
-	hdr = hdr_load(scan->pool->arena, ref);
+	hdr = hdr_load(class->pool->arena, ref);
 	if (!(hdr & HDR_LIVE))
 		return ZS_UNSETTLED;
-	return scan->visit(scan->arg, ref, hdr_len(hdr), hdr_owner(hdr));
+	return visit(arg, ref, hdr_len(hdr), hdr_owner(hdr));
 }
 
 /* Visit one zspage from @slot on. Return: the slot at which a visit stopped, or ZSPAGE_NO_SLOT. */
@@ -47,7 +47,7 @@ static uint32_t zspage_scan(struct size_class *class, struct zspage *zspage, uin
 {
 	while ((slot = bitmap_find(zspage_live(zspage), true, slot, class->geo.nr_objs)) <
 	       class->geo.nr_objs) {
-		enum zs_verdict verdict = slot_visit(class, zspage, slot, scan);
+		enum zs_verdict verdict = slot_visit(class, zspage, slot, scan->visit, scan->arg);
 
 		if (verdict != ZS_SETTLED && scan->noted)
 			zs_note(scan->pool, zspage->page);
@@ -126,24 +126,19 @@ bool zs_scan_noted(struct zs_pool *pool, uint64_t *inout_cursor, zs_visit_fn vis
 
 bool zs_visit(const struct zs_pool *pool, ref_t ref, zs_visit_fn visit, void *arg)
 {
-	uint64_t page, hdr;
+	uint64_t page;
 	uint32_t offset, slot;
 	struct size_class *class = zs_find(pool, ref, &page, &offset);
 	struct zspage *zspage;
-	bool stopped = false;
+	bool stopped;
 
 	if (!class || offset % class->geo.room != 0)
 		return false;
 	slot = offset / class->geo.room;
 	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
 	zspage = zspage_find(class, page);
-	/* A slot whose memory is only on its way is in use but no object yet: it has no header. */
-	if (zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
-	    bitmap_test(zspage_resident(class, zspage), slot_first_page(class, slot))) {
-		hdr = hdr_load(pool->arena, ref);
-		stopped = hdr & HDR_LIVE &&
-			  visit(arg, ref, hdr_len(hdr), hdr_owner(hdr)) == ZS_STOP;
-	}
+	stopped = zspage && slot < class->geo.nr_objs && bitmap_test(zspage_live(zspage), slot) &&
+		  slot_visit(class, zspage, slot, visit, arg) == ZS_STOP;
 	mutex_unlock(&class->lock);
 	return stopped;
 }

@@ -20,7 +20,6 @@ int top_screen(struct top *top)
 #else
 
 #include <curses.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,7 +31,6 @@ int top_screen(struct top *top)
 #define INTERVAL_MAX_NS (60 * ZT_NS_PER_S)
 /* Before the first round: what is shown at once has no rates. */
 #define FIRST_NS        (ZT_NS_PER_S / 2)
-#define NS_PER_MS       (ZT_NS_PER_S / 1000)
 #define COLUMNS_MIN     20
 
 enum pair { PAIR_NEAR = 1, PAIR_FULL };
@@ -103,13 +101,6 @@ static bool take_key(struct top *top, int key)
 	return true;
 }
 
-static int milliseconds_until(uint64_t then_ns)
-{
-	const uint64_t now_ns = zt_now_ns();
-
-	return then_ns <= now_ns ? 0 : (int)min_u64((then_ns - now_ns) / NS_PER_MS + 1, INT_MAX);
-}
-
 static int show(struct screen *screen, struct top *top)
 {
 	uint64_t next_ns = zt_now_ns() + min_u64(FIRST_NS, top->interval_ns);
@@ -119,7 +110,7 @@ static int show(struct screen *screen, struct top *top)
 		int key;
 
 		draw(screen, top);
-		timeout(top->paused ? -1 : milliseconds_until(next_ns));
+		timeout(top->paused ? -1 : zt_ms_until(next_ns));
 		key = getch();
 		if (key != ERR) {
 			goes_on = take_key(top, key);

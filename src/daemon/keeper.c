@@ -158,11 +158,7 @@ static void note_upgrade(enum handover_upgrade_state state)
 
 static int trial_ms(void)
 {
-	const uint64_t now_ns = zt_now_ns();
-
-	if (!keeper.until_ns)
-		return -1;
-	return now_ns < keeper.until_ns ? (int)((keeper.until_ns - now_ns) / 1000000 + 1) : 0;
+	return keeper.until_ns ? zt_ms_until(keeper.until_ns) : -1;
 }
 
 /* Nothing has come of it in time. It is heard of once more, when it has died. */

@@ -108,7 +108,7 @@ static int look_sometimes(struct session *s)
 			look(s);
 		s->look_ns = now_ns + interval_ns;
 	}
-	return (int)((s->look_ns - now_ns) / (ZT_NS_PER_S / 1000) + 1);
+	return zt_ms_until(s->look_ns);
 }
 
 /*

@@ -28,15 +28,14 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 
 /* Requests are counted over so long; more than so many, and recompression waits. */
-#define WINDOW_NS       (100 * NS_PER_MS)
+#define WINDOW_NS       (100 * ZT_NS_PER_MS)
 #define WINDOW_REQUESTS 8u
 
 /* Of one CPU, in percent. Slept off when so much has come together. */
 #define CPU_BUDGET_PCT 50u
-#define DEBT_MAX_NS    (20 * NS_PER_MS)
+#define DEBT_MAX_NS    (20 * ZT_NS_PER_MS)
 
 /* Near mem_limit=: less than a 32nd of it is left, and less than so much. */
 #define SHORT_DIVISOR 32u

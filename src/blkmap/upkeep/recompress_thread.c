@@ -107,6 +107,12 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)now.tv_sec * ZT_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* Work that took so much is slept off. */
+static void owe(struct recompressor *rc, uint64_t cpu_ns)
+{
+	rc->debt_ns += cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
+}
+
 void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg), void *arg)
 {
 	if (!rc->has_threads || rc->run_here) {
@@ -121,7 +127,7 @@ void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, vo
 	while (rc->state != RECOMP_DONE)
 		cond_wait(&rc->cond, &rc->lock);
 	rc->state = RECOMP_IDLE;
-	rc->debt_ns += rc->job_cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
+	owe(rc, rc->job_cpu_ns);
 	mutex_unlock(&rc->lock);
 }
 
@@ -132,8 +138,7 @@ static bool paid_step(struct recompressor *rc, struct recomp_pass *pass)
 	bool more = recomp_step(rc, pass);
 
 	if (!pass->forced)
-		rc->debt_ns +=
-			(thread_cpu_ns() - begin) * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
+		owe(rc, thread_cpu_ns() - begin);
 	return more;
 }
 

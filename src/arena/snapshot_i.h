@@ -62,7 +62,7 @@ struct arena_snapshot {
 /** snap_keep() - copy a page that will change. On errors the snapshot has failed. */
 void snap_keep(struct arena_snapshot *snap, uint64_t page) ZT_REQUIRES(&snap->lock);
 
-/** snap_forget_copy() - the page is DONE */
+/** snap_forget() - the page is DONE, and its copy given back */
 void snap_forget(struct arena_snapshot *snap, uint64_t page) ZT_REQUIRES(&snap->lock);
 
 /** snap_copy_of() - the bytes of a page whose word is COPY or above */

@@ -3,7 +3,7 @@
  * orphans.c - asking the kernel which inodes it still knows. See orphans.h.
  *
  * An inode that the kernel does not know may have a FORGET that is on its way, and its number would be
- * another inode's when that comes. So it is asked for twice, with PAUSE_NS between, and freed only when
+ * another inode's when that comes. So it is asked for twice, with PAUSE_MS between, and freed only when
  * nobody has counted anything of it meanwhile.
  *
  * Locks: none here. The kernel may wait for an inode that it is evicting, so this thread serves nothing.

@@ -287,7 +287,7 @@ struct twin {
 	struct rwlock *lock; /* out: held exclusive */
 };
 
-/* zs_visit_fn. True: it may be one, and does not move, change or go while its lock is held. */
+/* zs_visit_fn. ZS_STOP: it may be one, and does not move, change or go while its lock is held. */
 static enum zs_verdict visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_owner owner)
 	ZT_NO_LOCK_CHECK /* the lock goes to the caller with the twin */
 {

@@ -184,7 +184,7 @@ static inline uint64_t *place_seq(const struct slots *slots, uint64_t place, boo
 
 /* Whether an object is wanted, by its slot's or share record's word. */
 enum recomp_want {
-	RECOMP_NEVER, /* not before it has changed, or recomp_look_again() */
+	RECOMP_NEVER, /* not before it has changed, or zs_note_all() */
 	RECOMP_LATER, /* it may be next time */
 	RECOMP_NOW,
 };

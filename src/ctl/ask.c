@@ -112,9 +112,11 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
 	if (!error && (stat.struct_size > sizeof(stat) ||
 		       stat.struct_size <= offsetof(struct ztmpfs_stat, huge_pages_since)))
 		error = -ENOTTY;
-	if (!error)
-		*out_stat = stat;
-	return error;
+	if (error)
+		return error;
+	ctl_end_texts(&stat);
+	*out_stat = stat;
+	return 0;
 }
 
 int ctl_fail(const char *path, int error)

@@ -96,7 +96,7 @@ int ctl_ask_fd(int fd, unsigned long cmd, void *arg) ZT_MUST_CHECK;
 /** ctl_get_info() - who serves @path, of whatever version. Return: as ctl_ioctl(). */
 int ctl_get_info(const char *path, struct ztmpfs_info *out_info) ZT_MUST_CHECK;
 
-/** ctl_get_stat() - the counters of a mount. @path: anything in it. Return: as ctl_ask(). */
+/** ctl_get_stat() - the counters of a mount, its texts ended. @path: anything in it. Return: as ctl_ask(). */
 int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 
 /** ctl_failed() - "ztmpfsctl: SUBJECT: why", or without an empty subject. Return: CTL_EXIT_FAILED. */
@@ -122,6 +122,9 @@ double ctl_ratio(const struct ztmpfs_stat *stat);
 /** ctl_print_summary() - what a mount is and holds, in some lines; @width: columns, 0: any */
 int ctl_print_summary(FILE *out, const char *path, const struct ztmpfs_info *info,
 		      const struct ztmpfs_stat *stat, size_t width) ZT_MUST_CHECK;
+
+/** ctl_end_texts() - what comes from another process may lack its end */
+void ctl_end_texts(struct ztmpfs_stat *stat);
 
 /** ctl_print_stat() - as an aligned table, or as one JSON object */
 void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json);

@@ -223,8 +223,6 @@ static void ask(struct row *row, const char *super_options)
 	if (!error)
 		error = ctl_get_stat(row->path, &row->stat);
 	row->has_stat = !error;
-	row->stat.compress[sizeof(row->stat.compress) - 1] = '\0';
-	row->stat.recompress[sizeof(row->stat.recompress) - 1] = '\0';
 	if (error == -EACCES || error == -EPERM)
 		snprintf(row->state, sizeof(row->state), "private to uid %u",
 			 mounter(super_options));

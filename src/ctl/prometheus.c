@@ -40,8 +40,6 @@ static int add(struct ctl_metrics *all, const char *path)
 	error = ctl_get_stat(path, &mount->stat);
 	if (!error)
 		error = ctl_get_info(path, &mount->info);
-	mount->stat.compress[sizeof(mount->stat.compress) - 1] = '\0';
-	mount->stat.recompress[sizeof(mount->stat.recompress) - 1] = '\0';
 	mount->up = !error;
 	if (error)
 		(void)ctl_fail(path, error);

@@ -300,8 +300,7 @@ static void print_json(FILE *out, const struct ztmpfs_stat *stat)
 	fprintf(out, "  \"ratio\": %.4f\n}\n", ctl_ratio(stat));
 }
 
-/* What comes from another process may lack its end. */
-static void end_texts(struct ztmpfs_stat *stat)
+void ctl_end_texts(struct ztmpfs_stat *stat)
 {
 	stat->compress[sizeof(stat->compress) - 1] = '\0';
 	stat->degraded[sizeof(stat->degraded) - 1] = '\0';
@@ -312,7 +311,7 @@ void ctl_print_stat(FILE *out, const struct ztmpfs_stat *stat, bool json)
 {
 	struct ztmpfs_stat copy = *stat;
 
-	end_texts(&copy);
+	ctl_end_texts(&copy);
 	if (json)
 		print_json(out, &copy);
 	else
@@ -340,7 +339,6 @@ static int print_stat(const char *path, bool json, bool all)
 
 	if (error)
 		return error;
-	end_texts(&stat);
 	/* A daemon that is too old to say who it is has its counters. */
 	if (json || all || ctl_get_info(path, &info) != 0)
 		ctl_print_stat(stdout, &stat, json);

@@ -73,9 +73,6 @@ static int look_at(struct top *top, const char *path)
 	mount->before = mount->now;
 	mount->now_ns = zt_now_ns();
 	mount->now = stat;
-	mount->now.compress[sizeof(stat.compress) - 1] = '\0';
-	mount->now.recompress[sizeof(stat.recompress) - 1] = '\0';
-	mount->now.degraded[sizeof(stat.degraded) - 1] = '\0';
 	return 0;
 }
 

@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -22,6 +21,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
+#include "ctl/signals.h"
 #include "util/alloc.h"
 
 #define NAME_BYTES ZTMPFS_CLONE_NAME
@@ -35,23 +35,6 @@ struct clone_job {
 	int temp_fd; /* the new one in it */
 	struct ztmpfs_clone args;
 };
-
-static volatile sig_atomic_t got_signal;
-
-static void note_signal(int sig)
-{
-	got_signal = sig;
-}
-
-/* The call ends early then, and what was made is removed. */
-static void catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	const struct sigaction action = { .sa_handler = note_signal };
-
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaction(signals[i], &action, NULL); /* it fails only for numbers that are none */
-}
 
 static int refused(const char *path, int error)
 {
@@ -225,7 +208,7 @@ static int make_clone(struct clone_job *job)
 	error = ctl_ask(path, ZTMPFS_IOC_CLONE, &job->args);
 	if (error)
 		return refused(job->from_path, error);
-	if (got_signal)
+	if (signals_noted())
 		return CTL_EXIT_FAILED;
 	if (renameat2(job->temp_fd, job->to_name, job->to_fd, job->to_name, RENAME_NOREPLACE) != 0)
 		return ctl_fail(job->to_path, -errno);
@@ -245,19 +228,16 @@ static int run_clone(int argc, char *argv[])
 		return ctl_usage(&ctl_clone);
 	job.from_path = argv[optind];
 	job.to_path = argv[optind + 1];
-	catch_signals();
+	signals_catch(false); /* the call ends early then, and what was made is removed */
 	progress_begin(&progress);
 	failed = make_clone(&job);
 	remove_temp(&job);
 	progress_end();
 	if (job.to_fd >= 0)
 		close(job.to_fd);
-	if (got_signal) {
-		if (failed)
-			fprintf(stderr, "ztmpfsctl: %s: nothing was copied\n", job.to_path);
-		(void)signal(got_signal, SIG_DFL);
-		(void)raise(got_signal);
-	}
+	if (signals_noted() && failed)
+		fprintf(stderr, "ztmpfsctl: %s: nothing was copied\n", job.to_path);
+	signals_pass_on();
 	return failed;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/signals.h"
 #include "image/file.h"
 #include "image/image.h"
 #include "image/io.h"
@@ -41,24 +42,6 @@ struct save_job {
 	char *buffer; /* READ_BYTES */
 	bool verbose;
 };
-
-static volatile sig_atomic_t got_signal;
-
-static void note_signal(int sig)
-{
-	got_signal = sig;
-}
-
-/* What was begun is removed then. A file that grows too large is an error. */
-static void catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	const struct sigaction action = { .sa_handler = note_signal };
-
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaction(signals[i], &action, NULL); /* it fails only for numbers that are none */
-	(void)signal(SIGXFSZ, SIG_IGN);
-}
 
 static int refused(const char *path, int error)
 {
@@ -153,7 +136,7 @@ static int ask_for_moment(struct save_job *job)
 	for (;;) {
 		job->save.op = ZTMPFS_SAVE_BEGIN;
 		error = ctl_ask_fd(job->source, ZTMPFS_IOC_SAVE, &job->save);
-		if (error != -EBUSY || got_signal || zt_now_ns() > until)
+		if (error != -EBUSY || signals_noted() || zt_now_ns() > until)
 			return error;
 		(void)nanosleep(&a_while, NULL); /* a signal ends it, and then all */
 	}
@@ -200,7 +183,7 @@ static void show(const struct save_job *job, uint64_t done)
 
 static int signalled(void)
 {
-	return got_signal ? -EINTR : 0;
+	return signals_noted() ? -EINTR : 0;
 }
 
 static int copy_pages(struct save_job *job)
@@ -320,7 +303,8 @@ static int run_save(int argc, char *argv[])
 		return ctl_usage(&ctl_save);
 	job.mount = argv[optind];
 	job.path = argv[optind + 1];
-	catch_signals();
+	signals_catch(false); /* what was begun is removed then */
+	(void)signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error */
 	failed = save(&job);
 	if (job.verbose && !failed)
 		report(&job, begin);
@@ -331,10 +315,7 @@ static int run_save(int argc, char *argv[])
 		close(job.place.dir_fd);
 	if (job.source >= 0)
 		close(job.source);
-	if (got_signal) {
-		(void)signal(got_signal, SIG_DFL);
-		(void)raise(got_signal);
-	}
+	signals_pass_on();
 	return failed;
 }
 

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/newfile.h"
+#include "ctl/signals.h"
 #include "ctl/trace_file.h"
 #include "image/io.h"
 
@@ -34,24 +34,6 @@ struct tracing {
 	struct trace_header header;
 	struct ztmpfs_trace call; /* what is asked, and answered */
 };
-
-static volatile sig_atomic_t signalled;
-
-static void on_signal(int number)
-{
-	(void)number;
-	signalled = 1;
-}
-
-/* Restored by nobody: the program ends soon after. */
-static void catch_signals(void)
-{
-	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		(void)sigaction(numbers[i], &action, NULL); /* known numbers */
-}
 
 static int ask(struct tracing *tracing, uint32_t op)
 {
@@ -95,7 +77,7 @@ static int record(struct tracing *tracing, bool *out_ended)
 	while (!error && !(stopped && tracing->call.left == 0)) {
 		const uint64_t took = zt_now_ns() - begun;
 
-		if (!stopped && (signalled || (tracing->time_ns && took >= tracing->time_ns))) {
+		if (!stopped && (signals_noted() || (tracing->time_ns && took >= tracing->time_ns))) {
 			tracing->header.seconds_ns = took;
 			stopped = true;
 			error = ask(tracing, ZTMPFS_TRACE_STOP);
@@ -215,7 +197,7 @@ static int run(int argc, char *argv[])
 	tracing.mount_fd = open(tracing.mount, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (tracing.mount_fd < 0)
 		return ctl_fail(tracing.mount, -errno);
-	catch_signals();
+	signals_catch(true);
 	status = begin(&tracing);
 	close(tracing.mount_fd);
 	return status;

@@ -38,9 +38,7 @@ struct head {
  */
 static bool may_manage(fuse_req_t req)
 {
-	uid_t uid = fuse_req_ctx(req)->uid;
-
-	return uid == 0 || uid == super_owner(req_super(req)) || uid == geteuid();
+	return req_is_trusted(req) || fuse_req_ctx(req)->uid == super_owner(req_super(req));
 }
 
 int control_take(const struct control_bytes *bytes, void *out, size_t size)
@@ -241,10 +239,8 @@ static void control_set(fuse_req_t req, const struct control_bytes *bytes)
  */
 static void control_trace(fuse_req_t req, const struct control_bytes *bytes)
 {
-	const uid_t uid = fuse_req_ctx(req)->uid;
 	struct ztmpfs_trace trace;
-	int error = uid == 0 || uid == geteuid() ? control_take(bytes, &trace, sizeof(trace)) :
-						   -EPERM;
+	int error = req_is_trusted(req) ? control_take(bytes, &trace, sizeof(trace)) : -EPERM;
 
 	if (!error)
 		error = super_trace(req_super(req), &trace);
@@ -258,10 +254,8 @@ static void control_trace(fuse_req_t req, const struct control_bytes *bytes)
 static void control_upgrade(fuse_req_t req, const struct control_bytes *bytes)
 {
 	const struct ztfuse *front = req_front(req);
-	const uid_t uid = fuse_req_ctx(req)->uid;
 	struct ztmpfs_upgrade upgrade;
-	int error = uid == 0 || uid == geteuid() ? control_take(bytes, &upgrade, sizeof(upgrade)) :
-						   -EPERM;
+	int error = req_is_trusted(req) ? control_take(bytes, &upgrade, sizeof(upgrade)) : -EPERM;
 
 	if (!error && !front->upgrade)
 		error = -EOPNOTSUPP;

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fs/livesave.h"
 #include "fuse/ops.h"
@@ -48,9 +47,8 @@ static int run(struct super *sb, fuse_ino_t ino, struct ztmpfs_save *save)
 /* It has all files of all users. */
 void op_save(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes)
 {
-	const uid_t uid = fuse_req_ctx(req)->uid;
 	struct ztmpfs_save save;
-	int error = uid == 0 || uid == geteuid() ? control_take(bytes, &save, sizeof(save)) : -EACCES;
+	int error = req_is_trusted(req) ? control_take(bytes, &save, sizeof(save)) : -EACCES;
 
 	/* A caller with less would not know what it reads. */
 	if (!error && (bytes->in_size < sizeof(save) || bytes->out_size < sizeof(save)))

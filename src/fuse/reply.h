@@ -8,6 +8,8 @@
 #ifndef ZT_FUSE_REPLY_H
 #define ZT_FUSE_REPLY_H
 
+#include <unistd.h>
+
 #include "fs/inode.h"
 #include "fuse/fuse_ops.h"
 #include "fuse/request.h"
@@ -72,6 +74,14 @@ static inline struct ztfuse *req_front(fuse_req_t req)
 static inline struct super *req_super(fuse_req_t req)
 {
 	return req_front(req)->sb;
+}
+
+/* The caller may do all that this process may: root, and the user whose daemon this is. */
+static inline bool req_is_trusted(fuse_req_t req)
+{
+	const uid_t uid = fuse_req_ctx(req)->uid;
+
+	return uid == 0 || uid == geteuid();
 }
 
 /*

@@ -49,7 +49,8 @@ void handover_record_unmap(struct handover_record *record)
 
 /* ---- messages ---- */
 
-int handover_pair(int out_ends[2])
+/* Two ends that are closed by exec. Return: 0 or -errno. */
+static int pair(int out_ends[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out_ends) != 0 ? -errno : 0;
 }
@@ -156,12 +157,12 @@ int handover_word(int argc, char *const argv[], const char *word)
 	return (int)strtoul(argv[1] + len, NULL, 10);
 }
 
-pid_t handover_spawn(const struct handover_child *child)
+static pid_t run(const struct handover_child *child, const sigset_t *mask, int sock)
 {
 	char word[32];
 	pid_t pid;
 
-	(void)snprintf(word, sizeof(word), "%s%d", child->word, child->sock);
+	(void)snprintf(word, sizeof(word), "%s%d", child->word, sock);
 	child->argv[1] = word;
 	/* Copies no page table, however much is mapped; until exec the child runs on this stack. */
 	pid = vfork();
@@ -169,10 +170,28 @@ pid_t handover_spawn(const struct handover_child *child)
 		return -errno;
 	if (pid == 0) {
 		(void)syscall(SYS_setsid);
-		(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, child->mask, NULL, _NSIG / 8);
-		(void)syscall(SYS_fcntl, child->sock, F_SETFD, 0);
+		(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, _NSIG / 8);
+		(void)syscall(SYS_fcntl, sock, F_SETFD, 0);
 		(void)syscall(SYS_execveat, child->binary, "", child->argv, environ, AT_EMPTY_PATH);
 		_exit(127);
 	}
+	return pid;
+}
+
+pid_t handover_spawn(const struct handover_child *child, int *out_sock)
+{
+	int ends[2], error = pair(ends);
+	sigset_t own;
+	pid_t pid;
+
+	if (error)
+		return error;
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &own); /* it only asks */
+	pid = run(child, child->mask ? child->mask : &own, ends[1]);
+	close(ends[1]);
+	if (pid < 0)
+		close(ends[0]);
+	else
+		*out_sock = ends[0];
 	return pid;
 }

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -139,9 +140,6 @@ int handover_answer(int sock, enum handover_kind kind, const char *text) ZT_MUST
  */
 int handover_hear(int sock, int timeout_ms, char text[256]) ZT_MUST_CHECK;
 
-/** handover_pair() - two ends that are closed by exec. Return: 0 or -errno. */
-int handover_pair(int out_ends[2]) ZT_MUST_CHECK;
-
 /* The first words of a command line, each followed by a descriptor's number. */
 #define HANDOVER_WORD_KEEPER "--keeper="
 #define HANDOVER_WORD_KEPT   "--kept="
@@ -153,17 +151,17 @@ int handover_word(int argc, char *const argv[], const char *word);
 /* A process to be made. */
 struct handover_child {
 	int binary; /* the program */
-	const char *word; /* HANDOVER_WORD_*, */
-	int sock; /* and its descriptor: the only one beside 0 to 2 that stays open */
+	const char *word; /* HANDOVER_WORD_*; its descriptor is the only one beside 0 to 2 that stays open */
 	char **argv; /* argv[1] is set here */
-	const void *mask; /* sigset_t, blocked from its start */
+	const sigset_t *mask; /* blocked from its start; NULL: what the calling thread blocks */
 };
 
 /**
- * handover_spawn() - run the program in a session of its own
+ * handover_spawn() - run the program in a session of its own, and talk with it
+ * @out_sock: out where it runs: the caller's end, closed by exec
  * Context: any thread, also beside others; other threads of the process must not wait for it.
  * Return: its process id, or -errno.
  */
-pid_t handover_spawn(const struct handover_child *child) ZT_MUST_CHECK;
+pid_t handover_spawn(const struct handover_child *child, int *out_sock) ZT_MUST_CHECK;
 
 #endif

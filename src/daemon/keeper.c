@@ -255,24 +255,18 @@ static int fd_of(unsigned i)
 static int start(char *argv[])
 {
 	const int binary = keeper.trial >= 0 ? keeper.trial : find(HANDOVER_BINARY);
-	int ends[2], error = handover_pair(ends);
-	pid_t pid;
+	int sock, error = 0;
+	const pid_t pid = handover_spawn(&(struct handover_child){ .binary = binary,
+								   .word = HANDOVER_WORD_KEPT,
+								   .argv = argv,
+								   .mask = &keeper.mask },
+					 &sock);
 
-	if (error)
-		return error;
-	pid = handover_spawn(&(struct handover_child){ .binary = binary,
-						       .word = HANDOVER_WORD_KEPT,
-						       .sock = ends[1],
-						       .argv = argv,
-						       .mask = &keeper.mask });
-	close(ends[1]);
-	if (pid < 0) {
-		close(ends[0]);
+	if (pid < 0)
 		return (int)pid;
-	}
 	close(keeper.sock);
 	drop(&keeper.watch);
-	keeper.sock = ends[0];
+	keeper.sock = sock;
 	keeper.child = pid;
 	/* One that dies meanwhile is heard of next. */
 	for (unsigned i = 0; i < keeper.nr && !error; i++)

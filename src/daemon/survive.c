@@ -169,25 +169,15 @@ static void dismiss(struct survive *survive)
 /* One that knows all, and would still end with this daemon. With the lock held. */
 static int make_keeper(struct survive *survive)
 {
-	int ends[2], error = handover_pair(ends);
-	sigset_t mask;
-	pid_t pid;
+	int sock, error;
+	const pid_t pid = handover_spawn(&(struct handover_child){ .binary = binary_of(survive),
+								   .word = HANDOVER_WORD_KEEPER,
+								   .argv = survive->argv },
+					 &sock);
 
-	if (error)
-		return error;
-	/* These fail only for signals that do not exist. */
-	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	pid = handover_spawn(&(struct handover_child){ .binary = binary_of(survive),
-						       .word = HANDOVER_WORD_KEEPER,
-						       .sock = ends[1],
-						       .argv = survive->argv,
-						       .mask = &mask });
-	close(ends[1]);
-	if (pid < 0) {
-		close(ends[0]);
+	if (pid < 0)
 		return (int)pid;
-	}
-	survive->sock = ends[0];
+	survive->sock = sock;
 	survive->keeper = pid;
 	survive->hired_ns = zt_now_ns();
 	error = tell_all(survive);

@@ -138,26 +138,19 @@ static int hear_probe(struct survive *survive, int sock, char text[256])
 
 static int probe(struct survive *survive, int binary, char text[256])
 {
-	int ends[2], error = handover_pair(ends);
-	sigset_t mask;
+	int sock, error;
 	pid_t pid;
 
-	if (error)
-		return error;
-	/* These fail only for signals that do not exist. */
-	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
 	mutex_lock(&survive->lock); /* argv[1] is set in it */
 	pid = handover_spawn(&(struct handover_child){ .binary = binary,
 						       .word = HANDOVER_WORD_PROBE,
-						       .sock = ends[1],
-						       .argv = survive->argv,
-						       .mask = &mask });
+						       .argv = survive->argv },
+			     &sock);
 	mutex_unlock(&survive->lock);
-	close(ends[1]);
-	error = pid < 0 ? (int)pid : hear_probe(survive, ends[0], text);
-	close(ends[0]);
 	if (pid < 0)
-		return error;
+		return (int)pid;
+	error = hear_probe(survive, sock, text);
+	close(sock);
 	(void)kill(pid, SIGKILL); /* it has said what it had to say */
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -50,6 +50,12 @@ enum handover_kind {
 	HANDOVER_NR
 };
 
+/** handover_is_channel() - a way to the kernel, which keeps the connection of the mount */
+static inline bool handover_is_channel(unsigned kind)
+{
+	return kind == HANDOVER_CHANNEL || kind == HANDOVER_SPIN || kind == HANDOVER_CLONE;
+}
+
 /* Clones of max_threads, and one of each other kind. */
 #define HANDOVER_MOST (1000u + HANDOVER_NR)
 

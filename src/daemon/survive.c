@@ -435,8 +435,7 @@ int survive_give(int *inout_fd)
 /* The channel is the session's, and the arena its maker's. */
 static bool owns(const struct survive *survive, unsigned char kind)
 {
-	return kind != HANDOVER_CHANNEL && kind != HANDOVER_SPIN && kind != HANDOVER_CLONE &&
-	       (kind != HANDOVER_ARENA || survive->resumed);
+	return !handover_is_channel(kind) && (kind != HANDOVER_ARENA || survive->resumed);
 }
 
 void survive_destroy(struct survive *survive)

@@ -57,8 +57,7 @@ void survive_bury(struct survive *survive)
 	if (survive->channel_fd < 0)
 		return;
 	for (unsigned i = 0; i < survive->nr; i++)
-		if (survive->kinds[i] == HANDOVER_CHANNEL || survive->kinds[i] == HANDOVER_SPIN ||
-		    survive->kinds[i] == HANDOVER_CLONE)
+		if (handover_is_channel(survive->kinds[i]))
 			close(survive->fds[i]);
 	survive->channel_fd = -1;
 	if (connected)

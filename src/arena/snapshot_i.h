@@ -79,6 +79,12 @@ void snap_drop(struct arena_snapshot *snap, enum snap_state state, int error)
 /** snap_charge() - @bytes of memory for the snapshot. Return: 0 or -ENOSPC. */
 int snap_charge(struct arena_snapshot *snap, uint64_t bytes) ZT_MUST_CHECK;
 
+/** snap_error() - 0: there is something to be read; else why not */
+static inline int snap_error(const struct arena_snapshot *snap) ZT_REQUIRES(&snap->lock)
+{
+	return snap->state == SNAP_TAKEN ? 0 : snap->error;
+}
+
 static inline bool snap_covers(const struct arena_snapshot *snap, uint64_t page)
 {
 	return page < snap->map_pages || (page >= snap->first && page < snap->end);

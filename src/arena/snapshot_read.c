@@ -26,7 +26,7 @@ static int mark_pages(struct arena_snapshot *snap, uint64_t page, uint64_t end)
 		const uint64_t next = min_u64(end, page + LOOK_PAGES);
 
 		mutex_lock(&snap->lock);
-		error = snap->state == SNAP_TAKEN ? 0 : snap->error;
+		error = snap_error(snap);
 		for (; page < next && !error; page++)
 			if (snap->pages[page] == SNAP_NONE)
 				snap->pages[page] = SNAP_KEPT;
@@ -78,7 +78,7 @@ static int list_between(struct arena_snapshot *snap, uint64_t page, uint64_t end
 		int error;
 
 		mutex_lock(&snap->lock);
-		error = snap->state == SNAP_TAKEN ? 0 : snap->error;
+		error = snap_error(snap);
 		for (; page < next && !error; page++) {
 			if (!is_part(snap, page))
 				continue;
@@ -113,7 +113,9 @@ static int make_extents(struct arena_snapshot *snap, uint64_t nr)
 	int error;
 
 	mutex_lock(&snap->lock);
-	error = snap->state == SNAP_TAKEN ? snap_charge(snap, size + starts) : snap->error;
+	error = snap_error(snap);
+	if (!error)
+		error = snap_charge(snap, size + starts);
 	if (!error) {
 		snap->nr_extents = nr;
 		snap->extents = zt_map(size);
@@ -140,8 +142,8 @@ static int find_extents(struct arena_snapshot *snap)
 	list = zt_map(nr * sizeof(*list));
 	error = list ? list_all(snap, list, &again) : -ENOMEM;
 	mutex_lock(&snap->lock);
-	if (!error && snap->state != SNAP_TAKEN)
-		error = snap->error;
+	if (!error)
+		error = snap_error(snap);
 	for (uint64_t i = 0; i < nr && !error; i++) {
 		snap->extents[i] = list[i];
 		snap->starts[i] = start;
@@ -275,7 +277,7 @@ static int read_some(struct arena_snapshot *snap, uint64_t nr, uint64_t nr_pages
 	int error;
 
 	mutex_lock(&snap->lock);
-	error = snap->state == SNAP_TAKEN ? 0 : snap->error;
+	error = snap_error(snap);
 	if (!error && nr < snap->nr_released)
 		error = -EINVAL;
 	if (!error) {
@@ -296,7 +298,7 @@ static int read_table(struct arena_snapshot *snap, uint64_t off, char *buf, size
 
 	*out_len = off < size ? (size_t)min_u64(len, size - off) : 0;
 	mutex_lock(&snap->lock);
-	error = snap->state == SNAP_TAKEN ? 0 : snap->error;
+	error = snap_error(snap);
 	if (!error)
 		memcpy(buf, (const char *)snap->extents + off, *out_len);
 	mutex_unlock(&snap->lock);

@@ -606,11 +606,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("schedules");
 	TCase *tc = tcase_create("blkmap");
 
-	tcase_set_timeout(tc, sched_seconds() * 10 + 60);
 	tcase_add_loop_test(tc, test_pairs_of_operations_in_many_orders, 0, 3);
-	suite_add_tcase(suite, tc);
-	return zt_check_main(suite);
+	return sched_case_main(tc);
 }

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/zt_check.h"
 #include "util/hook.h"
 #include "util/store.h"
 
@@ -77,15 +78,6 @@ int __real_sched_yield(void);
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __real_clock_gettime(clockid_t clock, struct timespec *out_now);
 ssize_t __real_getrandom(void *buf, size_t len, unsigned flags);
-
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 /* What is of interest ---------------------------------------------------- */
 
@@ -275,11 +267,11 @@ static void wake(const void *what, unsigned most)
 
 struct sched_plan sched_random_plan(uint64_t *seed, uint64_t points, unsigned most_changes)
 {
-	struct sched_plan plan = { .seed = next_random(seed) };
+	struct sched_plan plan = { .seed = zt_random(seed) };
 
-	plan.nr_changes = most_changes ? (unsigned)(next_random(seed) % (most_changes + 1)) : 0;
+	plan.nr_changes = most_changes ? (unsigned)(zt_random(seed) % (most_changes + 1)) : 0;
 	for (unsigned i = 0; i < plan.nr_changes; i++) {
-		uint64_t at = 1 + next_random(seed) % (points ? points : 1);
+		uint64_t at = 1 + zt_random(seed) % (points ? points : 1);
 		unsigned j = i;
 
 		for (; j > 0 && plan.changes[j - 1] > at; j--)
@@ -293,7 +285,7 @@ struct sched_plan sched_random_plan(uint64_t *seed, uint64_t points, unsigned mo
 static int64_t first_priority(unsigned nr)
 {
 	if (s.plan.rotate == 0)
-		return (int64_t)(next_random(&s.plan.seed) >> 8);
+		return (int64_t)(zt_random(&s.plan.seed) >> 8);
 	return nr == s.plan.rotate ? SCHED_MAX_TASKS + 1 : SCHED_MAX_TASKS - nr;
 }
 
@@ -618,6 +610,6 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags)
 	if (!s.has_random)
 		return __real_getrandom(buf, len, flags);
 	for (size_t i = 0; i < len; i++)
-		bytes[i] = (char)next_random(&s.random);
+		bytes[i] = (char)zt_random(&s.random);
 	return (ssize_t)len;
 }

@@ -155,3 +155,12 @@ void sched_case_all(const struct sched_case *c, unsigned nr_changes)
 				(void)run(c, &plan);
 			}
 }
+
+int sched_case_main(TCase *tc)
+{
+	Suite *suite = suite_create("schedules");
+
+	tcase_set_timeout(tc, sched_seconds() * 10 + 60);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -11,6 +11,8 @@
 #ifndef ZT_TESTS_LIB_SCHED_CASE_H
 #define ZT_TESTS_LIB_SCHED_CASE_H
 
+#include <check.h>
+
 #include "tests/lib/sched.h"
 
 #define SCHED_CASE_TASKS 3u
@@ -54,6 +56,9 @@ unsigned sched_seconds(void);
 
 /** sched_tell() - one line of what was done */
 void sched_tell(const struct sched_totals *totals);
+
+/** sched_case_main() - run the tests of @tc, each for sched_seconds(). Return: main()'s. */
+int sched_case_main(TCase *tc);
 
 /** sched_fail() - a sentence, the case, and the end of the program; in any thread */
 void __attribute__((noreturn, format(printf, 1, 2))) sched_fail(const char *format, ...);

@@ -136,10 +136,12 @@ static const char *why_not(const struct options *options)
 int sandbox_filter(const struct options *options, struct options_error *error)
 {
 	const char *why = why_not(options);
-	int res = why ? -ENOTSUP : 0;
+	int res = -ENOTSUP;
 
 	if (options->seccomp == OPTION_SECCOMP_OFF)
 		return 0;
+	if (why && options->seccomp != OPTION_SECCOMP_KILL)
+		return 0; /* sandbox_tell() says why */
 	if (!why) {
 		res = sandbox_calls_load(&(struct sandbox_calls){
 			.kill = options->seccomp == OPTION_SECCOMP_KILL,
@@ -154,9 +156,7 @@ int sandbox_filter(const struct options *options, struct options_error *error)
 		ERR_PRINTF(error, "option seccomp=kill: system calls cannot be filtered: %s", why);
 		return res;
 	}
-	if (!why_not(options))
-		zt_log(ZT_LOG_WARN, "%s: system calls are not filtered: %s", options->mountpoint,
-		       why);
+	zt_log(ZT_LOG_WARN, "%s: system calls are not filtered: %s", options->mountpoint, why);
 	return 0;
 }
 

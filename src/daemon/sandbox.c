@@ -111,6 +111,17 @@ int sandbox_enter(const struct options *options, struct options_error *error)
 
 /* ---- system calls ---- */
 
+/* Why there is none although it was not switched off; NULL: there can be one. */
+#ifdef ZT_SANITIZERS
+
+static const char *why_not(const struct options *options)
+{
+	(void)options;
+	return "sanitizers have system calls of their own";
+}
+
+#else
+
 static bool uses_module(const struct options *options)
 {
 	return !zcomp_find_ops(options->super.content.comp.name) ||
@@ -118,20 +129,16 @@ static bool uses_module(const struct options *options)
 		!zcomp_find_ops(options->super.content.recompress));
 }
 
-/* Why there is none although it was not switched off; NULL: there can be one. */
 static const char *why_not(const struct options *options)
 {
-#ifdef ZT_SANITIZERS
-	(void)options;
-	return "sanitizers have system calls of their own";
-#else
 	if (geteuid() != 0)
 		return "a user's daemon unmounts by fusermount3";
 	if (!sandbox_calls_built())
 		return "built without libseccomp";
 	return uses_module(options) ? "what a module needs is not known" : NULL;
-#endif
 }
+
+#endif
 
 int sandbox_filter(const struct options *options, struct options_error *error)
 {

@@ -173,6 +173,7 @@ extern const struct ctl_command ctl_info;
 extern const struct ctl_command ctl_list;
 extern const struct ctl_command ctl_modules;
 extern const struct ctl_command ctl_recompress;
+extern const struct ctl_command ctl_rescue;
 extern const struct ctl_command ctl_run;
 extern const struct ctl_command ctl_save;
 extern const struct ctl_command ctl_set;

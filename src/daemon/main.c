@@ -351,7 +351,8 @@ static int go_on(const struct command *command, struct survive *survive)
 		refuse_trial(survive->record, error.text);
 	} else if (failed) {
 		survive_bury(survive);
-		rescue(survive, error.text);
+		/* No other process locks it in memory. */
+		rescue(survive, error.text, !options.noswap);
 	}
 	failed = failed ? EXIT_MOUNT : serve_session(&options, session);
 	options_free(&options);

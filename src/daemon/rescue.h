@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * rescue.h - rescue=: where the contents of a mount go that no daemon can go on with.
+ * rescue.h - where the contents of a mount go that no daemon can go on with: to the file of rescue=, or
+ * nowhere, until somebody takes them.
  *
  * Context: one thread, no locks.
  */
@@ -22,7 +23,9 @@ int rescue_open(const struct options *options, struct survive *survive,
 /**
  * rescue() - the mount has ended, for the reason @why: save what it held, and say on the log what has
  * become of it
+ * @stays: where it is not saved, it stays in this process, until that is told to end; ztmpfsctl rescue
+ *	   saves it from there. For memory that may be swapped out.
  */
-void rescue(const struct survive *survive, const char *why);
+void rescue(const struct survive *survive, const char *why, bool stays);
 
 #endif

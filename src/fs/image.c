@@ -55,18 +55,24 @@ void super_image_facts(struct super *sb, struct image_facts *out)
 	out->stored = stat.compr_data_size;
 }
 
-int super_rescue(int arena_fd, int fd)
+void super_remains(int arena_fd, struct image_facts *out)
 {
 	_Alignas(struct super_record) char page[ZT_PAGE_SIZE];
 	struct super_record none = { .magic = 0 };
-	struct image_facts facts;
 	const void *found;
 	char text[256];
 
 	/* Whoever loads it will see what is wrong; the pages are saved whatever stands in the first. */
 	if (arena_probe(arena_fd, page, text, &found) != 0)
 		found = &none;
-	fill_facts(found, &facts);
+	fill_facts(found, out);
+}
+
+int super_rescue(int arena_fd, int fd)
+{
+	struct image_facts facts;
+
+	super_remains(arena_fd, &facts);
 	return image_save(fd, arena_fd, &facts);
 }
 

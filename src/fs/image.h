@@ -20,9 +20,14 @@ void super_image_facts(struct super *sb, struct image_facts *out);
 int super_save(struct super *sb, int fd) ZT_MUST_CHECK;
 
 /**
+ * super_remains() - what the head of an image says of an arena that nobody can go on with
+ * How many inodes and bytes it holds is not known, and 0.
+ */
+void super_remains(int arena_fd, struct image_facts *out);
+
+/**
  * super_rescue() - all that an arena holds which nobody can go on with, as it stands
  * @arena_fd: nobody writes into it. @fd: as for super_save()
- * How many inodes and bytes that are is not known, and 0 in the image.
  * Return: 0; as image_save().
  */
 int super_rescue(int arena_fd, int fd) ZT_MUST_CHECK;

@@ -64,6 +64,13 @@ struct image_extent {
 };
 static_assert(sizeof(struct image_extent) == 8, "layout 1 of images");
 
+/*
+ * A process that has what an ended mount held has it in two memfds of these names: the range, and the
+ * struct image_facts that an image of it would have.
+ */
+#define IMAGE_REMAINS_RANGE "ztmpfs"
+#define IMAGE_REMAINS_FACTS "ztmpfs-remains"
+
 #define IMAGE_RESERVE_MIN (8 * MIB)
 #define IMAGE_RESERVE_MAX (4096 * GIB)
 

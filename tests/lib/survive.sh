@@ -5,6 +5,7 @@
 #   survive_start OPTIONS   mount at $MNT with survive=on, in the background
 #   survive_stop            unmount; no process of the mount may be left
 #   daemon_pid, keeper_pid  of the mount, now
+#   remains_pid             of the process that has what the mount held, when that was ended
 #
 # The test ends what is left of its own mount: its keeper first, or that would start another daemon.
 
@@ -27,6 +28,11 @@ keeper_pid()
   pid_of ztmpfs-keeper
 }
 
+remains_pid()
+{
+  pid_of ztmpfs-remains
+}
+
 # end_all - whatever the test has left of them
 end_all()
 {
@@ -34,7 +40,7 @@ end_all()
   while [ $tries -gt 0 ]; do
     tries=$((tries - 1))
     # shellcheck disable=SC2046 # a word each
-    kill -9 $(keeper_pid) $(daemon_pid) 2>/dev/null || break
+    kill -9 $(keeper_pid) $(daemon_pid) $(remains_pid) 2>/dev/null || break
   done
 }
 
@@ -99,6 +105,12 @@ survive_stop()
 {
   wait_until 100 try_unmount || fail "cannot unmount: $(cat "$TMP/umount.err")"
   survive_gone
+}
+
+# has_remains - the mount was ended, and a process has what it held
+has_remains()
+{
+  [ -n "$(remains_pid)" ]
 }
 
 # another_daemon PID - one that is not this

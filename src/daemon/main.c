@@ -151,18 +151,24 @@ static int serve(const struct options *options, struct survive *survive, int rep
 	}
 	log_life(options, "mounted");
 	log_notes(options);
+	session_tell(session);
 	sandbox_tell(options);
 	return serve_session(options, session);
 }
 
 /* The same with a keeper. */
-static int serve_kept(const struct options *options, const struct command *command, int report)
+static int serve_kept(struct options *options, const struct command *command, int report)
 {
 	struct survive *survive;
 	int status, error = survive_create(command->argc, command->argv, &survive);
 
+	if (error && options->survive_when == OPTION_SURVIVE_AUTO &&
+	    option_note(options, "option survive=auto: off: %s", strerror(-error)) == 0) {
+		options->survive = false;
+		return serve(options, NULL, report);
+	}
 	if (error) {
-		fprintf(stderr, "ztmpfs: option survive=on: %s\n", strerror(-error));
+		fprintf(stderr, "ztmpfs: option survive: %s\n", strerror(-error));
 		return EXIT_MOUNT;
 	}
 	status = serve(options, survive, report);
@@ -190,7 +196,7 @@ static int wait_for_daemon(pid_t child, int report)
 	return EXIT_MOUNT;
 }
 
-static int serve_in_background(const struct options *options, const struct command *command)
+static int serve_in_background(struct options *options, const struct command *command)
 {
 	int report[2];
 	pid_t child;

@@ -98,15 +98,39 @@ static int settle_compress(struct options *options)
 	return option_text_set(&options->compress_name, "lz4");
 }
 
+/* What a mount that outlives its daemon does not go with; NULL: nothing of that was asked for. */
+static const char *against_survive(const struct options *options)
+{
+	return options->swap	      ? "option swap, whose memory is locked by the daemon" :
+	       options->foreground  ? "-f and -d, where a caller waits for the daemon" :
+	       options->save_at_end ? "option save=unmount" :
+				      NULL;
+}
+
+/* Unless something was asked for that it does not go with. Who has -f by itself knows that. */
+static int settle_survive_auto(struct options *options)
+{
+	const char *other = against_survive(options);
+
+	if (!other && options->uring == CHANNEL_URING_ON)
+		other = "option io_uring=on";
+	options->survive = other == NULL;
+	if (!other || (options->foreground && !options->survive_said))
+		return 0;
+	return option_note(options, "option survive=auto: off, since it does not go with %s", other);
+}
+
 /* What survive= implies, and what it does not go with. */
 static int settle_survive(struct options *options, struct options_error *error)
 {
-	const char *other = options->swap	  ? "option swap, whose memory is locked by the daemon"
-			    : options->foreground ? "-f and -d, where a caller waits for the daemon"
-						  : NULL;
+	const char *other = against_survive(options);
+	int res = 0;
 
+	options->survive = options->survive_when == OPTION_SURVIVE_ON;
+	if (options->survive_when == OPTION_SURVIVE_AUTO)
+		res = settle_survive_auto(options);
 	if (!options->survive)
-		return 0;
+		return res;
 	if (other) {
 		ERR_PRINTF(error, "option survive=on: does not go with %s", other);
 		return -EINVAL;
@@ -126,8 +150,6 @@ static int settle_image(const struct options *options, struct options_error *err
 				    "option save=unmount: needs image=FILE" :
 			    options->image_path && options->swap ?
 				    "option image: does not go with option swap" :
-			    options->save_at_end && options->survive ?
-				    "option save=unmount: does not go with survive=on" :
 			    options->image_path && options->remount ?
 				    "option image: only when mounting" :
 			    options->rescue_path && !options->survive ?

@@ -35,6 +35,11 @@ static const struct option_choice urings[] = { { "on", CHANNEL_URING_ON },
 					       { "off", CHANNEL_URING_OFF },
 					       { NULL, 0 } };
 
+static const struct option_choice survives[] = { { "auto", OPTION_SURVIVE_AUTO },
+						 { "on", OPTION_SURVIVE_ON },
+						 { "off", OPTION_SURVIVE_OFF },
+						 { NULL, 0 } };
+
 static const struct option_choice seccomps[] = { { "auto", OPTION_SECCOMP_AUTO },
 						 { "off", OPTION_SECCOMP_OFF },
 						 { "kill", OPTION_SECCOMP_KILL },
@@ -191,10 +196,11 @@ static const struct option_desc table[] = {
 	  .arg = "WHEN",
 	  .preset = "off",
 	  .help = "Outlive the death of the daemon: another process starts it again",
-	  .allowed = "on, off",
+	  .allowed = "auto, on, off",
 	  .kind = OPTION_CHOICE,
-	  MEMBER(survive),
-	  .choices = on_off },
+	  MEMBER(survive_when),
+	  .choices = survives,
+	  SAID(survive_said) },
 	{ .name = "rescue",
 	  .arg = "FILE",
 	  .preset = "none",

@@ -58,6 +58,9 @@ enum mount_flag {
 /* What becomes of a system call that a daemon is not to make; sandbox.h. */
 enum option_seccomp { OPTION_SECCOMP_OFF, OPTION_SECCOMP_AUTO, OPTION_SECCOMP_KILL };
 
+/* Whether a mount is to outlive its daemon; survive.h. */
+enum option_survive { OPTION_SURVIVE_OFF, OPTION_SURVIVE_ON, OPTION_SURVIVE_AUTO };
+
 /* Of options.oom: the score that the caller has. */
 #define OPTION_OOM_KEEP INT_MIN
 
@@ -107,7 +110,9 @@ struct options {
 	enum channel_uring uring;
 	unsigned max_threads;
 
-	bool survive; /* outlives the daemon's death; survive.h */
+	enum option_survive survive_when; /* as it was asked for, */
+	bool survive_said; /* by an option */
+	bool survive; /* what follows from it: the mount outlives the daemon's death, where the kernel can */
 	bool swap; /* fit to carry swap; swapmode.h */
 	bool recompress_asked; /* recompress= was given */
 	bool compress_said, cluster_said; /* by an option; else as the device wants them */

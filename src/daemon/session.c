@@ -242,6 +242,16 @@ static void end_super(struct session *s)
 		super_destroy(s->sb);
 }
 
+/* survive=auto where it cannot be: the mount ends with this process, as with survive=off. No thread serves yet. */
+static void go_without_keeper(struct session *s, const struct options_error *why)
+{
+	s->why_not_kept = *why;
+	again_unwatch();
+	s->front.ledger = NULL;
+	s->front.upgrade = NULL;
+	s->survive = NULL; /* it is its maker's, who waits for the end of this session */
+}
+
 /* Until requests can be served. */
 static int mount_or_resume(struct session *s, struct options_error *error)
 {
@@ -250,8 +260,13 @@ static int mount_or_resume(struct session *s, struct options_error *error)
 	if (s->survive && s->survive->resumed)
 		return session_resume(s, error);
 	res = session_mount(s, error);
-	if (!res && s->survive)
-		res = session_leave_record(s, error);
+	if (res || !s->survive)
+		return res;
+	res = session_leave_record(s, error);
+	if (res && s->options->survive_when == OPTION_SURVIVE_AUTO) {
+		go_without_keeper(s, error);
+		res = 0;
+	}
 	return res;
 }
 
@@ -367,6 +382,13 @@ err_super:
 err_free:
 	session_free(s);
 	return error;
+}
+
+void session_tell(const struct session *s)
+{
+	if (s->why_not_kept.text[0] != '\0')
+		zt_log(ZT_LOG_INFO, "%s: %s; the mount ends with its daemon", s->options->mountpoint,
+		       s->why_not_kept.text);
 }
 
 bool session_leaves(const struct session *s)

@@ -35,6 +35,9 @@ int session_create(const struct options *options, struct survive *survive,
  */
 int session_serve(struct session *session) ZT_MUST_CHECK;
 
+/** session_tell() - once the log is the daemon's own: what about the mount is not as it could be, a line each */
+void session_tell(const struct session *session);
+
 /** session_leaves() - after session_serve(): another program goes on with the mount */
 bool session_leaves(const struct session *session);
 

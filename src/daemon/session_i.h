@@ -39,7 +39,8 @@ struct session {
 	/* Requests are no longer served; relaxed: a signal brings it to the thread that looks. */
 	atomic_bool ended;
 	struct caller_namespace caller;
-	struct survive *survive; /* NULL: the mount ends with this process */
+	struct survive *survive; /* NULL: the mount ends with this process, */
+	struct options_error why_not_kept; /* in spite of survive=auto; "": it was not asked for */
 	struct upgrade upgrade;
 	/*
 	 * Another program goes on: this one leaves, or is on trial and does not serve yet. Written before

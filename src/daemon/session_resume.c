@@ -57,12 +57,14 @@ static int leave_facts(struct session *s)
 
 int session_leave_record(struct session *s, struct options_error *error)
 {
+	const char *when = s->options->survive_when == OPTION_SURVIVE_AUTO ? "auto" : "on";
 	const int channel = fuse_session_fd(s->se);
 	int res;
 
 	if (!transport_resends(s->transport)) {
-		ERR_PRINTF(error, "option survive=on: this kernel sends no request again (Linux "
-				  "6.9 does)");
+		ERR_PRINTF(error,
+			   "option survive=%s: this kernel sends no request again (Linux 6.9 does)",
+			   when);
 		return -ENOTSUP;
 	}
 	/* Where it came as /dev/fd/N. */
@@ -78,8 +80,8 @@ int session_leave_record(struct session *s, struct options_error *error)
 		res = survive_hire(s->survive);
 	}
 	if (res)
-		ERR_PRINTF(error, "option survive=on: cannot have a process that keeps the mount: %s",
-			   strerror(-res));
+		ERR_PRINTF(error, "option survive=%s: cannot have a process that keeps the mount: %s",
+			   when, strerror(-res));
 	return res;
 }
 

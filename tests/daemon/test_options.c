@@ -826,7 +826,7 @@ START_TEST(test_an_image_is_saved_only_where_there_is_one)
 	bad("save=unmount", "option save=unmount: needs image=FILE");
 	bad("image=a,save=always", "option save=always: allowed: unmount, never");
 	bad("image=a,save=unmount,survive=on",
-	    "option save=unmount: does not go with survive=on");
+	    "option survive=on: does not go with option save=unmount");
 	bad("image=a,swap,mem_limit=200m", "option image: does not go with option swap");
 	bad("image=a,remount", "option image: only when mounting");
 }
@@ -856,12 +856,53 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	ck_assert_str_eq(o.rescue_path, "a");
 	options_free(&o);
 	bad("rescue=a", "option rescue: needs survive=on");
-	bad("survive=yes", "option survive=yes: allowed: on, off");
+	bad("survive=yes", "option survive=yes: allowed: auto, on, off");
 	bad("survive=on,swap,mem_limit=200m",
 	    "option survive=on: does not go with option swap, whose memory is locked by the daemon");
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-f", "-o", "survive=on", "/mnt"),
 			 -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error.text, "does not go with -f and -d"));
+}
+END_TEST
+
+START_TEST(test_survive_auto_gives_way_to_what_it_does_not_go_with)
+{
+	static const struct {
+		const char *more, *reason;
+	} others[] = {
+		{ "swap,mem_limit=200m", "option swap" },
+		{ "io_uring=on", "option io_uring=on" },
+		{ "image=a,save=unmount", "option save=unmount" },
+	};
+	struct options_error error;
+	struct options o;
+	char list[128];
+
+	good("survive=auto", &o);
+	ck_assert(o.survive);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
+	ck_assert_ptr_null(o.notes);
+	options_free(&o);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		snprintf(list, sizeof(list), "survive=auto,%s", others[i].more);
+		good(list, &o);
+		ck_assert(!o.survive);
+		snprintf(list, sizeof(list), "option survive=auto: off, since it does not go with %s",
+			 others[i].reason);
+		ck_assert_ptr_nonnull(strstr(o.notes, list));
+		options_free(&o);
+	}
+	good("survive=auto,io_uring=on", &o);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_ON);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-f", "-o", "survive=auto", "/mnt"), 0);
+	ck_assert(!o.survive);
+	ck_assert_ptr_nonnull(strstr(o.notes, "since it does not go with -f"));
+	options_free(&o);
+	good("survive=auto,rescue=a", &o);
+	ck_assert(o.survive);
+	options_free(&o);
+	bad("survive=auto,io_uring=on,rescue=a", "option rescue: needs survive=on");
 }
 END_TEST
 
@@ -1233,6 +1274,7 @@ int main(void)
 	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
 	tcase_add_test(tc, test_an_image_is_saved_only_where_there_is_one);
 	tcase_add_test(tc, test_survive_has_no_rings_and_does_not_go_with_all);
+	tcase_add_test(tc, test_survive_auto_gives_way_to_what_it_does_not_go_with);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);
 	tcase_add_test(tc, test_wrong_option_is_named_with_the_allowed_values);
 	tcase_add_test(tc, test_unknown_option_is_named_with_a_guess);

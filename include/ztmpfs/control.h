@@ -368,7 +368,7 @@ struct ztmpfs_clone {
 	uint64_t from; /* inode number of the directory that the original is in, or its own */
 	char from_name[ZTMPFS_CLONE_NAME]; /* in that directory; empty: that directory */
 	char to_name[ZTMPFS_CLONE_NAME]; /* of the copy */
-	uint64_t made; /* out: inodes and further names */
+	uint64_t made; /* out: inodes and further names; 1 may stand for more where the daemon died meanwhile */
 	uint64_t reserved[4]; /* 0 */
 };
 

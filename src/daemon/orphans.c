@@ -6,6 +6,9 @@
  * another inode's when that comes. So it is asked for twice, with PAUSE_MS between, and freed only when
  * nobody has counted anything of it meanwhile.
  *
+ * By then all requests that came again have come, and were looked for: what the ledger has of others has
+ * nobody who waits for it.
+ *
  * Locks: none here. The kernel may wait for an inode that it is evicting, so this thread serves nothing.
  */
 #include "daemon/orphans.h"
@@ -18,12 +21,14 @@
 #include <unistd.h>
 
 #include "fs/nameless.h"
+#include "fuse/ledger.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
 /* After the beginning, between the two questions, and until it begins anew. */
 #define FIRST_MS 5000
 #define PAUSE_MS 20000
+#define NR_PAUSES 20
 #define AGAIN_MS 600000
 /* At a time; the rest is found later. */
 #define ORPHANS_MOST 4096u
@@ -75,6 +80,15 @@ static size_t drop(const struct orphans *orphans, const struct fs_nameless *foun
 	return nr_dropped;
 }
 
+/* In steps, of which a process that is stopped meanwhile oversleeps one. Return: false: it is to end. */
+static bool pause_between(const struct orphans *orphans)
+{
+	for (unsigned i = 0; i < NR_PAUSES; i++)
+		if (!pause_for(orphans, PAUSE_MS / NR_PAUSES))
+			return false;
+	return true;
+}
+
 static void *orphans_thread(void *arg)
 {
 	const struct orphans *orphans = arg;
@@ -85,11 +99,12 @@ static void *orphans_thread(void *arg)
 		const size_t nr = find(orphans, found);
 		size_t nr_dropped = 0;
 
-		if (nr > 0) {
-			if (!pause_for(orphans, PAUSE_MS))
-				break;
+		if (!pause_between(orphans))
+			break;
+		/* The kernel sent them first of all. */
+		ledger_retire(orphans->front->ledger);
+		if (nr > 0)
 			nr_dropped = drop(orphans, found, nr);
-		}
 		if (nr_dropped > 0)
 			zt_log(ZT_LOG_INFO, "%s: %zu inodes that the kernel had forgotten are freed",
 			       orphans->mountpoint, nr_dropped);

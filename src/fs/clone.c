@@ -18,6 +18,7 @@
 #include "fs/dir.h"
 #include "fs/namei.h"
 #include "fs/namei_i.h"
+#include "fs/witness.h"
 #include "util/alloc.h"
 
 /* Entries noted at a time: a few microseconds. */
@@ -334,6 +335,23 @@ static int begin(struct clone *clone, struct clone_source *out_source)
 	return err;
 }
 
+static int add_top(struct clone *clone, const struct dir *dir, const struct fs_name *name)
+{
+	int err;
+
+	witness_intend(clone->top.ino);
+	err = dir_add(dir, name, clone->top.ino, clone->top.rec->mode >> 12);
+	if (err) {
+		witness_intend(0);
+		return err;
+	}
+	if (inode_is_dir(clone->top.rec))
+		rec_store(&dir->rec->nlink, dir->rec->nlink + 1);
+	inode_touch(dir->rec, INODE_MTIME | INODE_CTIME);
+	witness_made(clone->nr);
+	return 0;
+}
+
 /* Its one name: from here on others may see it. */
 static int publish(struct clone *clone)
 {
@@ -353,11 +371,7 @@ static int publish(struct clone *clone)
 		if (!err)
 			err = dir_find(&dir, &name, &entry) == 0 ? -EEXIST : 0;
 		if (!err)
-			err = dir_add(&dir, &name, clone->top.ino, clone->top.rec->mode >> 12);
-		if (!err && inode_is_dir(clone->top.rec))
-			rec_store(&dir.rec->nlink, dir.rec->nlink + 1);
-		if (!err)
-			inode_touch(dir.rec, INODE_MTIME | INODE_CTIME);
+			err = add_top(clone, &dir, &name);
 		inode_unlock(sb, request->into);
 	} while (super_retry(sb, err, &retry));
 	return err;

@@ -63,6 +63,7 @@ bool fs_deed_is_done(struct super *sb, const struct fs_deed *deed)
 	case FS_DEED_REMOVE:
 		return !leads_to(sb, deed);
 	case FS_DEED_RENAME:
+	case FS_DEED_CLONE:
 		return leads_to(sb, deed);
 	case FS_DEED_SET_XATTR:
 		return has_xattr(sb, deed);

@@ -21,6 +21,7 @@ struct fs_deed {
 		FS_DEED_RENAME,
 		FS_DEED_SET_XATTR, /* one that was not there */
 		FS_DEED_REMOVE_XATTR,
+		FS_DEED_CLONE, /* a name that the kernel has not asked for */
 	} kind;
 	ino_nr parent; /* of the name that is new or goes */
 	const char *name; /* or of an attribute of witness.ino */

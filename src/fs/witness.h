@@ -23,7 +23,7 @@
 /* In memory that outlives the process. */
 struct fs_witness {
 	uint64_t ino; /* what the name leads to; of attributes, whose they are. 0: nothing was begun */
-	uint64_t done; /* 1: it is done, with the kernel's reference */
+	uint64_t done; /* not 0: it is done, with the kernel's reference; of a clone, what witness_made() was told */
 };
 
 /** fs_set_witness() - of the calling thread, until the next call; NULL: none */
@@ -32,5 +32,8 @@ void fs_set_witness(struct fs_witness *witness);
 /** witness_intend() - all is checked, the next store is the one; 0: it failed all the same */
 void witness_intend(ino_nr ino);
 void witness_done(void);
+
+/** witness_made() - the same, of what has made @nr inodes and names, at least 1 */
+void witness_made(uint64_t nr);
 
 #endif

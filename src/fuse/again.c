@@ -21,6 +21,8 @@
 #include "fuse/reply.h"
 #include "fuse/transport_i.h"
 #include "util/log.h"
+#include "util/sizes.h"
+#include "ztmpfs/control.h"
 
 /* ---- for tests ---- */
 
@@ -157,6 +159,24 @@ static void answer_entry(struct ztfuse *front, const struct request *req,
 		fs_forget(front->sb, entry.ino, 1);
 }
 
+/* As op_clone() does. What was found by looking alone counts as one. */
+static void answer_clone(const struct request *req, const struct ledger_slot *slot)
+{
+	const struct fuse_ioctl_in *in =
+		(const void *)((const char *)req->msg + sizeof(struct fuse_in_header));
+	const size_t got = req->len - ((const char *)(in + 1) - (const char *)req->msg);
+	struct {
+		struct fuse_ioctl_out head;
+		struct ztmpfs_clone args;
+	} out = { .head.result = 0 };
+	const size_t size = min_u64(in->out_size, sizeof(out.args));
+
+	memcpy(&out.args, in + 1, min_u64(got, sizeof(out.args)));
+	out.args.struct_size = (uint32_t)size;
+	out.args.made = slot->witness.done;
+	(void)answer(req, 0, &out, sizeof(out.head) + size); /* or nobody waits any longer */
+}
+
 /* As op_rename() does; of an exchange the other one keeps its listing, which only ".." is wrong in. */
 static void drop_listing(struct ztfuse *front, const struct ledger_slot *slot)
 {
@@ -178,6 +198,8 @@ static bool answer_from_slot(struct ztfuse *front, const struct request *req, ui
 	drop_listing(front, slot);
 	if (gives_entry(slot->kind))
 		answer_entry(front, req, slot);
+	else if (slot->kind == FS_DEED_CLONE)
+		answer_clone(req, slot);
 	else
 		(void)answer(req, 0, NULL, 0); /* or nobody waits any longer */
 	atomic_fetch_add_explicit(&front->ledger->nr_answered, 1, memory_order_relaxed);

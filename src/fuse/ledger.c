@@ -9,14 +9,19 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "fuse/channel/channel.h"
 #include "fuse/channel/proto.h"
 #include "util/shared.h"
 #include "util/store.h"
+#include "ztmpfs/control.h"
 
 /* FUSE_UNIQUE_RESEND of Linux 6.9, unknown to older headers. */
 #define AGAIN (UINT64_C(1) << 63)
+/* Until it is looked again whether a slot is idle: as long as a few requests take. */
+#define WAIT_NS 200000L
 
 /* ---- memory ---- */
 
@@ -53,34 +58,42 @@ static void set_state(struct ledger_slot *slot, enum ledger_state state)
 	zt_stored("ledger: a slot's state");
 }
 
-/* Of an earlier life, and its request never came again: its caller has gone. */
-static bool is_stale(const struct ledger *ledger, const struct ledger_slot *slot, uint32_t state)
+static bool change_state(struct ledger_slot *slot, uint32_t from, enum ledger_state to)
 {
-	return state == LEDGER_DONE && ledger->life - slot->life > 1;
+	return atomic_load_explicit(&slot->state, memory_order_acquire) == from &&
+	       atomic_compare_exchange_strong_explicit(&slot->state, &from, to, memory_order_acq_rel,
+						       memory_order_relaxed);
 }
 
 /* Each thread begins to look at another place, and mostly finds its own slot. */
-static struct ledger_slot *take(struct ledger *ledger)
+static struct ledger_slot *take_idle(struct ledger *ledger)
 {
 	static atomic_uint nr_threads;
 	static _Thread_local unsigned first = UINT32_MAX;
 
 	if (first == UINT32_MAX)
 		first = atomic_fetch_add_explicit(&nr_threads, 1, memory_order_relaxed);
-	for (unsigned stale = 0; stale < 2; stale++) {
-		for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++) {
-			struct ledger_slot *slot = &ledger->slots[(first + i) % LEDGER_NR_SLOTS];
-			uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+	for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++) {
+		struct ledger_slot *slot = &ledger->slots[(first + i) % LEDGER_NR_SLOTS];
 
-			if (state != LEDGER_IDLE && !(stale && is_stale(ledger, slot, state)))
-				continue;
-			if (atomic_compare_exchange_strong_explicit(
-				    &slot->state, &state, LEDGER_TAKEN, memory_order_acquire,
-				    memory_order_relaxed))
-				return slot;
-		}
+		if (change_state(slot, LEDGER_IDLE, LEDGER_TAKEN))
+			return slot;
 	}
 	return NULL;
+}
+
+/* Those that have them need nothing of a request that waits here: it has begun nothing. */
+static struct ledger_slot *take(struct ledger *ledger)
+{
+	struct ledger_slot *slot = take_idle(ledger);
+
+	if (!slot)
+		channel_may_wait();
+	while (!slot) {
+		(void)nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL); /* shorter will do */
+		slot = take_idle(ledger);
+	}
+	return slot;
 }
 
 /* ---- what a message asks ---- */
@@ -104,6 +117,8 @@ static const struct shape {
 	{ FUSE_RENAME2, FS_DEED_RENAME, sizeof(struct fuse_rename2_in), true },
 	{ FUSE_SETXATTR, FS_DEED_SET_XATTR, FUSE_COMPAT_SETXATTR_IN_SIZE, false },
 	{ FUSE_REMOVEXATTR, FS_DEED_REMOVE_XATTR, 0, false },
+	{ FUSE_IOCTL, FS_DEED_CLONE,
+	  sizeof(struct fuse_ioctl_in) + offsetof(struct ztmpfs_clone, to_name), false },
 };
 
 static const struct shape *shape_of(uint32_t opcode)
@@ -112,6 +127,14 @@ static const struct shape *shape_of(uint32_t opcode)
 		if (shapes[i].opcode == opcode)
 			return &shapes[i];
 	return NULL;
+}
+
+/* All other calls of its kind can be made again. */
+static bool is_clone(const struct fuse_in_header *header)
+{
+	const struct fuse_ioctl_in *in = (const void *)(header + 1);
+
+	return _IOC_TYPE(in->cmd) == 'Z' && _IOC_NR(in->cmd) == _IOC_NR(ZTMPFS_IOC_CLONE);
 }
 
 /* Both kinds of RENAME begin with it. */
@@ -151,9 +174,9 @@ struct ledger_slot *ledger_begin(struct ledger *ledger, uint64_t unique, uint32_
 
 	if (!shape || len < sizeof(*header) + shape->fixed)
 		return NULL;
-	slot = take(ledger);
-	if (!slot)
+	if (shape->kind == FS_DEED_CLONE && !is_clone(header))
 		return NULL;
+	slot = take(ledger);
 	slot->name[0] = '\0';
 	if (shape->kind != FS_DEED_NAMELESS && !read_name(shape, msg, len, slot->name)) {
 		set_state(slot, LEDGER_IDLE);
@@ -196,6 +219,8 @@ void ledger_settle(struct ledger *ledger, struct super *sb)
 		if (state == LEDGER_BEGUN && fs_deed_is_done(sb, &deed)) {
 			slot->witness.done = 1;
 			set_state(slot, LEDGER_DONE);
+		} else if (state == LEDGER_ANSWERED) {
+			set_state(slot, LEDGER_DONE); /* maybe not: then nobody asks for it again */
 		} else if (state != LEDGER_IDLE && state != LEDGER_DONE) {
 			set_state(slot, LEDGER_IDLE);
 		}
@@ -214,11 +239,19 @@ struct ledger_slot *ledger_find(struct ledger *ledger, uint64_t unique)
 	for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++) {
 		struct ledger_slot *slot = &ledger->slots[i];
 
+		/* The key first: another one's slot stays as it is. */
 		if (atomic_load_explicit(&slot->state, memory_order_acquire) == LEDGER_DONE &&
-		    slot->key == (unique & ~AGAIN))
+		    slot->key == (unique & ~AGAIN) &&
+		    change_state(slot, LEDGER_DONE, LEDGER_ANSWERED))
 			return slot;
 	}
 	return NULL;
+}
+
+void ledger_retire(struct ledger *ledger)
+{
+	for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++)
+		(void)change_state(&ledger->slots[i], LEDGER_DONE, LEDGER_IDLE);
 }
 
 /* ---- crashes ---- */

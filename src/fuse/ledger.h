@@ -10,7 +10,8 @@
  *                        |
  *                        `- killed: whoever attaches looks: DONE, or IDLE -> it comes again
  *
- * A DONE one is answered from its slot when it comes again; an IDLE one is served as any other.
+ * A DONE one is answered from its slot when it comes again, and is ANSWERED meanwhile; an IDLE one is
+ * served as any other. One that does not come again, since its caller has gone, too, is retired later.
  *
  * A request that was being served by the thread that crashed is counted, too. At LEDGER_CRASHES_MOST it
  * is answered with EIO.
@@ -28,12 +29,12 @@
 #include "util/compiler.h"
 
 #define LEDGER_CRASHES_MOST 3u
-/* Requests under way at a time; those beyond have no slot, and are done again. */
+/* Requests under way at a time; those beyond wait. */
 #define LEDGER_NR_SLOTS	  256u
 #define LEDGER_NR_CRASHES 16u
 #define LEDGER_NAME_MAX	  256u /* with its NUL */
 
-enum ledger_state { LEDGER_IDLE, LEDGER_TAKEN, LEDGER_BEGUN, LEDGER_DONE };
+enum ledger_state { LEDGER_IDLE, LEDGER_TAKEN, LEDGER_BEGUN, LEDGER_DONE, LEDGER_ANSWERED };
 
 struct ledger_slot {
 	_Atomic uint32_t state; /* release: what it is, and what came of it, is stored before */
@@ -83,7 +84,8 @@ void ledger_settle(struct ledger *ledger, struct super *sb);
 /**
  * ledger_begin() - a request is about to be served by the calling thread
  * @opcode: as the kernel sent it; @msg: of @len bytes, as it came
- * Return: its slot, which is the thread's witness; NULL: it needs none, or none is left.
+ * Context: a thread of the channel's; waits while all slots are in use.
+ * Return: its slot, which is the thread's witness; NULL: it needs none.
  */
 struct ledger_slot *ledger_begin(struct ledger *ledger, uint64_t unique, uint32_t opcode,
 				 const void *msg, size_t len);
@@ -93,6 +95,12 @@ void ledger_end(struct ledger_slot *slot);
 
 /** ledger_find() - what comes again and was done; ledger_end() when it is answered. Return: NULL: it was not. */
 struct ledger_slot *ledger_find(struct ledger *ledger, uint64_t unique);
+
+/**
+ * ledger_retire() - what earlier lives have done and nobody has asked for gives its slot back
+ * Context: any thread, when all requests that came again in this life were looked for.
+ */
+void ledger_retire(struct ledger *ledger);
 
 /** ledger_is_again() - whether the kernel has sent it before */
 bool ledger_is_again(uint64_t unique);

@@ -55,18 +55,25 @@ int control_take(const struct control_bytes *bytes, void *out, size_t size)
 	return 0;
 }
 
-void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size)
+size_t control_answer(const struct control_bytes *bytes, void *answer, size_t size)
 {
 	struct head head = { .version = CONTROL_VERSION };
 
 	size = bytes->out_size < size ? bytes->out_size : size;
-	if (size < sizeof(head)) {
-		reply_error(req, -EINVAL);
-		return;
-	}
+	if (size < sizeof(head))
+		return 0;
 	head.struct_size = (uint32_t)size;
 	memcpy(answer, &head, sizeof(head));
-	(void)fuse_reply_ioctl(req, 0, answer, size);
+	return size;
+}
+
+void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size)
+{
+	size = control_answer(bytes, answer, size);
+	if (size)
+		(void)fuse_reply_ioctl(req, 0, answer, size);
+	else
+		reply_error(req, -EINVAL);
 }
 
 static void stat_lives(const struct ledger *ledger, struct ztmpfs_stat *stat)

@@ -93,6 +93,9 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
  */
 int control_take(const struct control_bytes *bytes, void *out, size_t size) ZT_MUST_CHECK;
 
+/** control_answer() - fill the head of @answer. Return: as much of it as the caller wants; 0: he has no space for that. */
+size_t control_answer(const struct control_bytes *bytes, void *answer, size_t size) ZT_MUST_CHECK;
+
 /** control_give() - reply as much of @answer as the caller wants; its struct_size says how much */
 void control_give(fuse_req_t req, const struct control_bytes *bytes, void *answer, size_t size);
 

@@ -3,15 +3,20 @@
  * test_ledger.c - whoever attaches after a kill knows of each request whether it was done, behind
  * whichever store the process was killed; and what it gave to the kernel is counted. Slots.
  */
+#include <inttypes.h>
 #include <linux/fs.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 
+#include "fs/clone.h"
 #include "fs/deed.h"
 #include "fs/xattr.h"
 #include "fuse/channel/proto.h"
 #include "fuse/ledger.h"
 #include "tests/fs/fixture.h"
 #include "tests/lib/step.h"
+#include "ztmpfs/control.h"
 
 #define KEY 4711u
 #define AGAIN (UINT64_C(1) << 63)
@@ -38,9 +43,11 @@ static size_t message(const struct plan *plan, size_t fixed, char msg[512])
 
 	memset(msg, 0, 512);
 	header->nodeid = plan->opcode == FUSE_REMOVEXATTR || plan->opcode == FUSE_SETXATTR ? old :
-			 plan->opcode == FUSE_LINK ? dirs[1] : dirs[0];
+			 plan->opcode == FUSE_LINK || plan->opcode == FUSE_IOCTL ? dirs[1] : dirs[0];
 	if (plan->opcode == FUSE_RENAME2)
 		memcpy(header + 1, &dirs[1], sizeof(dirs[1]));
+	if (plan->opcode == FUSE_IOCTL)
+		((struct fuse_ioctl_in *)(header + 1))->cmd = ZTMPFS_IOC_CLONE;
 	strcpy(msg + at, plan->text);
 	at += strlen(plan->text) + 1;
 	if (plan->second)
@@ -63,6 +70,8 @@ static size_t fixed_of(const struct plan *plan)
 		return sizeof(struct fuse_rename2_in);
 	case FUSE_SETXATTR:
 		return FUSE_COMPAT_SETXATTR_IN_SIZE;
+	case FUSE_IOCTL:
+		return sizeof(struct fuse_ioctl_in) + offsetof(struct ztmpfs_clone, to_name);
 	default:
 		return 0;
 	}
@@ -79,9 +88,22 @@ static void start(void *arg)
 	dirs[0] = make_dir(sb, FS_ROOT_INO, "a");
 	dirs[1] = make_dir(sb, FS_ROOT_INO, "b");
 	old = plan->is_dir ? make_dir(sb, dirs[0], "old") : make_file(sb, dirs[0], "old");
+	if (plan->opcode == FUSE_IOCTL)
+		make_file(sb, old, "below");
 	target = plan->there ? make_file(sb, dirs[1], "new") : 0;
 	if (plan->opcode == FUSE_REMOVEXATTR)
 		step_expect(fs_setxattr(sb, old, "user.x", "1", 1, 0) == 0, "no attribute");
+}
+
+static int ask_for_clone(const struct plan *plan)
+{
+	const struct fs_asker asker = { .uid = user_cred.uid, .gid = user_cred.gid };
+	const struct fs_clone_request request = { dirs[0], "old", dirs[1], plan->text, false };
+	uint64_t nr = 0;
+	const int error = fs_clone(sb, &asker, &request, &nr);
+
+	step_expect(error || nr == 2, "%" PRIu64 " were made", nr);
+	return error;
 }
 
 static int ask(const struct plan *plan)
@@ -108,6 +130,8 @@ static int ask(const struct plan *plan)
 				   plan->flags);
 	case FUSE_SETXATTR:
 		return fs_setxattr(sb, old, plan->text, "1", 1, XATTR_CREATE);
+	case FUSE_IOCTL:
+		return ask_for_clone(plan);
 	default:
 		return fs_removexattr(sb, old, plan->text);
 	}
@@ -136,6 +160,8 @@ static bool is_so(const struct plan *plan, const struct ledger_slot *slot)
 		return slot != NULL;
 	case FUSE_LINK:
 		return look_ino(sb, dirs[1], plan->text) == old;
+	case FUSE_IOCTL:
+		return look_err(sb, dirs[1], plan->text) == 0;
 	case FUSE_UNLINK:
 	case FUSE_RMDIR:
 		return look_err(sb, dirs[0], plan->text) == -ENOENT;
@@ -212,6 +238,7 @@ static const struct plan plans[] = {
 	  .flags = RENAME_WHITEOUT },
 	{ .name = "setxattr", .opcode = FUSE_SETXATTR, .text = "user.x" },
 	{ .name = "removexattr", .opcode = FUSE_REMOVEXATTR, .text = "user.x" },
+	{ .name = "clone", .opcode = FUSE_IOCTL, .text = "copy", .is_dir = true },
 };
 
 #ifdef ZT_DEBUG
@@ -259,7 +286,6 @@ START_TEST(test_slots_are_used_again_and_never_two_at_a_time)
 		for (unsigned k = 0; k < i; k++)
 			ck_assert_ptr_ne(slots[i], slots[k]);
 	}
-	ck_assert_ptr_null(unlink_begins(1000));
 	ledger_end(slots[7]);
 	ck_assert_ptr_eq(unlink_begins(1001), slots[7]);
 	for (unsigned i = 0; i < LEDGER_NR_SLOTS; i++)
@@ -268,23 +294,85 @@ START_TEST(test_slots_are_used_again_and_never_two_at_a_time)
 }
 END_TEST
 
-START_TEST(test_what_nobody_asks_for_again_gives_its_slot_two_lives_later)
+/* Another process, as a thread: it wants a slot while there is none. */
+static pid_t begin_in_child(void)
 {
-	struct super *none = fixture_init();
-	unsigned nr = 0;
+	const pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unlink_begins(1000) ? 0 : 1);
+	return pid;
+}
+
+START_TEST(test_a_request_waits_while_all_slots_are_in_use)
+{
+	struct ledger_slot *first;
+	int status = -1;
+	pid_t child;
 
 	open_ledger();
-	for (; nr < LEDGER_NR_SLOTS; nr++)
+	first = unlink_begins(1);
+	for (unsigned i = 1; i < LEDGER_NR_SLOTS; i++)
+		ck_assert_ptr_nonnull(unlink_begins(i + 1));
+	child = begin_in_child();
+	ck_assert_int_gt(child, 0);
+	nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+	ck_assert_int_eq(waitpid(child, &status, WNOHANG), 0);
+	ledger_end(first);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(first->key, 1000);
+	fs_set_witness(NULL);
+	ledger_unmap(ledger);
+}
+END_TEST
+
+START_TEST(test_what_nobody_asks_for_again_has_its_slot_until_it_is_retired)
+{
+	struct super *none = fixture_init();
+	struct ledger_slot *slot;
+
+	open_ledger();
+	for (unsigned nr = 0; nr < LEDGER_NR_SLOTS; nr++)
 		unlink_begins(nr + 1)->witness.done = 1;
-	ledger_settle(ledger, none);
-	ck_assert_ptr_nonnull(ledger_find(ledger, 1 | AGAIN));
-	ck_assert_ptr_null(unlink_begins(1000));
-	ledger_settle(ledger, none);
-	ck_assert_ptr_nonnull(ledger_find(ledger, 1 | AGAIN));
-	ck_assert_ptr_nonnull(unlink_begins(1000));
+	for (unsigned life = 0; life < 4; life++) {
+		ledger_settle(ledger, none);
+		slot = ledger_find(ledger, 1 | AGAIN);
+		ck_assert_ptr_nonnull(slot);
+		/* It is being answered: by nobody else, and it is nobody else's. */
+		ck_assert_ptr_null(ledger_find(ledger, 1 | AGAIN));
+	}
+	ledger_retire(ledger);
+	ck_assert_ptr_null(ledger_find(ledger, 2 | AGAIN));
+	for (unsigned i = 1; i < LEDGER_NR_SLOTS; i++)
+		ck_assert_ptr_ne(unlink_begins(1000 + i), slot);
+	ledger_end(slot);
+	ck_assert_ptr_eq(unlink_begins(2000), slot);
 	fs_set_witness(NULL);
 	ledger_unmap(ledger);
 	fixture_exit(none);
+}
+END_TEST
+
+START_TEST(test_of_calls_for_control_a_clone_alone_has_a_slot)
+{
+	static const struct plan plan = { .opcode = FUSE_IOCTL, .text = "copy" };
+	struct fuse_ioctl_in *in;
+	struct ledger_slot *slot;
+	char msg[512];
+	const size_t len = message(&plan, fixed_of(&plan), msg);
+
+	open_ledger();
+	slot = ledger_begin(ledger, KEY, FUSE_IOCTL, msg, len);
+	ck_assert_ptr_nonnull(slot);
+	ck_assert_str_eq(slot->name, "copy");
+	ledger_end(slot);
+	in = (void *)(msg + sizeof(struct fuse_in_header));
+	in->cmd = ZTMPFS_IOC_STAT;
+	ck_assert_ptr_null(ledger_begin(ledger, KEY, FUSE_IOCTL, msg, len));
+	in->cmd = ZTMPFS_IOC_CLONE;
+	ck_assert_ptr_null(ledger_begin(ledger, KEY, FUSE_IOCTL, msg, len - 5));
+	ledger_unmap(ledger);
 }
 END_TEST
 
@@ -335,7 +423,9 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("slots");
 	tcase_add_test(tc, test_slots_are_used_again_and_never_two_at_a_time);
-	tcase_add_test(tc, test_what_nobody_asks_for_again_gives_its_slot_two_lives_later);
+	tcase_add_test(tc, test_a_request_waits_while_all_slots_are_in_use);
+	tcase_add_test(tc, test_what_nobody_asks_for_again_has_its_slot_until_it_is_retired);
+	tcase_add_test(tc, test_of_calls_for_control_a_clone_alone_has_a_slot);
 	tcase_add_test(tc, test_messages_that_are_cut_short_get_no_slot);
 	tcase_add_test(tc, test_a_request_is_poison_with_the_third_crash_until_it_was_answered);
 	suite_add_tcase(suite, tc);

@@ -3,7 +3,7 @@
  * survive.pml - requests of a mount whose daemon is killed: each is done once, and answered as it was done.
  *
  * Stands for:
- *   src/fuse/ledger.c      take is_stale ledger_begin ledger_end ledger_find ledger_settle
+ *   src/fuse/ledger.c      take take_idle ledger_begin ledger_end ledger_find ledger_settle ledger_retire
  *   src/fuse/again.c       again_begin again_end answer_from_slot
  *   src/fs/witness.c       witness_intend witness_done
  *   src/fs/deed.c          fs_deed_is_done leads_to
@@ -16,17 +16,16 @@
  *
  * Abstracted: an inode's number is used again at once, so all have the same. A request that was read and
  * not answered comes again, or its caller was killed, too, and it never does. The reply is one step of
- * the kernel's. Stores of one thread are seen in their order. Reads, writes and clones, which have no
- * slot, are left out, as are references (their weaknesses are in doc/design/survival.md).
+ * the kernel's. Stores of one thread are seen in their order. Reads and writes, which have no slot, are
+ * left out, as are references (their weaknesses are in doc/design/survival.md). That a thread looks for
+ * what it has read before slots are retired, 20 seconds later, is taken for granted.
  *
  * Claimed: no request is done twice; one that is answered with success was done, one that is answered
  * with an error was not; in the end all whose callers wait are answered.
  *
- * Planted: -DDONE_FIRST -DUNLOCKED_EARLY -DIDLE_FIRST -DNO_INTENT -DSERVED_FIRST -DSTALE_SOON.
+ * With -DFEW_SLOTS one slot is there for all.
  *
- * Weakness, -DFEW_SLOTS finds it: where no slot is idle, one of two lives before is taken for stale, though
- * its request may have come again twice and not been served yet. With LEDGER_NR_SLOTS as many requests
- * about names must be under way for that.
+ * Planted: -DDONE_FIRST -DUNLOCKED_EARLY -DIDLE_FIRST -DNO_INTENT -DSERVED_FIRST -DRETIRED_SOON -DUNMARKED.
  */
 #ifndef MAKES
 #define MAKES 1
@@ -36,15 +35,12 @@
 #endif
 #define NR_REQS (MAKES + 1)
 #define MAKES_NAME(r) (r != 1)
-#if defined(FEW_SLOTS) || defined(STALE_SOON)
+#ifdef FEW_SLOTS
 #define NR_SLOTS 1
+#define ANY_DONE (state[0] == DONE)
 #else
 #define NR_SLOTS 4
-#endif
-#ifdef STALE_SOON
-#define LIVES 0
-#else
-#define LIVES 1
+#define ANY_DONE (state[0] == DONE || state[1] == DONE || state[2] == DONE || state[3] == DONE)
 #endif
 #define NONE 255
 
@@ -58,15 +54,16 @@ byte effects[NR_REQS];
 bool name_leads;
 
 /* The ledger. */
-mtype = { IDLE, TAKEN, BEGUN, DONE };
+mtype = { IDLE, TAKEN, BEGUN, DONE, IN_ANSWER };
 mtype state[NR_SLOTS] = IDLE;
-byte key[NR_SLOTS], slot_life[NR_SLOTS], ledger_life;
+byte key[NR_SLOTS];
 bool ino[NR_SLOTS], done[NR_SLOTS];
 
 /* The process. */
 byte life;		/* changes when it is killed */
 bool serves = true;
 byte lock = NONE;	/* of the folder */
+bool looks[2];		/* the thread has read what comes again, and is about to look for it */
 byte kills;
 
 inline reply(r, what)
@@ -100,10 +97,21 @@ start:	atomic { serves -> mine = life };
 #endif
 			fi;
 			again = (request[r] == COMES_AGAIN);
+			looks[me] = again;
 			request[r] = WAS_READ
 		   };
 		   if
-		   :: again -> atomic { find(slot, state[slot] == DONE && key[slot] == r) }
+		   :: again ->
+			atomic {
+				find(slot, state[slot] == DONE && key[slot] == r);
+				looks[me] = false;
+#ifndef UNMARKED
+				if
+				:: slot < NR_SLOTS -> state[slot] = IN_ANSWER
+				:: else
+				fi
+#endif
+			}
 		   :: else -> slot = NR_SLOTS
 		   fi;
 		   if
@@ -112,19 +120,13 @@ start:	atomic { serves -> mine = life };
 			state[slot] = IDLE
 		   :: else ->
 			atomic {
+				/* It waits for one. */
+				(NR_SLOTS > 1 || state[0] == IDLE);
 				find(slot, state[slot] == IDLE);
-				if
-				:: slot == NR_SLOTS -> find(slot, state[slot] == DONE && ledger_life - slot_life[slot] > LIVES)
-				:: else
-				fi;
-				if
-				:: slot < NR_SLOTS -> state[slot] = TAKEN
-				:: else -> /* it is served without one; here it waits */
-					request[r] = (again -> COMES_AGAIN : COMES);
-					goto next
-				fi
+				assert(slot < NR_SLOTS);
+				state[slot] = TAKEN
 			};
-			atomic { ino[slot] = false; done[slot] = false; key[slot] = r; slot_life[slot] = ledger_life };
+			atomic { ino[slot] = false; done[slot] = false; key[slot] = r };
 			state[slot] = BEGUN;
 			atomic { lock == NONE -> lock = me };
 			right = (name_leads != MAKES_NAME(r));
@@ -153,7 +155,6 @@ start:	atomic { serves -> mine = life };
 			reply(r, right);
 			state[slot] = IDLE
 		   fi;
-next:		   skip
 		od
 	} unless { life != mine };
 	goto start
@@ -166,7 +167,7 @@ active proctype killer()
 
 	do
 	:: atomic {
-		kills < NR_KILLS -> kills++; life++; serves = false; lock = NONE;
+		kills < NR_KILLS -> kills++; life++; serves = false; lock = NONE; looks[0] = false; looks[1] = false;
 		r = 0;
 		do
 		:: r < NR_REQS ->
@@ -188,7 +189,7 @@ active proctype settler()
 {
 	byte slot, mine;
 
-start:	atomic { !serves -> mine = life; slot = 0; ledger_life++ };
+start:	atomic { !serves -> mine = life; slot = 0 };
 #ifdef SERVED_FIRST
 	serves = true;
 #endif
@@ -200,6 +201,7 @@ start:	atomic { !serves -> mine = life; slot = 0; ledger_life++ };
 				:: state[slot] == BEGUN && (done[slot] || (ino[slot] && name_leads == MAKES_NAME(key[slot]))) ->
 					done[slot] = true;
 					state[slot] = DONE
+				:: state[slot] == IN_ANSWER -> state[slot] = DONE
 				:: state[slot] == TAKEN || (state[slot] == BEGUN && !done[slot] &&
 					!(ino[slot] && name_leads == MAKES_NAME(key[slot]))) ->
 					state[slot] = IDLE
@@ -212,6 +214,29 @@ start:	atomic { !serves -> mine = life; slot = 0; ledger_life++ };
 		serves = true
 	} unless { life != mine };
 	goto start
+}
+
+/* What comes again has come, and was looked for. */
+#if defined(RETIRED_SOON)
+#define ALL_FOUND true
+#elif MAKES > 1
+#define ALL_FOUND (!looks[0] && !looks[1] && request[0] != COMES_AGAIN && request[1] != COMES_AGAIN && request[2] != COMES_AGAIN)
+#else
+#define ALL_FOUND (!looks[0] && !looks[1] && request[0] != COMES_AGAIN && request[1] != COMES_AGAIN)
+#endif
+
+/* Nobody who waits for it is left. */
+active proctype retirer()
+{
+	byte slot;
+
+	do
+	:: atomic {
+		(serves && ANY_DONE && ALL_FOUND) ->
+		find(slot, state[slot] == DONE);
+		state[slot] = IDLE
+	   }
+	od
 }
 
 init { atomic { run thread(0); run thread(1) } }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena/attach.h"
+#include "util/hook.h"
 #include "util/lock.h"
 #include "zsmalloc/poison.h"
 
@@ -409,8 +410,10 @@ int zspage_populate(struct size_class *class, struct zspage *zspage, const struc
 	int error = 0;
 
 	busy_begin(class, zspage, set);
-	if (!keep_lock)
+	if (!keep_lock) {
 		mutex_unlock(&class->lock);
+		zt_hook("zspage: pages are on their way", zspage_ref(zspage));
+	}
 	while (!error && set_next_run(set, end, &first, &end)) {
 		error = arena_populate(class->pool->arena,
 				       zspage_ref(zspage) + first * ARENA_PAGE_REFS, end - first);

@@ -29,4 +29,19 @@ void zt_hook(const char *point, uint64_t what)
 		hook(__atomic_load_n(&the_arg, __ATOMIC_RELAXED), point, what);
 }
 
+static void (*the_looks)(const void *word);
+
+void zt_looks_set(void (*hook)(const void *word))
+{
+	__atomic_store_n(&the_looks, hook, __ATOMIC_RELEASE);
+}
+
+void zt_looks(const void *word)
+{
+	void (*hook)(const void *word) = __atomic_load_n(&the_looks, __ATOMIC_ACQUIRE);
+
+	if (unlikely(hook != NULL))
+		hook(word);
+}
+
 #endif

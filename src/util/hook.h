@@ -23,12 +23,23 @@ void zt_hook_set(void (*hook)(void *arg, const char *point, uint64_t what), void
 /* zt_hook() - a thread comes by @point, "file: what has just happened"; @what: to what, or 0 */
 void zt_hook(const char *point, uint64_t what);
 
+/* zt_looks_set() - likewise, for every zt_looks() */
+void zt_looks_set(void (*hook)(const void *word));
+
+/* zt_looks() - a thread is about to read @word, which others may change meanwhile */
+void zt_looks(const void *word);
+
 #else
 
 static inline void zt_hook(const char *point, uint64_t what)
 {
 	(void)point;
 	(void)what;
+}
+
+static inline void zt_looks(const void *word)
+{
+	(void)word;
 }
 
 #endif

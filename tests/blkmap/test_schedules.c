@@ -7,6 +7,9 @@
  * end every byte and every count of pages must be what the models say, and the walkers must find
  * everything whole.
  *
+ * Duels are few operations on as little as they need, so that all orders with one change are tried, and
+ * those with two as far as there is time.
+ *
  * ZT_SECONDS and ZT_SEED: tests/lib/sched_case.h.
  *
  * Tests blkmap as a whole; the points are in all that it uses.
@@ -23,6 +26,7 @@
 #define NR_FILES 3u
 #define NR_OPS   2u /* of one task, at most */
 #define NR_TASKS 2u
+#define MAX_TASKS SCHED_CASE_TASKS /* of a duel */
 #define CLUSTERS 8u /* of a file, at most; four of them are there at first */
 #define MAX_SIZE (CLUSTERS * (ZT_PAGE_SIZE << 2))
 #define PAGES    (MAX_SIZE / ZT_PAGE_SIZE)
@@ -41,7 +45,8 @@ struct model {
 
 enum op_kind {
 	OP_WRITE, OP_OVERLAY, OP_MERGE, OP_READ, OP_FOLD, OP_FOLD_ONE, OP_RECOMPRESS, OP_COMPACT, OP_SHARE,
-	OP_TRUNCATE, OP_CUT, OP_PUNCH, OP_ALLOCATE, OP_REUSE, OP_GROW, OP_SETTING, OP_TRIM, OP_FAR, NR_KINDS
+	OP_TRUNCATE, OP_CUT, OP_PUNCH, OP_ALLOCATE, OP_REUSE, OP_GROW, OP_SETTING, OP_TRIM, OP_FAR,
+	OP_SHORTEN, NR_KINDS
 };
 
 static const char *const op_names[NR_KINDS] = {
@@ -50,7 +55,7 @@ static const char *const op_names[NR_KINDS] = {
 	[OP_RECOMPRESS] = "recompress", [OP_COMPACT] = "compact", [OP_SHARE] = "share",
 	[OP_TRUNCATE] = "truncate", [OP_CUT] = "cut", [OP_PUNCH] = "punch", [OP_ALLOCATE] = "allocate",
 	[OP_REUSE] = "free and use again", [OP_GROW] = "grow", [OP_SETTING] = "change a setting",
-	[OP_TRIM] = "trim", [OP_FAR] = "write far away",
+	[OP_TRIM] = "trim", [OP_FAR] = "write far away", [OP_SHORTEN] = "cut to some bytes",
 };
 
 struct op {
@@ -75,6 +80,16 @@ static struct blkmap_file holes;
 
 static struct rwlock far_lock;
 static uint64_t far_tag[FAR_NR]; /* 0: not written */
+
+/* What there is before a run: all of it, or what a duel needs. */
+static struct shape {
+	unsigned clusters; /* of each file */
+	unsigned holes; /* pages of noise; 0: none */
+	bool far; /* clusters far away may be written */
+	bool spare; /* the last file is empty, and its clusters are larger */
+} shape;
+
+static const struct shape full = { .clusters = 4, .holes = HOLES, .far = true };
 
 static struct bm bm;
 static struct model models[NR_FILES];
@@ -246,10 +261,10 @@ static void op_reuse(struct model *m, uint64_t seed)
 
 	truncate_at(m, 0);
 	truncate_at(other, 0);
-	write_at(other, 0, 4 * other->cluster, seed | 1);
+	write_at(other, 0, shape.clusters * other->cluster, seed | 1);
 	write_at(other, other->cluster, ZT_PAGE_SIZE, seed + 2);
 	if (other->cluster > ZT_PAGE_SIZE)
-		write_at(other, 3 * other->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, seed + 3);
+		write_at(other, (shape.clusters - 1) * other->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, seed + 3);
 }
 
 static void op_punch(struct model *m, uint64_t off, uint64_t len)
@@ -289,6 +304,8 @@ static void op_far(unsigned which, uint64_t seed)
 
 static void far_prepare(void)
 {
+	if (!shape.far)
+		return;
 	memset(far_tag, 0, sizeof(far_tag));
 	sched_must(blkmap_truncate(bm.map, &bm.file, 0), "truncate");
 	sched_must(blkmap_grow(bm.map, &bm.file, (FAR + FAR_NR) * cluster_size(bm.file.order), 1), "grow");
@@ -297,20 +314,22 @@ static void far_prepare(void)
 static void holes_prepare(void)
 {
 	static char noise[HOLES * ZT_PAGE_SIZE];
+	const size_t len = shape.holes * ZT_PAGE_SIZE;
 	size_t done;
 
+	if (!len)
+		return;
 	if (!noise[0] && !noise[1])
 		fill(noise, sizeof(noise), 5);
 	sched_must(blkmap_truncate(bm.map, &holes, 0), "truncate");
-	sched_must(blkmap_grow(bm.map, &holes, 0, sizeof(noise)), "grow");
-	sched_must(blkmap_write(bm.map, &holes, &(struct blkmap_bytes){ 0, noise, sizeof(noise), ZSTRM_DEFAULT }, &done),
-		   "write");
+	sched_must(blkmap_grow(bm.map, &holes, 0, len), "grow");
+	sched_must(blkmap_write(bm.map, &holes, &(struct blkmap_bytes){ 0, noise, len, ZSTRM_DEFAULT }, &done), "write");
 }
 
 /* After the others have their pages among them. */
 static void holes_make(void)
 {
-	for (unsigned i = 0; i < HOLES; i++)
+	for (unsigned i = 0; i < shape.holes; i++)
 		if (i % 4)
 			sched_must(blkmap_punch(bm.map, &holes, i * ZT_PAGE_SIZE, ZT_PAGE_SIZE), "punch");
 }
@@ -319,7 +338,7 @@ static void far_check(void)
 {
 	char page[ZT_PAGE_SIZE], back[ZT_PAGE_SIZE];
 
-	for (unsigned i = 0; i < FAR_NR; i++) {
+	for (unsigned i = 0; shape.far && i < FAR_NR; i++) {
 		memset(page, 0, sizeof(page));
 		if (far_tag[i])
 			fill(page, sizeof(page), far_tag[i]);
@@ -354,6 +373,9 @@ static void op_on_file(const struct op *op, struct model *m)
 		break;
 	case OP_CUT:
 		truncate_at(m, from);
+		break;
+	case OP_SHORTEN:
+		truncate_at(m, at + 100);
 		break;
 	case OP_PUNCH:
 		op_punch(m, op->seed % 2 ? page : at, op->seed % 2 ? ZT_PAGE_SIZE : m->cluster);
@@ -454,7 +476,10 @@ static void world_start(uint64_t seed)
 	for (unsigned i = 0; i < NR_FILES; i++) {
 		struct model *m = &models[i];
 		/* The last file has other clusters, so that its places fit others' but not its maps. */
-		unsigned order = i < NR_FILES - 1 || seed % 3 == 0 ? config->order : 2 - config->order;
+		unsigned order = i < NR_FILES - 1 || (seed % 3 == 0 && !shape.spare) ? config->order : 2 - config->order;
+
+		if (i == NR_FILES - 1 && shape.spare)
+			order = config->order + 1;
 
 		memset(m, 0, sizeof(*m));
 		rwlock_init(&m->lock, ZT_RANK_INODE);
@@ -462,6 +487,11 @@ static void world_start(uint64_t seed)
 		m->ref = file_make(&m->file, order);
 	}
 	holes_ref = file_make(&holes, 0);
+}
+
+static bool is_spare(unsigned file)
+{
+	return shape.spare && file == NR_FILES - 1;
 }
 
 /* Each kind of slot in each file; file 1 shares two clusters with file 0, unless clusters differ. */
@@ -473,16 +503,20 @@ static void world_prepare(uint64_t seed)
 		struct model *m = &models[i];
 
 		truncate_at(m, 0);
-		write_at(m, 0, 4 * m->cluster, 1);
-		write_at(m, 2 * m->cluster, m->cluster, seed % 2 ? 1 : 5 * i);
+		if (is_spare(i))
+			continue;
+		write_at(m, 0, shape.clusters * m->cluster, 1);
+		write_at(m, shape.clusters / 2 * m->cluster, m->cluster, seed % 2 ? 1 : 5 * i);
 	}
 	share_cluster(&models[0], &models[1], 1);
-	share_cluster(&models[0], &models[1], 3);
+	share_cluster(&models[0], &models[1], shape.clusters - 1);
 	for (unsigned i = 0; i < NR_FILES; i++) {
 		struct model *m = &models[i];
 
+		if (is_spare(i))
+			continue;
 		write_at(m, ZT_PAGE_SIZE, ZT_PAGE_SIZE, 5);
-		write_at(m, 4 * m->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, 7);
+		write_at(m, shape.clusters * m->cluster - ZT_PAGE_SIZE, ZT_PAGE_SIZE, 7);
 	}
 	holes_make();
 	if (seed % 4 == 1)
@@ -586,6 +620,7 @@ static void one_case(uint64_t seed, unsigned nr_changes, struct sched_totals *to
 		.totals = totals,
 	};
 
+	shape = full;
 	world_start(seed);
 	if (nr_changes)
 		sched_case_all(&c, nr_changes);
@@ -604,10 +639,166 @@ START_TEST(test_pairs_of_operations_in_many_orders)
 }
 END_TEST
 
+/* Duels -------------------------------------------------------------------- */
+
+#define SMALL .clusters = 2
+#define IDLE { .nr = 0 }
+
+/* File 0 has a page of its own in each of its two clusters; the second one is shared with file 1. */
+static const struct duel {
+	const char *name;
+	struct shape shape;
+	struct job jobs[MAX_TASKS];
+} duels[] = {
+	{ "a fold beside a file that comes where another was",
+	  { SMALL, .spare = true },
+	  { { .ops = { { OP_FOLD } }, .nr = 1 }, { .ops = { { OP_REUSE, .file = 0, .seed = 1 } }, .nr = 1 }, IDLE } },
+	{ "compaction beside a page that is cut off, and a fold",
+	  { SMALL, .holes = 8 },
+	  { { .ops = { { OP_COMPACT } }, .nr = 1 },
+	    { .ops = { { OP_SHORTEN, .file = 0, .cluster = 0 } }, .nr = 1 },
+	    { .ops = { { OP_FOLD } }, .nr = 1 } } },
+	{ "compaction beside a write and recompression",
+	  { SMALL, .holes = 8 },
+	  { { .ops = { { OP_COMPACT } }, .nr = 1 },
+	    { .ops = { { OP_WRITE, .file = 0, .cluster = 1, .seed = 3 } }, .nr = 1 },
+	    { .ops = { { OP_RECOMPRESS } }, .nr = 1 } } },
+	{ "the last names of an object go beside recompression",
+	  { SMALL },
+	  { { .ops = { { OP_RECOMPRESS } }, .nr = 1 },
+	    { .ops = { { OP_TRUNCATE, .file = 0, .cluster = 0 } }, .nr = 1 },
+	    { .ops = { { OP_TRUNCATE, .file = 1, .cluster = 0 } }, .nr = 1 } } },
+	{ "a cluster is shared beside compaction and a write",
+	  { SMALL, .holes = 8 },
+	  { { .ops = { { OP_COMPACT } }, .nr = 1 },
+	    { .ops = { { OP_SHARE, .file = 0, .cluster = 0 } }, .nr = 1 },
+	    { .ops = { { OP_OVERLAY, .file = 1, .cluster = 0, .seed = 5 } }, .nr = 1 } } },
+	{ "two pages of a cluster are written beside its fold",
+	  { SMALL },
+	  { { .ops = { { OP_FOLD_ONE, .file = 0, .cluster = 0 } }, .nr = 1 },
+	    { .ops = { { OP_OVERLAY, .file = 0, .cluster = 0, .seed = 2 } }, .nr = 1 },
+	    { .ops = { { OP_MERGE, .file = 0, .cluster = 0, .seed = 9 } }, .nr = 1 } } },
+	{ "a setting changes beside a write and recompression",
+	  { SMALL },
+	  { { .ops = { { OP_SETTING, .file = 0, .seed = 1 } }, .nr = 1 },
+	    { .ops = { { OP_WRITE, .file = 0, .cluster = 0, .seed = 3 } }, .nr = 1 },
+	    { .ops = { { OP_RECOMPRESS } }, .nr = 1 } } },
+	{ "two write far away, beside a trim",
+	  { SMALL, .far = true },
+	  { { .ops = { { OP_FAR, .cluster = 0, .seed = 3 } }, .nr = 1 },
+	    { .ops = { { OP_FAR, .cluster = 1, .seed = 7 } }, .nr = 1 },
+	    { .ops = { { OP_TRIM } }, .nr = 1 } } },
+};
+
+START_TEST(test_duels_in_all_orders_with_few_changes)
+{
+	const struct duel *duel = &duels[_i];
+	struct sched_totals totals = { 0 };
+	struct sched_case c = {
+		.text = duel->name,
+		.prepare = world_prepare,
+		.check = world_check,
+		.task = job_run,
+		.totals = &totals,
+	};
+
+	for (; c.nr_tasks < MAX_TASKS && duel->jobs[c.nr_tasks].nr > 0; c.nr_tasks++)
+		c.args[c.nr_tasks] = (void *)(uintptr_t)&duel->jobs[c.nr_tasks];
+	/* Of the settings of world_start(), the first; for a seed that is odd all clusters are text. */
+	(void)sched_time_begins();
+	shape = duel->shape;
+	c.seed = 4;
+	world_start(c.seed);
+	sched_case_duel(&c);
+	world_stop();
+	sched_tell(&totals);
+}
+END_TEST
+
+/* ---- the last object with a dictionary ---- */
+
+#define PEARS    1500u
+#define PEAR_LEN 800u /* after the first cut; the task cuts it once more */
+#define PEAR_END 700u
+
+static void pear(unsigned nr, char content[ZT_PAGE_SIZE])
+{
+	int len = snprintf(content, ZT_PAGE_SIZE, "pear %u: common words, as all have; key%u=%u number %u\n", nr, nr * 7, nr * nr,
+			   nr);
+
+	while (len < 900)
+		len += snprintf(content + len, 100, "item %s of kind pear\n", nr % 3 ? "one" : "two");
+}
+
+static void dict_prepare_run(uint64_t seed)
+{
+	const struct bm_config config = { .recompress = "zstd", .recompress_level = 3 };
+	char content[ZT_PAGE_SIZE];
+
+	if (bm.map)
+		bm_stop(&bm);
+	sched_random(seed);
+	bm_start(&bm, &config);
+	for (unsigned i = 0; i < PEARS; i++) {
+		pear(i, content);
+		sched_must(bm_write(&bm, (uint64_t)i * ZT_PAGE_SIZE, content, 900), "write");
+	}
+	(void)blkmap_recompress(bm.map, 0);
+	sched_must(blkmap_truncate(bm.map, &bm.file, PEAR_LEN), "truncate");
+	if (bm.map->slots.account.codec_objects[SLOT_CODEC_DICT] != 1)
+		sched_fail("no dictionary");
+}
+
+static void dict_check_run(void)
+{
+	char content[ZT_PAGE_SIZE], back_text[PEAR_END];
+
+	pear(0, content);
+	sched_must(blkmap_read(bm.map, &bm.file, 0, back_text, PEAR_END), "read");
+	if (memcmp(content, back_text, PEAR_END) != 0)
+		sched_fail("other bytes");
+	bm_check(&bm);
+}
+
+static void *dict_task(void *arg)
+{
+	if (arg) {
+		sched_name("cut");
+		sched_must(blkmap_truncate(bm.map, &bm.file, PEAR_END), "truncate");
+	} else {
+		sched_name("recompress");
+		(void)blkmap_recompress(bm.map, 250);
+	}
+	return NULL;
+}
+
+START_TEST(test_a_dictionary_stays_while_its_last_object_is_cut)
+{
+	struct sched_totals totals = { 0 };
+	const struct sched_case c = {
+		.text = "the last object with a dictionary is cut beside a pass",
+		.prepare = dict_prepare_run,
+		.check = dict_check_run,
+		.task = dict_task,
+		.args = { &totals, NULL },
+		.nr_tasks = 2,
+		.totals = &totals,
+	};
+
+	(void)sched_time_begins();
+	bm.map = NULL;
+	sched_case_duel(&c);
+	bm_stop(&bm);
+	sched_tell(&totals);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("blkmap");
 
 	tcase_add_loop_test(tc, test_pairs_of_operations_in_many_orders, 0, 3);
+	tcase_add_loop_test(tc, test_duels_in_all_orders_with_few_changes, 0, (int)ARRAY_SIZE(duels));
+	tcase_add_test(tc, test_a_dictionary_stays_while_its_last_object_is_cut);
 	return sched_case_main(tc);
 }

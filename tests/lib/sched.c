@@ -51,6 +51,7 @@ static struct {
 	struct sched_result result;
 	bool learns, has_learned;
 	uint64_t all_points; /* counted or not */
+	void (*on_kill)(pthread_t thread);
 	bool has_random;
 	uint64_t random;
 	int64_t now_ns; /* 0: the real time */
@@ -74,6 +75,9 @@ int __real_pthread_cond_broadcast(pthread_cond_t *cond);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			  void *arg);
 int __real_pthread_join(pthread_t thread, void **out_result);
+int __real_pthread_kill(pthread_t thread, int sig);
+int __real_sem_wait(sem_t *sem);
+int __real_sem_post(sem_t *sem);
 int __real_sched_yield(void);
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __real_clock_gettime(clockid_t clock, struct timespec *out_now);
@@ -174,7 +178,7 @@ static struct task *wake_by_time(void)
 
 static void wait_for_turn(struct task *task)
 {
-	while (sem_wait(&task->go) != 0)
+	while (__real_sem_wait(&task->go) != 0)
 		;
 }
 
@@ -191,7 +195,7 @@ static void dispatch(void)
 	s.result.switches++;
 	me->alone = 0;
 	next->alone = 0;
-	(void)sem_post(&next->go);
+	(void)__real_sem_post(&next->go);
 	if (!over)
 		wait_for_turn(me);
 }
@@ -336,6 +340,7 @@ void sched_begin(const struct sched_plan *plan)
 	self->name = "first";
 #ifdef ZT_DEBUG
 	zt_hook_set(at_hook, NULL);
+	zt_looks_set(point_at);
 	zt_stored_set(at_store, NULL);
 #endif
 }
@@ -349,6 +354,7 @@ void sched_end(struct sched_result *out_result)
 		(void)sem_destroy(&s.tasks[i].go);
 #ifdef ZT_DEBUG
 	zt_hook_set(NULL, NULL);
+	zt_looks_set(NULL);
 	zt_stored_set(NULL, NULL);
 #endif
 	self = NULL;
@@ -360,6 +366,11 @@ void sched_random(uint64_t seed)
 {
 	s.has_random = true;
 	s.random = seed;
+}
+
+void sched_on_kill(void (*on_kill)(pthread_t thread))
+{
+	s.on_kill = on_kill;
 }
 
 void sched_name(const char *name)
@@ -386,6 +397,9 @@ int __wrap_pthread_cond_broadcast(pthread_cond_t *cond);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			  void *arg);
 int __wrap_pthread_join(pthread_t thread, void **out_result);
+int __wrap_pthread_kill(pthread_t thread, int sig);
+int __wrap_sem_wait(sem_t *sem);
+int __wrap_sem_post(sem_t *sem);
 int __wrap_sched_yield(void);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out_now);
@@ -521,6 +535,27 @@ int __wrap_pthread_cond_broadcast(pthread_cond_t *cond)
 	return 0;
 }
 
+int __wrap_sem_wait(sem_t *sem)
+{
+	if (!self)
+		return __real_sem_wait(sem);
+	point_at(sem);
+	while (sem_trywait(sem) != 0)
+		(void)wait_on(sem, false, 0);
+	return 0;
+}
+
+int __wrap_sem_post(sem_t *sem)
+{
+	int error = __real_sem_post(sem);
+
+	if (self) {
+		wake(sem, SCHED_MAX_TASKS);
+		point_at(sem);
+	}
+	return error;
+}
+
 /* Threads, time, chance -------------------------------------------------- */
 
 static void *task_main(void *arg)
@@ -573,6 +608,15 @@ int __wrap_pthread_join(pthread_t thread, void **out_result)
 		task->fn = NULL; /* the C library may give the same name to another */
 	}
 	return __real_pthread_join(thread, out_result);
+}
+
+int __wrap_pthread_kill(pthread_t thread, int sig)
+{
+	if (!self || !s.on_kill)
+		return __real_pthread_kill(thread, sig);
+	sched_point();
+	s.on_kill(thread);
+	return 0;
 }
 
 int __wrap_sched_yield(void)

@@ -6,7 +6,7 @@
  * linker, and those of all convenience libraries that it links: nothing is compiled otherwise, and no
  * other program pays for it. From sched_begin() to sched_end() the calling thread and all threads that
  * are made meanwhile are tasks. One of them runs; each lock, trylock, unlock, condition, yield, sleep,
- * look at the clock, zt_hook() and zt_stored() is a point at which another may go on instead.
+ * look at the clock, zt_hook(), zt_looks() and zt_stored() is a point at which another may go on instead.
  *
  * The order is that of priorities (PCT: Burckhardt, Kothari, Musuvathi, Nagarakatte 2010). The task
  * with the highest one runs, until it must wait or the plan lowers it at a point. With few changes of
@@ -26,6 +26,7 @@
 #ifndef ZT_TESTS_LIB_SCHED_H
 #define ZT_TESTS_LIB_SCHED_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -68,6 +69,12 @@ void sched_learn(bool learn);
 
 /** sched_random() - what getrandom() gives from here on follows from @seed */
 void sched_random(uint64_t seed);
+
+/**
+ * sched_on_kill() - what a signal does that one task sends to another: @on_kill is called by the sender; NULL: it
+ * is sent
+ */
+void sched_on_kill(void (*on_kill)(pthread_t thread));
 
 /** sched_name() - printed with a deadlock: what the calling task does; a constant */
 void sched_name(const char *name);

@@ -156,6 +156,50 @@ void sched_case_all(const struct sched_case *c, unsigned nr_changes)
 			}
 }
 
+/* The @i-th place of @nr_changes changes; false: it is another one's twin. */
+static bool place(struct sched_plan *plan, uint64_t i, uint64_t points)
+{
+	plan->changes[0] = 1 + i % points;
+	i /= points;
+	if (plan->nr_changes > 1) {
+		plan->changes[1] = 1 + i % points;
+		i /= points;
+	}
+	plan->rotate = 1 + (unsigned)i;
+	return plan->nr_changes < 2 || plan->changes[0] < plan->changes[1];
+}
+
+/* Every place once, scattered. Return: runs of a thousand that there was time for. */
+static unsigned run_scattered(const struct sched_case *c, uint64_t points, unsigned nr_changes)
+{
+	const uint64_t nr = (c->nr_more + c->nr_tasks) * points * (nr_changes > 1 ? points : 1);
+	const uint64_t prime = 1000003; /* with which no smaller number has a divisor in common */
+	struct sched_plan plan = { .nr_changes = nr_changes };
+	uint64_t i;
+
+	for (i = 0; i < nr; i++) {
+		if (zt_now_ns() >= end_ns)
+			break;
+		if (place(&plan, nr % prime ? i * prime % nr : i, points))
+			(void)run(c, &plan);
+	}
+	return nr ? (unsigned)(i * 1000 / nr) : 1000;
+}
+
+void sched_case_duel(const struct sched_case *c)
+{
+	uint64_t points = learn(c), seed = c->seed;
+	unsigned one = run_scattered(c, points, 1), two = run_scattered(c, points, 2);
+
+	while (zt_now_ns() < end_ns) {
+		struct sched_plan plan = sched_random_plan(&seed, points, 4);
+
+		(void)run(c, &plan);
+	}
+	printf("%s: %" PRIu64 " points, %u.%u %% of one change, %u.%u %% of two\n", c->text, points, one / 10, one % 10,
+	       two / 10, two % 10);
+}
+
 int sched_case_main(TCase *tc)
 {
 	Suite *suite = suite_create("schedules");

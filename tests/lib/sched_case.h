@@ -45,6 +45,13 @@ void sched_case_random(const struct sched_case *c, unsigned runs, unsigned most_
  */
 void sched_case_all(const struct sched_case *c, unsigned nr_changes);
 
+/**
+ * sched_case_duel() - no change, every one, and then every two, however many: in an order that sees some of
+ * all parts early; runs by chance follow for as long as there is time
+ * Prints how far it came.
+ */
+void sched_case_duel(const struct sched_case *c);
+
 /** sched_time_begins() - of a test; a failure prints the case from now on. Return: the first seed. */
 uint64_t sched_time_begins(void);
 

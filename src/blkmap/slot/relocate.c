@@ -37,6 +37,7 @@ bool slot_relocate_begin(void *arg, struct zs_owner owner, ref_t old_ref)
 	struct slots *slots = arg;
 	struct cluster_map *cmap;
 	struct slot_lock *lock;
+	struct arena_run run;
 	struct zs_owner now;
 	uint64_t place;
 
@@ -44,6 +45,8 @@ bool slot_relocate_begin(void *arg, struct zs_owner owner, ref_t old_ref)
 		return share_relocate_begin(slots, owner.word, old_ref);
 	cmap = owner.index == OWNER_SLOT ? NULL : owner_map(slots, owner);
 	place = cmap ? word_get(&cmap->place) : owner.word;
+	/* What a header names is there: never a map that is freed, or what came after it. */
+	ZT_ASSERT(arena_run_find(slots->arena, place / 2, &run));
 	lock = slot_lock_at(slots, place);
 	if (!write_trylock(&lock->lock))
 		return false;

@@ -19,6 +19,7 @@
 #include "blkmap/slot/word.h"
 #include "blkmap/types.h"
 #include "util/chains.h"
+#include "util/hook.h"
 #include "util/keyhash.h"
 #include "util/lock.h"
 #include "util/store.h"
@@ -155,6 +156,7 @@ static inline uint32_t cluster_size(unsigned order)
 
 static inline uint64_t word_get(const uint64_t *word)
 {
+	zt_looks(word);
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 

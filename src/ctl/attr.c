@@ -10,6 +10,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/walk.h"
+#include "util/codecname.h"
 #include "ztmpfs/zcomp.h"
 
 static int complain(const char *path, int error)
@@ -111,7 +112,8 @@ static int parse_setting(const char *text, struct ztmpfs_file_attr *attr)
 		error = ctl_parse_cluster(text + 8, &attr->cluster_size);
 		attr->which |= ZTMPFS_ATTR_CLUSTER;
 	} else if (strncmp(text, "compress=", 9) == 0) {
-		error = ctl_parse_codec(text + 9, attr->compress, sizeof(attr->compress),
+		attr->level = ZCOMP_LEVEL_DEFAULT;
+		error = codecname_parse(text + 9, attr->compress, sizeof(attr->compress),
 					&attr->level);
 		attr->which |= ZTMPFS_ATTR_COMPRESS;
 	} else {

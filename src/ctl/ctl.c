@@ -35,28 +35,6 @@ const struct ctl_command *ctl_command_find(const char *name)
 	return NULL;
 }
 
-int ctl_parse_codec(const char *text, char *out_name, size_t space, int32_t *out_level)
-{
-	const size_t len = strcspn(text, ":");
-	char *end;
-	long level;
-
-	if (len == 0 || len >= space)
-		return -EINVAL;
-	memcpy(out_name, text, len);
-	out_name[len] = '\0';
-	*out_level = ZCOMP_LEVEL_DEFAULT;
-	if (text[len] == '\0')
-		return 0;
-	errno = 0;
-	level = strtol(text + len + 1, &end, 10);
-	if (errno || end == text + len + 1 || *end != '\0' || level <= INT32_MIN ||
-	    level > INT32_MAX || strcmp(out_name, "none") == 0 || strcmp(out_name, "default") == 0)
-		return -EINVAL;
-	*out_level = (int32_t)level;
-	return 0;
-}
-
 int ctl_parse_cluster(const char *text, uint64_t *out_size)
 {
 	uint64_t size;

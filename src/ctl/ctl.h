@@ -189,14 +189,6 @@ extern const struct ctl_command ctl_zbench;
 /** ctl_print_json_text() - @text as a JSON string, quotes included */
 void ctl_print_json_text(FILE *out, const char *text);
 
-/**
- * ctl_parse_codec() - NAME[:LEVEL], into @out_name of @space bytes
- * "none" and "default" have no level.
- * Return: 0 or -EINVAL.
- */
-int ctl_parse_codec(const char *text, char *out_name, size_t space,
-		    int32_t *out_level) ZT_MUST_CHECK;
-
 /** ctl_parse_cluster() - a cluster's size: a power of two, 4k to 128k. Return: 0 or -EINVAL. */
 int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;
 

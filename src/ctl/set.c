@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "util/codecname.h"
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
@@ -41,7 +42,8 @@ static int parse_number(const char *setting, const char *text, uint64_t whole, u
 /* ALG[:LEVEL], none or default. */
 static int parse_compress(const char *setting, const char *text, struct ztmpfs_set *set)
 {
-	if (ctl_parse_codec(text, set->compress, sizeof(set->compress), &set->level) == 0)
+	set->level = ZCOMP_LEVEL_DEFAULT;
+	if (codecname_parse(text, set->compress, sizeof(set->compress), &set->level) == 0)
 		return 0;
 	return refuse(setting, "ALG[:LEVEL], none or default");
 }

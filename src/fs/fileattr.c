@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * fileattr.c - the flags of chattr(1). They stand in inode_rec.flags; each operation looks at them
- * by itself (inode_i.h has the questions).
+ * by itself (inode_i.h has the questions). Two of them are another way to write settings.
  *
  * Locks: the inode exclusive for changing.
  */
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <string.h>
 
 #include "fs/inode_i.h"
 
@@ -37,6 +38,13 @@ static int open_flagged(struct super *sb, ino_nr ino, struct inode_rec **out_rec
 	return 0;
 }
 
+static uint32_t flags_of_setting(unsigned setting)
+{
+	if (setting == BLKMAP_SETTING_NONE)
+		return FS_NOCOMP_FL;
+	return setting == BLKMAP_SETTING_DEFAULT ? 0 : FS_COMPR_FL;
+}
+
 int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags)
 {
 	struct inode_rec *rec;
@@ -48,6 +56,8 @@ int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags)
 	for (size_t i = 0; !err && i < NR_FLAGS; i++)
 		if (rec_load(&rec->flags) & table[i].bit)
 			flags |= table[i].flag;
+	if (!err)
+		flags |= flags_of_setting(inode_setting(rec));
 	inode_unlock(sb, ino);
 	if (!err)
 		*out_flags = flags;
@@ -67,28 +77,67 @@ static bool may_set_flags(const struct fs_cred *cred, const struct inode_rec *re
 	return cred->uid == rec->uid && ((rec->flags ^ bits) & sealing) == 0;
 }
 
+/* What is named that there is not, and what the mount cannot do. No lock is held. */
+static int check_flags(struct super *sb, uint32_t flags)
+{
+	struct blkmap_tuning tuning;
+
+	for (size_t i = 0; i < NR_FLAGS; i++)
+		flags &= ~table[i].flag;
+	if (flags & ~(uint32_t)(FS_COMPR_FL | FS_NOCOMP_FL))
+		return -EOPNOTSUPP;
+	if (flags == (FS_COMPR_FL | FS_NOCOMP_FL))
+		return -EINVAL;
+	if (!(flags & FS_COMPR_FL))
+		return 0;
+	/* By which algorithm is not said. */
+	blkmap_get_tuning(sb->map, &tuning);
+	return strcmp(tuning.compress, "none") == 0 || strcmp(tuning.compress, "null") == 0
+		       ? -EOPNOTSUPP
+		       : 0;
+}
+
+/* An algorithm of its own stays while the file shall be compressed; none is chosen here. */
+static unsigned setting_of_flags(uint32_t flags, unsigned setting)
+{
+	if (flags & FS_NOCOMP_FL)
+		return BLKMAP_SETTING_NONE;
+	return flags & FS_COMPR_FL && setting != BLKMAP_SETTING_NONE ? setting
+								     : BLKMAP_SETTING_DEFAULT;
+}
+
+/* One store. Return: the setting that nobody names any more. Lock held exclusive. */
+static unsigned store_flags(struct inode_rec *rec, uint32_t flags, uint16_t bits)
+{
+	const unsigned old = inode_setting(rec), new = setting_of_flags(flags, old);
+	const unsigned kept = rec->flags & ~(INODE_CHATTR | INODE_SETTING_MASK);
+
+	rec_store(&rec->flags, (uint16_t)(kept | bits | new << INODE_SETTING_SHIFT));
+	inode_touch(rec, INODE_CTIME);
+	return old == new ? BLKMAP_SETTING_DEFAULT : old;
+}
+
 int fs_set_flags(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint32_t flags)
 {
+	const int refused = check_flags(sb, flags);
+	unsigned gone = BLKMAP_SETTING_DEFAULT;
 	struct inode_rec *rec;
 	uint16_t bits = 0;
 	int err;
 
-	for (size_t i = 0; i < NR_FLAGS; i++) {
+	for (size_t i = 0; i < NR_FLAGS; i++)
 		if (flags & table[i].flag)
 			bits |= table[i].bit;
-		flags &= ~table[i].flag;
-	}
 	inode_lock(sb, ino);
 	err = open_flagged(sb, ino, &rec);
-	if (!err && flags != 0)
-		err = -EOPNOTSUPP;
+	if (!err)
+		err = refused;
 	if (!err && !may_set_flags(cred, rec, bits))
 		err = -EPERM;
-	if (!err) {
-		rec_store(&rec->flags, (uint16_t)((rec->flags & ~INODE_CHATTR) | bits));
-		inode_touch(rec, INODE_CTIME);
-	}
+	if (!err)
+		gone = store_flags(rec, flags, bits);
 	inode_unlock(sb, ino);
+	blkmap_setting_put(sb->map, gone);
 	return err;
 }
 

@@ -7,6 +7,10 @@
  * last two from their directory. The kernel checks before it asks whether the caller may change
  * them (owner; CAP_LINUX_IMMUTABLE for the first two). The fs layer checks what they forbid, since
  * FUSE cannot tell the kernel of them.
+ *
+ * Two more stand for settings (settings.h): FS_NOCOMP_FL for "none", FS_COMPR_FL for an algorithm of
+ * the file's own; a file that follows the mount has neither. FS_COMPR_FL takes "none" away, and
+ * leaves all else; without both a file follows the mount.
  */
 #ifndef ZT_FS_FILEATTR_H
 #define ZT_FS_FILEATTR_H
@@ -19,7 +23,8 @@ int fs_get_flags(struct super *sb, ino_nr ino, uint32_t *out_flags) ZT_MUST_CHEC
 /**
  * fs_set_flags() - to exactly @flags
  * @cred: the caller's, when that is to be checked here; NULL: the kernel has done it
- * Return: as above, -EOPNOTSUPP (flags that tmpfs has not), -EPERM.
+ * Return: as above, -EOPNOTSUPP (other flags; FS_COMPR_FL where the mount compresses nothing, so that
+ *         no algorithm is said), -EINVAL (both of compression), -EPERM.
  */
 int fs_set_flags(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 		 uint32_t flags) ZT_MUST_CHECK;

@@ -9,10 +9,12 @@
 #include "fs/settings.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "fs/inode_i.h"
+#include "util/codecname.h"
 
 static int open_with_settings(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
 {
@@ -148,4 +150,48 @@ int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 	/* The one that was, or the one that could not be set. */
 	blkmap_setting_put(sb->map, setting);
 	return err;
+}
+
+/* The attribute ----------------------------------------------------------- */
+
+int fs_get_setting_text(struct super *sb, ino_nr ino, char *buf, size_t size, size_t *out_len)
+{
+	char text[FS_SETTING_TEXT_MAX];
+	struct ztmpfs_file_attr attr;
+	int err = fs_get_settings(sb, ino, &attr), len;
+
+	if (err == -ENOTTY || (!err && strcmp(attr.compress, "default") == 0))
+		return -ENODATA;
+	if (err)
+		return err;
+	len = strcmp(attr.compress, "none") == 0
+		      ? snprintf(text, sizeof(text), "none")
+		      : snprintf(text, sizeof(text), "%s:%" PRId32, attr.compress, attr.level);
+	if (size > 0 && size < (size_t)len)
+		return -ERANGE;
+	if (size > 0)
+		memcpy(buf, text, (size_t)len);
+	*out_len = (size_t)len;
+	return 0;
+}
+
+int fs_set_setting_text(struct super *sb, const struct fs_cred *cred, ino_nr ino, const char *text,
+			size_t size)
+{
+	struct ztmpfs_file_attr attr = { .which = ZTMPFS_ATTR_COMPRESS,
+					 .level = ZCOMP_LEVEL_DEFAULT };
+	char value[FS_SETTING_TEXT_MAX];
+	int err;
+
+	/* What programs bring is no string. */
+	if (size >= sizeof(value) || memchr(text, '\0', size) != NULL)
+		return -EINVAL;
+	memcpy(value, text, size);
+	value[size] = '\0';
+	err = codecname_parse(value, attr.compress, sizeof(attr.compress), &attr.level);
+	if (!err)
+		err = fs_set_settings(sb, cred, ino, &attr);
+	if (err == -ENOENT)
+		return -EINVAL;
+	return err == -ENOTTY ? -EOPNOTSUPP : err;
 }

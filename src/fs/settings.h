@@ -28,4 +28,23 @@ int fs_get_settings(struct super *sb, ino_nr ino, struct ztmpfs_file_attr *out_a
 int fs_set_settings(struct super *sb, const struct fs_cred *cred, ino_nr ino,
 		    const struct ztmpfs_file_attr *attr) ZT_MUST_CHECK;
 
+/* More bytes than a setting has as a text: name, colon, level. */
+#define FS_SETTING_TEXT_MAX 64u
+
+/**
+ * fs_get_setting_text() - the value of FS_XATTR_COMPRESS: "none" or "zstd:5"
+ * @size: bytes at @buf; 0: only the length is asked for
+ * Return: 0, -ESTALE, -ENODATA (it follows the mount, or is of a type that has none), -ERANGE.
+ */
+int fs_get_setting_text(struct super *sb, ino_nr ino, char *buf, size_t size,
+			size_t *out_len) ZT_MUST_CHECK;
+
+/**
+ * fs_set_setting_text() - as fs_set_settings(), by such a value; "default": follow the mount
+ * @text: @size bytes, without a NUL at the end
+ * Return: as there; but -EINVAL for what names no algorithm, -EOPNOTSUPP for a type that has none.
+ */
+int fs_set_setting_text(struct super *sb, const struct fs_cred *cred, ino_nr ino, const char *text,
+			size_t size) ZT_MUST_CHECK;
+
 #endif

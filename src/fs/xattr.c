@@ -18,7 +18,7 @@
 #include "util/alloc.h"
 #include "util/store.h"
 
-enum name_kind { NAME_PLAIN, NAME_STAT, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
+enum name_kind { NAME_PLAIN, NAME_STAT, NAME_COMPRESS, NAME_ACL_ACCESS, NAME_ACL_DEFAULT };
 
 struct xattr_name {
 	const char *text;
@@ -33,7 +33,9 @@ static int name_parse(const struct super *sb, const char *name, struct xattr_nam
 	if (len == 0 || len > FS_XATTR_NAME_MAX)
 		return -ERANGE;
 	out_name->text = name;
-	out_name->kind = strcmp(name, FS_XATTR_STAT) == 0 ? NAME_STAT : NAME_PLAIN;
+	out_name->kind = strcmp(name, FS_XATTR_STAT) == 0       ? NAME_STAT
+			 : strcmp(name, FS_XATTR_COMPRESS) == 0 ? NAME_COMPRESS
+								: NAME_PLAIN;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		size_t prefix_len = strlen(prefixes[i]);
 
@@ -51,12 +53,14 @@ static int name_parse(const struct super *sb, const char *name, struct xattr_nam
 	return 0;
 }
 
-/* For callers that want to change something. */
+/* For callers that want to change something that is stored here. */
 static int name_parse_change(const struct super *sb, const char *name, struct xattr_name *out_name)
 {
 	int err = name_parse(sb, name, out_name);
 
-	return !err && out_name->kind == NAME_STAT ? -EOPNOTSUPP : err;
+	if (!err && (out_name->kind == NAME_STAT || out_name->kind == NAME_COMPRESS))
+		err = -EOPNOTSUPP;
+	return err;
 }
 
 static int open_to_change(struct super *sb, ino_nr ino, struct inode_rec **out_rec)

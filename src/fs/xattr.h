@@ -10,6 +10,9 @@
  * ztmpfsctl du says. It is in no list, so that nothing copies it. It can be neither set nor
  * removed: -EOPNOTSUPP, which copying tools take for "not here".
  *
+ * user.ztmpfs.compress is how a file or folder wants to be compressed. It is read and changed by
+ * settings.h, and here is none of that name.
+ *
  * An ACL is taken and given in the form that the kernel uses for attributes. Its entries for owner,
  * mask and others are the mode's bits, always: setting an ACL changes the mode, and a change of
  * mode is seen in the ACL. An ACL that says no more than a mode does is not kept.
@@ -33,6 +36,9 @@
 /* What a file holds and costs, and more bytes than it ever has. */
 #define FS_XATTR_STAT     "user.ztmpfs.stat"
 #define FS_XATTR_STAT_MAX 1024u
+
+/* How it is to be compressed. */
+#define FS_XATTR_COMPRESS "user.ztmpfs.compress"
 
 /* Besides XATTR_CREATE and XATTR_REPLACE (sys/xattr.h). */
 #define FS_XATTR_KILL_SGID (1u << 16) /* setting an access ACL takes set-group-ID away */

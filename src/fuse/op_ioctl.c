@@ -44,14 +44,20 @@ static void ioctl_get_flags(fuse_req_t req, fuse_ino_t ino, bool extended, size_
 			       extended ? sizeof(fsx) : sizeof(flags));
 }
 
-static int flags_of_fsx(const void *in_buf, size_t in_bufsz, uint32_t *out_flags)
+static int flags_of_fsx(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *in,
+			uint32_t *out_flags)
 {
 	struct fsxattr fsx;
+	int error;
 
-	if (in_bufsz < sizeof(fsx))
+	if (in->in_size < sizeof(fsx))
 		return -EINVAL;
-	memcpy(&fsx, in_buf, sizeof(fsx));
-	*out_flags = 0;
+	memcpy(&fsx, in->in, sizeof(fsx));
+	error = fs_get_flags(req_super(req), ino, out_flags);
+	if (error)
+		return error;
+	/* These have no number here, and stay. */
+	*out_flags &= FS_COMPR_FL | FS_NOCOMP_FL;
 	for (size_t i = 0; i < ARRAY_SIZE(xflags); i++) {
 		if (fsx.fsx_xflags & xflags[i].xflag)
 			*out_flags |= xflags[i].flag;
@@ -71,19 +77,19 @@ static bool seals(fuse_req_t req, fuse_ino_t ino, uint32_t flags)
 	return flags & sealed && fs_get_flags(req_super(req), ino, &old) == 0 && !(old & sealed);
 }
 
-static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended, const void *in_buf,
-			    size_t in_bufsz)
+static void ioctl_set_flags(fuse_req_t req, fuse_ino_t ino, bool extended,
+			    const struct control_bytes *in)
 {
 	const struct fs_cred cred = req_cred(req);
 	uint32_t flags;
 	int error = 0;
 
 	if (extended)
-		error = flags_of_fsx(in_buf, in_bufsz, &flags);
-	else if (in_bufsz < sizeof(flags))
+		error = flags_of_fsx(req, ino, in, &flags);
+	else if (in->in_size < sizeof(flags))
 		error = -EINVAL;
 	else
-		memcpy(&flags, in_buf, sizeof(flags));
+		memcpy(&flags, in->in, sizeof(flags));
 	if (!error && seals(req, ino, flags)) {
 		seal(req, ino, flags);
 		return;
@@ -104,6 +110,8 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_bufsz,
 	      size_t out_bufsz)
 {
+	const struct control_bytes in = { in_buf, in_bufsz, out_bufsz };
+
 	(void)arg;
 	(void)fi;
 	(void)flags;
@@ -114,11 +122,10 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		break;
 	case FS_IOC_SETFLAGS:
 	case FS_IOC_FSSETXATTR:
-		ioctl_set_flags(req, ino, cmd == FS_IOC_FSSETXATTR, in_buf, in_bufsz);
+		ioctl_set_flags(req, ino, cmd == FS_IOC_FSSETXATTR, &in);
 		break;
 	default:
-		control_ioctl(req, ino, cmd,
-			      &(struct control_bytes){ in_buf, in_bufsz, out_bufsz });
+		control_ioctl(req, ino, cmd, &in);
 		break;
 	}
 }

@@ -14,6 +14,7 @@
 #include <sys/xattr.h>
 
 #include "fs/fileattr.h"
+#include "fs/settings.h"
 #include "fuse/ops.h"
 #include "fuse/reply.h"
 #include "util/alloc.h"
@@ -45,6 +46,14 @@ static unsigned kill_sgid(fuse_req_t req, fuse_ino_t ino, const char *name)
 	return req_in_group(req, attr.st_gid) ? 0 : FS_XATTR_KILL_SGID;
 }
 
+/* Whether it is there does not matter: a request that comes again after a death does the same. */
+static void set_compress(fuse_req_t req, fuse_ino_t ino, const char *value, size_t size)
+{
+	const struct fs_cred cred = req_cred(req);
+
+	reply_error(req, fs_set_setting_text(req_super(req), &cred, ino, value, size));
+}
+
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		 int flags)
 {
@@ -52,6 +61,10 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 
 	if (declined(req))
 		return;
+	if (strcmp(name, FS_XATTR_COMPRESS) == 0) {
+		set_compress(req, ino, value, size);
+		return;
+	}
 	reply_error(req, fs_setxattr(req_super(req), ino, name, value, size,
 				     kinds | kill_sgid(req, ino, name)));
 }
@@ -63,7 +76,9 @@ typedef int look_up_fn(fuse_req_t req, fuse_ino_t ino, const char *name, char *b
 static int look_up_value(fuse_req_t req, fuse_ino_t ino, const char *name, char *buf, size_t size,
 			 size_t *out_len)
 {
-	return fs_getxattr(req_super(req), ino, name, buf, size, out_len);
+	return strcmp(name, FS_XATTR_COMPRESS) == 0
+		       ? fs_get_setting_text(req_super(req), ino, buf, size, out_len)
+		       : fs_getxattr(req_super(req), ino, name, buf, size, out_len);
 }
 
 static int look_up_names(fuse_req_t req, fuse_ino_t ino, const char *name, char *buf, size_t size,
@@ -129,6 +144,10 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 	if (declined(req))
 		return;
+	if (strcmp(name, FS_XATTR_COMPRESS) == 0) {
+		set_compress(req, ino, "default", strlen("default"));
+		return;
+	}
 	error = fs_removexattr(req_super(req), ino, name);
 	if (!error && strcmp(name, "security.capability") == 0)
 		attr_capability_gone(req, ino);

@@ -85,7 +85,7 @@ START_TEST(test_flags_are_those_of_tmpfs)
 	chattr(file, FS_IMMUTABLE_FL);
 	chattr(file, FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL);
 	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_SYNC_FL), -EOPNOTSUPP);
-	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_COMPR_FL | FS_NODUMP_FL), -EOPNOTSUPP);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_NOCOW_FL | FS_NODUMP_FL), -EOPNOTSUPP);
 	ck_assert_int_eq(fs_get_flags(sb, file, &flags), 0);
 	ck_assert_uint_eq(flags, FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL);
 	chattr(file, 0);

@@ -6,18 +6,22 @@
  * Tests usage.c of blkmap/content, too.
  */
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #include "blkmap/parts.h"
+#include "fs/fileattr.h"
 #include "fs/settings.h"
 #include "fs/tune.h"
+#include "fs/xattr.h"
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
 
 #define SIZE ((size_t)300000)
 
 static struct super *sb;
+static const struct fs_cred other_cred = { .uid = 1001, .gid = 1000 };
 static ino_nr dir, file;
 static char content[SIZE], buf[SIZE];
 
@@ -147,6 +151,112 @@ START_TEST(test_contents_are_stored_as_they_are_or_by_the_algorithm_and_stay_so)
 }
 END_TEST
 
+static void check_flags(ino_nr ino, uint32_t want)
+{
+	uint32_t flags;
+
+	ck_assert_int_eq(fs_get_flags(sb, ino, &flags), 0);
+	ck_assert_uint_eq(flags, want);
+}
+
+START_TEST(test_two_of_chattrs_flags_are_settings)
+{
+	check_flags(file, 0);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, dir, FS_NOCOMP_FL | FS_NODUMP_FL), 0);
+	check_flags(dir, FS_NOCOMP_FL | FS_NODUMP_FL);
+	check_settings(dir, "none", 0, 65536);
+	/* Inherited as settings are. */
+	check_flags(make_file(sb, dir, "below"), FS_NOCOMP_FL | FS_NODUMP_FL);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_NOCOMP_FL | FS_COMPR_FL), -EINVAL);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_NOCOMP_FL | FS_SYNC_FL), -EOPNOTSUPP);
+	check_flags(file, 0);
+	/* chattr -m, +c and -c of "none": as the mount has it. */
+	ck_assert_int_eq(fs_set_flags(sb, NULL, dir, FS_NODUMP_FL), 0);
+	check_settings(dir, "default", 0, 65536);
+	ck_assert_int_eq(set_compress(dir, "none"), 0);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, dir, FS_COMPR_FL), 0);
+	check_settings(dir, "default", 0, 65536);
+	check_flags(dir, 0);
+	/* One of its own stays, until it shall go. */
+	ck_assert_int_eq(set(file, &user_cred, "zstd", 5, 0), 0);
+	check_flags(file, FS_COMPR_FL);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_COMPR_FL | FS_IMMUTABLE_FL), 0);
+	check_settings(file, "zstd", 5, 65536);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, 0), 0);
+	check_settings(file, "default", 0, 65536);
+	/* Others may not, as with all flags. */
+	ck_assert_int_eq(fs_set_flags(sb, &other_cred, file, FS_NOCOMP_FL), -EPERM);
+	check_flags(file, 0);
+}
+END_TEST
+
+START_TEST(test_no_algorithm_is_chosen_where_the_mount_compresses_nothing)
+{
+	ck_assert_int_eq(blkmap_set_compress(sb->map, "none", ZCOMP_LEVEL_DEFAULT), 0);
+	ck_assert_int_eq(fs_set_flags(sb, NULL, file, FS_COMPR_FL), -EOPNOTSUPP);
+	ck_assert_int_eq(set_compress(file, "zstd"), 0);
+	check_flags(file, FS_COMPR_FL);
+}
+END_TEST
+
+/* The value of the attribute, or -errno. */
+static int set_text(ino_nr ino, const struct fs_cred *cred, const char *text)
+{
+	return fs_set_setting_text(sb, cred, ino, text, strlen(text));
+}
+
+static void check_text(ino_nr ino, const char *want)
+{
+	char text[64];
+	size_t len = 0, asked = 0;
+
+	ck_assert_int_eq(fs_get_setting_text(sb, ino, text, 0, &asked), 0);
+	ck_assert_int_eq(fs_get_setting_text(sb, ino, text, sizeof(text), &len), 0);
+	ck_assert_uint_eq(len, strlen(want));
+	ck_assert_uint_eq(asked, len);
+	ck_assert_mem_eq(text, want, len);
+	ck_assert_int_eq(fs_get_setting_text(sb, ino, text, len - 1, &len),
+			 -ERANGE);
+}
+
+START_TEST(test_an_attribute_is_another_way_to_a_setting)
+{
+	static const char name[] = "user.ztmpfs.compress";
+	static const char *const wrong[] = { "",       "nosuch", "zstd:99", "zstd:x",
+					     "none:1", ":3",     "lz4,x",
+					     "zstd:1                                            "
+					     "                                                  " };
+	struct fs_entry fifo;
+	size_t len;
+
+	ck_assert_int_eq(fs_get_setting_text(sb, file, buf, SIZE, &len), -ENODATA);
+	ck_assert_int_eq(set_text(file, &user_cred, "zstd:5"), 0);
+	check_text(file, "zstd:5");
+	check_settings(file, "zstd", 5, 65536);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		ck_assert_msg(set_text(file, &user_cred, wrong[i]) == -EINVAL, "%s", wrong[i]);
+	ck_assert_int_eq(fs_set_setting_text(sb, &user_cred, file, "none\0x", 6), -EINVAL);
+	ck_assert_int_eq(set_text(file, &other_cred, "none"), -EPERM);
+	check_text(file, "zstd:5");
+	ck_assert_int_eq(set_text(file, &root_cred, "none"), 0);
+	check_text(file, "none");
+	ck_assert_int_eq(set_text(file, &user_cred, "default"), 0);
+	ck_assert_int_eq(fs_get_setting_text(sb, file, buf, SIZE, &len), -ENODATA);
+	/* It is in no list, and is not stored as others are. */
+	ck_assert_int_eq(set_text(dir, &user_cred, "lz4hc:3"), 0);
+	check_text(make_file(sb, dir, "below"), "lz4hc:3");
+	ck_assert_int_eq(fs_listxattr(sb, dir, true, buf, SIZE, &len), 0);
+	ck_assert_uint_eq(len, 0);
+	ck_assert_int_eq(fs_setxattr(sb, dir, name, "none", 4, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(fs_removexattr(sb, dir, name), -EOPNOTSUPP);
+	ck_assert_int_eq(fs_getxattr(sb, dir, name, buf, SIZE, &len), -ENODATA);
+	ck_assert_int_eq(fs_mknod(sb, &user_cred, dir, "fifo", S_IFIFO | 0644, 0, &fifo), 0);
+	ck_assert_int_eq(set_text(fifo.ino, &user_cred, "none"), -EOPNOTSUPP);
+	ck_assert_int_eq(fs_get_setting_text(sb, fifo.ino, buf, SIZE, &len), -ENODATA);
+	ck_assert_int_eq(set_text(file + 1000, &user_cred, "none"), -ESTALE);
+}
+END_TEST
+
 START_TEST(test_what_an_algorithm_cannot_shrink_is_not_recompressed)
 {
 	uint64_t seed = 2;
@@ -194,10 +304,9 @@ END_TEST
 
 START_TEST(test_only_owner_and_root_may_and_only_what_there_is)
 {
-	static const struct fs_cred other = { .uid = 1001, .gid = 1000 };
 	struct ztmpfs_file_attr attr;
 
-	ck_assert_int_eq(set(file, &other, "none", 0, 0), -EPERM);
+	ck_assert_int_eq(set(file, &other_cred, "none", 0, 0), -EPERM);
 	ck_assert_int_eq(set(file, &root_cred, "none", 0, 0), 0);
 	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 0), -EINVAL);
 	ck_assert_int_eq(set(file, &user_cred, NULL, 0, 5000), -EINVAL);
@@ -446,6 +555,9 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_new_files_and_directories_inherit_and_renaming_keeps);
 	tcase_add_test(tc, test_contents_are_stored_as_they_are_or_by_the_algorithm_and_stay_so);
+	tcase_add_test(tc, test_two_of_chattrs_flags_are_settings);
+	tcase_add_test(tc, test_no_algorithm_is_chosen_where_the_mount_compresses_nothing);
+	tcase_add_test(tc, test_an_attribute_is_another_way_to_a_setting);
 	tcase_add_test(tc, test_what_an_algorithm_cannot_shrink_is_not_recompressed);
 	tcase_add_test(tc, test_clusters_change_while_a_file_is_empty_only);
 	tcase_add_test(tc, test_only_owner_and_root_may_and_only_what_there_is);

@@ -510,6 +510,12 @@ START_TEST(test_chattr_sets_flags_and_the_kernel_forgets_attributes)
 	reply = wire_call(&wire, FUSE_GETATTR, ino, &in, sizeof(in), NULL, 0);
 	memcpy(&attr, reply.data, sizeof(attr));
 	ck_assert_uint_gt(attr.attr_valid, 1000000);
+	/* Those of compression have no number in that form, and stay. */
+	ck_assert_int_eq(set_flags(ino, FS_NOCOMP_FL), 0);
+	ck_assert_int_eq(set_arg(ino, FS_IOC_FSSETXATTR, &fsx, sizeof(fsx)), 0);
+	ck_assert_int_eq(get_flags(ino, &flags), 0);
+	ck_assert_uint_eq(flags, FS_APPEND_FL | FS_NOATIME_FL | FS_NOCOMP_FL);
+	ck_assert_int_eq(set_flags(ino, FS_COMPR_FL | FS_NOCOMP_FL), -EINVAL);
 }
 END_TEST
 

@@ -88,6 +88,31 @@ static uint64_t number_of(const char *text, const char *key)
 	return strtoull(at + strlen(key) + 1, NULL, 10);
 }
 
+START_TEST(test_an_attribute_says_how_a_file_is_compressed)
+{
+	static const char name[] = "user.ztmpfs.compress";
+	uint64_t ino = make_file(ROOT, "f");
+	char buf[4096];
+
+	ck_assert_int_eq(remove_name(ino, name), 0);
+	ck_assert_int_eq(get(ino, name, buf, 0), -ENODATA);
+	ck_assert_int_eq(set(ino, name, "zstd:7", 6, 0), 0);
+	/* The same again, as after a death. */
+	ck_assert_int_eq(set(ino, name, "zstd:7", 6, XATTR_CREATE), 0);
+	ck_assert_int_eq(get(ino, name, buf, 0), 6);
+	ck_assert_int_eq(get(ino, name, buf, sizeof(buf)), 6);
+	ck_assert_mem_eq(buf, "zstd:7", 6);
+	ck_assert_int_eq(get(ino, NULL, buf, sizeof(buf)), 0);
+	ck_assert_int_eq(set(ino, name, "nosuch", 6, 0), -EINVAL);
+	wire.uid = 1000;
+	ck_assert_int_eq(set(ino, name, "none", 4, 0), -EPERM);
+	ck_assert_int_eq(remove_name(ino, name), -EPERM);
+	wire.uid = 0;
+	ck_assert_int_eq(remove_name(ino, name), 0);
+	ck_assert_int_eq(get(ino, name, buf, sizeof(buf)), -ENODATA);
+}
+END_TEST
+
 START_TEST(test_what_a_file_costs_is_an_attribute_that_nothing_copies)
 {
 	static const char name[] = "user.ztmpfs.stat";
@@ -255,6 +280,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_attributes_come_and_go);
+	tcase_add_test(tc, test_an_attribute_says_how_a_file_is_compressed);
 	tcase_add_test(tc, test_what_a_file_costs_is_an_attribute_that_nothing_copies);
 	tcase_add_test(tc, test_kernel_may_not_take_a_capability_from_an_immutable_file);
 	tcase_add_test(tc, test_umask_gives_way_to_a_default_acl);

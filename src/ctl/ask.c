@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/progress.h"
 
 /* Tests build a ztmpfsctl of another version out of this file. */
 #ifndef CTL_VERSION
@@ -123,6 +124,7 @@ int ctl_fail(const char *path, int error)
 {
 	struct ztmpfs_info info;
 
+	progress_end(); /* it would share a row with this */
 	if (error == -EPROTO && ctl_get_info(path, &info) == 0)
 		fprintf(stderr,
 			"ztmpfsctl: %s: ztmpfs %s serves it, and does not know what ztmpfsctl %s "
@@ -136,6 +138,7 @@ int ctl_fail(const char *path, int error)
 
 int ctl_failed(const char *subject, const char *why)
 {
+	progress_end();
 	fprintf(stderr, "ztmpfsctl: %s%s%s\n", subject, *subject ? ": " : "", why);
 	return CTL_EXIT_FAILED;
 }

@@ -23,19 +23,21 @@
 /* What takes less than the first needs no line; then it is made anew so often. */
 #define FIRST_MS 500
 #define EACH_MS  200
+#define LINES_MS 1000
 #define COLUMNS  80u
 
 static struct {
 	const struct progress *now; /* NULL: nothing is under way */
 	bool runs; /* the thread is there */
-	bool writes; /* to a terminal */
+	bool terminal; /* the line is drawn again and again */
+	bool writes;
 	bool takes; /* ^C, which the caller does not ignore */
 	pthread_t thread;
 	int end_fd; /* an eventfd: the thread shall end */
 	bool shown; /* the thread's */
 	struct sigaction before;
 	sigset_t mask; /* of the thread that works, before */
-} progress;
+} progress = { .end_fd = -1 };
 
 static const char clear[] = "\r\033[K";
 
@@ -52,6 +54,7 @@ static void interrupted(int sig)
 	(void)raise(sig);
 }
 
+/* On what is no terminal nothing is drawn over. */
 static void write_line(const char *text, uint64_t seconds)
 {
 	struct winsize size;
@@ -64,10 +67,11 @@ static void write_line(const char *text, uint64_t seconds)
 	len = snprintf(line, sizeof(line), "%s%s%s, %llu s", progress.now->what,
 		       *text != '\0' ? ": " : "", text, (unsigned long long)seconds);
 	/* The last column stays empty: some terminals go to the next line behind it. */
-	if (len > 0 && (size_t)len >= columns)
+	if (progress.terminal && len > 0 && (size_t)len >= columns)
 		line[columns - 1] = '\0';
-	dprintf(STDERR_FILENO, "%s%s", clear, line);
-	progress.shown = true;
+	dprintf(STDERR_FILENO, "%s%s%s", progress.terminal ? clear : "", line,
+		progress.terminal ? "" : "\n");
+	progress.shown = progress.terminal;
 }
 
 /* Return: false: it is over. */
@@ -91,10 +95,11 @@ static void take_interrupts(void)
 static void *writer(void *arg)
 {
 	const uint64_t begun_ns = zt_now_ns();
+	const int each_ms = progress.terminal ? EACH_MS : LINES_MS;
 
 	(void)arg;
 	take_interrupts();
-	for (int ms = FIRST_MS; wait_ms(ms); ms = EACH_MS) {
+	for (int ms = FIRST_MS; wait_ms(ms); ms = each_ms) {
 		char text[PROGRESS_TEXT] = "";
 
 		if (progress.writes && progress.now->text)
@@ -132,7 +137,8 @@ void progress_begin(const struct progress *what)
 	progress.now = what;
 	progress.shown = progress.runs = false;
 	progress.end_fd = -1;
-	progress.writes = isatty(STDERR_FILENO);
+	progress.terminal = isatty(STDERR_FILENO);
+	progress.writes = progress.terminal || what->lines;
 	(void)sigaction(SIGINT, NULL, &progress.before);
 	progress.takes = what->interrupted && progress.before.sa_handler != SIG_IGN;
 	if (progress.writes || progress.takes)
@@ -144,6 +150,7 @@ void progress_end(void)
 	if (progress.runs) {
 		(void)eventfd_write(progress.end_fd, 1); /* it is far from its most */
 		(void)pthread_join(progress.thread, NULL);
+		progress.runs = false;
 		if (progress.takes)
 			(void)sigaction(SIGINT, &progress.before, NULL);
 		(void)pthread_sigmask(SIG_SETMASK, &progress.mask, NULL);

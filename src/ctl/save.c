@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/progress.h"
 #include "ctl/signals.h"
 #include "image/file.h"
 #include "image/image.h"
@@ -40,7 +42,7 @@ struct save_job {
 	struct ztmpfs_save save;
 	struct image_facts facts;
 	char *buffer; /* READ_BYTES */
-	bool verbose;
+	atomic_uint_fast64_t done, all; /* bytes, for the line about it; all is 0 before the moment */
 };
 
 static int refused(const char *path, int error)
@@ -171,14 +173,16 @@ static int check_source(struct save_job *job)
 
 /* ---- from there to the file ---- */
 
-static void show(const struct save_job *job, uint64_t done)
+/* In the thread of the line. */
+static void save_text(void *arg, char out[PROGRESS_TEXT])
 {
-	const uint64_t all = job->save.nr_pages << ZT_PAGE_SHIFT;
+	const struct save_job *job = arg;
+	const uint64_t all = atomic_load(&job->all), done = atomic_load(&job->done);
 	char text[2][CTL_HUMAN];
 
-	if (job->verbose)
-		fprintf(stderr, "\r%3" PRIu64 " %%, %s of %s ", done * 100 / all,
-			ctl_human(done, text[0]), ctl_human(all, text[1]));
+	if (all > 0)
+		snprintf(out, PROGRESS_TEXT, "%" PRIu64 " %%, %s of %s", done * 100 / all,
+			 ctl_human(done, text[0]), ctl_human(all, text[1]));
 }
 
 static int signalled(void)
@@ -191,6 +195,7 @@ static int copy_pages(struct save_job *job)
 	const uint64_t all = job->save.nr_pages << ZT_PAGE_SHIFT;
 	uint64_t done = 0;
 
+	atomic_store(&job->all, all);
 	while (done < all) {
 		const size_t len = (size_t)min_u64(READ_BYTES, all - done);
 		int error = signalled();
@@ -203,7 +208,7 @@ static int copy_pages(struct save_job *job)
 		if (error)
 			return ctl_fail(job->path, error);
 		done += len;
-		show(job, done);
+		atomic_store(&job->done, done);
 	}
 	return 0;
 }
@@ -285,28 +290,30 @@ static void report(const struct save_job *job, uint64_t begin)
 	const uint64_t all = job->save.nr_pages << ZT_PAGE_SHIFT;
 	char text[2][CTL_HUMAN];
 
-	fprintf(stderr, "%s%s in %.2f s; requests waited %.1f ms for the moment; %s of memory\n",
-		job->verbose ? "\r" : "", ctl_human(all, text[0]), seconds,
+	fprintf(stderr, "%s in %.2f s; requests waited %.1f ms for the moment; %s of memory\n",
+		ctl_human(all, text[0]), seconds,
 		(double)job->save.pause_ns / 1e6, ctl_human(job->save.held, text[1]));
 }
 
 static int run_save(int argc, char *argv[])
 {
 	struct save_job job = { .source = -1, .place.dir_fd = -1, .file.fd = -1 };
+	struct progress progress = { .what = "saving", .text = save_text, .arg = &job };
 	const uint64_t begin = zt_now_ns();
 	int letter = ctl_switch(&ctl_save, argc, argv, true), failed;
 
-	job.verbose = isatty(STDERR_FILENO);
 	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_save, argc, argv, false))
-		job.verbose = true;
+		progress.lines = true;
 	if (argc != optind + 2)
 		return ctl_usage(&ctl_save);
 	job.mount = argv[optind];
 	job.path = argv[optind + 1];
 	signals_catch(false); /* what was begun is removed then */
 	(void)signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error */
+	progress_begin(&progress);
 	failed = save(&job);
-	if (job.verbose && !failed)
+	progress_end();
+	if (!failed && (progress.lines || isatty(STDERR_FILENO)))
 		report(&job, begin);
 	image_file_drop(&job.file);
 	image_writer_destroy(job.writer);

@@ -153,6 +153,8 @@ static void zsh_command(const struct ctl_command *command)
 	} else if (command->takes == CTL_MOUNTS) {
 		printf("      '*:mount point:(%s '\"${mounts[*]}\"')' ;;\n",
 		       command->words ? command->words : "");
+	} else if (command->words) {
+		printf("      '*:path:{ compadd -S \"\" -- %s; _files }' ;;\n", command->words);
 	} else {
 		printf("      '*:path:_files' ;;\n");
 	}
@@ -221,6 +223,9 @@ static void fish_command(const struct ctl_command *command)
 		printf("complete -c ztmpfsctl -n '__fish_seen_subcommand_from %s' -f -a '", command->name);
 		print_commands("");
 		printf("'\n");
+	} else if (command->takes == CTL_PATHS && command->words) {
+		printf("complete -c ztmpfsctl -n '__fish_seen_subcommand_from %s' -a '%s'\n",
+		       command->name, command->words);
 	} else if (command->takes != CTL_PATHS) {
 		printf("complete -c ztmpfsctl -n '__fish_seen_subcommand_from %s' -f -a '%s%s'\n",
 		       command->name, command->words ? command->words : "",

@@ -200,11 +200,15 @@ void sched_case_duel(const struct sched_case *c)
 	       two / 10, two % 10);
 }
 
-int sched_case_main(TCase *tc)
+int sched_case_main(TCase *tc, TCase *more)
 {
 	Suite *suite = suite_create("schedules");
 
 	tcase_set_timeout(tc, sched_seconds() * 10 + 60);
 	suite_add_tcase(suite, tc);
+	if (more) {
+		tcase_set_timeout(more, sched_seconds() * 10 + 60);
+		suite_add_tcase(suite, more);
+	}
 	return zt_check_main(suite);
 }

@@ -64,8 +64,8 @@ unsigned sched_seconds(void);
 /** sched_tell() - one line of what was done */
 void sched_tell(const struct sched_totals *totals);
 
-/** sched_case_main() - run the tests of @tc, each for sched_seconds(). Return: main()'s. */
-int sched_case_main(TCase *tc);
+/** sched_case_main() - run the tests of @tc, and of @more unless that is NULL, each for sched_seconds(). Return: main()'s. */
+int sched_case_main(TCase *tc, TCase *more);
 
 /** sched_fail() - a sentence, the case, and the end of the program; in any thread */
 void __attribute__((noreturn, format(printf, 1, 2))) sched_fail(const char *format, ...);

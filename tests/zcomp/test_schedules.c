@@ -261,5 +261,5 @@ int main(void)
 	TCase *tc = tcase_create("accel");
 
 	tcase_add_loop_test(tc, test_requests_in_many_orders, 0, 2);
-	return sched_case_main(tc);
+	return sched_case_main(tc, NULL);
 }

@@ -259,5 +259,5 @@ int main(void)
 	TCase *tc = tcase_create("pool");
 
 	tcase_add_loop_test(tc, test_three_tasks_on_a_pool_in_many_orders, 0, 2);
-	return sched_case_main(tc);
+	return sched_case_main(tc, NULL);
 }

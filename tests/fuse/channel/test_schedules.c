@@ -480,5 +480,5 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_each_request_is_answered_once_and_all_ends, 0, 3);
 	tcase_add_test(tc, test_all_that_waits_in_a_line_is_served_once_though_it_ends);
-	return sched_case_main(tc);
+	return sched_case_main(tc, NULL);
 }

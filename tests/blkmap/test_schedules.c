@@ -500,10 +500,12 @@ static void world_prepare(uint64_t seed)
 {
 	far_prepare();
 	holes_prepare();
+	/* All of them first: what comes takes the lowest room that is free. */
+	for (unsigned i = 0; i < NR_FILES; i++)
+		truncate_at(&models[i], 0);
 	for (unsigned i = 0; i < NR_FILES; i++) {
 		struct model *m = &models[i];
 
-		truncate_at(m, 0);
 		if (is_empty(i))
 			continue;
 		write_at(m, 0, shape.clusters * m->cluster, 1);

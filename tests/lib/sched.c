@@ -49,7 +49,7 @@ static struct {
 	unsigned next_change;
 	int64_t lowest; /* priority given last by a change */
 	struct sched_result result;
-	bool learns, has_learned;
+	bool learns, has_learned, named_only;
 	uint64_t all_points; /* counted or not */
 	void (*on_kill)(pthread_t thread);
 	bool has_random;
@@ -205,13 +205,14 @@ static void lower(struct task *task)
 	task->priority = --s.lowest;
 }
 
-static void point_at(const void *object)
+/* @named: at a zt_hook() */
+static void point(const void *object, bool named)
 {
 	struct task *me = self;
 
 	if (!me)
 		return;
-	if (me != &s.tasks[0] && counts(me, object)) {
+	if (me != &s.tasks[0] && (s.named_only ? named : counts(me, object))) {
 		s.result.points++;
 		if (s.next_change < s.plan.nr_changes &&
 		    s.result.points >= s.plan.changes[s.next_change]) {
@@ -226,6 +227,11 @@ static void point_at(const void *object)
 	if (++s.all_points > MAX_POINTS)
 		give_up("no end");
 	dispatch();
+}
+
+static void point_at(const void *object)
+{
+	point(object, false);
 }
 
 void sched_point(void)
@@ -308,18 +314,18 @@ static struct task *task_new(void)
 }
 
 #ifdef ZT_DEBUG
-static void at_hook(void *arg, const char *point, uint64_t what)
+static void at_hook(void *arg, const char *where, uint64_t what)
 {
 	(void)arg;
-	(void)point;
+	(void)where;
 	(void)what;
-	sched_point();
+	point(NULL, true);
 }
 
-static void at_store(void *arg, const char *point)
+static void at_store(void *arg, const char *where)
 {
 	(void)arg;
-	(void)point;
+	(void)where;
 	sched_point();
 }
 #endif
@@ -360,6 +366,11 @@ void sched_end(struct sched_result *out_result)
 	self = NULL;
 	s.now_ns = 0;
 	*out_result = s.result;
+}
+
+void sched_named_only(bool only)
+{
+	s.named_only = only;
 }
 
 void sched_random(uint64_t seed)

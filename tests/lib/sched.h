@@ -67,6 +67,9 @@ void sched_point(void);
  */
 void sched_learn(bool learn);
 
+/** sched_named_only() - from here on points at zt_hook() alone are counted, or those that were learned again */
+void sched_named_only(bool only);
+
 /** sched_random() - what getrandom() gives from here on follows from @seed */
 void sched_random(uint64_t seed);
 

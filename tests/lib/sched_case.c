@@ -156,27 +156,28 @@ void sched_case_all(const struct sched_case *c, unsigned nr_changes)
 			}
 }
 
-/* The @i-th place of @nr_changes changes; false: it is another one's twin. */
+/* The @i-th place of the plan's changes; false: it is another one's twin. */
 static bool place(struct sched_plan *plan, uint64_t i, uint64_t points)
 {
-	plan->changes[0] = 1 + i % points;
-	i /= points;
-	if (plan->nr_changes > 1) {
-		plan->changes[1] = 1 + i % points;
-		i /= points;
+	bool ascends = true;
+
+	for (unsigned n = 0; n < plan->nr_changes; n++, i /= points) {
+		plan->changes[n] = 1 + i % points;
+		ascends = ascends && (n == 0 || plan->changes[n] > plan->changes[n - 1]);
 	}
 	plan->rotate = 1 + (unsigned)i;
-	return plan->nr_changes < 2 || plan->changes[0] < plan->changes[1];
+	return ascends;
 }
 
 /* Every place once, scattered. Return: runs of a thousand that there was time for. */
 static unsigned run_scattered(const struct sched_case *c, uint64_t points, unsigned nr_changes)
 {
-	const uint64_t nr = (c->nr_more + c->nr_tasks) * points * (nr_changes > 1 ? points : 1);
 	const uint64_t prime = 1000003; /* with which no smaller number has a divisor in common */
 	struct sched_plan plan = { .nr_changes = nr_changes };
-	uint64_t i;
+	uint64_t nr = c->nr_more + c->nr_tasks, i;
 
+	for (unsigned n = 0; n < nr_changes; n++)
+		nr *= points;
 	for (i = 0; i < nr; i++) {
 		if (zt_now_ns() >= end_ns)
 			break;
@@ -186,9 +187,24 @@ static unsigned run_scattered(const struct sched_case *c, uint64_t points, unsig
 	return nr ? (unsigned)(i * 1000 / nr) : 1000;
 }
 
+/* Where a bug is known to have been, the code has a name for the place. Return: how many such there are. */
+static uint64_t run_named(const struct sched_case *c)
+{
+	struct sched_plan plan = { .rotate = 1 };
+	uint64_t points = 0;
+
+	sched_named_only(true);
+	for (; plan.rotate <= c->nr_more + c->nr_tasks; plan.rotate++)
+		points = max_u64(points, run(c, &plan));
+	for (unsigned nr_changes = 1; nr_changes <= 2; nr_changes++)
+		(void)run_scattered(c, points, nr_changes);
+	sched_named_only(false);
+	return points;
+}
+
 void sched_case_duel(const struct sched_case *c)
 {
-	uint64_t points = learn(c), seed = c->seed;
+	uint64_t points = learn(c), seed = c->seed, named = run_named(c);
 	unsigned one = run_scattered(c, points, 1), two = run_scattered(c, points, 2);
 
 	while (zt_now_ns() < end_ns) {
@@ -196,8 +212,8 @@ void sched_case_duel(const struct sched_case *c)
 
 		(void)run(c, &plan);
 	}
-	printf("%s: %" PRIu64 " points, %u.%u %% of one change, %u.%u %% of two\n", c->text, points, one / 10, one % 10,
-	       two / 10, two % 10);
+	printf("%s: %" PRIu64 " hooks, %" PRIu64 " points, %u.%u %% of one change, %u.%u %% of two\n", c->text, named, points,
+	       one / 10, one % 10, two / 10, two % 10);
 }
 
 int sched_case_main(TCase *tc, TCase *more)

@@ -46,8 +46,8 @@ void sched_case_random(const struct sched_case *c, unsigned runs, unsigned most_
 void sched_case_all(const struct sched_case *c, unsigned nr_changes);
 
 /**
- * sched_case_duel() - no change, every one, and then every two, however many: in an order that sees some of
- * all parts early; runs by chance follow for as long as there is time
+ * sched_case_duel() - one and two changes at zt_hook()s; then every one at any point, and every two, however many:
+ * in an order that sees some of all parts early; runs by chance follow for as long as there is time
  * Prints how far it came.
  */
 void sched_case_duel(const struct sched_case *c);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/shared.h"
@@ -159,6 +160,7 @@ int handover_word(int argc, char *const argv[], const char *word)
 
 static pid_t run(const struct handover_child *child, const sigset_t *mask, int sock)
 {
+	volatile int error = 0; /* the child's, whose memory this is until it runs the program */
 	char word[32];
 	pid_t pid;
 
@@ -173,9 +175,14 @@ static pid_t run(const struct handover_child *child, const sigset_t *mask, int s
 		(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, _NSIG / 8);
 		(void)syscall(SYS_fcntl, sock, F_SETFD, 0);
 		(void)syscall(SYS_execveat, child->binary, "", child->argv, environ, AT_EMPTY_PATH);
+		error = errno;
 		_exit(127);
 	}
-	return pid;
+	if (!error)
+		return pid;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return -error;
 }
 
 pid_t handover_spawn(const struct handover_child *child, int *out_sock)

@@ -166,7 +166,7 @@ struct handover_child {
  * handover_spawn() - run the program in a session of its own, and talk with it
  * @out_sock: out where it runs: the caller's end, closed by exec
  * Context: any thread, also beside others; other threads of the process must not wait for it.
- * Return: its process id, or -errno.
+ * Return: its process id; -errno, also when the program cannot be run.
  */
 pid_t handover_spawn(const struct handover_child *child, int *out_sock) ZT_MUST_CHECK;
 

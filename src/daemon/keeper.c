@@ -276,6 +276,16 @@ static int start(char *argv[])
 	return 0;
 }
 
+/* The arena is as the one before has left it, or as this one has. */
+static void give_up_trial(void)
+{
+	drop(&keeper.trial);
+	if (keeper.until_ns)
+		note_upgrade(HANDOVER_UPGRADE_DIED);
+	keeper.until_ns = 0;
+	keeper.record->order = HANDOVER_SERVE;
+}
+
 /* Which program comes next, and what for; the daemon has gone. */
 static void plan_next(void)
 {
@@ -284,11 +294,7 @@ static void plan_next(void)
 
 	record->order = HANDOVER_SERVE;
 	if (keeper.trial >= 0) {
-		/* The arena is as the one before has left it, or as this one has. */
-		drop(&keeper.trial);
-		if (keeper.until_ns)
-			note_upgrade(HANDOVER_UPGRADE_DIED);
-		keeper.until_ns = 0;
+		give_up_trial();
 		return;
 	}
 	if (keeper.next >= 0) {
@@ -318,6 +324,10 @@ static bool start_again(char *argv[])
 	plan_next();
 	keeper.record->nr_lives++;
 	while (start(argv) != 0) {
+		if (keeper.trial >= 0) {
+			give_up_trial();
+			continue;
+		}
 		if (++nr_tries == NR_TRIES)
 			return false;
 		(void)nanosleep(&pause, NULL); /* there are no signals */

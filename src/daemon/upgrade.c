@@ -147,8 +147,10 @@ static int probe(struct survive *survive, int binary, char text[256])
 						       .argv = survive->argv },
 			     &sock);
 	mutex_unlock(&survive->lock);
-	if (pid < 0)
-		return (int)pid;
+	if (pid < 0) {
+		snprintf(text, 256, "the program cannot be run: %s", strerror((int)-pid));
+		return -ENOEXEC;
+	}
 	error = hear_probe(survive, sock, text);
 	close(sock);
 	(void)kill(pid, SIGKILL); /* it has said what it had to say */

@@ -96,7 +96,7 @@ has_no_process()
 
 survive_gone()
 {
-  wait_until 100 has_no_process || fail "processes are left: $(cat "$TMP/left")"
+  wait_unmounted 100 has_no_process || fail "processes are left: $(cat "$TMP/left")"
   is_mounted "$MNT" && fail "the mount is still there"
   return 0
 }

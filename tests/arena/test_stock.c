@@ -221,6 +221,14 @@ START_TEST(test_who_waits_gets_what_is_urgent)
 	nr += take(arena, refs + nr, 1);
 	ck_assert_int_eq(arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[nr]), -ENOSPC);
 	ck_assert_uint_eq(stat_of(arena).stock_timeouts, 1);
+	/* From then on nobody waits, until something was given back. */
+	waits = (unsigned)stat_of(arena).stock_waits;
+	ck_assert_int_eq(arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[nr]), -ENOSPC);
+	ck_assert_uint_eq(stat_of(arena).stock_waits, waits);
+	give(arena, refs + nr - 1, 1);
+	(void)take(arena, refs + nr - 1, 1);
+	ck_assert_int_eq(arena_run_alloc(arena, 16, ARENA_RUN_ZSPAGE, 0, &refs[nr]), -ENOSPC);
+	ck_assert_uint_eq(stat_of(arena).stock_waits, waits + 1);
 	give(arena, refs, nr);
 	arena_destroy(arena);
 }

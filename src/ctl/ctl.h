@@ -119,6 +119,9 @@ const char *ctl_human(uint64_t bytes, char out_text[CTL_HUMAN]);
 /** ctl_ratio() - user bytes over all memory held for them; 0 while nothing is held */
 double ctl_ratio(const struct ztmpfs_stat *stat);
 
+/** ctl_print_info() - who serves a mount, in some lines; @width: columns, 0: those of the terminal */
+int ctl_print_info(FILE *out, const struct ztmpfs_info *info, size_t width) ZT_MUST_CHECK;
+
 /** ctl_print_summary() - what a mount is and holds, in some lines; @width: columns, 0: any */
 int ctl_print_summary(FILE *out, const char *path, const struct ztmpfs_info *info,
 		      const struct ztmpfs_stat *stat, size_t width) ZT_MUST_CHECK;

@@ -20,17 +20,10 @@
 
 /* ---- info ---- */
 
-static void print_info(const char *path, const struct ztmpfs_info *info, bool json)
+static void print_json(const char *path, const struct ztmpfs_info *info)
 {
 	const bool replaced = info->flags & ZTMPFS_INFO_REPLACED;
 
-	if (!json) {
-		printf("release   %s\nversion   %" PRIu32 "\npid       %" PRIu32
-		       "\nprogram   %s\noptions   %s\n",
-		       info->release, info->version, info->pid, replaced ? "replaced" : "as started",
-		       info->options);
-		return;
-	}
 	fputs("{\"path\": ", stdout);
 	ctl_print_json_text(stdout, path);
 	fputs(", \"release\": ", stdout);
@@ -54,8 +47,11 @@ static int run_info(int argc, char *argv[])
 	error = ctl_get_info(argv[optind], &info);
 	if (error)
 		return ctl_fail(argv[optind], error);
-	print_info(argv[optind], &info, json);
-	return ctl_end(0);
+	if (json)
+		print_json(argv[optind], &info);
+	else
+		error = ctl_print_info(stdout, &info, 0);
+	return error ? ctl_fail(argv[optind], error) : ctl_end(0);
 }
 
 /* ---- modules ---- */

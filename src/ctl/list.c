@@ -224,7 +224,8 @@ static void ask(struct row *row, const char *super_options)
 		error = ctl_get_stat(row->path, &row->stat);
 	row->has_stat = !error;
 	if (error == -EACCES || error == -EPERM)
-		snprintf(row->state, sizeof(row->state), "private to uid %u",
+		snprintf(row->state, sizeof(row->state),
+			 *row->info.release ? "counters of uid %u" : "private to uid %u",
 			 mounter(super_options));
 	else if (error == -ENOTCONN)
 		strcpy(row->state, "dead");

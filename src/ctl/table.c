@@ -179,32 +179,62 @@ static int add_lines(struct libscols_table *table, const char *path, const struc
 	return error ? error : add(table, "options", "%s", info->options);
 }
 
-int ctl_print_summary(FILE *out, const char *path, const struct ztmpfs_info *info,
-		      const struct ztmpfs_stat *stat, size_t width)
+/* Two columns: names, and texts that are broken where the terminal ends. Return: NULL without memory. */
+static struct libscols_table *new_pairs(FILE *out, size_t width)
 {
 	struct libscols_table *table = scols_new_table();
-	struct libscols_column *column;
-	int error = -ENOMEM;
+	struct libscols_column *column = NULL;
 
-	if (!table)
-		return error;
-	column = scols_table_new_column(table, "NAME", 10, 0);
-	if (column)
+	if (table && scols_table_new_column(table, "NAME", 10, 0))
 		column = scols_table_new_column(table, "VALUE", 0.9, SCOLS_FL_WRAP);
-	if (column) {
-		(void)scols_column_set_wrapfunc(column, scols_wrapnl_chunksize,
-						scols_wrapnl_nextchunk, NULL);
-		(void)scols_column_set_safechars(column, "\n");
-		(void)scols_table_enable_noheadings(table, 1);
-		(void)scols_table_set_stream(table, out);
-		if (width) {
-			(void)scols_table_set_termwidth(table, width);
-			(void)scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
-		}
-		error = add_lines(table, path, info, stat);
+	if (!column) {
+		scols_unref_table(table);
+		return NULL;
 	}
+	(void)scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
+					NULL);
+	(void)scols_column_set_safechars(column, "\n");
+	(void)scols_table_enable_noheadings(table, 1);
+	(void)scols_table_set_stream(table, out);
+	if (width) {
+		(void)scols_table_set_termwidth(table, width);
+		(void)scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+	}
+	return table;
+}
+
+static int print_pairs(struct libscols_table *table, int error)
+{
 	if (!error)
 		error = scols_print_table(table);
 	scols_unref_table(table);
 	return error;
+}
+
+int ctl_print_summary(FILE *out, const char *path, const struct ztmpfs_info *info,
+		      const struct ztmpfs_stat *stat, size_t width)
+{
+	struct libscols_table *table = new_pairs(out, width);
+
+	return table ? print_pairs(table, add_lines(table, path, info, stat)) : -ENOMEM;
+}
+
+int ctl_print_info(FILE *out, const struct ztmpfs_info *info, size_t width)
+{
+	struct libscols_table *table = new_pairs(out, width);
+	int error;
+
+	if (!table)
+		return -ENOMEM;
+	error = add(table, "release", "%s", info->release);
+	if (!error)
+		error = add(table, "version", "%" PRIu32, info->version);
+	if (!error)
+		error = add(table, "pid", "%" PRIu32, info->pid);
+	if (!error)
+		error = add(table, "program", "%s",
+			    info->flags & ZTMPFS_INFO_REPLACED ? "replaced" : "as started");
+	if (!error)
+		error = add(table, "options", "%s", info->options);
+	return print_pairs(table, error);
 }

@@ -351,6 +351,13 @@ struct zcomp_ops {
 	 * Return: for how many done() was called.
 	 */
 	uint32_t (*poll)(const struct zcomp_params *params, uint32_t max);
+
+	/*
+	 * Optional, for an algorithm with dictionaries: a context that create_ctx() has made with
+	 * decode_only serves decompress() with the params of any other set-up with decode_only. So
+	 * decoders that differ by their dictionary alone need no contexts of their own.
+	 */
+	bool decoders_share;
 };
 
 /*

@@ -5,7 +5,8 @@
  *
  * Shared by all streams: with a dictionary, its digested forms; immutable after set-up. A stream's
  * context is one workspace with a compressor and a decompressor in it, sized for the level and
- * the unit. The library is told to stay inside: no allocation in a call. No locks.
+ * the unit. The library is told to stay inside: no allocation in a call. No locks. A decompressor
+ * hears of the dictionary with each call, so that one serves all dictionaries.
  */
 #define ZSTD_STATIC_LINKING_ONLY /* magicless format, static contexts, parameters by size */
 #include <errno.h>
@@ -186,8 +187,6 @@ static int zstd_set_parameters(const struct zcomp_params *params, struct zstd_ct
 		return -EINVAL;
 	if (shared->cdict && ZSTD_isError(ZSTD_CCtx_refCDict(zctx->cctx, shared->cdict)))
 		return -EINVAL;
-	if (shared->ddict && ZSTD_isError(ZSTD_DCtx_refDDict(zctx->dctx, shared->ddict)))
-		return -EINVAL;
 	return 0;
 }
 
@@ -273,13 +272,15 @@ static bool is_whole_frame(const uint8_t *src, size_t len)
 static int zstd_decompress(const struct zcomp_params *params, struct zcomp_strm *strm,
 			   struct zcomp_req *req)
 {
+	const struct zstd_shared *shared = params->drv_data;
 	struct zstd_ctx *zctx = strm->ctx.context;
 	size_t ret;
 
-	(void)params;
 	if (!is_whole_frame(req->src, req->src_len))
 		return -EBADMSG;
-	ret = ZSTD_decompressDCtx(zctx->dctx, req->dst, req->dst_cap, req->src, req->src_len);
+	/* The context may have been made for another dictionary. */
+	ret = ZSTD_decompress_usingDDict(zctx->dctx, req->dst, req->dst_cap, req->src, req->src_len,
+					 shared->ddict);
 	if (ZSTD_isError(ret))
 		return -EBADMSG;
 	req->dst_len = ret;
@@ -300,6 +301,7 @@ const struct zcomp_ops backend_zstd = {
 	.destroy_ctx = zstd_destroy_ctx,
 	.compress = zstd_compress,
 	.decompress = zstd_decompress,
+	.decoders_share = true,
 };
 
 BACKEND_MODULE(backend_zstd)

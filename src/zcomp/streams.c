@@ -146,7 +146,7 @@ struct zcomp_strm *zcomp_stream_get(struct zcomp *comp, enum zstrm_pref pref)
 
 void zcomp_stream_put(struct zcomp *comp, struct zcomp_strm *strm) ZT_NO_LOCK_CHECK
 {
-	ZT_ASSERT(strm->comp == comp);
+	ZT_ASSERT(strm->comp->threads == comp->threads);
 	if (strm->zcomp_managed)
 		comp->ops->put_stream(&comp->params, strm);
 	else
@@ -227,8 +227,18 @@ err_streams:
 	return error;
 }
 
+void streams_borrow(struct zcomp *comp, const struct zcomp *lender)
+{
+	comp->borrowed = true;
+	comp->threads = lender->threads;
+	comp->nr_streams = lender->nr_streams;
+	comp->private_stream = lender->private_stream;
+}
+
 void streams_exit(struct zcomp *comp)
 {
+	if (comp->borrowed)
+		return;
 	while (comp->nr_streams > 0) {
 		struct thread_strm *thread = &comp->threads[--comp->nr_streams];
 

@@ -65,7 +65,8 @@ struct zcomp {
 	bool managed; /* the core's decision, after what the backend reported */
 	uint32_t batch_max; /* 1: no batches */
 	const char *degraded;
-	struct thread_strm *threads; /* nr_streams */
+	struct thread_strm *threads; /* nr_streams; borrowed: those of the lender */
+	bool borrowed;
 	uint32_t nr_streams;
 	bool private_stream; /* the last of them is in nobody's search */
 	char *buffers; /* of all of them, one mapping */
@@ -87,6 +88,8 @@ extern const struct zcomp_host zcomp_host;
  */
 int streams_init(struct zcomp *comp, uint32_t nr_streams, uint32_t own_size,
 		 bool outer) ZT_MUST_CHECK;
+/** streams_borrow() - instead of it: use those of @lender, and its counters */
+void streams_borrow(struct zcomp *comp, const struct zcomp *lender);
 void streams_exit(struct zcomp *comp);
 
 /** zcomp_count() - add to the counters of the calling thread's number */

@@ -116,11 +116,36 @@ static void decide_managed(struct zcomp *comp, const struct zcomp_caps *caps)
 		       comp->degraded);
 }
 
-static uint32_t default_streams(void)
+/* Nobody waits for memory, or calls out, with a stream that only decodes. */
+static uint32_t default_streams(bool decode_only)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	const uint32_t more = decode_only ? 0 : 2;
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return (uint32_t)(cpus < 1 ? 1 : cpus > MAX_STREAMS - 2 ? MAX_STREAMS - 2 : cpus) + 2;
+	return (uint32_t)(cpus < 1 ? 1 : min_u64((uint64_t)cpus, MAX_STREAMS - more)) + more;
+}
+
+/* Whether the streams of another are as good as its own. */
+static bool may_borrow(const struct zcomp *comp, const struct zcomp_config *config)
+{
+	const struct zcomp *lender = config->lender;
+
+	return lender && config->decode_only && lender->params.decode_only &&
+	       lender->algorithm == comp->ops && comp->ops->decoders_share &&
+	       lender->params.unit >= config->unit && config->own_size == 0;
+}
+
+static int make_streams(struct zcomp *comp, const struct zcomp_config *config)
+{
+	const uint32_t nr = config->nr_streams ? config->nr_streams
+						: default_streams(config->decode_only);
+
+	if (may_borrow(comp, config)) {
+		streams_borrow(comp, config->lender);
+		return 0;
+	}
+	comp->private_stream = config->private_stream;
+	return streams_init(comp, nr + config->private_stream, config->own_size, config->outer);
 }
 
 static int setup_error(const struct zcomp *comp, int error, char error_text[ZCOMP_ERROR_TEXT])
@@ -175,11 +200,7 @@ int zcomp_create_ops(const struct zcomp_ops *ops, const struct zcomp_config *con
 			       comp->ops == comp->algorithm ? UINT64_MAX : MIB);
 	before = zt_thread_allocated();
 	decide_managed(comp, &caps);
-	comp->private_stream = config->private_stream;
-	error = streams_init(comp,
-			     (config->nr_streams ? config->nr_streams : default_streams()) +
-				     config->private_stream,
-			     config->own_size, config->outer);
+	error = make_streams(comp, config);
 	if (error) {
 		setup_error(comp, error, error_text);
 		goto err_params;

@@ -31,13 +31,19 @@ struct zcomp_config {
 	const char *name; /* "lz4", "lz4hc", "zstd", "null", or a module's name or absolute path */
 	int32_t level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t unit; /* largest request in bytes; ZCOMP_MIN_UNIT..ZCOMP_MAX_UNIT by 4096 */
-	uint32_t nr_streams; /* per-thread streams; 0: one per CPU plus two */
+	uint32_t nr_streams; /* per-thread streams; 0: one per CPU, and two more if not decode_only */
 	/* Drive the algorithm by the pseudo-accelerator, unless it manages streams by itself. */
 	bool accel;
 	struct zcomp_accel_params accel_params;
 	const void *dict; /* dictionary or NULL; the caller keeps it until zcomp_destroy() */
 	size_t dict_size;
 	bool decode_only; /* zcomp_compress() will never be called */
+	/*
+	 * With decode_only: where contexts are good for all dictionaries, use the streams of this one,
+	 * which is of the same algorithm, decode_only, too, with as large a unit, and destroyed later.
+	 * NULL: none.
+	 */
+	struct zcomp *lender;
 	bool private_stream; /* one stream more, which only zcomp_stream_get_private() gives */
 	uint32_t own_size; /* bytes that zcomp_stream_own() has; 0: none */
 	/*

@@ -189,6 +189,97 @@ START_TEST(test_trained_dictionary_shrinks_small_records)
 }
 END_TEST
 
+/* What @comp, with a dictionary, makes of @data. */
+static size_t pack(struct zcomp *comp, const uint8_t *data, size_t len, uint8_t *dst)
+{
+	struct zcomp_strm *strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+	size_t packed = 0;
+
+	ck_assert_int_eq(zcomp_compress(comp, strm, data, len, strm->buffer_size, &packed), 0);
+	memcpy(dst, strm->buffer, packed);
+	zcomp_stream_put(comp, strm);
+	return packed;
+}
+
+static int unpack(struct zcomp *comp, const uint8_t *src, size_t len, const uint8_t *data,
+		  size_t data_len)
+{
+	struct zcomp_strm *strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+	uint8_t back[4096];
+	size_t out = 0;
+	int error = zcomp_decompress(comp, strm, src, len, back, sizeof(back), &out);
+
+	zcomp_stream_put(comp, strm);
+	return error ? error : out == data_len && memcmp(back, data, out) == 0 ? 0 : -EBADMSG;
+}
+
+START_TEST(test_decoders_of_several_dictionaries_share_the_streams_of_one)
+{
+	enum { NR_DICTS = 3, LEN = 3000 };
+	static uint8_t dicts[NR_DICTS][16384], data[LEN], packed[NR_DICTS + 1][8192];
+	struct zcomp_config config = config_of("zstd", 4096);
+	struct zcomp *decoders[NR_DICTS + 1] = { NULL }, *comp;
+	size_t lens[NR_DICTS + 1];
+	uint64_t random = seed;
+
+	fill_text(data, LEN, &random);
+	config.nr_streams = 1;
+	for (unsigned i = 0; i <= NR_DICTS; i++) {
+		config.decode_only = false;
+		config.lender = NULL;
+		config.dict = i > 0 ? dicts[i - 1] : NULL;
+		config.dict_size = i > 0 ? sizeof(dicts[0]) : 0;
+		if (i > 0) {
+			fill_text(dicts[i - 1], sizeof(dicts[0]), &random);
+			/* Of different use, so that no other one decodes what was made with it. */
+			memcpy(dicts[i - 1] + sizeof(dicts[0]) - (i + 1) * 500, data, 500);
+		}
+		comp = must_create(&config);
+		lens[i] = pack(comp, data, LEN, packed[i]);
+		zcomp_destroy(comp);
+		config.decode_only = true;
+		config.lender = decoders[0];
+		decoders[i] = must_create(&config);
+	}
+	/* One stream in all: each takes it with what another has left in it. */
+	for (unsigned round = 0; round < 20; round++) {
+		const unsigned i = (unsigned)(zt_random(&random) % (NR_DICTS + 1));
+		const unsigned other = (i + 1) % (NR_DICTS + 1);
+
+		ck_assert_int_eq(unpack(decoders[i], packed[i], lens[i], data, LEN), 0);
+		if (i > 0)
+			ck_assert_int_eq(unpack(decoders[other], packed[i], lens[i], data, LEN),
+					 -EBADMSG);
+	}
+	ck_assert_ptr_eq(decoders[1]->threads, decoders[0]->threads);
+	ck_assert_uint_lt(zcomp_memory(decoders[1]), zcomp_memory(decoders[0]) / 2);
+	for (unsigned i = NR_DICTS + 1; i-- > 0;)
+		zcomp_destroy(decoders[i]);
+}
+END_TEST
+
+START_TEST(test_streams_are_borrowed_only_where_they_fit)
+{
+	struct zcomp_config config = config_of("zstd", 4096), larger = config_of("zstd", 65536);
+	struct zcomp_config other = config_of("lz4", 4096);
+	struct zcomp *lender, *own;
+	struct zcomp_config *const configs[] = { &config, &larger, &other };
+
+	config.decode_only = true;
+	lender = must_create(&config);
+	config.decode_only = false; /* compresses */
+	larger.decode_only = true; /* its unit is larger */
+	other.decode_only = true; /* another algorithm */
+	for (size_t i = 0; i < ARRAY_SIZE(configs); i++) {
+		configs[i]->lender = lender;
+		own = must_create(configs[i]);
+		ck_assert_ptr_ne(own->threads, lender->threads);
+		zcomp_destroy(own);
+	}
+	zcomp_destroy(lender);
+}
+END_TEST
+
 START_TEST(test_damaged_dictionary_is_refused_with_a_sentence)
 {
 	static const uint8_t broken[64] = { 0x37, 0xa4, 0x30, 0xec, 1, 2, 3, 4, 0xff, 0xff, 0xff };
@@ -218,6 +309,8 @@ int main(void)
 	tcase_add_test(tc, test_output_with_a_magic_number_before_it_is_a_standard_frame);
 	tcase_add_test(tc, test_bytes_after_the_frame_are_refused);
 	tcase_add_test(tc, test_trained_dictionary_shrinks_small_records);
+	tcase_add_test(tc, test_decoders_of_several_dictionaries_share_the_streams_of_one);
+	tcase_add_test(tc, test_streams_are_borrowed_only_where_they_fit);
 	tcase_add_test(tc, test_damaged_dictionary_is_refused_with_a_sentence);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

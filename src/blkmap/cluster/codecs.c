@@ -37,7 +37,8 @@ int codecs_init(struct codecs *codecs, struct slots *slots, const struct blkmap_
 
 void codecs_exit(struct codecs *codecs)
 {
-	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++)
+	/* Those with dictionaries use the streams of the one without. */
+	for (unsigned codec = SLOT_NR_CODECS; codec-- > 0;)
 		comp_destroy(codecs, codecs->decoders[codec]);
 	comp_destroy(codecs, codecs->comp);
 	codecs_trace_end(codecs, 0);

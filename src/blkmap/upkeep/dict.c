@@ -200,6 +200,7 @@ static int dict_decoder(struct recompressor *rc, unsigned codec, ref_t ref, size
 		.dict = zs_data(rc->slots->arena, ref),
 		.dict_size = size,
 		.decode_only = true,
+		.lender = rc->codecs->decoders[SLOT_CODEC_IDLE],
 	};
 
 	return codec_create(rc->codecs, codec, &config, error_text);

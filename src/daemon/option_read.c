@@ -351,6 +351,45 @@ int option_read_accel(struct option_reading *r)
 	return option_parse_accel(r->value, r->options, r->error);
 }
 
+/* A CPU's number at *@inout_at, and go on behind it. */
+static int read_cpu(const char **inout_at, unsigned *out_cpu)
+{
+	const char *at = *inout_at;
+	unsigned cpu = 0;
+
+	for (; *at >= '0' && *at <= '9' && cpu < CPU_SETSIZE; at++)
+		cpu = cpu * 10 + (unsigned)(*at - '0');
+	if (at == *inout_at || cpu >= CPU_SETSIZE)
+		return -EINVAL;
+	*inout_at = at;
+	*out_cpu = cpu;
+	return 0;
+}
+
+/* With colons, since a comma ends an option. */
+int option_read_cpus(struct option_reading *r)
+{
+	const char *at = r->value;
+	unsigned first, last;
+
+	CPU_ZERO(&r->options->cpus);
+	for (;;) {
+		if (read_cpu(&at, &first) != 0)
+			return -EINVAL;
+		last = first;
+		if (*at == '-' && (at++, read_cpu(&at, &last)) != 0)
+			return -EINVAL;
+		if (last < first)
+			return -EINVAL;
+		for (unsigned cpu = first; cpu <= last; cpu++)
+			CPU_SET(cpu, &r->options->cpus);
+		if (*at == '\0')
+			return 0;
+		if (*at++ != ':')
+			return -EINVAL;
+	}
+}
+
 int option_read_oom(struct option_reading *r)
 {
 	const bool negative = *r->value == '-';

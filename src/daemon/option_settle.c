@@ -162,6 +162,19 @@ static int settle_image(const struct options *options, struct options_error *err
 	return -EINVAL;
 }
 
+/* Of the CPUs that were asked for those that may be used. */
+static int settle_cpus(struct options *options, const struct options_env *env,
+		       struct options_error *error)
+{
+	if (!options->cpus_said || CPU_COUNT(&env->cpus) == 0)
+		return 0;
+	CPU_AND(&options->cpus, &options->cpus, &env->cpus);
+	if (CPU_COUNT(&options->cpus) > 0)
+		return 0;
+	ERR_PRINTF(error, "option cpus: none of these CPUs may be used here");
+	return -EINVAL;
+}
+
 /* What follows from several words together, once all are read. */
 static void settle_rest(struct options *options, const struct options_env *env)
 {
@@ -198,6 +211,8 @@ int options_settle(struct options *options, const struct options_env *env,
 		error_code = settle_survive(options, error);
 	if (!error_code)
 		error_code = settle_image(options, error);
+	if (!error_code)
+		error_code = settle_cpus(options, env, error);
 	if (!error_code)
 		error_code = settle_compress(options);
 	if (!error_code)

@@ -26,12 +26,11 @@
 
 void options_env_get(struct options_env *out_env)
 {
-	cpu_set_t cpus;
-
 	out_env->ram = memory_allowed();
+	CPU_ZERO(&out_env->cpus);
 	/* A machine of more CPUs than cpu_set_t holds still has that many. */
-	out_env->nr_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0
-				   ? (unsigned)CPU_COUNT(&cpus)
+	out_env->nr_cpus = sched_getaffinity(0, sizeof(out_env->cpus), &out_env->cpus) == 0
+				   ? (unsigned)CPU_COUNT(&out_env->cpus)
 				   : CPU_SETSIZE;
 	out_env->uid = getuid();
 	out_env->gid = getgid();

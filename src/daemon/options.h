@@ -10,6 +10,7 @@
 #define ZT_DAEMON_OPTIONS_H
 
 #include <limits.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@
 struct options_env {
 	uint64_t ram; /* bytes that the daemon may use: RAM, or a cgroup's limit */
 	unsigned nr_cpus;
+	cpu_set_t cpus; /* that may be used; none: it is not known */
 	uid_t uid;
 	gid_t gid;
 	bool root; /* may mount without help */
@@ -109,6 +111,8 @@ struct options {
 	bool dicts_said; /* the same for super.content.dicts */
 	enum channel_uring uring;
 	unsigned max_threads;
+	cpu_set_t cpus; /* where threads that serve run; means nothing without cpus_said */
+	bool cpus_said; /* by an option */
 
 	enum option_survive survive_when; /* as it was asked for, */
 	bool survive_said; /* by an option */

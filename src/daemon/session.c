@@ -54,6 +54,7 @@ uint64_t session_plan_transport(struct session *s)
 		.nr_threads = options->swap ? options->max_threads
 					    : (unsigned)max_u64(options->max_threads, THREADS_MIN),
 		.nr_held = options->swap ? NR_HELD_SWAP : NR_HELD,
+		.cpus = options->cpus_said ? &options->cpus : NULL,
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,
 		.spin_ns = options->swap ? SPIN_SWAP_NS : SPIN_NS,

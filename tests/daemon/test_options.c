@@ -493,6 +493,61 @@ START_TEST(test_accelerator_takes_when_and_parameters)
 }
 END_TEST
 
+/* The numbers of @set, as a list. */
+static const char *cpus_text(const cpu_set_t *set)
+{
+	static char text[256];
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, set))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, " %u", cpu);
+	return text;
+}
+
+START_TEST(test_cpus_are_numbers_and_ranges)
+{
+	static const struct {
+		const char *list, *cpus;
+	} cases[] = {
+		{ "cpus=0", " 0" },
+		{ "cpus=3-5", " 3 4 5" },
+		{ "cpus=7-7:0:2-3", " 0 2 3 7" },
+		{ "cpus=1023", " 1023" },
+		{ "cpus=1,cpus=2", " 2" },
+	};
+	struct options o;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		good(cases[i].list, &o);
+		ck_assert(o.cpus_said);
+		ck_assert_str_eq(cpus_text(&o.cpus), cases[i].cpus);
+		options_free(&o);
+	}
+	good("", &o);
+	ck_assert(!o.cpus_said);
+	options_free(&o);
+}
+END_TEST
+
+START_TEST(test_cpus_that_may_not_be_used_are_left_out)
+{
+	struct options_env here = env;
+	struct options_error error;
+	struct options o;
+
+	CPU_SET(2, &here.cpus);
+	CPU_SET(3, &here.cpus);
+	ck_assert_int_eq(PARSE(&here, &o, &error, "ztmpfs", "-o", "cpus=0-2", "/mnt"), 0);
+	ck_assert_str_eq(cpus_text(&o.cpus), " 2");
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&here, &o, &error, "ztmpfs", "-o", "cpus=0:1:4-9", "/mnt"),
+			 -EINVAL);
+	ck_assert_str_eq(error.text, "option cpus: none of these CPUs may be used here");
+}
+END_TEST
+
 START_TEST(test_cache_and_threads_are_taken)
 {
 	struct options o;
@@ -739,6 +794,15 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "max_threads=0", "1 to 1000" },
 		{ "max_threads=1001", "1 to 1000" },
 		{ "max_threads=x", "1 to 1000" },
+		{ "cpus=", "0-3:8" },
+		{ "cpus=-1", "0-3:8" },
+		{ "cpus=1-", "0-3:8" },
+		{ "cpus=2-1", "0-3:8" },
+		{ "cpus=0:", "0-3:8" },
+		{ "cpus=0:x", "0-3:8" },
+		{ "cpus=1024", "from 0 to 1023" },
+		{ "cpus=0-1024", "from 0 to 1023" },
+		{ "cpus=99999999999999999999", "from 0 to 1023" },
 		{ "io_uring=maybe", "on, off, auto" },
 		{ "oom=", "-1000" },
 		{ "oom=1001", "-1000" },
@@ -1270,6 +1334,8 @@ int main(void)
 	tcase_add_test(tc, test_device_by_name_gives_all_that_was_not_said);
 	tcase_add_test(tc, test_accelerator_takes_when_and_parameters);
 	tcase_add_test(tc, test_cache_and_threads_are_taken);
+	tcase_add_test(tc, test_cpus_are_numbers_and_ranges);
+	tcase_add_test(tc, test_cpus_that_may_not_be_used_are_left_out);
 	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);
 	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
 	tcase_add_test(tc, test_an_image_is_saved_only_where_there_is_one);

@@ -10,8 +10,10 @@
  * read_range(), so a reader may wait for them with its inode locked.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blkmap/content/content.h"
 #include "blkmap/content/read.h"
@@ -108,6 +110,25 @@ static void *helper_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * A helper is made by a thread that serves, which may be bound to one CPU just now: it runs where the
+ * process began, all the same.
+ */
+static int start_helper(struct content *content, pthread_t *out_thread)
+{
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int error = pthread_attr_init(&attr);
+
+	if (error)
+		return error;
+	if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) == 0)
+		(void)pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus); /* or as its maker */
+	error = zt_fault_hit() ? EAGAIN : pthread_create(out_thread, &attr, helper_thread, content);
+	zt_lock_check(pthread_attr_destroy(&attr));
+	return error;
+}
+
 /* With readers.lock held: as many helpers as other CPUs, once. Return: 0 or why there are fewer. */
 static int start_helpers(struct content *content)
 {
@@ -120,8 +141,7 @@ static int start_helpers(struct content *content)
 		pthread_t *thread = &readers->threads[readers->nr_threads];
 		char name[16];
 
-		error = zt_fault_hit() ? EAGAIN
-				       : pthread_create(thread, NULL, helper_thread, content);
+		error = start_helper(content, thread);
 		if (error)
 			break;
 		(void)snprintf(name, sizeof(name), "zt-read/%u", readers->nr_threads % 100);

@@ -150,6 +150,7 @@ int channel_wait(struct channel *ch)
 {
 	int error;
 
+	channel_bind(ch);
 	caretaker_run(ch);
 	mutex_lock_counted(&ch->lock, ZT_LOCK_TRANSPORT);
 	error = ch->ending.error;
@@ -207,6 +208,14 @@ static unsigned ask_for_uring(struct channel *ch)
 	return 0;
 }
 
+/* That its threads may run on. */
+static uint64_t nr_cpus(const struct channel_params *params)
+{
+	const uint64_t nr = (uint64_t)get_nprocs();
+
+	return params->cpus ? min_u64(nr, (uint64_t)CPU_COUNT(params->cpus)) : nr;
+}
+
 static void init_parts(struct channel *ch)
 {
 	const struct channel_params *params = &ch->params;
@@ -220,7 +229,7 @@ static void init_parts(struct channel *ch)
 	ch->pool.lock = &ch->lock;
 	ch->pool.ending = &ch->ending;
 	longline_init(&ch->longline, params->nr_threads);
-	duty_init(&ch->duty, (unsigned)min_u64(params->nr_threads, (uint64_t)get_nprocs()));
+	duty_init(&ch->duty, (unsigned)min_u64(params->nr_threads, nr_cpus(params)));
 }
 
 int channel_create(const struct channel_params *params, const struct channel_ops *ops, void *arg,

@@ -17,6 +17,7 @@
 #ifndef ZT_FUSE_CHANNEL_CHANNEL_H
 #define ZT_FUSE_CHANNEL_CHANNEL_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,6 +61,8 @@ struct channel_survival {
 struct channel_params {
 	unsigned nr_threads; /* at least 1 */
 	unsigned nr_held; /* how many requests may be held at once */
+	/* Where its threads run, that of channel_wait() among them; ends later; NULL: anywhere. */
+	const cpu_set_t *cpus;
 	size_t io_max; /* bytes of a READ or WRITE at most */
 	bool keeps_buffers; /* never gives memory of buffers back */
 	bool clone_fd; /* a channel of its own for each thread */

@@ -87,6 +87,15 @@ bool request_serve(struct channel *ch, struct request *req, void *msg, size_t le
 	return true;
 }
 
+void channel_bind(const struct channel *ch)
+{
+	const cpu_set_t *cpus = ch->params.cpus;
+
+	/* CPUs that are not there now, or not for us any more: it runs elsewhere. */
+	if (cpus)
+		(void)pthread_setaffinity_np(pthread_self(), sizeof(*cpus), cpus);
+}
+
 int channel_clone(int master)
 {
 	uint32_t number = (uint32_t)master;

@@ -42,6 +42,9 @@ bool request_serve(struct channel *ch, struct request *req, void *msg, size_t le
  */
 bool request_withdraw(struct channel *ch, uint64_t unique);
 
+/** channel_bind() - the calling thread is one of the channel's: it runs where params say */
+void channel_bind(const struct channel *ch);
+
 /** channel_clone() - another descriptor for the channel @master. Return: it, or -errno. */
 int channel_clone(int master) ZT_MUST_CHECK;
 

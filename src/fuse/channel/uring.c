@@ -15,6 +15,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "fuse/channel/intake.h"
 #include "fuse/channel/ring.h"
 #include "util/alloc.h"
 #include "util/lock.h"
@@ -47,11 +48,17 @@ int uring_possible(void)
 	return error;
 }
 
+/* To its queue's CPU, unless it is one that no thread of the channel is to use. */
 static void ring_bind(struct ring *ring)
 {
-	cpu_set_t *set = CPU_ALLOC(ring->qid + 1);
+	const cpu_set_t *cpus = ring->channel->params.cpus;
 	const size_t size = CPU_ALLOC_SIZE(ring->qid + 1);
+	cpu_set_t *set;
 
+	channel_bind(ring->channel);
+	if (!ring->bound || (cpus && !CPU_ISSET(ring->qid, cpus)))
+		return;
+	set = CPU_ALLOC(ring->qid + 1);
 	if (!set)
 		return;
 	CPU_ZERO_S(size, set);
@@ -83,8 +90,7 @@ static void *ring_thread(void *arg)
 		ring_report(ring, error);
 		return NULL;
 	}
-	if (ring->bound)
-		ring_bind(ring);
+	ring_bind(ring);
 	error = ring_begin(ring);
 	ring_report(ring, error);
 	if (!error) {

@@ -195,6 +195,7 @@ void *worker_main(void *arg)
 	int error = 0;
 
 	current_worker = w;
+	channel_bind(ch);
 	take_duty(w);
 	while (step(w, &error))
 		;

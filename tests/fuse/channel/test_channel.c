@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fuse/channel/channel_i.h"
+#include "fuse/channel/worker.h"
 #include "tests/fuse/kernel.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -210,6 +211,7 @@ static void *server_main(void *arg)
 
 static bool clone_fd;
 static int latency_fd = -1;
+static const cpu_set_t *cpus;
 
 static int make_channel(unsigned nr_threads)
 {
@@ -217,6 +219,7 @@ static int make_channel(unsigned nr_threads)
 		.nr_threads = nr_threads,
 		.nr_held = NR_HELD,
 		.io_max = IO_MAX,
+		.cpus = cpus,
 		.clone_fd = clone_fd,
 		.latency_asked = latency_fd >= 0,
 		.latency_fd = latency_fd,
@@ -423,6 +426,58 @@ START_TEST(test_short_requests_are_served_by_one_thread)
 	 */
 	ck_assert_uint_lt(nr_short_threads, NR_THREADS);
 	stop(0);
+}
+END_TEST
+
+/* The last CPU that this thread may use, alone. */
+static cpu_set_t one_cpu(void)
+{
+	cpu_set_t all, one;
+	unsigned cpu = CPU_SETSIZE;
+
+	ck_assert_int_eq(pthread_getaffinity_np(pthread_self(), sizeof(all), &all), 0);
+	do
+		cpu--;
+	while (!CPU_ISSET(cpu, &all));
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return one;
+}
+
+static bool runs_on(pthread_t thread, const cpu_set_t *wanted)
+{
+	cpu_set_t set;
+
+	ck_assert_int_eq(pthread_getaffinity_np(thread, sizeof(set), &set), 0);
+	return CPU_EQUAL(&set, wanted);
+}
+
+/* Whether all threads have been made, and run there. */
+static bool all_run_on(const cpu_set_t *wanted)
+{
+	unsigned nr, i = 0;
+
+	mutex_lock(&channel->lock);
+	nr = channel->nr_workers;
+	mutex_unlock(&channel->lock);
+	while (i < nr && runs_on(channel->workers[i].thread, wanted))
+		i++;
+	return i == NR_THREADS;
+}
+
+START_TEST(test_threads_run_on_the_cpus_that_were_asked_for)
+{
+	const cpu_set_t one = one_cpu();
+
+	cpus = &one;
+	start(NR_THREADS);
+	ask_shortly(2);
+	while (!all_run_on(&one))
+		(void)sched_yield(); /* each binds itself */
+	ck_assert(runs_on(server, &one));
+	ck_assert_uint_eq(channel->duty.most_wanted, 1);
+	stop(0);
+	cpus = NULL;
 }
 END_TEST
 
@@ -699,6 +754,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("duty");
 	tcase_add_test(tc, test_short_requests_are_served_by_one_thread);
+	tcase_add_test(tc, test_threads_run_on_the_cpus_that_were_asked_for);
 	tcase_add_test(tc, test_latency_is_asked_for_while_many_short_requests_come);
 	tcase_add_test(tc, test_latency_is_asked_for_with_one_thread);
 	tcase_add_test(tc, test_long_requests_leave_a_reader);

@@ -10,6 +10,13 @@
 #include "util/clock.h"
 #include "util/lock.h"
 
+/*
+ * Buffers that keep their memory when all threads wait, until the caretaker finds that nobody needed
+ * them: a reader waits for what it has asked for, and then as many READs come at once
+ * (daemon/bdi.c).
+ */
+#define PARKED_WARM 4u
+
 static _Thread_local struct worker *current_worker;
 
 /* Duty -------------------------------------------------------------------- */
@@ -58,9 +65,8 @@ static void park(struct worker *w)
 
 	pool_promise(&ch->pool, w->req);
 	w->req = NULL;
-	/* Where one request comes after the other, the next one takes this buffer. */
 	if (is_last(ch, w))
-		pool_keep(&ch->pool, 1);
+		pool_keep(&ch->pool, PARKED_WARM);
 	w->next_parked = ch->parked;
 	ch->parked = w;
 	(void)duty_move(&w->state, DUTY_PARK); /* it is away */

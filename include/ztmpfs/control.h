@@ -142,7 +142,8 @@ struct ztmpfs_stat {
 	/* what came to the daemon; the kernel serves by itself what it has pages of */
 	uint64_t requests; /* of any kind */
 	uint64_t bytes_read, bytes_written; /* of contents */
-	uint64_t reserved[2];
+	uint64_t recompress_undone; /* objects stored as they were written again, since they were read */
+	uint64_t reserved[1];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

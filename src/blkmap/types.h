@@ -137,6 +137,7 @@ struct blkmap_stat {
 	/* recompression: objects made smaller; tried in vain; bytes of room saved */
 	uint64_t recompressed, recompress_kept, recompress_saved;
 	uint64_t recompress_passes; /* times that all objects were looked at */
+	uint64_t recompress_undone; /* objects stored as they were written again, since they were read */
 	uint64_t recompress_pauses; /* waits for requests to become fewer */
 	uint64_t recompress_pressures; /* passes because memory was short */
 	uint64_t dicts, dict_bytes; /* dictionaries that it made, and their bytes */

@@ -71,6 +71,7 @@ static const struct field fields[] = {
 	U64(recompressed, "clusters"),
 	U64(recompress_kept, "clusters"),
 	U64(recompress_saved, "bytes"),
+	U64(recompress_undone, "clusters"),
 	U64(recompress_passes, "times"),
 	U64(recompress_pauses, "times"),
 	U64(recompress_pressures, "times"),

@@ -128,6 +128,7 @@ static void stat_upkeep(const struct blkmap_stat *map, struct ztmpfs_stat *out)
 	out->recompress_kept = map->recompress_kept;
 	out->recompress_saved = map->recompress_saved;
 	out->recompress_passes = map->recompress_passes;
+	out->recompress_undone = map->recompress_undone;
 	out->recompress_pauses = map->recompress_pauses;
 	out->recompress_pressures = map->recompress_pressures;
 	out->dicts = map->dicts;

@@ -2,13 +2,16 @@
 /*
  * test_recompress.c - what lies idle becomes smaller, stays readable, and is not tried twice.
  *
- * Tests recompress.c, scan.c, pass.c, publish.c and dict.c of upkeep.
+ * Tests recompress.c, scan.c, pass.c, publish.c, dict.c and restore.c of upkeep, and reread.c of
+ * content.
  */
 #include <errno.h>
 #include <time.h>
 
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/heat.h"
 #include "blkmap/upkeep/recompress.h"
+#include "blkmap/upkeep/restore.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -127,6 +130,166 @@ START_TEST(test_a_result_of_the_same_size_is_not_kept_and_not_tried_again)
 	check_content(4 * CLUSTER);
 	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 0);
 	ck_assert_uint_eq(get_stat().recompress_kept, 4);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* What readers have noted is stored as it was written. */
+static void restore_all(void)
+{
+	struct recompressor *rc = bm.map->upkeep.recomp;
+	struct recomp_restore restore = { 0 };
+
+	mutex_lock(&rc->pass_lock);
+	ck_assert_int_eq(restore_begin(rc), 0);
+	while (restore_step(rc, &restore))
+		;
+	restore_end(rc);
+	mutex_unlock(&rc->pass_lock);
+}
+
+/* Clusters whose objects recompression has made. */
+static unsigned nr_recompressed(size_t len)
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < len / CLUSTER; i++) {
+		uint64_t word = word_get(tree_slot(bm.arena, &bm.file.tree, i));
+
+		nr += slot_kind(word) == SLOT_OBJ && slot_is_recompressed(word);
+	}
+	return nr;
+}
+
+static void write_recompressed(size_t len)
+{
+	fill_text(21, content, len);
+	ck_assert_int_eq(bm_write(&bm, 0, content, len), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), len / CLUSTER);
+	ck_assert_uint_eq(nr_recompressed(len), len / CLUSTER);
+}
+
+START_TEST(test_what_is_read_twice_is_stored_as_it_was_written)
+{
+	struct blkmap_stat before, after;
+
+	start(4);
+	fill_text(21, content, SIZE);
+	ck_assert_int_eq(bm_write(&bm, 0, content, SIZE), 0);
+	before = get_stat();
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 16);
+	check_content(SIZE);
+	restore_all();
+	ck_assert_uint_eq(nr_recompressed(SIZE), 16);
+	/* All of it once more, but for the last cluster. */
+	check_content(SIZE - CLUSTER);
+	restore_all();
+	after = get_stat();
+	ck_assert_uint_eq(nr_recompressed(SIZE), 1);
+	ck_assert_uint_eq(after.recompress_undone, 15);
+	ck_assert_uint_gt(after.data.object_bytes, before.data.object_bytes * 9 / 10);
+	check_content(SIZE);
+	/* It is as any other that was written: it becomes smaller again when it lies idle. */
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 15);
+	check_content(SIZE);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_what_is_read_long_after_is_not_read_twice)
+{
+	start(4);
+	write_recompressed(SIZE);
+	check_content(SIZE);
+	for (unsigned i = 0; i < 6; i++)
+		heat_cool(&bm.map->slots);
+	check_content(SIZE);
+	restore_all();
+	ck_assert_uint_eq(nr_recompressed(SIZE), 16);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_small_reads_ask_for_nothing)
+{
+	start(4);
+	write_recompressed(2 * CLUSTER);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(blkmap_read(bm.map, &bm.file, CLUSTER + 100, buf, 4096), 0);
+	restore_all();
+	ck_assert_uint_eq(get_stat().recompress_undone, 0);
+	check_content(2 * CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_what_was_noted_and_is_gone_is_left_alone)
+{
+	struct rereads *rereads;
+
+	start(4);
+	rereads = &bm.map->content.rereads;
+	write_recompressed(4 * CLUSTER);
+	check_content(4 * CLUSTER);
+	check_content(4 * CLUSTER);
+	/* Overwritten, dropped, lying idle again; the last one stays. */
+	fill_text(22, content, CLUSTER);
+	ck_assert_int_eq(bm_write(&bm, 0, content, CLUSTER), 0);
+	ck_assert_int_eq(blkmap_punch(bm.map, &bm.file, CLUSTER, CLUSTER), 0);
+	memset(content + CLUSTER, 0, CLUSTER);
+	/* And names of what never was. */
+	for (unsigned i = 0; i < REREADS_MAX; i++)
+		rereads_note(rereads, &bm.map->slots, 8, 12345 + 7 * i);
+	ck_assert_uint_le(rereads->nr, REREADS_MAX);
+	restore_all();
+	ck_assert(!rereads_are_there(rereads));
+	ck_assert_uint_eq(get_stat().recompress_undone, 2);
+	check_content(4 * CLUSTER);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_without_memory_it_stays_recompressed)
+{
+	struct recompressor *rc;
+	struct recomp_restore restore = { 0 };
+	struct arena_stat stat;
+
+	start(4);
+	rc = bm.map->upkeep.recomp;
+	write_recompressed(SIZE);
+	check_content(SIZE);
+	check_content(SIZE);
+	/* None for a compressor. */
+	arena_get_stat(bm.arena, &stat);
+	arena_set_limit(bm.arena, stat.used);
+	mutex_lock(&rc->pass_lock);
+	ck_assert_int_eq(restore_begin(rc), -ENOSPC);
+	/* One for it, but none for what it makes. */
+	arena_set_limit(bm.arena, 0);
+	ck_assert_int_eq(restore_begin(rc), 0);
+	(void)zs_trim(blkmap_data_pool(bm.map), 0);
+	zt_fault_set_from(1);
+	while (restore_step(rc, &restore))
+		;
+	zt_fault_set(0);
+	restore_end(rc);
+	mutex_unlock(&rc->pass_lock);
+	ck_assert_uint_eq(nr_recompressed(SIZE), 16);
+	ck_assert_uint_eq(get_stat().recompress_undone, 0);
+	/* Read once more, it finds memory. */
+	check_content(SIZE);
+	restore_all();
+	ck_assert_uint_eq(nr_recompressed(SIZE), 0);
+	check_content(SIZE);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_nothing_is_noted_where_both_algorithms_are_the_same)
+{
+	bm_start(&bm, &(struct bm_config){ .order = 4, .compress = "zstd", .recompress = "zstd" });
+	ck_assert_ptr_null(bm.map->content.rereads.refs);
 	bm_stop(&bm);
 }
 END_TEST
@@ -867,6 +1030,12 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_idle_clusters_take_less_and_read_the_same);
 	tcase_add_test(tc, test_what_does_not_shrink_is_kept_and_not_tried_until_rewritten);
+	tcase_add_test(tc, test_what_is_read_twice_is_stored_as_it_was_written);
+	tcase_add_test(tc, test_what_is_read_long_after_is_not_read_twice);
+	tcase_add_test(tc, test_small_reads_ask_for_nothing);
+	tcase_add_test(tc, test_what_was_noted_and_is_gone_is_left_alone);
+	tcase_add_test(tc, test_without_memory_it_stays_recompressed);
+	tcase_add_test(tc, test_nothing_is_noted_where_both_algorithms_are_the_same);
 	tcase_add_test(tc, test_a_result_of_the_same_size_is_not_kept_and_not_tried_again);
 	tcase_add_test(tc, test_what_is_overwritten_meanwhile_is_left_alone);
 	tcase_add_test(tc, test_each_new_object_moves_its_locks_count);

@@ -55,6 +55,7 @@ void content_exit(struct content *content)
 {
 	zt_free(content->check.refs);
 	batches_exit(&content->batches);
+	rereads_exit(&content->rereads);
 	readers_exit(&content->readers);
 }
 

@@ -10,6 +10,7 @@
 #define ZT_BLKMAP_CONTENT_CONTENT_H
 
 #include "blkmap/cluster/codecs.h"
+#include "blkmap/content/reread.h"
 #include "blkmap/slot/slots.h"
 
 /* One reader and three others: a request of 1 MiB is no more than 8 of the largest clusters. */
@@ -54,6 +55,7 @@ struct content {
 	enum blkmap_accel accel;
 	unsigned nr_cpus;
 	struct readers readers;
+	struct rereads rereads;
 	struct batches batches;
 	struct share_check check;
 	/* Reads and writes so far: whether anybody wants the machine. Relaxed, as the next ones. */

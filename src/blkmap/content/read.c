@@ -39,8 +39,15 @@ static void read_heats(const struct cluster *c, unsigned effort)
 		heat_clear(c->slots, place);
 }
 
+/* So little of a cluster that it is worth spreading. */
+static bool is_small(const struct cluster *c, uint32_t len)
+{
+	return len * 4 <= cluster_size(c->file->order);
+}
+
 /* Bytes [from, to) of a cluster. Stream held. */
-static int read_cluster(const struct cluster *c, uint32_t from, uint32_t to, char *dst)
+static int read_cluster(struct content *content, const struct cluster *c, uint32_t from,
+			uint32_t to, char *dst)
 {
 	uint64_t before = strm_effort(c->strm), word;
 	unsigned effort;
@@ -54,9 +61,17 @@ static int read_cluster(const struct cluster *c, uint32_t from, uint32_t to, cha
 	error = cluster_load(c, word, from, to, dst);
 	rw_unlock(&c->lock->lock);
 	effort = (unsigned)(strm_effort(c->strm) - before);
-	if (!error && (effort > 0 || has_map) && (to - from) * 4 <= cluster_size(c->file->order))
-		read_heats(c, effort);
-	return error;
+	if (error)
+		return error;
+	if (is_small(c, to - from)) {
+		if (effort > 0 || has_map)
+			read_heats(c, effort);
+	} else if (slot_kind(word) == SLOT_OBJ && slot_is_recompressed(word) &&
+		   content->rereads.refs) {
+		rereads_note(&content->rereads, c->slots, slot_place(c->slots, c->slot),
+			     slot_ref(word));
+	}
+	return 0;
 }
 
 int read_range(struct content *content, const struct blkmap_file *file, struct zcomp_strm *strm,
@@ -73,7 +88,7 @@ int read_range(struct content *content, const struct blkmap_file *file, struct z
 		if (slot) {
 			struct cluster c = cluster_of(content->codecs, file, slot, strm);
 
-			error = read_cluster(&c, from, to, dst);
+			error = read_cluster(content, &c, from, to, dst);
 		} else {
 			memset(dst, 0, to - from);
 		}

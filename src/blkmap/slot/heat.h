@@ -14,6 +14,7 @@
 #define HEAT_READ   1u /* a small read that decoded a part, or found a page of its own */
 #define HEAT_DECODE 4u /* a small read that had to decode all */
 #define HEAT_WRITE  2u /* a small write */
+#define HEAT_WHOLE  8u /* a large read of what was recompressed: reread.h */
 
 int heat_init(struct slots *slots) ZT_MUST_CHECK;
 void heat_exit(struct slots *slots);

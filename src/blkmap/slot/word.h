@@ -86,6 +86,12 @@ static inline unsigned slot_codec(uint64_t word)
 	return (word >> SLOT_CODEC_SHIFT) & ((1u << SLOT_CODEC_BITS) - 1);
 }
 
+/* Whether recompression has made the object of an OBJ word. */
+static inline bool slot_is_recompressed(uint64_t word)
+{
+	return slot_codec(word) == SLOT_CODEC_IDLE || slot_codec(word) >= SLOT_CODEC_DICT;
+}
+
 static inline bool slot_is_raw(uint64_t word)
 {
 	return slot_codec(word) == SLOT_CODEC_RAW || slot_codec(word) == SLOT_CODEC_RAW_KEPT;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "blkmap/upkeep/dedup.h"
 #include "util/alloc.h"
@@ -48,7 +49,7 @@ static int set_aside(struct recompressor *rc, bool dicts, char error_text[256])
 	if (error)
 		return error;
 	arena_get_stat(rc->slots->arena, &arena);
-	rc->set_aside = 2 * (uint64_t)RECOMP_BYTES + sizeof(*rc) + size;
+	rc->set_aside = 2 * (uint64_t)RECOMP_BYTES + REREADS_BYTES + sizeof(*rc) + size;
 	for (unsigned kind = 0; dicts && kind < RECOMP_NR_KINDS; kind++) {
 		size_t max = recomp_dict_max(rc->name, kind);
 
@@ -117,6 +118,14 @@ int recomp_create(struct content *content, struct folder *folder,
 		error = recomp_alloc(params, &rc);
 	if (error)
 		return error;
+	/* Where the mount's own is the same there is nothing to be gained. */
+	error = strcmp(zcomp_name(content->codecs->comp), rc->name) != 0
+			? rereads_init(&content->rereads)
+			: 0;
+	if (error) {
+		recomp_free(rc);
+		return error;
+	}
 	rc->content = content;
 	rc->codecs = content->codecs;
 	rc->slots = content->slots;
@@ -215,5 +224,6 @@ void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat
 	out_stat->recompress_saved = atomic_load_explicit(&rc->saved, memory_order_relaxed);
 	out_stat->recompress_passes = atomic_load_explicit(&rc->passes, memory_order_relaxed);
 	out_stat->recompress_pressures = atomic_load_explicit(&rc->pressures, memory_order_relaxed);
+	out_stat->recompress_undone = atomic_load_explicit(&rc->undone, memory_order_relaxed);
 	out_stat->recompress_pauses = atomic_load_explicit(&rc->pauses, memory_order_relaxed);
 }

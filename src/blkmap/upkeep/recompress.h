@@ -113,6 +113,7 @@ struct recompressor {
 	char *in, *out; /* RECOMP_BYTES each, one mapping */
 	uint64_t set_aside; /* of the arena's limit; immutable */
 	struct zcomp *plain; /* a compressor, for the length of a pass; NULL until it is needed */
+	struct zcomp *main; /* restore.c's, likewise */
 	struct recomp_dict dicts[RECOMP_NR_KINDS];
 	/* By dictionary number. */
 	struct recomp_held {
@@ -142,7 +143,7 @@ struct recompressor {
 	void (*job)(struct recompressor *rc, void *arg); /* guarded by lock, as is its arg */
 	void *job_arg;
 
-	atomic_uint_fast64_t done, kept, saved, passes, pauses, pressures;
+	atomic_uint_fast64_t done, kept, saved, passes, pauses, pressures, undone;
 };
 
 /* Whether the dictionary of a word's object is to go. */
@@ -216,6 +217,9 @@ void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool com
 
 /* Put what was made of an item in its place. Return: whether it takes less room now. */
 bool recomp_publish(struct recompressor *rc, const struct recomp_item *item);
+
+/* The same where the room does not matter. Return: whether it is in its place. */
+bool recomp_publish_faster(struct recompressor *rc, const struct recomp_item *item);
 
 /*
  * dedup.changed, @arg: the recompressor. The pass itself has changed the word at @place: its lock's

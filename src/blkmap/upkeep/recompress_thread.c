@@ -25,6 +25,7 @@
 #include "blkmap/upkeep/dedup.h"
 #include "blkmap/upkeep/fold.h"
 #include "blkmap/upkeep/recompress.h"
+#include "blkmap/upkeep/restore.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
@@ -78,6 +79,17 @@ static bool requests_are_many(struct recompressor *rc)
 	return many;
 }
 
+/* What the CPU budget does not cover. False: stop. */
+static bool sleep_off(struct recompressor *rc)
+{
+	const uint64_t debt_ns = rc->debt_ns;
+
+	if (debt_ns < DEBT_MAX_NS)
+		return true;
+	rc->debt_ns = 0;
+	return wait_until(rc, zt_now_ns() + debt_ns, false);
+}
+
 /* Wait while the foreground is busy, and sleep the CPU budget's rest off. False: stop. */
 static bool pace(struct recompressor *rc, const struct recomp_pass *pass)
 {
@@ -92,11 +104,7 @@ static bool pace(struct recompressor *rc, const struct recomp_pass *pass)
 		rc->debt_ns = 0;
 		go_on = wait_until(rc, zt_now_ns() + WINDOW_NS, false);
 	}
-	if (go_on && rc->debt_ns >= DEBT_MAX_NS) {
-		go_on = wait_until(rc, zt_now_ns() + rc->debt_ns, false);
-		rc->debt_ns = 0;
-	}
-	return go_on;
+	return go_on && sleep_off(rc);
 }
 
 static uint64_t thread_cpu_ns(void)
@@ -240,6 +248,30 @@ static bool is_kicked(struct recompressor *rc)
 	return kicked;
 }
 
+/*
+ * What is read again and again, while requests leave time for it and memory is not short. What is
+ * left waits for the next time. False: stop.
+ */
+static bool run_restore(struct recompressor *rc)
+{
+	struct recomp_restore restore = { 0 };
+	bool more, go_on = true;
+
+	mutex_lock(&rc->pass_lock);
+	more = restore_begin(rc) == 0;
+	while (more && go_on && !requests_are_many(rc) && !is_kicked(rc) &&
+	       !limit_is_near(rc->slots, 4, UINT64_MAX)) {
+		const uint64_t begin = thread_cpu_ns();
+
+		more = restore_step(rc, &restore);
+		owe(rc, thread_cpu_ns() - begin);
+		go_on = sleep_off(rc);
+	}
+	restore_end(rc);
+	mutex_unlock(&rc->pass_lock);
+	return go_on;
+}
+
 /* How often to look: several times in the idle time, so that little lies longer than it says. */
 static uint64_t pass_interval_ns(const struct recompressor *rc)
 {
@@ -292,6 +324,8 @@ static void *recomp_thread(void *arg)
 			leftovers = false;
 			continue;
 		}
+		if (!hard && rereads_are_there(&rc->content->rereads) && !run_restore(rc))
+			break;
 		/* Nothing has come since a pass that left nothing for later. */
 		if (!pass.forced && !leftovers && requests == seen_requests)
 			continue;

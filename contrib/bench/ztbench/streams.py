@@ -80,6 +80,23 @@ def four_direct(run):
     copy(run, run.source.parts(), True)
 
 
+def recompressed(run):
+    """Read when it has lain idle; again; and once more, when there was time to store anew what was read twice."""
+    path = run.path(os.path.basename(run.source.data))
+    nbytes = os.path.getsize(run.source.data)
+    run.command(["cp", run.source.data, path])
+    run.sync()
+    run.system.recompress()
+    held_ratio(run, nbytes)
+    for work in ("read, cold", "read again, cold"):
+        run.cold()
+        run.measure(work, *read_all([path], False), nbytes=nbytes)
+    run.system.restore()
+    run.cold()
+    run.measure("read a third time, cold", *read_all([path], False), nbytes=nbytes)
+    compare(run, [(run.source.data, path)])
+
+
 def tar_stream(run):
     names = run.source.tree() + ".names"
     run.measure("write", shell('tar -cf "$1" -C / --no-recursion --null -T "$2" && sync -f "$1"', run.path("tar"), names),
@@ -91,5 +108,6 @@ SCENARIOS = [
     Scenario("streams", "4 files, buffered", four_buffered),
     Scenario("streams", "1 file, direct", one_direct),
     Scenario("streams", "4 files, direct", four_direct),
+    Scenario("streams", "1 file, recompressed", recompressed),
     Scenario("streams", "tar of a tree", tar_stream, needs=("tar",)),
 ]

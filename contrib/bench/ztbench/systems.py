@@ -74,6 +74,12 @@ class System:
         """Bytes of memory held, metadata included."""
         raise NotImplementedError
 
+    def recompress(self):
+        """What it would do with data that lies idle, now."""
+
+    def restore(self):
+        """Wait until it has stored anew what is read again and again."""
+
     def lock_waits(self):
         """{kind: (waits, ns)} since it was started, or None."""
         return None
@@ -140,6 +146,19 @@ class Ztmpfs(System):
 
     def held(self):
         return self.stat()["mem_used_total"]
+
+    def recompress(self):
+        done = -1
+        while done != self.stat()["recompressed"]:
+            done = self.stat()["recompressed"]
+            call(os.path.join(self.build, "ztmpfsctl"), "recompress", self.mnt)
+
+    def restore(self):
+        done, waits = -1, 0
+        while waits < 3:
+            now = self.stat().get("recompress_undone", 0)  # an earlier state has no such counter
+            done, waits = now, waits + 1 if now == done else 0
+            time.sleep(1)
 
     def lock_waits(self):
         stat = self.stat()

@@ -3,6 +3,7 @@
  * scale.c - prints what single operations take in small and in large mounts, on a block map without
  * FUSE: scale [--long] [SECTION...]. Not a test: times are for a quiet machine.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "blkmap/parts.h"
 #include "tests/lib/zt_check.h"
 #include "util/clock.h"
+#include "util/lock.h"
 
 #define CLUSTER (4 * ZT_PAGE_SIZE)
 
@@ -288,12 +290,165 @@ static void scale_same(void)
 	scale_stop(&s);
 }
 
+/* A mount as large as few machines hold: a small object in each cluster of a file, its words, its tree. */
+static void scale_terabyte(void)
+{
+	enum { NR = 20000, UNIT = 64 * 1024 };
+	const uint64_t steps[] = { 16384, 1048576, 16777216 };
+	struct arena_stat stat;
+	uint64_t have = 0, begin;
+	struct scale s;
+
+	scale_start(&s, 4, "lz4");
+	for (unsigned i = 0; i < (is_long ? 3 : 2); i++) {
+		for (; have < steps[i]; have++)
+			write_at(&s, have * UNIT, &have, sizeof(have));
+		for (unsigned pass = 0; pass < 3; pass++)
+			(void)blkmap_recompress(s.map, 0);
+		arena_get_stat(s.arena, &stat);
+		printf("terabyte %9" PRIu64 " GiB in clusters of 64 KiB: %.1f bytes a cluster,",
+		       have * UNIT / GIB, (double)stat.used / (double)have);
+		begin = zt_now_ns();
+		for (unsigned j = 0; j < NR; j++)
+			read_at(&s, zt_random(&seed) % have * UNIT, ZT_PAGE_SIZE);
+		printf(" read %.2f us,", us_since(begin, NR));
+		begin = zt_now_ns();
+		for (unsigned j = 0; j < NR; j++) {
+			memcpy(bytes, &seed, sizeof(seed));
+			write_at(&s, zt_random(&seed) % have * UNIT, bytes, ZT_PAGE_SIZE);
+		}
+		printf(" write %.2f us,", us_since(begin, NR));
+		for (unsigned pass = 0; pass < 8; pass++)
+			(void)blkmap_recompress(s.map, 0);
+		begin = zt_now_ns();
+		(void)blkmap_recompress(s.map, 0);
+		printf(" a pass %.0f us,", us_since(begin, 1));
+		begin = zt_now_ns();
+		(void)blkmap_trim(s.map);
+		printf(" trim %.0f us\n", us_since(begin, 1));
+	}
+	begin = zt_now_ns();
+	scale_stop(&s);
+	printf("terabyte all of it freed: %.2f us a cluster\n", us_since(begin, have));
+}
+
+/* ---- callers ---- */
+
+#define CALLERS_MAX   64u
+#define CALLERS_UNITS 256u /* clusters of a file */
+#define CALLERS_OPS   64000u /* of all together */
+
+struct caller {
+	pthread_t thread;
+	struct scale *scale;
+	struct blkmap_file file;
+	uint64_t seed;
+	unsigned nr_ops;
+};
+
+static void make_file(struct scale *s, struct blkmap_file *file, const char *data)
+{
+	struct scale of_file = *s;
+	uint64_t *record;
+	ref_t ref;
+
+	must(zs_malloc(s->meta, 2 * sizeof(*record), &ref) == 0, "zs_malloc()");
+	record = zs_data(s->arena, ref);
+	record[0] = record[1] = 0;
+	file->tree.word = &record[0];
+	file->nr_pages = &record[1];
+	of_file.file = *file;
+	for (unsigned i = 0; i < CALLERS_UNITS; i++)
+		write_at(&of_file, (uint64_t)i * sizeof(bytes), data, sizeof(bytes));
+	*file = of_file.file;
+}
+
+/* Half reads, a quarter whole clusters, a quarter pages. The file is as long as it will be. */
+static void *caller_main(void *arg)
+{
+	struct caller *caller = arg;
+	struct scale *s = caller->scale;
+	char *buf = malloc(sizeof(bytes));
+	size_t done;
+
+	must(buf != NULL, "malloc()");
+	memcpy(buf, bytes, sizeof(bytes));
+	for (unsigned i = 0; i < caller->nr_ops; i++) {
+		const uint64_t at = zt_random(&caller->seed) % CALLERS_UNITS * sizeof(bytes);
+		const uint64_t what = zt_random(&caller->seed) % 4;
+		const size_t len = what == 2 ? sizeof(bytes) : ZT_PAGE_SIZE;
+
+		memcpy(buf, &caller->seed, sizeof(caller->seed));
+		if (what < 2)
+			must(blkmap_read(s->map, &caller->file, at, buf, len) == 0, "blkmap_read()");
+		else
+			must(blkmap_write(s->map, &caller->file,
+					  &(struct blkmap_bytes){ at, buf, len, ZSTRM_DEFAULT },
+					  &done) == 0,
+			     "blkmap_write()");
+	}
+	free(buf);
+	return NULL;
+}
+
+static void run_callers(struct caller *callers, unsigned nr, const char *what)
+{
+	struct zt_lock_waits before[ZT_NR_LOCK_KINDS], now;
+	const uint64_t begin = zt_now_ns();
+
+	for (unsigned kind = 0; kind < ZT_NR_LOCK_KINDS; kind++)
+		before[kind] = zt_lock_waits(kind);
+	for (unsigned i = 0; i < nr; i++) {
+		callers[i].nr_ops = CALLERS_OPS / nr;
+		must(pthread_create(&callers[i].thread, NULL, caller_main, &callers[i]) == 0,
+		     "pthread_create()");
+	}
+	for (unsigned i = 0; i < nr; i++)
+		must(pthread_join(callers[i].thread, NULL) == 0, "pthread_join()");
+	printf("callers  %9u, %s: %.2f us each; waits in 1,000:", nr, what,
+	       us_since(begin, CALLERS_OPS));
+	for (unsigned kind = 0; kind < ZT_NR_LOCK_KINDS; kind++) {
+		now = zt_lock_waits(kind);
+		if (now.waits > before[kind].waits)
+			printf(" %s %.2f", zt_lock_name(kind),
+			       (double)(now.waits - before[kind].waits) * 1000 / CALLERS_OPS);
+	}
+	printf("\n");
+}
+
+static void scale_callers(void)
+{
+	static const unsigned numbers[] = { 1, 2, 8, CALLERS_MAX };
+	static struct caller callers[CALLERS_MAX];
+	struct scale s;
+
+	scale_start(&s, 4, NULL);
+	for (size_t at = 0; at + 64 <= sizeof(bytes); at += 64)
+		snprintf(bytes + at, 64, "line %" PRIu64 ": of text that says little\n",
+			 zt_random(&seed));
+	for (unsigned i = 0; i < CALLERS_MAX; i++) {
+		callers[i] = (struct caller){ .scale = &s, .seed = i + 1, .file = s.file };
+		make_file(&s, &callers[i].file, bytes);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		run_callers(callers, numbers[i], "a file each");
+	for (unsigned i = 1; i < CALLERS_MAX; i++)
+		must(blkmap_truncate(s.map, &callers[i].file, 0) == 0, "blkmap_truncate()");
+	for (unsigned i = 1; i < CALLERS_MAX; i++)
+		callers[i].file = callers[0].file;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		run_callers(callers, numbers[i], "one file   ");
+	must(blkmap_truncate(s.map, &callers[0].file, 0) == 0, "blkmap_truncate()");
+	scale_stop(&s);
+}
+
 static const struct section {
 	const char *name;
 	void (*run)(void);
 } sections[] = {
 	{ "maps", scale_maps }, { "heat", scale_heat }, { "fold", scale_fold },
 	{ "trim", scale_trim }, { "pass", scale_pass }, { "same", scale_same },
+	{ "terabyte", scale_terabyte }, { "callers", scale_callers },
 };
 
 int main(int argc, char **argv)

@@ -114,7 +114,7 @@ void survive_unmount(const struct survive *survive);
 
 /**
  * survive_bury() - a later life cannot go on: end the keeper, the connection and the mount
- * Before a session has taken the channel; otherwise that does it.
+ * Where a session had taken the channel that has unmounted it. Nothing of the connection is left open.
  */
 void survive_bury(struct survive *survive);
 

@@ -4,6 +4,7 @@
  */
 #include "util/keyhash.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,10 +31,11 @@ uint64_t keyhash(const struct keyhash_key *key, const void *name, size_t len)
 
 	for (left = len; left >= 8; left -= 8, at += 8) {
 		memcpy(&word, at, 8);
-		sip_word(&s, word);
+		sip_word(&s, le64toh(word));
 	}
 	word = 0;
 	memcpy(&word, at, left);
-	sip_word(&s, word | (uint64_t)len << 56);
+	/* The length takes the last byte, which is free. */
+	sip_word(&s, le64toh(word) | (uint64_t)len << 56);
 	return sip_end(&s);
 }

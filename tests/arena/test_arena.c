@@ -133,7 +133,7 @@ START_TEST(test_punched_page_reads_as_zero_when_populated_again)
 	memset(bytes, 0xff, 2 * ZT_PAGE_SIZE);
 	arena_punch(arena, page_of(run, 1), 1);
 	ck_assert_int_eq(arena_populate(arena, page_of(run, 1), 1), 0);
-	ck_assert_int_eq(bytes[ZT_PAGE_SIZE - 1], -1);
+	ck_assert_int_eq(bytes[ZT_PAGE_SIZE - 1], (char)0xff);
 	for (uint32_t i = ZT_PAGE_SIZE; i < 2 * ZT_PAGE_SIZE; i++)
 		ck_assert_int_eq(bytes[i], 0);
 	arena_punch(arena, run, 2);
@@ -318,6 +318,7 @@ START_TEST(test_populate_fails_with_enomem_when_told_to)
 }
 END_TEST
 
+#if HAVE_DECL_MADV_POPULATE_WRITE /* without it the file is asked, and each page is touched */
 START_TEST(test_populate_that_fails_midway_leaves_nothing_behind)
 {
 	ref_t run = run_alloc(8);
@@ -331,6 +332,7 @@ START_TEST(test_populate_that_fails_midway_leaves_nothing_behind)
 	ck_assert_uint_eq(resident(), before + 5 * ZT_PAGE_SIZE);
 }
 END_TEST
+#endif
 
 START_TEST(test_create_survives_the_failure_of_every_allocation)
 {
@@ -451,7 +453,9 @@ int main(void)
 	tcase_add_test(tc, test_limit_forbids_a_page_of_the_page_map_too);
 	tcase_add_test(tc, test_heap_and_what_is_set_aside_count_against_the_limit);
 	tcase_add_test(tc, test_populate_fails_with_enomem_when_told_to);
+#if HAVE_DECL_MADV_POPULATE_WRITE
 	tcase_add_test(tc, test_populate_that_fails_midway_leaves_nothing_behind);
+#endif
 	tcase_add_test(tc, test_create_survives_the_failure_of_every_allocation);
 	tcase_add_test(tc, test_super_area_is_zero_and_keeps_what_is_stored);
 	tcase_add_test(tc, test_resident_max_remembers_the_peak);

@@ -543,6 +543,15 @@ START_TEST(test_options_of_a_mount_change_together_or_not_at_all)
 	ck_assert_int_eq(super_set(sb, &want), 0);
 	super_get_options(sb, after, sizeof(after));
 	ck_assert_ptr_nonnull(strstr(after, "size=64m,nr_inodes=1000,mem_limit=512m,compress=zstd"));
+	/* What is not named stays, whatever else is said of it. */
+	want = (struct ztmpfs_set){ .which = ZTMPFS_SET_SIZE, .size = 32 * MIB };
+	ck_assert_int_eq(super_set(sb, &want), 0);
+	super_get_options(sb, after, sizeof(after));
+	ck_assert_ptr_nonnull(strstr(after, "size=32m,nr_inodes=1000,mem_limit=512m,compress=zstd"));
+	want = (struct ztmpfs_set){ .which = ZTMPFS_SET_MEM, .mem_limit = 256 * MIB };
+	ck_assert_int_eq(super_set(sb, &want), 0);
+	super_get_options(sb, after, sizeof(after));
+	ck_assert_ptr_nonnull(strstr(after, "size=32m,nr_inodes=1000,mem_limit=256m,compress=zstd"));
 }
 END_TEST
 

@@ -7,8 +7,8 @@
 
 #include "blkmap/slot/slots.h"
 
-/* 512 MiB in clusters of 64 KiB. What comes beyond that is noted when it is read again. */
-#define REREADS_MAX   8192u
+/* 1 GiB in clusters of 64 KiB. What comes beyond that is noted when it is read again. */
+#define REREADS_MAX   16384u
 #define REREADS_BYTES (REREADS_MAX * sizeof(ref_t))
 
 /* One per mount that recompresses, of its content. */

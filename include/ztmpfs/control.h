@@ -143,7 +143,15 @@ struct ztmpfs_stat {
 	uint64_t requests; /* of any kind */
 	uint64_t bytes_read, bytes_written; /* of contents */
 	uint64_t recompress_undone; /* objects stored as they were written again, since they were read */
-	uint64_t reserved[1];
+	/* spill=; all 0 without */
+	uint64_t spill_size; /* bytes that may be used of it */
+	uint64_t spill_used; /* bytes in use */
+	uint64_t spill_bytes, spill_objects; /* that are out */
+	uint64_t spill_written; /* objects, ever */
+	uint64_t spill_fetched; /* objects that were read */
+	uint64_t spill_passes; /* times that it was looked what could go */
+	uint64_t spill_write_errors, spill_read_errors;
+	uint64_t reserved[2];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */
@@ -162,6 +170,18 @@ struct ztmpfs_stat {
  * exceed when it is done. EOPNOTSUPP: recompression is off. For the mount's owner.
  */
 #define ZTMPFS_IOC_RECOMPRESS _IOR('Z', 17, uint64_t)
+
+/*
+ * Have all that can go out to the spill file go there, in the background: out, the number that
+ * spill_passes will exceed when it is done. EOPNOTSUPP: without spill=. For the mount's owner.
+ */
+#define ZTMPFS_IOC_SPILL _IOR('Z', 27, uint64_t)
+
+/*
+ * Bring what is out of a regular file back: out, 0. For users who may read it. EOPNOTSUPP: without
+ * spill=; ENOSPC: there is no memory for more; EIO: some of it cannot be read.
+ */
+#define ZTMPFS_IOC_FETCH _IOR('Z', 28, uint64_t)
 
 /* What one way of storing holds of a file. */
 #define ZTMPFS_FILE_CODECS 16u
@@ -183,7 +203,9 @@ struct ztmpfs_file_stat {
 	uint64_t objects;
 	uint64_t cluster_size; /* bytes */
 	struct ztmpfs_file_codec codecs[ZTMPFS_FILE_CODECS]; /* unused ones: pages is 0 */
-	uint64_t reserved[8];
+	uint64_t out; /* bytes of its objects in the spill file, in none of the others */
+	uint64_t objects_out;
+	uint64_t reserved[6];
 };
 #define ZTMPFS_IOC_FILE_STAT _IOR('Z', 18, struct ztmpfs_file_stat)
 
@@ -411,7 +433,7 @@ struct ztmpfs_save {
 /*
  * For root and the user who runs the daemon alone, as ZTMPFS_IOC_TRACE: EACCES. EINVAL: the file has a name, or
  * is none. EBUSY: somebody saves already, or requests under way did not end. ENOSPC: mem_limit leaves
- * no space. ESTALE: CHECK of another one. EOPNOTSUPP: with -o swap; a kernel before 5.19. EPERM, ENOSYS
+ * no space. ESTALE: CHECK of another one. EOPNOTSUPP: with -o swap or spill=; a kernel before 5.19. EPERM, ENOSYS
  * from there: userfaultfd(2) is forbidden.
  */
 #define ZTMPFS_IOC_SAVE _IOWR('Z', 26, struct ztmpfs_save)

@@ -22,6 +22,7 @@
 #include "blkmap/slot/heat.h"
 #include "blkmap/upkeep/dedup.h"
 #include "blkmap/upkeep/recompress.h"
+#include "blkmap/upkeep/spiller.h"
 #include "util/alloc.h"
 
 /* ---- life ---- */
@@ -99,9 +100,18 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 
 	if (error)
 		return error;
-	error = params->recompress ? ages_init(&map->slots) : 0;
+	error = params->recompress || params->spill_size ?
+			ages_init(&map->slots,
+				  (uint32_t)max_u64(params->recompress ? params->recompress_idle : 0,
+						    params->spill_idle)) :
+			0;
 	if (!error && params->recompress)
 		error = zs_note_changes(map->slots.data);
+	if (!error && params->spill_size)
+		error = spill_create(&(struct spill_params){ .fd = params->spill_fd,
+							     .size = params->spill_size,
+							     .arena = params->arena },
+				     error_text, &map->slots.spill);
 	if (error)
 		goto err_codecs;
 	error = upkeep_init(&map->upkeep, &map->content, params, error_text);
@@ -115,6 +125,8 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 err_upkeep:
 	upkeep_exit(&map->upkeep);
 err_codecs:
+	spill_destroy(map->slots.spill);
+	map->slots.spill = NULL;
 	codecs_exit(&map->codecs);
 	return error;
 }
@@ -172,6 +184,7 @@ void blkmap_destroy(struct blkmap *map)
 	codecs_exit(&map->codecs);
 	unset_aside(map);
 	content_exit(&map->content);
+	spill_destroy(map->slots.spill);
 	slots_exit(&map->slots);
 	zt_free(map);
 }

@@ -71,7 +71,7 @@ const char *blkmap_recompress_name(const struct blkmap *map);
 /**
  * blkmap_read() - fill @buf with @len bytes at @off; holes and what lies beyond written data read
  * as zero
- * Context: file held shared. Return: 0, -EIO when an object is damaged.
+ * Context: file held shared. Return: 0, -EIO when an object is damaged, -EREMOTE (spilled.h).
  */
 int blkmap_read(struct blkmap *map, const struct blkmap_file *file, uint64_t off, void *buf,
 		size_t len) ZT_MUST_CHECK;

@@ -13,6 +13,7 @@
 
 #include "arena/arena.h"
 #include "blkmap/slot/tree.h"
+#include "blkmap/spill/spill.h"
 #include "util/compiler.h"
 #include "util/round.h"
 #include "zcomp/zcomp.h"
@@ -93,6 +94,10 @@ struct blkmap_params {
 	uint32_t recompress_idle; /* seconds without use */
 	bool dicts; /* with recompress: make dictionaries from what all files hold */
 	bool dedup; /* with recompress: what is stored alike is stored once */
+	/* spill=: bytes of the file behind spill_fd, which stays the caller's; 0: there is none */
+	uint64_t spill_size;
+	int spill_fd;
+	uint32_t spill_idle; /* seconds without use after which objects go out; 0: only near the limit */
 };
 
 /*
@@ -149,6 +154,8 @@ struct blkmap_stat {
 	uint64_t async_writes; /* blkmap_write_async() calls that ended in another thread */
 	uint64_t inflight_now, inflight_max, inflight_limit; /* bytes with the accelerator */
 	uint64_t fallback_inflight; /* clusters compressed inline because of that limit */
+	struct spill_stat spill; /* what is out */
+	uint64_t spill_passes; /* times that objects were looked at to go out */
 	struct zs_pool_stat data; /* the data pool */
 	struct zcomp_stat zcomp;
 };
@@ -206,6 +213,7 @@ struct blkmap_usage {
 	uint64_t stored; /* bytes of objects */
 	uint64_t memory; /* bytes of their rooms, cluster maps and tree nodes */
 	uint64_t objects;
+	uint64_t out, nr_out; /* bytes and objects in the spill file, in none of the others */
 	/* By codec number; the last is for pages of one repeated value, which cost nothing. */
 	uint64_t pages[BLKMAP_NR_CODECS + 1], bytes[BLKMAP_NR_CODECS + 1];
 };

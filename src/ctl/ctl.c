@@ -16,10 +16,10 @@ static const struct ctl_command ctl_help_command;
 
 static const struct ctl_command *const commands[] = {
 	&ctl_attr,         &ctl_clone, &ctl_compact,    &ctl_completion, &ctl_draw, &ctl_du,
-	&ctl_help_command, &ctl_image, &ctl_info,       &ctl_list,       &ctl_modules,
-	&ctl_recompress,   &ctl_rescue, &ctl_run,       &ctl_save,       &ctl_set,
-	&ctl_stat,         &ctl_swap,  &ctl_top,        &ctl_trace,      &ctl_train,
-	&ctl_upgrade,      &ctl_zbench,
+	&ctl_fetch,        &ctl_help_command,           &ctl_image,      &ctl_info, &ctl_list,
+	&ctl_modules,      &ctl_recompress,             &ctl_rescue,     &ctl_run,  &ctl_save,
+	&ctl_set,          &ctl_spill, &ctl_stat,       &ctl_swap,       &ctl_top,  &ctl_trace,
+	&ctl_train,        &ctl_upgrade,                &ctl_zbench,
 };
 
 const struct ctl_command *ctl_command_at(size_t idx)

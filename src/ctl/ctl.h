@@ -150,7 +150,7 @@ void ctl_print_pools(FILE *out, const struct ztmpfs_pool_stat *answers, size_t n
 /* What files hold and cost together. */
 struct ctl_usage {
 	uint64_t nr_inodes;
-	uint64_t size, allocated, stored, memory; /* bytes, as in struct ztmpfs_file_stat */
+	uint64_t size, allocated, stored, memory, out; /* bytes, as in struct ztmpfs_file_stat */
 	struct ztmpfs_file_codec codecs[ZTMPFS_FILE_CODECS];
 };
 
@@ -171,6 +171,7 @@ extern const struct ctl_command ctl_clone;
 extern const struct ctl_command ctl_compact;
 extern const struct ctl_command ctl_completion;
 extern const struct ctl_command ctl_du;
+extern const struct ctl_command ctl_fetch;
 extern const struct ctl_command ctl_image;
 extern const struct ctl_command ctl_info;
 extern const struct ctl_command ctl_list;
@@ -180,6 +181,7 @@ extern const struct ctl_command ctl_rescue;
 extern const struct ctl_command ctl_run;
 extern const struct ctl_command ctl_save;
 extern const struct ctl_command ctl_set;
+extern const struct ctl_command ctl_spill;
 extern const struct ctl_command ctl_stat;
 extern const struct ctl_command ctl_swap;
 extern const struct ctl_command ctl_top;

@@ -29,6 +29,7 @@ void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat)
 	sum->allocated += stat->allocated;
 	sum->stored += stat->stored;
 	sum->memory += stat->memory;
+	sum->out += stat->out;
 	for (size_t i = 0; i < ZTMPFS_FILE_CODECS; i++) {
 		const struct ztmpfs_file_codec *codec = &stat->codecs[i];
 		size_t at = 0;
@@ -61,6 +62,9 @@ void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path)
 				: 0.0);
 	if (sum->codecs[0].name[0] == '\0')
 		fputc('-', out);
+	if (sum->out > 0)
+		fprintf(out, ",out:%.0f%%",
+			100.0 * (double)sum->out / (double)(sum->out + sum->stored));
 	fprintf(out, " %s\n", path);
 }
 
@@ -80,8 +84,9 @@ void ctl_usage_print_json(FILE *out, const struct ctl_usage *sum, const char *pa
 	ctl_print_json_text(out, path);
 	fprintf(out,
 		", \"inodes\": %" PRIu64 ", \"size\": %" PRIu64 ", \"allocated\": %" PRIu64
-		", \"stored\": %" PRIu64 ", \"memory\": %" PRIu64 ", \"ratio\": %.4f, \"codecs\": {",
-		sum->nr_inodes, sum->size, sum->allocated, sum->stored, sum->memory,
+		", \"stored\": %" PRIu64 ", \"memory\": %" PRIu64 ", \"out\": %" PRIu64
+		", \"ratio\": %.4f, \"codecs\": {",
+		sum->nr_inodes, sum->size, sum->allocated, sum->stored, sum->memory, sum->out,
 		ratio(sum->allocated, sum->memory));
 	for (size_t i = 0; i < ARRAY_SIZE(sum->codecs) && sum->codecs[i].name[0] != '\0'; i++) {
 		fputs(i ? ", " : "", out);

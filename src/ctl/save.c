@@ -56,7 +56,7 @@ static int refused(const char *path, int error)
 	case -ENOMEM:
 		return ctl_failed(path, "no memory is left for what changes while it is saved");
 	case -EOPNOTSUPP:
-		return ctl_failed(path, "not a mount that carries swap, nor before Linux 5.19");
+		return ctl_failed(path, "not a mount with swap or spill=, nor before Linux 5.19");
 	case -EPERM:
 	case -ENOSYS:
 		return ctl_failed(path, "the daemon may not call userfaultfd(2)");

@@ -158,6 +158,9 @@ static int add_lines(struct libscols_table *table, const char *path, const struc
 		error = add(table, "memory", "%s held, at most %s; counted %s",
 			    ctl_human(stat->mem_used_total, a), ctl_human(stat->mem_used_max, b),
 			    text);
+	if (!error && stat->spill_size)
+		error = add(table, "spill", "%s out; %s used of %s", ctl_human(stat->spill_bytes, a),
+			    ctl_human(stat->spill_used, b), ctl_human(stat->spill_size, c));
 	used_text(text, sizeof(text), stat->orig_data_size, stat->size_limit);
 	if (!error)
 		error = add(table, "space", "%s", text);

@@ -390,6 +390,31 @@ int option_read_cpus(struct option_reading *r)
 	}
 }
 
+/* The least and the most that a spill file has: blkmap/spill/spill.h. */
+#define SPILL_LEAST MIB
+#define SPILL_MOST  (UINT64_C(16) << 40)
+
+/* FILE[:SIZE]; a name may have colons of its own, if no size is behind the last. */
+int option_read_spill(struct option_reading *r)
+{
+	const char *colon = strrchr(r->value, ':');
+	uint64_t size = 0;
+	int error_code;
+
+	if (colon && size_parse(colon + 1, 0, &size) != 0)
+		colon = NULL;
+	if (*r->value == '\0' || colon == r->value ||
+	    (colon && (size < SPILL_LEAST || size >= SPILL_MOST)))
+		return -EINVAL;
+	error_code = option_text_set(&r->options->spill_path, r->value);
+	if (error_code)
+		return error_code;
+	if (colon)
+		r->options->spill_path[colon - r->value] = '\0';
+	r->options->spill_size = size;
+	return 0;
+}
+
 int option_read_oom(struct option_reading *r)
 {
 	const bool negative = *r->value == '-';

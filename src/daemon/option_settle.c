@@ -104,6 +104,7 @@ static const char *against_survive(const struct options *options)
 	return options->swap	      ? "option swap, whose memory is locked by the daemon" :
 	       options->foreground  ? "-f and -d, where a caller waits for the daemon" :
 	       options->save_at_end ? "option save=unmount" :
+	       options->spill_path  ? "option spill, whose file means nothing to another daemon" :
 				      NULL;
 }
 
@@ -175,6 +176,31 @@ static int settle_cpus(struct options *options, const struct options_env *env,
 	return -EINVAL;
 }
 
+/* What is out is in no image, and no other process knows what the file means. */
+static int settle_spill(struct options *options, struct options_error *error)
+{
+	const char *wrong = options->super.content.spill_idle && !options->spill_path ?
+				    "option spill_idle: needs spill=FILE" :
+			    !options->spill_path   ? NULL :
+			    options->swap	   ? "option spill: does not go with option swap" :
+			    options->save_at_end   ? "option spill: does not go with save=unmount" :
+			    options->remount	   ? "option spill: only when mounting" :
+						     NULL;
+
+	if (wrong) {
+		ERR_PRINTF(error, "%s", wrong);
+		return -EINVAL;
+	}
+	/* A ring's threads cannot stand in for one that waits for the disk. */
+	if (options->spill_path && options->uring == CHANNEL_URING_ON &&
+	    option_note(options, "option io_uring=on: is off with spill=, whose requests wait for a "
+				 "disk") != 0)
+		return -ENOMEM;
+	if (options->spill_path)
+		options->uring = CHANNEL_URING_OFF;
+	return 0;
+}
+
 /* What follows from several words together, once all are read. */
 static void settle_rest(struct options *options, const struct options_env *env)
 {
@@ -213,6 +239,8 @@ int options_settle(struct options *options, const struct options_env *env,
 		error_code = settle_image(options, error);
 	if (!error_code)
 		error_code = settle_cpus(options, env, error);
+	if (!error_code)
+		error_code = settle_spill(options, error);
 	if (!error_code)
 		error_code = settle_compress(options);
 	if (!error_code)

@@ -65,6 +65,7 @@ int option_read_recompress(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_cluster(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_accel(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_cpus(struct option_reading *r) ZT_MUST_CHECK;
+int option_read_spill(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_oom(struct option_reading *r) ZT_MUST_CHECK;
 int option_read_context(struct option_reading *r) ZT_MUST_CHECK;
 

@@ -311,6 +311,7 @@ void options_free(struct options *options)
 	zt_free(options->compress_name);
 	zt_free(options->dict_path);
 	zt_free(options->image_path);
+	zt_free(options->spill_path);
 	zt_free(options->rescue_path);
 	zt_free(options->notes);
 	for (size_t i = 0; i < CONTEXT_NR; i++)

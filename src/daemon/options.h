@@ -97,6 +97,8 @@ struct options {
 	char *dict_path; /* or NULL */
 	char *image_path; /* or NULL; image.h */
 	bool save_at_end; /* to image_path */
+	char *spill_path; /* or NULL; spillfile.h */
+	uint64_t spill_size; /* bytes; 0: as much as there is */
 	char *rescue_path; /* or NULL; rescue.h */
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */

@@ -48,6 +48,8 @@ struct session {
 	 */
 	bool leaves;
 	struct mount_image image;
+	int spill_fd; /* of spill=, or -1 */
+	uint64_t spill_size; /* bytes of it */
 	struct ownmount own; /* .path is NULL: it cannot be found */
 	struct atimes atimes; /* the signal thread's, while serving */
 	int signal_fd; /* terminating signals; non-blocking */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "blkmap/spilled.h"
 #include "fs/dir.h"
 #include "fs/inode_i.h"
 #include "fs/xattr_i.h"
@@ -153,8 +154,11 @@ static int check_tail(struct super *sb, ino_nr ino, struct inode_rec *rec)
 		return 0;
 	while (blkmap_seek(sb->map, &file, ZT_MAX_FILE_SIZE, off, SEEK_DATA, &off) == 0) {
 		size_t len = sizeof(bytes) - off % sizeof(bytes);
-		int err = blkmap_read(sb->map, &file, off, bytes, len);
+		int err;
 
+		while ((err = blkmap_read(sb->map, &file, off, bytes, len)) == -EREMOTE)
+			super_read_spilled(sb);
+		blkmap_spill_done(sb->map);
 		if (err)
 			return err;
 		if (memcmp(bytes, zero, len) != 0)

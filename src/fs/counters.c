@@ -143,6 +143,19 @@ static void stat_upkeep(const struct blkmap_stat *map, struct ztmpfs_stat *out)
 	out->dedup_index = map->dedup_index;
 }
 
+static void stat_spill(const struct blkmap_stat *map, struct ztmpfs_stat *out)
+{
+	out->spill_size = map->spill.size;
+	out->spill_used = map->spill.used;
+	out->spill_bytes = map->spill.bytes;
+	out->spill_objects = map->spill.objects;
+	out->spill_written = map->spill.written;
+	out->spill_fetched = map->spill.fetched;
+	out->spill_passes = map->spill_passes;
+	out->spill_write_errors = map->spill.write_errors;
+	out->spill_read_errors = map->spill.read_errors;
+}
+
 void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 {
 	struct blkmap_stat map;
@@ -163,4 +176,5 @@ void super_get_stat(struct super *sb, struct ztmpfs_stat *out_stat)
 		snprintf(out_stat->recompress, sizeof(out_stat->recompress), "%s",
 			 blkmap_recompress_name(sb->map));
 	stat_upkeep(&map, out_stat);
+	stat_spill(&map, out_stat);
 }

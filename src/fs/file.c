@@ -3,6 +3,8 @@
  * file.c - regular files: bytes at offsets, as far as it is not blkmap's work: locking, size,
  * times, limits.
  *
+ * Reading is in read.c.
+ *
  * Locks: reading and writing hold the inode shared; whatever changes the shape of its
  * tree, exclusive.
  */
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "arena/stock.h"
+#include "blkmap/spilled.h"
 #include "fs/work.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
@@ -31,34 +34,6 @@ int file_open(struct super *sb, ino_nr ino, struct inode_rec **out_rec)
 		return inode_is_dir(rec) ? -EISDIR : -EINVAL;
 	*out_rec = rec;
 	return 0;
-}
-
-int fs_read(struct super *sb, ino_nr ino, uint64_t off, void *buf, size_t len, size_t *out_len)
-{
-	struct blkmap_file file;
-	struct inode_rec *rec;
-	uint64_t size;
-	int err;
-
-	inode_lock_shared(sb, ino);
-	err = file_open(sb, ino, &rec);
-	if (err)
-		goto out;
-	/*
-	 * Pairs with the release in inode_raise_size(): what lies below the size has been stored.
-	 */
-	size = __atomic_load_n(&rec->size, __ATOMIC_ACQUIRE);
-	len = off < size ? min_u64(len, size - off) : 0;
-	file = inode_file(rec);
-	if (len > 0)
-		err = blkmap_read(sb->map, &file, off, buf, len);
-	if (err)
-		goto out;
-	inode_touch_read(sb, rec);
-	*out_len = len;
-out:
-	inode_unlock(sb, ino);
-	return err;
 }
 
 int file_prepare(struct super *sb, struct inode_rec *rec, uint64_t off, uint64_t len,
@@ -246,7 +221,7 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	}
 	if (!err && len > 0)
 		err = blkmap_write(sb->map, &file, &bytes, out_done);
-	failed = err != 0 && err != -EPERM;
+	failed = err != 0 && err != -EPERM && err != -EREMOTE;
 	/* A piece of a page whose first byte was written before, or never. */
 	if (err == -ENOSPC && promise_use(sb, args->ino, rec, len / ZT_PAGE_SIZE + 2))
 		err = -EAGAIN;
@@ -275,6 +250,7 @@ static int write_all(struct super *sb, const struct write_args *whole, size_t *o
 		err = write_once(sb, &args, done, &more);
 		done += more;
 	} while (err == -EAGAIN || (err && super_retry(sb, err, &retry)));
+	blkmap_spill_done(sb->map);
 	if (err && done == 0)
 		return err;
 	*out_len = done;
@@ -341,17 +317,57 @@ static void write_at_once(struct super *sb, const struct write_args *args,
 		end->release(end->arg);
 }
 
+/* The file as file_hold_covered() holds it; -EAGAIN: it is better written at once. */
+static int async_begin(struct super *sb, const struct write_args *args, struct inode_rec **out_rec)
+	ZT_NO_LOCK_CHECK /* the lock is held where it returns 0 */
+{
+	int err = file_hold_covered(sb, args->ino, args->off, args->len, out_rec);
+	struct blkmap_file file;
+
+	if (err)
+		return err;
+	file = inode_file(*out_rec);
+	err = file_may_write(sb, *out_rec, args->off, args->buf, args->len);
+	if (!err && write_drops_capability(*out_rec, args->flags))
+		err = -EAGAIN;
+	/* Threads that complete writes do not wait for a disk. */
+	if (err == -EREMOTE ||
+	    (!err && blkmap_may_need_disk(sb->map, &file, args->off, args->len)))
+		err = -EAGAIN;
+	if (err)
+		inode_unlock(sb, args->ino);
+	return err;
+}
+
+/* What was begun goes on without the lock. */
+static void async_store(struct async_write *write, const struct write_args *args)
+{
+	const struct blkmap_bytes bytes = { args->off, args->buf, args->len,
+					    write_pref(args->flags) };
+	const struct blkmap_file file = inode_file(write->rec);
+	const struct blkmap_write_end end = {
+		.done = async_done,
+		.arg = write,
+		.release = async_release,
+		.release_arg = write,
+		.keeps_bytes = write->end.release != NULL,
+	};
+
+	inode_changes(write->lock);
+	(void)promise_use(write->sb, args->ino, write->rec, page_starts(args->off, args->len));
+	inode_async_begin(write->lock);
+	blkmap_write_async(write->sb->map, &file, &bytes, &end);
+}
+
 void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, uint64_t off,
 		    const void *buf, size_t len, unsigned flags, const struct fs_write_end *end)
 	ZT_NO_LOCK_CHECK /* the lock is held where err is 0 */
 {
+	int err = write_begin(off, &len);
 	const struct write_args args = { cred, ino, off, buf, len, flags };
 	struct async_write *write = NULL;
-	struct blkmap_write_end map_end = { .done = async_done, .release = async_release };
-	struct blkmap_file file;
-	struct inode_rec *rec;
+	struct inode_rec *rec = NULL;
 	bool failed;
-	int err = write_begin(off, &len);
 
 	if (!err && len > 0 && fs_write_may_defer(sb, len))
 		write = zt_zalloc(sizeof(*write));
@@ -359,21 +375,14 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		write_at_once(sb, &args, end);
 		return;
 	}
+	err = async_begin(sb, &args, &rec);
 	*write = (struct async_write){ .sb = sb,
 				       .lock = inode_lock_of(sb, ino),
+				       .rec = rec,
 				       .off = off,
 				       .cred = *cred,
 				       .flags = flags,
 				       .end = *end };
-	err = file_hold_covered(sb, ino, off, len, &rec);
-	if (!err) {
-		err = file_may_write(sb, rec, off, buf, len);
-		if (!err && write_drops_capability(rec, flags))
-			err = -EAGAIN;
-		if (err)
-			inode_unlock(sb, ino);
-	}
-	write->rec = rec;
 	/* With no space for its tree it waits for some, as others do. */
 	if (err == -EAGAIN || err == -ENOSPC) {
 		zt_free(write);
@@ -385,15 +394,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		async_release(write);
 		return;
 	}
-	file = inode_file(rec);
-	inode_changes(write->lock);
-	(void)promise_use(sb, ino, rec, page_starts(off, len));
-	inode_async_begin(write->lock);
-	map_end.arg = write;
-	map_end.release_arg = write;
-	map_end.keeps_bytes = end->release != NULL;
-	blkmap_write_async(sb->map, &file,
-			   &(struct blkmap_bytes){ off, buf, len, write_pref(flags) }, &map_end);
+	async_store(write, &args);
 	/* It may have ended here already; near a limit that is the rule. */
 	failed = inode_tail_is_dirty(rec);
 	inode_unlock(sb, ino);

@@ -106,4 +106,11 @@ void fs_pages_dropped(struct super *sb, ino_nr ino, unsigned turns);
 int fs_lseek(struct super *sb, ino_nr ino, uint64_t off, int whence,
 	     uint64_t *out_off) ZT_MUST_CHECK;
 
+/**
+ * fs_fetch() - bring what is out of a regular file back into memory, in rounds
+ * Return: 0; -EOPNOTSUPP there is no spill file; -ENOSPC there is no memory for more; -EINTR the caller
+ * has given up; -EIO; as file_open().
+ */
+int fs_fetch(struct super *sb, ino_nr ino) ZT_MUST_CHECK;
+
 #endif

@@ -42,6 +42,8 @@ static void file_stat_usage(struct super *sb, const struct blkmap_usage *usage,
 	out->stored = usage->stored;
 	out->memory += usage->memory;
 	out->objects = usage->objects;
+	out->out = usage->out;
+	out->objects_out = usage->nr_out;
 	for (unsigned codec = 0; codec < BLKMAP_NR_CODECS; codec++)
 		file_stat_codec(out, blkmap_codec_name(sb->map, codec), usage->pages[codec],
 				usage->bytes[codec]);

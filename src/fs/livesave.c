@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "arena/snapshot.h"
+#include "blkmap/spilled.h"
 #include "fs/inode_i.h"
 #include "fs/super_i.h"
 #include "util/clock.h"
@@ -103,6 +104,9 @@ int livesave_begin(struct super *sb, ino_nr ino, struct livesave_facts *out_fact
 	struct arena_snapshot_facts pages;
 	int error = check_file(sb, ino);
 
+	/* Pages hold no bytes of what is out. */
+	if (!error && blkmap_spills(sb->map))
+		error = -EOPNOTSUPP;
 	if (!error)
 		error = make_id(&facts.id);
 	if (error)

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * retry.c - another try for requests to which memory was refused, and how long they wait for it.
+ * retry.c - another try for requests to which memory was refused, and how long they wait for it; and
+ * for those that need what stands in the spill file.
  *
  * Locks: none, and the caller holds none: others have to free memory meanwhile.
  */
 #include <errno.h>
 
 #include "arena/snapshot.h"
+#include "blkmap/spilled.h"
 #include "fs/super_i.h"
 #include "util/clock.h"
+
+/* So often a request may wait for an object to go out. */
+#define DISK_TRIES 100u
 
 /* A value of wait_until that says not to wait. */
 #define NO_WAIT 1u
@@ -52,12 +57,47 @@ static bool reclaim(struct super *sb, const struct super_retry *retry)
 	return found;
 }
 
+void super_read_spilled(struct super *sb)
+{
+	const unsigned was = gate_step_out(&sb->gate);
+
+	if (sb->pause)
+		(void)sb->pause(sb->pause_arg); /* others are served meanwhile; it is not for long */
+	blkmap_spill_wait(sb->map);
+	gate_step_in(&sb->gate, was);
+}
+
+bool super_can_spill(const struct super *sb)
+{
+	return blkmap_spill_left(sb->map) > 0;
+}
+
+/*
+ * Where objects can go out the deadline is that of the next one: a disk may be slow, and others have
+ * had what was freed so far. Not for ever, and not when the mount ends.
+ */
+static void wait_for_disk(struct super *sb, struct super_retry *inout_retry)
+{
+	const bool ends = wait_until && wait_until < ZT_NS_PER_S; /* no time: do not wait */
+
+	if (!ends && inout_retry->tries < DISK_TRIES && super_can_spill(sb))
+		inout_retry->until_ns =
+			max_u64(inout_retry->until_ns, zt_now_ns() + SUPER_WAIT_NS);
+}
+
 bool super_retry(struct super *sb, int err, struct super_retry *inout_retry)
 {
+	if (err == -EREMOTE) {
+		super_read_spilled(sb);
+		inout_retry->refusals = arena_refusals();
+		return true;
+	}
+	blkmap_spill_done(sb->map);
 	if (err != -ENOSPC || arena_refusals() == inout_retry->refusals)
 		return false;
 	if (inout_retry->until_ns == 0)
 		inout_retry->until_ns = wait_until ? wait_until : zt_now_ns() + SUPER_WAIT_NS;
+	wait_for_disk(sb, inout_retry);
 	(void)zs_trim(sb->inodes, 0); /* a gain, whatever else is found */
 	if (!reclaim(sb, inout_retry)) {
 		declined |= wait_until == NO_WAIT && blkmap_reclaim_may_help(sb->map);

@@ -6,6 +6,7 @@
  */
 #include <unistd.h>
 
+#include "blkmap/spilled.h"
 #include "fs/inode_i.h"
 #include "fs/namei.h"
 
@@ -51,7 +52,8 @@ uint64_t super_free_pages(struct super *sb, uint64_t *out_used)
 	if (!arena.limit && map.max_pages)
 		return by_size;
 	memory = arena.limit ? arena.limit - arena.spare : ram_bytes();
-	by_memory = pages_for(left(memory, arena.used) + arena.stock_ready);
+	by_memory = pages_for(left(memory, arena.used) + arena.stock_ready +
+			      blkmap_spill_left(sb->map));
 	return min_u64(by_size, by_memory);
 }
 
@@ -106,6 +108,7 @@ uint64_t super_bytes_left(const struct super *sb)
 	arena_get_stat(sb->arena, &arena);
 	if (!arena.limit)
 		return by_size == most ? UINT64_MAX : by_size * ZT_PAGE_SIZE;
-	return min_u64(by_size, pages_for(left(arena.limit - arena.spare, arena.used))) *
+	return min_u64(by_size, pages_for(left(arena.limit - arena.spare, arena.used) +
+					  blkmap_spill_left(sb->map))) *
 	       ZT_PAGE_SIZE;
 }

@@ -226,6 +226,16 @@ uint64_t super_compact(struct super *sb);
  */
 int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
+/**
+ * super_spill() - have all that can go out to the spill file go there, in the background
+ * @out_passes: what stat.spill_passes will exceed when it is done
+ * Return: 0, -EOPNOTSUPP there is no spill file.
+ */
+int super_spill(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
+
+/** super_can_spill() - whether something can go out to a spill file now; a hint, lock-free */
+bool super_can_spill(const struct super *sb);
+
 /** super_swap_grant() - what the machine has to give for swap_reserve; see arena_stock_grant() */
 void super_swap_grant(struct super *sb, const struct arena_grant *grant);
 

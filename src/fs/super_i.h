@@ -180,8 +180,15 @@ static inline struct super_retry super_retry_begin(void)
 /*
  * super_retry() - whether to try again, after an attempt that came to @err
  * True when it was the limit on memory that refused, and some space could be made since. It waits
- * for space as super_wait_until() has it for this thread. No lock is held.
+ * for space as super_wait_until() has it for this thread. True, too, when something is in the spill
+ * file, and has been read now. No lock is held.
  */
 bool super_retry(struct super *sb, int err, struct super_retry *inout_retry) ZT_MUST_CHECK;
+
+/*
+ * super_read_spilled() - after -EREMOTE: read what this thread's attempt needed; nothing is held
+ * blkmap_spill_done() must follow in the end.
+ */
+void super_read_spilled(struct super *sb);
 
 #endif

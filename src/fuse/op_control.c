@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/file.h"
 #include "fs/settings.h"
 #include "fs/trace.h"
 #include "fs/tune.h"
@@ -145,6 +146,8 @@ static void control_manage(fuse_req_t req, unsigned int cmd, const struct contro
 		error = -EINVAL;
 	else if (_IOC_NR(cmd) == _IOC_NR(ZTMPFS_IOC_COMPACT))
 		out = super_compact(sb);
+	else if (_IOC_NR(cmd) == _IOC_NR(ZTMPFS_IOC_SPILL))
+		error = super_spill(sb, &out);
 	else
 		error = super_recompress(sb, &out);
 	if (error)
@@ -186,6 +189,20 @@ static void control_file_stat(fuse_req_t req, fuse_ino_t ino, const struct contr
 		reply_error(req, error);
 	else
 		control_give(req, bytes, &stat, sizeof(stat));
+}
+
+/* It takes no more than to read the file twice. */
+static void control_fetch(fuse_req_t req, fuse_ino_t ino, const struct control_bytes *bytes)
+{
+	const uint64_t out = 0;
+	int error = may_see_content(req, ino);
+
+	if (!error)
+		error = fs_fetch(req_super(req), ino);
+	if (error)
+		reply_error(req, error);
+	else
+		(void)fuse_reply_ioctl(req, 0, &out, min_u64(sizeof(out), bytes->out_size));
 }
 
 static void control_pool_stat(fuse_req_t req, const struct control_bytes *bytes)
@@ -289,10 +306,14 @@ void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		break;
 	case _IOC_NR(ZTMPFS_IOC_COMPACT):
 	case _IOC_NR(ZTMPFS_IOC_RECOMPRESS):
+	case _IOC_NR(ZTMPFS_IOC_SPILL):
 		control_manage(req, cmd, bytes);
 		break;
 	case _IOC_NR(ZTMPFS_IOC_FILE_STAT):
 		control_file_stat(req, ino, bytes);
+		break;
+	case _IOC_NR(ZTMPFS_IOC_FETCH):
+		control_fetch(req, ino, bytes);
 		break;
 	case _IOC_NR(ZTMPFS_IOC_POOL_STAT):
 		control_pool_stat(req, bytes);

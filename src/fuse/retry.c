@@ -56,14 +56,21 @@ void retry_wait_end(struct ztfuse_retry *retry)
 	atomic_fetch_add(&retry->nr_may_wait, 1);
 }
 
-/* No more requests can be held. */
+/*
+ * No more requests can be held. Where something can go out to a disk, there will be memory: then all
+ * threads wait rather than that one request of many fails.
+ */
 static bool wait_here(struct ztfuse_retry *retry, fuse_req_t req)
 {
-	if (!retry_wait_begin(req))
+	const bool is_spare = retry_wait_begin(req);
+
+	if (!is_spare && !(super_can_spill(req_super(req)) && ztfuse_req_has_worker(req)))
 		return false;
+	ztfuse_req_may_wait(req);
 	super_wait_until(zt_now_ns() + SUPER_WAIT_NS);
 	ztfuse_serve_here(req);
-	retry_wait_end(retry);
+	if (is_spare)
+		retry_wait_end(retry);
 	return true;
 }
 

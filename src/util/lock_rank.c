@@ -22,6 +22,7 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_INODE] = "inode locks",
 		[ZT_RANK_INTENT] = "super.intent_lock",
 		[ZT_RANK_PASS] = "recomp.pass_lock",
+		[ZT_RANK_SPILL_PASS] = "spiller.pass_lock",
 		[ZT_RANK_STREAM] = "zcomp per-thread stream",
 		[ZT_RANK_SLOT] = "slot locks",
 		[ZT_RANK_SHARE] = "share locks",
@@ -57,6 +58,8 @@ const char *zt_rank_name(enum zt_lock_rank rank)
 		[ZT_RANK_SURVIVE] = "survive.lock",
 		[ZT_RANK_ZBENCH] = "zbench.lock",
 		[ZT_RANK_TRACE] = "trace.lock",
+		[ZT_RANK_SPILL] = "spill.lock",
+		[ZT_RANK_SPILLER] = "spiller.lock",
 	};
 
 	return names[rank];

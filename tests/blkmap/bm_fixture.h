@@ -38,6 +38,9 @@ struct bm_config {
 	bool no_dicts, dedup;
 	bool background;
 	uint32_t nr_streams; /* 0: 12 */
+	uint64_t spill_size; /* 0: nothing goes out */
+	int spill_fd;
+	uint32_t spill_idle;
 };
 
 /* The algorithm of tests that name none; tests/blkmap/scribble has them run with another. */
@@ -68,6 +71,9 @@ static inline void bm_start(struct bm *bm, const struct bm_config *config)
 		.dicts = !config->no_dicts,
 		.dedup = config->dedup,
 		.background = config->background,
+		.spill_size = config->spill_size,
+		.spill_fd = config->spill_fd,
+		.spill_idle = config->spill_idle,
 	};
 	struct bm_file *record;
 	char text[256];

@@ -872,6 +872,46 @@ START_TEST(test_unknown_option_is_named_with_a_guess)
 }
 END_TEST
 
+START_TEST(test_a_spill_file_has_a_path_and_a_size)
+{
+	struct options o;
+
+	good("", &o);
+	ck_assert_ptr_null(o.spill_path);
+	options_free(&o);
+	good("spill=/a/b", &o);
+	ck_assert_str_eq(o.spill_path, "/a/b");
+	ck_assert_uint_eq(o.spill_size, 0);
+	ck_assert_uint_eq(o.super.content.spill_size, 0);
+	options_free(&o);
+	good("spill=/a/b:3g,spill_idle=60", &o);
+	ck_assert_str_eq(o.spill_path, "/a/b");
+	ck_assert_uint_eq(o.spill_size, 3 * GIB);
+	ck_assert_uint_eq(o.super.content.spill_idle, 60);
+	options_free(&o);
+	good("spill=/dev/disk/by-path/pci-0000:00:1f,io_uring=on", &o);
+	ck_assert_str_eq(o.spill_path, "/dev/disk/by-path/pci-0000:00:1f");
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
+	ck_assert_ptr_nonnull(strstr(o.notes, "off with spill="));
+	options_free(&o);
+	bad("spill=", "option spill=: allowed: a file that is not there, or a block device; "
+		      ":SIZE is 1m to 16t");
+	bad("spill=/a:4k", "option spill=/a:4k: allowed: a file that is not there, or a block device; "
+			   ":SIZE is 1m to 16t");
+	bad("spill=/a:16t", "option spill=/a:16t: allowed: a file that is not there, or a block "
+			    "device; :SIZE is 1m to 16t");
+	bad("spill_idle=5", "option spill_idle: needs spill=FILE");
+	bad("spill=/a,spill_idle=86401",
+	    "option spill_idle=86401: allowed: a number from 0 to 86400");
+	bad("spill=/a,swap,mem_limit=200m", "option spill: does not go with option swap");
+	bad("spill=/a,survive=on",
+	    "option survive=on: does not go with option spill, whose file means nothing to another "
+	    "daemon");
+	bad("spill=/a,image=b,save=unmount", "option spill: does not go with save=unmount");
+	bad("spill=/a,remount", "option spill: only when mounting");
+}
+END_TEST
+
 START_TEST(test_an_image_is_saved_only_where_there_is_one)
 {
 	struct options o;
@@ -1339,6 +1379,7 @@ int main(void)
 	tcase_add_test(tc, test_swap_implies_what_it_needs_wherever_it_stands);
 	tcase_add_test(tc, test_swap_reserve_is_a_size_that_fits_twice);
 	tcase_add_test(tc, test_an_image_is_saved_only_where_there_is_one);
+	tcase_add_test(tc, test_a_spill_file_has_a_path_and_a_size);
 	tcase_add_test(tc, test_survive_has_no_rings_and_does_not_go_with_all);
 	tcase_add_test(tc, test_survive_auto_gives_way_to_what_it_does_not_go_with);
 	tcase_add_test(tc, test_words_for_mount_8_are_taken_in_silence);

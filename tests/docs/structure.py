@@ -43,7 +43,7 @@ LAYERS = {
 }
 # Folders within folders, lowest first: each may call those before it, and the files beside them may call all.
 INNER = {
-    "blkmap": ["slot", "cluster", "content", "upkeep"],
+    "blkmap": ["spill", "slot", "cluster", "content", "upkeep"],
     "fuse": ["channel"],
 }
 

@@ -134,7 +134,7 @@ static inline char *strm_bytes(struct zcomp_strm *strm)
 /*
  * cluster_load() - bytes [from, to) of what @word stands for; c->slot is not looked at
  * Slot lock held. The stream's workspace keeps what was decoded last.
- * Return: 0 or -EIO.
+ * Return: 0; -EIO; -EREMOTE what is needed is out, and spill_fetch() has it read (spill/spill.h).
  */
 int cluster_load(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
 		 char *dst) ZT_MUST_CHECK;

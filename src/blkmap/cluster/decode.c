@@ -83,24 +83,22 @@ uint64_t strm_effort(struct zcomp_strm *strm)
 	return strm_workspace(strm)->loaded.effort;
 }
 
-/* Bytes [from, to) of what an OBJ word stands for. */
-static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+/* Where the bytes of an object stand, without the mask of pages in front of them. */
+struct stored {
+	const char *data;
+	uint32_t len;
+};
+
+/* Bytes [from, to) of what a word stands for whose object is @stored. */
+static int load_stored(const struct cluster *c, uint64_t word, const struct stored *stored,
+		       uint32_t from, uint32_t to, char *dst)
 {
 	uint32_t length = slot_length(word), end = (uint32_t)min_u64(to, length);
-	const char *data = zs_data(c->slots->arena, slot_ref(word));
-	uint32_t data_len = zs_size(c->slots->arena, slot_ref(word));
-	uint32_t prefix = word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+	const char *data = stored->data;
+	uint32_t data_len = stored->len;
 	size_t out_len;
 	int error = 0;
 
-	if (end <= from) {
-		memset(dst, 0, to - from);
-		return 0;
-	}
-	if (data_len <= prefix)
-		return -EIO;
-	data += prefix;
-	data_len -= prefix;
 	if (slot_is_raw(word)) {
 		if (data_len < length)
 			return -EIO;
@@ -126,6 +124,49 @@ static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint3
 		return -EIO;
 	memset(dst + (end - from), 0, to - end);
 	return 0;
+}
+
+/* Nothing of an object is looked at for bytes behind what it stands for. */
+static bool load_end(uint64_t word, uint32_t from, uint32_t to, char *dst)
+{
+	if (min_u64(to, slot_length(word)) > from)
+		return false;
+	memset(dst, 0, to - from);
+	return true;
+}
+
+/* Bytes [from, to) of what an OBJ word stands for. */
+static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+{
+	const char *data = zs_data(c->slots->arena, slot_ref(word));
+	const uint32_t prefix = word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+	const uint32_t size = zs_size(c->slots->arena, slot_ref(word));
+	const struct stored stored = { data + prefix, size - prefix };
+
+	if (load_end(word, from, to, dst))
+		return 0;
+	return size > prefix ? load_stored(c, word, &stored, from, to, dst) : -EIO;
+}
+
+/* The same of an object that is out: from its copy, or -EREMOTE, and the thread wants it. */
+static int load_spilled(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
+			char *dst)
+{
+	const spill_id id = slot_spilled_id(word);
+	struct spill *spill = c->slots->spill;
+	struct stored stored = { .len = spill_len(spill, id) };
+	int error;
+
+	if (load_end(word, from, to, dst))
+		return 0;
+	error = spill_hold(spill, id, &stored.data);
+	if (error == -EREMOTE)
+		(void)spill_want(spill, id); /* in vain: another thing is read first */
+	if (error)
+		return error;
+	error = load_stored(c, word, &stored, from, to, dst);
+	spill_let(spill, id);
+	return error;
 }
 
 /* What is decoded of a record's object is not kept: it changes under a lock of its own. */
@@ -158,6 +199,8 @@ static int load_simple(const struct cluster *c, uint64_t word, uint32_t from, ui
 		return load_obj(c, word, from, to, dst);
 	case SLOT_SHARED:
 		return load_shared(c, word, from, to, dst);
+	case SLOT_SPILLED:
+		return load_spilled(c, word, from, to, dst);
 	case SLOT_MAP:
 		break;
 	}

@@ -90,6 +90,14 @@ int cluster_overlay(const struct cluster *c, const struct cluster_op *op,
  */
 int cluster_spread(const struct cluster *c) ZT_MUST_CHECK;
 
+/* ---- fetch.c: what is out comes back ---- */
+
+/*
+ * cluster_fetch() - make an object in memory of what stands in a copy, if the slot's object is out
+ * 0, also when there is nothing to do; -EREMOTE it stands in no copy; -EIO, -ENOSPC, -ENOMEM.
+ */
+int cluster_fetch(const struct cluster *c) ZT_MUST_CHECK;
+
 /* ---- overwrite.c: at the limit, new bytes where old objects are ---- */
 
 /*

@@ -30,6 +30,21 @@ static int bad(uint64_t idx, const char *what)
 	return -EUCLEAN;
 }
 
+/* It is counted by its codec, as those in the pool are. */
+static int check_spilled(struct check *check, uint64_t idx, uint64_t word, unsigned order)
+{
+	struct content *content = check->content;
+
+	if (!content->slots->spill ||
+	    !spill_is_id(content->slots->spill, slot_spilled_id(word)))
+		return bad(idx, "names nothing that is out");
+	if (slot_length(word) > cluster_size(order))
+		return bad(idx, "is longer than its cluster");
+	content->check.spilled++;
+	content->check.codecs[slot_codec(word)]++;
+	return 0;
+}
+
 /* Note that a slot names a record; content_check() counts the names. */
 static int note_share(struct content *content, ref_t rec)
 {
@@ -80,6 +95,8 @@ static int check_word(struct check *check, uint64_t idx, const uint64_t *place, 
 	uint64_t word = word_get(place);
 	struct zs_owner owner;
 
+	if (slot_kind(word) == SLOT_SPILLED && index == OWNER_SLOT)
+		return check_spilled(check, idx, word, order);
 	if (slot_kind(word) == SLOT_SHARED && index <= OWNER_BASE)
 		return check_shared(check, idx, word, order);
 	if (slot_kind(word) > SLOT_OBJ)
@@ -131,12 +148,21 @@ static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 		uint32_t present = slot_present(content->slots, word_get(slot), check->order);
 
 		check->pages += (unsigned)__builtin_popcount(present);
-		if (cluster_load(&c, word_get(slot), 0, cluster_size(check->order),
+		/* The disk is asked under no lock, and not here. */
+		if (slot_kind(word_get(slot)) != SLOT_SPILLED &&
+		    cluster_load(&c, word_get(slot), 0, cluster_size(check->order),
 				 strm_bytes(check->strm)))
 			error = bad(idx, "cannot be read");
 	}
 	rw_unlock(&c.lock->lock);
 	return error;
+}
+
+/* The next walk begins anew. */
+static void check_reset(struct content *content)
+{
+	content->check.nr = content->check.pages = content->check.spilled = 0;
+	memset(content->check.codecs, 0, sizeof(content->check.codecs));
 }
 
 int content_check_file(struct content *content, const struct blkmap_file *file,
@@ -162,7 +188,7 @@ int content_check_file(struct content *content, const struct blkmap_file *file,
 	*inout_objects += check.objects;
 	content->check.pages += check.shared;
 	if (error) /* there is no end of this walk that the next one could begin behind */
-		content->check.nr = content->check.pages = 0;
+		check_reset(content);
 	return error;
 }
 
@@ -188,6 +214,7 @@ static int check_codecs(struct content *content)
 	struct codec_check check = { .content = content };
 	uint64_t cursor = 0;
 
+	memcpy(check.objects, content->check.codecs, sizeof(check.objects));
 	(void)zs_scan(content->slots->data, &cursor, count_codec, &check);
 	for (unsigned codec = SLOT_CODEC_MAIN + 1; codec < SLOT_NR_CODECS; codec++) {
 		uint64_t counted = atomic_load_explicit(
@@ -238,13 +265,26 @@ static int check_shares(struct content *content, uint64_t *inout_objects)
 	return -EUCLEAN;
 }
 
-int content_check(struct content *content, uint64_t objects)
+/* As many objects are out as words say so. */
+static int check_spill(struct content *content)
+{
+	struct spill_stat stat;
+
+	spill_get_stat(content->slots->spill, &stat);
+	if (stat.objects == content->check.spilled)
+		return 0;
+	zt_log(ZT_LOG_ERR, "blkmap: %" PRIu64 " objects are out, files name %" PRIu64,
+	       stat.objects, content->check.spilled);
+	return -EUCLEAN;
+}
+
+static int check_all(struct content *content, uint64_t objects)
 {
 	struct zs_pool_stat stat;
 	int error = check_shares(content, &objects);
 
-	content->check.nr = 0;
-	content->check.pages = 0;
+	if (!error)
+		error = check_spill(content);
 	if (error)
 		return error;
 	zs_pool_get_stat(content->slots->data, &stat);
@@ -255,4 +295,12 @@ int content_check(struct content *content, uint64_t objects)
 		return -EUCLEAN;
 	}
 	return check_codecs(content) ? -EUCLEAN : zs_check(content->slots->data);
+}
+
+int content_check(struct content *content, uint64_t objects)
+{
+	const int error = check_all(content, objects);
+
+	check_reset(content);
+	return error;
 }

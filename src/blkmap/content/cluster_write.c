@@ -39,6 +39,9 @@ static enum plan plan_write(struct slots *slots, unsigned order, uint64_t word,
 
 	if (op->from == 0 && op->to >= extent)
 		return PLAN_REPLACE;
+	/* What stands over a cluster stands over an object in memory. */
+	if (slot_kind(word) == SLOT_SPILLED)
+		return PLAN_MERGE;
 	if (order == 0 || (unsigned)__builtin_popcount(touched) * 2 >= nr_present)
 		return PLAN_MERGE;
 	if (slot_kind(word) == SLOT_MAP) {

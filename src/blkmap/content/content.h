@@ -46,6 +46,8 @@ struct share_check {
 	ref_t *refs;
 	uint64_t nr, max;
 	uint64_t pages;
+	uint64_t spilled; /* words that name what is out, */
+	uint64_t codecs[SLOT_NR_CODECS]; /* and their codecs */
 };
 
 /* One per mount, owned by its block map. */
@@ -91,6 +93,17 @@ int content_read(struct content *content, const struct blkmap_file *file, uint64
 void readers_init(struct readers *readers);
 void readers_stop(struct readers *readers); /* for good; reads go on without helpers */
 void readers_exit(struct readers *readers);
+
+/* ---- fetch.c ---- */
+
+/*
+ * content_want() - this thread wants what is out of clusters @first to @last, as far as it can want
+ * more. File held.
+ */
+void content_want(struct content *content, const struct blkmap_file *file, uint64_t first,
+		  uint64_t last);
+int content_fetch(struct content *content, const struct blkmap_file *file, uint64_t off,
+		  uint64_t *out_next) ZT_MUST_CHECK; /* as blkmap_fetch() */
 
 /* ---- write.c, batch.c ---- */
 

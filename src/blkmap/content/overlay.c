@@ -135,6 +135,9 @@ static int overlay_look(const struct cluster *c, void *arg)
 	int error = 0;
 
 	*ov = (struct overlay){ .op = op, .spreads = ov->spreads };
+	/* It went out since the choice was made, which is to be made anew. */
+	if (slot_kind(word) == SLOT_SPILLED)
+		return -EAGAIN;
 	ov->extent = slot_extent(c->slots, word, c->file->order);
 	ov->has_map = slot_kind(word) == SLOT_MAP;
 	if (ov->spreads)

@@ -65,6 +65,7 @@ static bool word_cut(uint64_t word, uint32_t end, unsigned order, uint64_t *out_
 		return true;
 	case SLOT_OBJ:
 	case SLOT_SHARED:
+	case SLOT_SPILLED:
 		*out_word = slot_length(word) > end ? slot_with_length(word, end) | SLOT_CUT : word;
 		return true;
 	case SLOT_SAME:
@@ -90,7 +91,8 @@ static void word_replace(struct content *content, uint64_t *place, uint64_t word
 	slot_count(content->slots, old, order, -1);
 	word_set(place, word);
 	/* The same object, only shorter: it stays. */
-	if (slot_kind(word) != SLOT_OBJ && slot_kind(word) != SLOT_SHARED)
+	if (slot_kind(word) != SLOT_OBJ && slot_kind(word) != SLOT_SHARED &&
+	    slot_kind(word) != SLOT_SPILLED)
 		*out_old = slot_disown(content->slots, old, order);
 }
 

@@ -5,6 +5,7 @@
  * A read may write: a cluster that is read in small pieces again and again is spread (slot/heat.c),
  * by the thread that reads it.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "blkmap/cluster/cluster.h"
@@ -45,13 +46,26 @@ static bool is_small(const struct cluster *c, uint32_t len)
 	return len * 4 <= cluster_size(c->file->order);
 }
 
+/*
+ * What is out was read twice. The last part of the memory that a limit allows is not for that: there
+ * other things would have to go out for it at once.
+ */
+static void read_brings_back(const struct cluster *c)
+{
+	int error = 0;
+
+	if (!limit_is_near(c->slots, 16, UINT64_MAX))
+		error = cluster_fetch(c);
+	(void)error; /* it stays out, and is tried again when it is read again */
+}
+
 /* Bytes [from, to) of a cluster. Stream held. */
 static int read_cluster(struct content *content, const struct cluster *c, uint32_t from,
 			uint32_t to, char *dst)
 {
 	uint64_t before = strm_effort(c->strm), word;
+	bool has_map, comes_back = false;
 	unsigned effort;
-	bool has_map;
 	int error;
 
 	read_lock_counted(&c->lock->lock, ZT_LOCK_SLOT);
@@ -59,7 +73,11 @@ static int read_cluster(struct content *content, const struct cluster *c, uint32
 	has_map = slot_kind(word) == SLOT_MAP;
 	slot_used(c->slots, word);
 	error = cluster_load(c, word, from, to, dst);
+	if (!error && slot_kind(word) == SLOT_SPILLED)
+		comes_back = spill_read_again(c->slots->spill, slot_spilled_id(word));
 	rw_unlock(&c->lock->lock);
+	if (comes_back)
+		read_brings_back(c);
 	effort = (unsigned)(strm_effort(c->strm) - before);
 	if (error)
 		return error;
@@ -96,6 +114,8 @@ int read_range(struct content *content, const struct blkmap_file *file, struct z
 		off += to - from;
 		len -= to - from;
 	}
+	if (error == -EREMOTE && len > 0)
+		content_want(content, file, off / size, (off + len - 1) / size);
 	return error;
 }
 

@@ -88,6 +88,9 @@ static void help(struct content *content, struct split_read *read)
 		while (take_piece(content, read, strm))
 			;
 		zcomp_stream_put(content->codecs->comp, strm);
+		/* What is out is for the reader to wait for. */
+		if (content->slots->spill)
+			spill_done(content->slots->spill);
 	}
 	mutex_lock(&readers->lock);
 	if (--read->nr_helping == 0)
@@ -234,6 +237,9 @@ int read_large(struct content *content, const struct blkmap_file *file, uint64_t
 		zcomp_stream_put(content->codecs->comp, strm);
 	}
 	atomic_fetch_sub_explicit(&content->large_reads, 1, memory_order_relaxed);
+	if (error == -EREMOTE)
+		content_want(content, file, off / cluster_size(file->order),
+			     (off + len - 1) / cluster_size(file->order));
 	return error;
 }
 

@@ -51,6 +51,11 @@ static void add_word(struct usage *usage, uint64_t word, unsigned order, uint32_
 		add_object(usage, obj);
 		share_drop(slots, word);
 	}
+	if (slot_kind(word) == SLOT_SPILLED) {
+		codec = slot_codec(word);
+		usage->sum->out += spill_len(slots->spill, slot_spilled_id(word));
+		usage->sum->nr_out++;
+	}
 	usage->sum->pages[codec] += (unsigned)__builtin_popcount(mask);
 }
 

@@ -69,6 +69,7 @@ void slot_count(struct slots *slots, uint64_t word, unsigned order, int sign)
 			  (unsigned)__builtin_popcount(slot_zero_mask(word)), sign);
 		break;
 	case SLOT_OBJ:
+	case SLOT_SPILLED:
 		codec_count(slots, word, sign);
 		/* fall through */
 	case SLOT_SHARED:

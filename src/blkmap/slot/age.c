@@ -9,9 +9,18 @@
 #include <errno.h>
 
 #include "util/alloc.h"
+#include "util/clock.h"
 
-int ages_init(struct slots *slots)
+static uint64_t now_seconds(void)
 {
+	return zt_now_ns() / ZT_NS_PER_S;
+}
+
+int ages_init(struct slots *slots, uint32_t idle)
+{
+	/* A hundred ticks and more are left before an age would wrap. */
+	slots->tick_seconds = 1 + idle / 100;
+	slots->ages_began = now_seconds();
 	slots->nr_ages = arena_pages(slots->arena);
 	slots->ages = zt_map(slots->nr_ages);
 	return slots->ages ? 0 : -ENOMEM;
@@ -21,6 +30,13 @@ void ages_exit(struct slots *slots)
 {
 	zt_unmap(slots->ages, slots->nr_ages);
 	slots->ages = NULL;
+}
+
+void ages_tick(struct slots *slots)
+{
+	atomic_store_explicit(&slots->age_now,
+			      (unsigned)((now_seconds() - slots->ages_began) / slots->tick_seconds),
+			      memory_order_relaxed);
 }
 
 unsigned age_of(const struct slots *slots, ref_t ref)

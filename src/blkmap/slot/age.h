@@ -9,8 +9,20 @@
 
 #include "blkmap/slot/slots.h"
 
-int ages_init(struct slots *slots) ZT_MUST_CHECK;
+/* ages_init() - @idle: seconds without use that must be told from fewer, at most 86400 */
+int ages_init(struct slots *slots, uint32_t idle) ZT_MUST_CHECK;
 void ages_exit(struct slots *slots);
+
+/* ages_tick() - what time it is; any thread calls it, about each second */
+void ages_tick(struct slots *slots);
+
+/* ages_ticks() - so many seconds, in ticks, one at least */
+static inline unsigned ages_ticks(const struct slots *slots, uint32_t seconds)
+{
+	const unsigned ticks = seconds / slots->tick_seconds;
+
+	return ticks > 0 ? ticks : 1;
+}
 
 /* An object at @ref is used now. */
 static inline void age_touch(struct slots *slots, ref_t ref)

@@ -35,6 +35,15 @@ static uint32_t shared_present(struct slots *slots, uint64_t word)
 	return mask;
 }
 
+static uint32_t spilled_present(const struct slots *slots, uint64_t word)
+{
+	uint32_t mask = UINT32_MAX;
+
+	if (word & SLOT_SPARSE)
+		mask = spill_mask(slots->spill, slot_spilled_id(word));
+	return mask & pages_mask(slot_length(word));
+}
+
 uint32_t cluster_map_pages(const struct cluster_map *cmap, unsigned order)
 {
 	uint32_t mask = 0;
@@ -60,6 +69,8 @@ uint32_t slot_present(struct slots *slots, uint64_t word, unsigned order)
 		return obj_present(slots, word);
 	case SLOT_SHARED:
 		return shared_present(slots, word);
+	case SLOT_SPILLED:
+		return spilled_present(slots, word);
 	case SLOT_MAP:
 		cmap = cluster_map_at(slots, word);
 		return slot_present(slots, word_get(&cmap->base), order) |
@@ -87,6 +98,7 @@ uint32_t slot_extent(const struct slots *slots, uint64_t word, unsigned order)
 		return mask_end(slot_zero_mask(word));
 	case SLOT_OBJ:
 	case SLOT_SHARED:
+	case SLOT_SPILLED:
 		return slot_length(word);
 	case SLOT_MAP:
 		cmap = cluster_map_at(slots, word);

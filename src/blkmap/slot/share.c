@@ -98,7 +98,7 @@ int share_take(struct slots *slots, uint64_t *slot, uint64_t *out_word)
 		word = word_get(slot);
 		if (slot_kind(word) == SLOT_SHARED) {
 			share_again(slots, word);
-		} else if (slot_kind(word) == SLOT_MAP) {
+		} else if (slot_kind(word) == SLOT_MAP || slot_kind(word) == SLOT_SPILLED) {
 			error = -EAGAIN;
 		} else if (slot_kind(word) == SLOT_OBJ && fresh) {
 			word = share_begin(slots, slot, fresh);

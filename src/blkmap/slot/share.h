@@ -53,7 +53,7 @@ static inline void share_drop(struct slots *slots, uint64_t word)
 /*
  * share_take() - one more name for what @slot holds, for slot_publish() elsewhere or slot_release()
  * No slot lock held; file held. HOLE, SAME and ZERO are themselves; an object becomes a shared one.
- * Return: 0; -EAGAIN: it is a cluster map, fold it first; -ENOSPC, -ENOMEM.
+ * Return: 0; -EAGAIN: it is a cluster map, fold it first, or it is out; -ENOSPC, -ENOMEM.
  */
 int share_take(struct slots *slots, uint64_t *slot, uint64_t *out_word) ZT_MUST_CHECK;
 

@@ -105,6 +105,9 @@ void slot_release(struct slots *slots, struct loose_word loose, unsigned order)
 	case SLOT_SHARED:
 		share_release(slots, word);
 		break;
+	case SLOT_SPILLED:
+		spill_drop(slots->spill, slot_spilled_id(word));
+		break;
 	case SLOT_MAP:
 		cmap = cluster_map_at(slots, word);
 		for (unsigned p = 0; p < 1u << order; p++)

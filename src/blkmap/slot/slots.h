@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "blkmap/slot/word.h"
+#include "blkmap/spill/spill.h"
 #include "blkmap/types.h"
 #include "util/chains.h"
 #include "util/hook.h"
@@ -125,6 +126,7 @@ struct slots {
 	struct arena *arena; /* not owned; immutable, as what follows but where it says otherwise */
 	struct zs_pool *meta; /* not owned: tree nodes, cluster maps, share records */
 	struct zs_pool *data; /* the objects */
+	struct spill *spill; /* those that are out; not owned; NULL: none ever is */
 	/*
 	 * What stands in the arena is not to be freed piece by piece: it came from another process, and
 	 * another may have it next. Set by slots_init(), or before slots_exit().
@@ -137,6 +139,8 @@ struct slots {
 	uint8_t *ages; /* when each page of the arena was used; relaxed; NULL: nobody asks */
 	uint64_t nr_ages;
 	atomic_uint age_now; /* the age of what is used now; relaxed */
+	uint32_t tick_seconds; /* of a tick of the ages */
+	uint64_t ages_began; /* seconds of the monotonic clock then */
 	/*
 	 * Told when compaction has moved the object of @word from @old, under the lock of the slot
 	 * or record that owns it. Set before there is any object; NULL: nobody asks.

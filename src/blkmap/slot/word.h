@@ -13,6 +13,10 @@
  *              (slots.h) in the metadata pool, whose word says where the object is and how it
  *              is coded; length and flags are the slot's own
  *
+ *   SPILLED    as OBJ, but the object stands in the spill file: where ref stands, the number of its
+ *              entry (spill/spill.h), and a bit that is 0. Only slots have such words, never cluster
+ *              maps or records, and no other process knows what they mean
+ *
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
  * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that
  * some pages below length are holes: the object begins with 4 bytes, one bit per present page.
@@ -29,7 +33,15 @@
 #include "util/sizes.h"
 #include "ztmpfs/zcomp.h"
 
-enum slot_kind { SLOT_HOLE, SLOT_SAME, SLOT_ZERO, SLOT_OBJ, SLOT_MAP, SLOT_SHARED };
+enum slot_kind {
+	SLOT_HOLE,
+	SLOT_SAME,
+	SLOT_ZERO,
+	SLOT_OBJ,
+	SLOT_MAP,
+	SLOT_SHARED,
+	SLOT_SPILLED = 7
+};
 /* 6 is TREE_KIND (tree.h): it stands where a file's only slot would, and leads to many. */
 
 #define SLOT_KIND_BITS    3u
@@ -137,6 +149,23 @@ static inline uint64_t slot_resolve(uint64_t shared, uint64_t obj)
 	const uint64_t theirs = SLOT_REF_MASK | SLOT_CODEC_MASK;
 
 	return (shared & ~(theirs | ((1u << SLOT_KIND_BITS) - 1))) | (obj & theirs) | SLOT_OBJ;
+}
+
+/* The word of a slot whose object, of the OBJ word @obj, is out as @id; and back. */
+static inline uint64_t slot_make_spilled(uint64_t obj, uint32_t id)
+{
+	return slot_with_ref(obj & ~(uint64_t)((1u << SLOT_KIND_BITS) - 1), id) | SLOT_SPILLED;
+}
+
+static inline uint32_t slot_spilled_id(uint64_t word)
+{
+	return (uint32_t)slot_ref(word);
+}
+
+/* Without its ref. */
+static inline uint64_t slot_unspilled(uint64_t word)
+{
+	return slot_with_ref(word & ~(uint64_t)((1u << SLOT_KIND_BITS) - 1), 0) | SLOT_OBJ;
 }
 
 static inline uint64_t slot_make_zero(uint32_t mask)

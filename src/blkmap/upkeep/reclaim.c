@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * reclaim.c - when memory is refused: cached pages go back, objects are moved together, and in the
- * end everything is recompressed.
+ * reclaim.c - when memory is refused: cached pages go back, objects are moved together, some go out
+ * to the spill file, and in the end everything is recompressed.
  *
  * Locks: none. in_vain_until is a hint.
  */
 #include "blkmap/upkeep/upkeep.h"
 
 #include "blkmap/upkeep/recompress.h"
+#include "blkmap/upkeep/spiller.h"
 #include "util/clock.h"
 
 /* Compaction is worth a try when it may give back so much. */
@@ -44,7 +45,8 @@ static bool has_looked(const struct upkeep *upkeep)
 
 bool upkeep_reclaim_may_help(struct upkeep *upkeep)
 {
-	return !has_looked(upkeep) || compaction_is_worth(upkeep);
+	return !has_looked(upkeep) || compaction_is_worth(upkeep) ||
+	       spiller_may_help(upkeep->spiller);
 }
 
 void (*blkmap_reclaim_hook)(void);
@@ -62,6 +64,10 @@ bool upkeep_reclaim(struct upkeep *upkeep, unsigned tries, uint64_t until_ns)
 	/* Later on it may only be what the last try has left. */
 	if (tries == 0 && freed > 0)
 		return true;
+	if (zt_now_ns() < until_ns && spiller_relieve(upkeep->spiller, until_ns) > 0) {
+		(void)zs_trim(upkeep->slots->data, 0);
+		return true;
+	}
 	if (looked || zt_now_ns() >= until_ns)
 		return false;
 	if (recomp_relieve(upkeep->recomp, until_ns) == 0) {

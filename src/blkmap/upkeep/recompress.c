@@ -72,7 +72,8 @@ static int set_aside(struct recompressor *rc, bool dicts, char error_text[256])
 }
 
 /* With buffers, which a pass fills. */
-static int recomp_alloc(const struct blkmap_params *params, struct recompressor **out_rc)
+static int recomp_alloc(const struct blkmap_params *params, uint32_t tick_seconds,
+			struct recompressor **out_rc)
 {
 	struct recompressor *rc = zt_zalloc(sizeof(*rc));
 
@@ -86,9 +87,10 @@ static int recomp_alloc(const struct blkmap_params *params, struct recompressor 
 	rc->out = rc->in + RECOMP_BYTES;
 	snprintf(rc->name, sizeof(rc->name), "%s", params->recompress);
 	rc->level = params->recompress_level;
-	/* A hundred ticks and more are left before an age would wrap. */
-	rc->tick_seconds = 1 + params->recompress_idle / 100;
+	rc->tick_seconds = tick_seconds;
 	rc->idle = params->recompress_idle / rc->tick_seconds;
+	if (params->recompress_idle && !rc->idle)
+		rc->idle = 1;
 	rc->idle_seconds = params->recompress_idle;
 	*out_rc = rc;
 	return 0;
@@ -115,7 +117,7 @@ int recomp_create(struct content *content, struct folder *folder,
 	int error = codec_create(content->codecs, SLOT_CODEC_IDLE, &config, error_text);
 
 	if (!error)
-		error = recomp_alloc(params, &rc);
+		error = recomp_alloc(params, content->slots->tick_seconds, &rc);
 	if (error)
 		return error;
 	/* Where the mount's own is the same there is nothing to be gained. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "blkmap/slot/account.h"
+#include "blkmap/slot/age.h"
 #include "blkmap/upkeep/dedup.h"
 #include "blkmap/upkeep/fold.h"
 #include "blkmap/upkeep/recompress.h"
@@ -306,9 +307,7 @@ static void *recomp_thread(void *arg)
 		bool hard =
 			psi_fired(rc->psi) || limit_is_near(rc->slots, SHORT_DIVISOR, SHORT_MAX);
 
-		atomic_store_explicit(&rc->slots->age_now,
-				      (unsigned)((now - started) / ZT_NS_PER_S / rc->tick_seconds),
-				      memory_order_relaxed);
+		ages_tick(rc->slots);
 		mutex_lock(&rc->pass_lock);
 		dedup_trim(rc->dedup);
 		mutex_unlock(&rc->pass_lock);

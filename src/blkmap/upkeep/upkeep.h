@@ -12,12 +12,14 @@
 #include "blkmap/upkeep/fold.h"
 
 struct recompressor;
+struct spiller;
 
 /* One per mount, owned by its block map. */
 struct upkeep {
 	struct slots *slots; /* not owned; immutable, as the next two */
 	struct zs_pool *beside; /* not owned; given back as meta is; NULL: none */
 	struct recompressor *recomp; /* owned; NULL: off */
+	struct spiller *spiller; /* owned; NULL: nothing goes out */
 	struct folder folder;
 
 	/* Memory was looked for in vain a moment ago, until then: seconds. Relaxed, a hint. */

@@ -145,7 +145,7 @@ START_TEST(test_what_compaction_moves_is_as_young_as_before)
 	unsigned nr = 0;
 
 	lower_start(&lower, ORDER, 0);
-	ck_assert_int_eq(ages_init(&lower.slots), 0);
+	ck_assert_int_eq(ages_init(&lower.slots, 0), 0);
 	for (unsigned i = 0; i < NR; i++) {
 		slots[i] = lower_slot(&lower);
 		ck_assert_int_eq(publish(slots[i], object(500, 'x')), 0);
@@ -242,7 +242,7 @@ END_TEST
 START_TEST(test_ages_count_from_the_last_use)
 {
 	lower_start(&lower, ORDER, 0);
-	ck_assert_int_eq(ages_init(&lower.slots), 0);
+	ck_assert_int_eq(ages_init(&lower.slots, 0), 0);
 	atomic_store(&lower.slots.age_now, 10);
 	age_touch(&lower.slots, 1000);
 	atomic_store(&lower.slots.age_now, 250);

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * spill.c - objects that are out: their entries, and how they get into the file.
+ *
+ * An entry belongs to the word that names it, and what it says of the bytes is read under that
+ * word's lock. It is free again when no word names it and no thread is about to read it.
+ *
+ * Locks: spill.lock, innermost. The file is written with no lock held.
+ */
+#include "blkmap/spill/spill.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "blkmap/spill/spill_i.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/sizes.h"
+
+/* After an error nothing is written for so long: seconds. */
+#define REST_SECONDS 60u
+/* Copies take a part of the limit on memory at most. */
+#define COPIES_DIVISOR 16u
+
+/* ---- entries ---- */
+
+/* One more chunk of entries. Lock not held: one thread writes. */
+static int chunk_add(struct spill *spill)
+{
+	struct spill_object *chunk;
+	void *space;
+	int error;
+
+	if (spill->nr_chunks == spill->max_chunks)
+		return -ENOSPC;
+	error = arena_heap_alloc(spill->arena, OBJECTS_CHUNK * sizeof(*chunk), &space);
+	if (error)
+		return error;
+	chunk = space;
+	mutex_lock(&spill->lock);
+	spill->chunks[spill->nr_chunks] = chunk;
+	for (uint32_t i = OBJECTS_CHUNK; i-- > 0;) {
+		chunk[i].unit = spill->free;
+		spill->free = spill->nr_chunks * OBJECTS_CHUNK + i + 1;
+	}
+	spill->nr_chunks++;
+	spill->nr_free += OBJECTS_CHUNK;
+	mutex_unlock(&spill->lock);
+	return 0;
+}
+
+static void object_free(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock)
+{
+	struct spill_object *object = object_at(spill, id);
+	const uint32_t nr = units_of(object->size);
+
+	space_give(&spill->space, object->unit, nr);
+	atomic_fetch_sub_explicit(&spill->used_units, nr, memory_order_relaxed);
+	spill->nr_objects--;
+	spill->bytes -= object->size;
+	*object = (struct spill_object){ .unit = spill->free };
+	spill->free = id;
+	spill->nr_free++;
+}
+
+void object_unpin(struct spill *spill, spill_id id)
+{
+	struct spill_object *object = object_at(spill, id);
+
+	if (--object->pins == 0 && object->gone)
+		object_free(spill, id);
+}
+
+void spill_drop(struct spill *spill, spill_id id)
+{
+	struct spill_object *object = object_at(spill, id);
+
+	mutex_lock(&spill->lock);
+	ZT_ASSERT(object->size > 0 && !object->gone);
+	copy_forget(spill, object);
+	object->gone = true;
+	if (object->pins == 0)
+		object_free(spill, id);
+	mutex_unlock(&spill->lock);
+}
+
+uint32_t spill_mask(const struct spill *spill, spill_id id)
+{
+	return object_at(spill, id)->mask;
+}
+
+uint32_t spill_len(const struct spill *spill, spill_id id)
+{
+	return object_at(spill, id)->size;
+}
+
+bool spill_is_id(struct spill *spill, spill_id id)
+{
+	bool is;
+
+	mutex_lock(&spill->lock);
+	is = id > 0 && (id - 1) / OBJECTS_CHUNK < spill->nr_chunks &&
+	     object_at(spill, id)->size > 0 && !object_at(spill, id)->gone;
+	mutex_unlock(&spill->lock);
+	return is;
+}
+
+/* ---- out ---- */
+
+char *spill_batch_add(struct spill_batch *batch, uint32_t size, uint32_t mask)
+{
+	const uint32_t space = units_of(size) * SPILL_UNIT;
+	char *bytes = batch->bytes + batch->used;
+
+	ZT_ASSERT(size > 0 && size <= SPILL_OBJECT_MAX);
+	if (batch->nr == SPILL_BATCH_ITEMS || space > SPILL_BATCH_BYTES - batch->used)
+		return NULL;
+	batch->items[batch->nr++] =
+		(struct spill_item){ .at = batch->used, .size = size, .mask = mask };
+	memset(bytes + size, 0, space - size);
+	batch->used += space;
+	return bytes;
+}
+
+/*
+ * The items from @first on that fit into units side by side get these, and their entries.
+ * Return: behind the last of them; @first: no space, or, with *@out_entries, no entry.
+ */
+static unsigned extent_take(struct spill *spill, struct spill_batch *batch, unsigned first,
+			    uint32_t *out_unit, bool *out_entries)
+{
+	const struct spill_item *item = &batch->items[first];
+	const uint32_t most = (batch->used - item->at) / SPILL_UNIT;
+	unsigned nr = first;
+	uint32_t got, unit;
+
+	mutex_lock(&spill->lock);
+	got = space_take(&spill->space, units_of(item->size), most, &unit);
+	*out_unit = unit;
+	*out_entries = spill->free != 0;
+	for (; nr < batch->nr && got >= units_of(batch->items[nr].size) && spill->free; nr++) {
+		struct spill_item *each = &batch->items[nr];
+		struct spill_object *object = object_at(spill, spill->free);
+
+		each->id = spill->free;
+		spill->free = object->unit;
+		*object = (struct spill_object){ .unit = unit,
+						 .size = each->size,
+						 .mask = each->mask };
+		spill->nr_free--;
+		spill->nr_objects++;
+		spill->bytes += each->size;
+		unit += units_of(each->size);
+		got -= units_of(each->size);
+	}
+	if (got > 0)
+		space_give(&spill->space, unit, got);
+	atomic_fetch_add_explicit(&spill->used_units, unit - *out_unit, memory_order_relaxed);
+	mutex_unlock(&spill->lock);
+	return nr;
+}
+
+static void extent_drop(struct spill *spill, struct spill_batch *batch, unsigned first,
+			unsigned end)
+{
+	for (; first < end; first++) {
+		spill_drop(spill, batch->items[first].id);
+		batch->items[first].id = 0;
+	}
+}
+
+static void note_write(struct spill *spill, int error)
+{
+	bool tell;
+
+	mutex_lock(&spill->lock);
+	tell = error && !spill->told_write;
+	spill->told_write = error != 0;
+	mutex_unlock(&spill->lock);
+	if (!error)
+		return;
+	atomic_fetch_add_explicit(&spill->write_errors, 1, memory_order_relaxed);
+	atomic_store_explicit(&spill->failed_until,
+			      zt_now_ns() / ZT_NS_PER_S + REST_SECONDS, memory_order_relaxed);
+	if (tell)
+		zt_log(ZT_LOG_ERR,
+		       "spill: cannot write: %s; what is in memory stays there, and it is tried again "
+		       "in %u seconds",
+		       strerror(-error), REST_SECONDS);
+}
+
+/* Items that stand side by side in the batch and in the file. */
+static int extent_write(struct spill *spill, struct spill_batch *batch, unsigned first,
+			unsigned end, uint32_t unit)
+{
+	const struct spill_item *last = &batch->items[end - 1];
+	const uint32_t at = batch->items[first].at;
+	const size_t len = last->at + units_of(last->size) * SPILL_UNIT - at;
+	int error;
+
+	for (unsigned i = first; i < end; i++) {
+		const struct spill_item *item = &batch->items[i];
+
+		object_at(spill, item->id)->sum =
+			XXH3_64bits(batch->bytes + item->at, item->size);
+	}
+	error = file_write(spill, (uint64_t)unit * SPILL_UNIT, batch->bytes + at, len);
+	note_write(spill, error);
+	if (error)
+		extent_drop(spill, batch, first, end);
+	else
+		atomic_fetch_add_explicit(&spill->written, end - first, memory_order_relaxed);
+	return error;
+}
+
+/*
+ * Entries are made before the last ones are used: where memory is used up what goes out by those
+ * that are left makes space for them.
+ */
+static void entries_ahead(struct spill *spill)
+{
+	bool few;
+
+	mutex_lock(&spill->lock);
+	few = spill->nr_free < 2 * SPILL_BATCH_ITEMS;
+	mutex_unlock(&spill->lock);
+	if (few && chunk_add(spill) != 0)
+		return; /* there are still some, or the write says so */
+}
+
+int spill_write(struct spill *spill, struct spill_batch *batch)
+{
+	unsigned first = 0;
+	int error = 0;
+
+	entries_ahead(spill);
+
+	while (first < batch->nr && !error) {
+		bool entries;
+		uint32_t unit;
+		unsigned end = extent_take(spill, batch, first, &unit, &entries);
+
+		if (end > first)
+			error = extent_write(spill, batch, first, end, unit);
+		else
+			error = entries ? -ENOSPC : chunk_add(spill);
+		first = end;
+	}
+	return error;
+}
+
+bool spill_may_write(struct spill *spill)
+{
+	return spill_free_bytes(spill) > 0;
+}
+
+uint64_t spill_free_bytes(const struct spill *spill)
+{
+	const uint64_t until = atomic_load_explicit(&spill->failed_until, memory_order_relaxed);
+	const uint64_t used = atomic_load_explicit(&spill->used_units, memory_order_relaxed);
+
+	if (until && zt_now_ns() / ZT_NS_PER_S < until)
+		return 0;
+	return (spill->size / SPILL_UNIT - used) * SPILL_UNIT;
+}
+
+void spill_give_back(struct spill *spill)
+{
+	uint32_t group = 0;
+
+	for (;; group++) {
+		bool found;
+
+		/* No other thread writes, so that the group stays free. */
+		mutex_lock(&spill->lock);
+		found = space_next_stale(&spill->space, &group);
+		mutex_unlock(&spill->lock);
+		if (!found)
+			return;
+		file_punch(spill, (uint64_t)group * SPACE_GROUP_UNITS * SPILL_UNIT,
+			   (uint64_t)SPACE_GROUP_UNITS * SPILL_UNIT);
+	}
+}
+
+void spill_get_stat(struct spill *spill, struct spill_stat *out_stat)
+{
+	*out_stat = (struct spill_stat){ .size = 0 };
+	if (!spill)
+		return;
+	mutex_lock(&spill->lock);
+	out_stat->objects = spill->nr_objects;
+	out_stat->bytes = spill->bytes;
+	out_stat->used = (uint64_t)spill->space.nr_used * SPILL_UNIT;
+	mutex_unlock(&spill->lock);
+	out_stat->size = spill->size;
+	out_stat->written = atomic_load_explicit(&spill->written, memory_order_relaxed);
+	out_stat->fetched = atomic_load_explicit(&spill->fetched, memory_order_relaxed);
+	out_stat->write_errors = atomic_load_explicit(&spill->write_errors, memory_order_relaxed);
+	out_stat->read_errors = atomic_load_explicit(&spill->read_errors, memory_order_relaxed);
+}
+
+/* ---- life ---- */
+
+static int tables_init(struct spill *spill)
+{
+	const uint32_t nr_units = (uint32_t)(spill->size / SPILL_UNIT);
+
+	spill->max_chunks = (uint32_t)div_round_up_u64(nr_units, OBJECTS_CHUNK);
+	spill->chunks = zt_zalloc(spill->max_chunks * sizeof(struct spill_object *));
+	if (!spill->chunks)
+		return -ENOMEM;
+	spill->copy_bytes = zt_map((size_t)spill->nr_copies * COPY_BYTES);
+	if (!spill->copy_bytes)
+		return -ENOMEM;
+	for (unsigned i = 0; i < spill->nr_copies; i++)
+		spill->copies[i].data = spill->copy_bytes + (size_t)i * COPY_BYTES;
+	return space_init(&spill->space, nr_units);
+}
+
+static void tables_exit(struct spill *spill)
+{
+	for (uint32_t i = 0; i < spill->nr_chunks; i++)
+		arena_heap_free(spill->arena, spill->chunks[i],
+				OBJECTS_CHUNK * sizeof(struct spill_object));
+	zt_free(spill->chunks);
+	zt_unmap(spill->copy_bytes, (size_t)spill->nr_copies * COPY_BYTES);
+	space_exit(&spill->space);
+}
+
+/* As many copies as a part of the limit holds. */
+static unsigned copies_for(const struct arena *arena)
+{
+	struct arena_stat stat;
+
+	arena_get_stat(arena, &stat);
+	if (!stat.limit)
+		return COPIES_MAX;
+	return (unsigned)min_u64(max_u64(stat.limit / COPIES_DIVISOR / COPY_BYTES, COPIES_MIN),
+				 COPIES_MAX);
+}
+
+static int set_aside(struct spill *spill, char error_text[256])
+{
+	const uint32_t nr_units = (uint32_t)(spill->size / SPILL_UNIT);
+	int error;
+
+	spill->set_aside = sizeof(*spill) + space_bytes(nr_units) +
+			   div_round_up_u64(nr_units, OBJECTS_CHUNK) * sizeof(void *) +
+			   (uint64_t)spill->nr_copies * COPY_BYTES;
+	error = arena_set_aside(spill->arena, spill->set_aside);
+	if (error)
+		snprintf(error_text, 256, "the memory limit is too small: spill= takes %llu KiB of it",
+			 (unsigned long long)(spill->set_aside / KIB));
+	return error;
+}
+
+int spill_create(const struct spill_params *params, char error_text[256], struct spill **out_spill)
+{
+	struct spill *spill;
+	int error;
+
+	if (params->size < SPILL_SIZE_MIN || params->size / SPILL_UNIT >= UINT32_MAX) {
+		snprintf(error_text, 256, "a spill file has 1 MiB to 16 TiB");
+		return -EINVAL;
+	}
+	snprintf(error_text, 256, "no memory");
+	spill = zt_zalloc(sizeof(*spill));
+	if (!spill)
+		return -ENOMEM;
+	spill->fd = params->fd;
+	spill->size = params->size / SPILL_UNIT * SPILL_UNIT;
+	spill->arena = params->arena;
+	spill->nr_copies = copies_for(params->arena);
+	error = set_aside(spill, error_text);
+	if (error)
+		goto err_free;
+	error = tables_init(spill);
+	if (error)
+		goto err_tables;
+	mutex_init(&spill->lock, ZT_RANK_SPILL);
+	cond_init(&spill->cond);
+	error = chunk_add(spill);
+	if (error)
+		goto err_lock;
+	*out_spill = spill;
+	return 0;
+
+err_lock:
+	cond_exit(&spill->cond);
+	mutex_exit(&spill->lock);
+err_tables:
+	tables_exit(spill);
+	arena_unset_aside(spill->arena, spill->set_aside);
+err_free:
+	zt_free(spill);
+	return error;
+}
+
+void spill_destroy(struct spill *spill)
+{
+	if (!spill)
+		return;
+	cond_exit(&spill->cond);
+	mutex_exit(&spill->lock);
+	tables_exit(spill);
+	arena_unset_aside(spill->arena, spill->set_aside);
+	zt_free(spill);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * spilled.c - contents that stand in the spill file: what callers of the block map do about it. No locks.
+ */
+#include "blkmap/spilled.h"
+
+#include "blkmap/parts.h"
+#include "blkmap/upkeep/spiller.h"
+
+bool blkmap_spills(const struct blkmap *map)
+{
+	return map->slots.spill != NULL;
+}
+
+bool blkmap_may_need_disk(const struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+			  size_t len)
+{
+	const uint32_t size = cluster_size(file->order);
+
+	return map->slots.spill && (off % size || (off + len) % size);
+}
+
+void blkmap_spill_wait(struct blkmap *map)
+{
+	if (map->slots.spill)
+		spill_fetch(map->slots.spill);
+}
+
+void blkmap_spill_done(struct blkmap *map)
+{
+	if (map->slots.spill)
+		spill_done(map->slots.spill);
+}
+
+int blkmap_fetch(struct blkmap *map, const struct blkmap_file *file, uint64_t off,
+		 uint64_t *out_next)
+{
+	return content_fetch(&map->content, file, off, out_next);
+}
+
+uint64_t blkmap_spill_now(struct blkmap *map, unsigned idle, uint64_t most)
+{
+	return map->upkeep.spiller ? spiller_now(map->upkeep.spiller, idle, most) : 0;
+}
+
+uint64_t blkmap_spill_kick(struct blkmap *map)
+{
+	return map->upkeep.spiller ? spiller_kick(map->upkeep.spiller) : 0;
+}
+
+uint64_t blkmap_spill_left(const struct blkmap *map)
+{
+	return map->slots.spill ? spill_free_bytes(map->slots.spill) : 0;
+}

@@ -1,0 +1,704 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_spill.c - objects in a file: written, read, dropped, and what a disk that fails makes of it.
+ *
+ * Tests spill.c, space.c, copies.c and file.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "blkmap/spill/space.h"
+#include "blkmap/spill/spill_i.h"
+#include "tests/lib/zt_check.h"
+#include "util/alloc.h"
+#include "util/sizes.h"
+
+static struct arena *arena;
+static struct spill *spill;
+static struct spill_batch batch;
+static int fd;
+
+static void start(uint64_t size)
+{
+	const struct arena_params params = { .reserve = GIB };
+	char name[] = "/tmp/zt-spill-XXXXXX", text[256];
+
+	ck_assert_int_eq(arena_create(&params, &arena), 0);
+	fd = mkstemp(name);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(unlink(name), 0);
+	ck_assert_msg(spill_create(&(struct spill_params){ fd, size, arena }, text, &spill) == 0,
+		      "%s", text);
+	batch.bytes = zt_map(SPILL_BATCH_BYTES);
+	ck_assert_ptr_nonnull(batch.bytes);
+	batch.nr = batch.used = 0;
+}
+
+static void stop(void)
+{
+	struct arena_stat stat;
+
+	spill_io_hook = NULL;
+	spill_done(spill);
+	spill_destroy(spill);
+	zt_unmap(batch.bytes, SPILL_BATCH_BYTES);
+	close(fd);
+	arena_get_stat(arena, &stat);
+	ck_assert_uint_eq(stat.aside, 0);
+	ck_assert_uint_eq(stat.heap, 0);
+	arena_destroy(arena);
+}
+
+static void fill(char *bytes, uint32_t size, uint64_t seed)
+{
+	for (uint32_t i = 0; i < size; i++)
+		bytes[i] = (char)zt_random(&seed);
+}
+
+static void add(uint32_t size, uint64_t seed)
+{
+	char *bytes = spill_batch_add(&batch, size, (uint32_t)seed);
+
+	ck_assert_ptr_nonnull(bytes);
+	fill(bytes, size, seed);
+}
+
+/* One object alone; its id. */
+static spill_id put(uint32_t size, uint64_t seed)
+{
+	batch.nr = batch.used = 0;
+	add(size, seed);
+	ck_assert_int_eq(spill_write(spill, &batch), 0);
+	ck_assert_uint_ne(batch.items[0].id, 0);
+	return batch.items[0].id;
+}
+
+/* Its bytes, read if they must be. Return: what spill_hold() says in the end. */
+static int check(spill_id id, uint32_t size, uint64_t seed)
+{
+	static char want[SPILL_OBJECT_MAX];
+	const char *bytes;
+	int error;
+
+	while ((error = spill_hold(spill, id, &bytes)) == -EREMOTE) {
+		ck_assert(spill_want(spill, id));
+		spill_fetch(spill);
+	}
+	if (!error) {
+		fill(want, size, seed);
+		ck_assert_uint_eq(spill_len(spill, id), size);
+		ck_assert_uint_eq(spill_mask(spill, id), (uint32_t)seed);
+		ck_assert(memcmp(bytes, want, size) == 0);
+		spill_let(spill, id);
+	}
+	spill_done(spill);
+	return error;
+}
+
+static struct spill_stat stat_now(void)
+{
+	struct spill_stat stat;
+
+	spill_get_stat(spill, &stat);
+	return stat;
+}
+
+/* ---- units ---- */
+
+START_TEST(test_units_side_by_side_are_given_once)
+{
+	struct spill_space space;
+	uint32_t start_unit, nr, group = 0;
+
+	ck_assert_int_eq(space_init(&space, 3 * SPACE_GROUP_UNITS + 10), 0);
+	ck_assert_uint_eq(space_take(&space, 1, 100, &start_unit), 100);
+	ck_assert_uint_eq(start_unit, 0);
+	ck_assert_uint_eq(space_take(&space, 5, 2000, &start_unit), 2000);
+	ck_assert_uint_eq(start_unit, 100);
+	space_give(&space, 0, 100);
+	/* What is behind the cursor comes first, then what was given back. */
+	nr = space_take(&space, 1, 5000, &start_unit);
+	ck_assert_uint_eq(start_unit, 2100);
+	ck_assert_uint_eq(nr, 3 * SPACE_GROUP_UNITS + 10 - 2100);
+	ck_assert_uint_eq(space_take(&space, 101, 200, &start_unit), 0);
+	ck_assert_uint_eq(space_take(&space, 100, 200, &start_unit), 100);
+	ck_assert_uint_eq(start_unit, 0);
+	ck_assert_uint_eq(space_take(&space, 1, 1, &start_unit), 0);
+	ck_assert_uint_eq(space.nr_used, space.nr_units);
+	ck_assert(!space_next_stale(&space, &group));
+	space_give(&space, 0, 2 * SPACE_GROUP_UNITS);
+	group = 0;
+	ck_assert(space_next_stale(&space, &group));
+	ck_assert_uint_eq(group, 0);
+	group++;
+	ck_assert(space_next_stale(&space, &group));
+	ck_assert_uint_eq(group, 1);
+	group = 0;
+	ck_assert(!space_next_stale(&space, &group));
+	space_exit(&space);
+}
+END_TEST
+
+START_TEST(test_units_agree_with_a_model)
+{
+	enum { UNITS = 4000 };
+	static bool model[UNITS];
+	static struct { uint32_t start, nr; } runs[UNITS];
+	struct spill_space space;
+	uint64_t seed = zt_seed();
+	unsigned nr_runs = 0, nr_used = 0;
+
+	memset(model, 0, sizeof(model));
+	ck_assert_int_eq(space_init(&space, UNITS), 0);
+	for (unsigned turn = 0; turn < 20000; turn++) {
+		uint32_t least = 1 + (uint32_t)(zt_random(&seed) % 32), at, got;
+		uint32_t most = least + (uint32_t)(zt_random(&seed) % 64);
+
+		if (zt_random(&seed) % 2 && nr_runs > 0) {
+			const unsigned i = (unsigned)(zt_random(&seed) % nr_runs);
+
+			space_give(&space, runs[i].start, runs[i].nr);
+			for (uint32_t j = 0; j < runs[i].nr; j++)
+				model[runs[i].start + j] = false;
+			nr_used -= runs[i].nr;
+			runs[i] = runs[--nr_runs];
+			continue;
+		}
+		got = space_take(&space, least, most, &at);
+		if (got == 0) {
+			/* There are none indeed. */
+			for (uint32_t i = 0, run = 0; i < UNITS; i++) {
+				run = model[i] ? 0 : run + 1;
+				ck_assert_uint_lt(run, least);
+			}
+			continue;
+		}
+		ck_assert(got >= least && got <= most && at + got <= UNITS);
+		for (uint32_t i = 0; i < got; i++) {
+			ck_assert(!model[at + i]);
+			model[at + i] = true;
+		}
+		nr_used += got;
+		runs[nr_runs].start = at;
+		runs[nr_runs++].nr = got;
+		ck_assert_uint_eq(space.nr_used, nr_used);
+	}
+	space_exit(&space);
+}
+END_TEST
+
+/* ---- objects ---- */
+
+START_TEST(test_objects_come_back_as_they_were)
+{
+	static const uint32_t sizes[] = { 1, 4095, 4096, 4097, 20000, 65536, 131072 };
+	spill_id ids[ARRAY_SIZE(sizes)];
+
+	start(16 * MIB);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+		add(sizes[i], i + 1);
+	ck_assert_int_eq(spill_write(spill, &batch), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		ids[i] = batch.items[i].id;
+		ck_assert(spill_is_id(spill, ids[i]));
+	}
+	ck_assert_uint_eq(stat_now().objects, ARRAY_SIZE(sizes));
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+		ck_assert_int_eq(check(ids[i], sizes[i], i + 1), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		spill_drop(spill, ids[i]);
+		ck_assert(!spill_is_id(spill, ids[i]));
+	}
+	ck_assert_uint_eq(stat_now().objects, 0);
+	ck_assert_uint_eq(stat_now().used, 0);
+	ck_assert_uint_eq(stat_now().bytes, 0);
+	ck_assert(!spill_is_id(spill, 0));
+	ck_assert(!spill_is_id(spill, UINT32_MAX));
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_full_batch_takes_no_more)
+{
+	start(16 * MIB);
+	for (unsigned i = 0; i < SPILL_BATCH_ITEMS; i++)
+		ck_assert_ptr_nonnull(spill_batch_add(&batch, 100, 0));
+	ck_assert_ptr_null(spill_batch_add(&batch, 100, 0));
+	batch.nr = batch.used = 0;
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_ptr_nonnull(spill_batch_add(&batch, SPILL_OBJECT_MAX, 0));
+	ck_assert_ptr_null(spill_batch_add(&batch, 1, 0));
+	stop();
+}
+END_TEST
+
+/* More than the copies hold: they take turns. */
+START_TEST(test_more_is_read_than_there_are_copies)
+{
+	enum { NR = 3 * COPIES_MAX };
+	static spill_id ids[NR];
+
+	start(16 * MIB);
+	for (unsigned i = 0; i < NR; i++)
+		ids[i] = put(5000, i + 1);
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned i = 0; i < NR; i++)
+			ck_assert_int_eq(check(ids[i], 5000, i + 1), 0);
+	ck_assert_uint_eq(stat_now().fetched, 2 * NR);
+	/* The last ones are there still. */
+	ck_assert_int_eq(check(ids[NR - 1], 5000, NR), 0);
+	ck_assert_uint_eq(stat_now().fetched, 2 * NR);
+	for (unsigned i = 0; i < NR; i++)
+		spill_drop(spill, ids[i]);
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_file_that_is_full_takes_what_fits)
+{
+	spill_id ids[8];
+
+	start(MIB);
+	for (unsigned i = 0; i < 7; i++)
+		ids[i] = put(SPILL_OBJECT_MAX, i);
+	batch.nr = batch.used = 0;
+	add(SPILL_OBJECT_MAX, 7);
+	add(4096, 8);
+	ck_assert_int_eq(spill_write(spill, &batch), -ENOSPC);
+	ids[7] = batch.items[0].id;
+	ck_assert_uint_ne(ids[7], 0);
+	ck_assert_uint_eq(batch.items[1].id, 0);
+	ck_assert_uint_eq(spill_free_bytes(spill), 0);
+	ck_assert(!spill_may_write(spill));
+	/* It is no error of the disk. */
+	ck_assert_uint_eq(stat_now().write_errors, 0);
+	spill_drop(spill, ids[3]);
+	ck_assert(spill_may_write(spill));
+	ids[3] = put(SPILL_OBJECT_MAX, 33);
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_int_eq(check(ids[i], SPILL_OBJECT_MAX, i == 3 ? 33 : i), 0);
+	for (unsigned i = 0; i < 8; i++)
+		spill_drop(spill, ids[i]);
+	stop();
+}
+END_TEST
+
+/* Free units lie apart: a batch is written in several pieces. */
+START_TEST(test_a_batch_fills_gaps)
+{
+	spill_id ids[256];
+
+	start(MIB);
+	for (unsigned i = 0; i < 256; i++)
+		ids[i] = put(4096, i);
+	for (unsigned i = 0; i < 256; i += 3)
+		spill_drop(spill, ids[i]);
+	batch.nr = batch.used = 0;
+	for (unsigned i = 0; i < 60; i++)
+		add(4000, 1000 + i);
+	ck_assert_int_eq(spill_write(spill, &batch), 0);
+	for (unsigned i = 0; i < 60; i++)
+		ids[3 * i] = batch.items[i].id;
+	for (unsigned i = 0; i < 180; i++)
+		ck_assert_int_eq(i % 3 ? check(ids[i], 4096, i) : check(ids[i], 4000, 1000 + i / 3),
+				 0);
+	stop();
+}
+END_TEST
+
+START_TEST(test_space_of_what_is_gone_is_given_back_to_the_disk)
+{
+	enum { NR = 64 }; /* of 128 KiB: two groups of 4 MiB */
+	static spill_id ids[NR];
+	struct stat before, after;
+
+	start(16 * MIB);
+	for (unsigned i = 0; i < NR; i++)
+		ids[i] = put(SPILL_OBJECT_MAX, i);
+	ck_assert_int_eq(fstat(fd, &before), 0);
+	/* One stays in the second group. */
+	for (unsigned i = 0; i < NR - 1; i++)
+		spill_drop(spill, ids[i]);
+	spill_give_back(spill);
+	ck_assert_int_eq(fstat(fd, &after), 0);
+	ck_assert_int_le(after.st_blocks, before.st_blocks - 4 * 2048 + 64);
+	ck_assert_int_eq(check(ids[NR - 1], SPILL_OBJECT_MAX, NR - 1), 0);
+	spill_drop(spill, ids[NR - 1]);
+	stop();
+}
+END_TEST
+
+/* ---- gone while it is wanted ---- */
+
+START_TEST(test_units_stay_while_they_are_to_be_read)
+{
+	spill_id id, other;
+
+	start(MIB);
+	id = put(SPILL_OBJECT_MAX, 1);
+	ck_assert(spill_want(spill, id));
+	spill_drop(spill, id);
+	/* It is out of no word, but its units are not another's yet. */
+	ck_assert_uint_eq(stat_now().objects, 1);
+	other = put(7 * SPILL_OBJECT_MAX / 8, 2);
+	spill_fetch(spill);
+	ck_assert_uint_eq(stat_now().objects, 1);
+	spill_done(spill);
+	ck_assert_int_eq(check(other, 7 * SPILL_OBJECT_MAX / 8, 2), 0);
+	spill_drop(spill, other);
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_copy_of_what_is_gone_is_not_found_by_its_successor)
+{
+	spill_id id, next;
+
+	start(MIB);
+	id = put(5000, 1);
+	ck_assert_int_eq(check(id, 5000, 1), 0);
+	spill_drop(spill, id);
+	next = put(5000, 2);
+	ck_assert_uint_eq(next, id); /* the entry is the same */
+	ck_assert_int_eq(check(next, 5000, 2), 0);
+	spill_drop(spill, next);
+	stop();
+}
+END_TEST
+
+START_TEST(test_no_more_is_wanted_than_fits)
+{
+	spill_id ids[SPILL_WANTS + 1];
+
+	start(MIB);
+	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++)
+		ids[i] = put(4096, i);
+	for (unsigned i = 0; i < SPILL_WANTS; i++)
+		ck_assert(spill_want(spill, ids[i]));
+	ck_assert(spill_want(spill, ids[0]));
+	ck_assert(!spill_want(spill, ids[SPILL_WANTS]));
+	spill_fetch(spill);
+	ck_assert_uint_eq(stat_now().fetched, SPILL_WANTS);
+	spill_done(spill);
+	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++)
+		spill_drop(spill, ids[i]);
+	stop();
+}
+END_TEST
+
+/* ---- a disk that fails ---- */
+
+static bool fail_writes;
+static unsigned fail_at, nr_calls; /* the call that fails, from 1 on; 0: none */
+static int fail_error;
+static size_t fail_len; /* or is as short as that */
+
+static int hook(bool writes, uint64_t off, size_t *inout_len)
+{
+	(void)off;
+	if (writes != fail_writes || ++nr_calls != fail_at)
+		return 0;
+	if (fail_len && *inout_len > fail_len)
+		*inout_len = fail_len;
+	return fail_error;
+}
+
+static void go_wrong(bool writes, unsigned at, int error, size_t len)
+{
+	fail_writes = writes;
+	fail_at = at;
+	nr_calls = 0;
+	fail_error = error;
+	fail_len = len;
+	spill_io_hook = hook;
+}
+
+START_TEST(test_what_cannot_be_written_gets_no_id)
+{
+	static const int errors[] = { -ENOSPC, -EIO, -EFBIG };
+
+	start(16 * MIB);
+	for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
+		batch.nr = batch.used = 0;
+		add(5000, 1);
+		add(70000, 2);
+		go_wrong(true, 1, errors[i], 0);
+		ck_assert_int_eq(spill_write(spill, &batch), errors[i]);
+		ck_assert_uint_eq(batch.items[0].id, 0);
+		ck_assert_uint_eq(batch.items[1].id, 0);
+		ck_assert_uint_eq(stat_now().used, 0);
+		ck_assert_uint_eq(stat_now().write_errors, i + 1);
+		/* For a while it is not tried again. */
+		ck_assert(!spill_may_write(spill));
+		ck_assert_uint_eq(spill_free_bytes(spill), 0);
+	}
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_short_write_goes_on)
+{
+	spill_id id;
+
+	start(16 * MIB);
+	go_wrong(true, 1, 0, 1000);
+	id = put(70000, 9);
+	ck_assert_uint_ge(nr_calls, 2);
+	spill_io_hook = NULL;
+	ck_assert_int_eq(check(id, 70000, 9), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_short_read_goes_on)
+{
+	spill_id ids[3];
+
+	start(16 * MIB);
+	for (unsigned i = 0; i < 3; i++)
+		ids[i] = put(70000, i);
+	go_wrong(false, 1, 0, 1000);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(spill_want(spill, ids[i]));
+	spill_fetch(spill);
+	ck_assert_uint_ge(nr_calls, 2);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(check(ids[i], 70000, i), 0);
+	ck_assert_uint_eq(stat_now().fetched, 3);
+	stop();
+}
+END_TEST
+
+/* Bad blocks: where one of several that are read together fails, the others are read alone. */
+static uint64_t bad_from, bad_to;
+
+static int bad_hook(bool writes, uint64_t off, size_t *inout_len)
+{
+	(void)inout_len;
+	if (writes)
+		return 0;
+	/* A call that begins before it may span it: the first one of several does. */
+	nr_calls++;
+	return (off >= bad_from && off < bad_to) || nr_calls == 1 ? -EIO : 0;
+}
+
+START_TEST(test_a_bad_block_fails_its_own_object_alone)
+{
+	spill_id ids[4];
+
+	start(16 * MIB);
+	for (unsigned i = 0; i < 4; i++)
+		ids[i] = put(8192, i);
+	bad_from = 2 * 8192;
+	bad_to = 3 * 8192;
+	nr_calls = 0;
+	spill_io_hook = bad_hook;
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert(spill_want(spill, ids[i]));
+	spill_fetch(spill);
+	for (unsigned i = 0; i < 4; i++) {
+		const char *bytes;
+
+		ck_assert_int_eq(spill_hold(spill, ids[i], &bytes), i == 2 ? -EIO : 0);
+		if (i != 2)
+			spill_let(spill, ids[i]);
+	}
+	ck_assert_uint_eq(stat_now().read_errors, 1);
+	spill_done(spill);
+	/* A disk that has recovered is asked anew. */
+	spill_io_hook = NULL;
+	ck_assert_int_eq(check(ids[2], 8192, 2), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(test_bytes_that_have_changed_are_refused)
+{
+	spill_id id;
+	char other = 'x';
+
+	start(16 * MIB);
+	id = put(8192, 5);
+	ck_assert_int_eq(pwrite(fd, &other, 1, 8191), 1);
+	ck_assert_int_eq(check(id, 8192, 5), -EIO);
+	ck_assert_uint_eq(stat_now().read_errors, 1);
+	/* Behind its end they do not matter. */
+	spill_drop(spill, id);
+	id = put(8000, 6);
+	ck_assert_int_eq(pwrite(fd, &other, 1, (off_t)object_at(spill, id)->unit * SPILL_UNIT + 8100),
+			 1);
+	ck_assert_int_eq(check(id, 8000, 6), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(test_a_file_that_was_cut_is_an_error)
+{
+	spill_id id;
+
+	start(16 * MIB);
+	id = put(8192, 5);
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	ck_assert_int_eq(check(id, 8192, 5), -EIO);
+	stop();
+}
+END_TEST
+
+/* ---- without memory ---- */
+
+START_TEST(test_it_is_not_made_without_memory)
+{
+	const struct arena_params params = { .reserve = GIB };
+	char text[256];
+
+	ck_assert_int_eq(arena_create(&params, &arena), 0);
+	for (long n = 1;; n++) {
+		struct arena_stat stat;
+		int error;
+
+		zt_fault_set(n);
+		error = spill_create(&(struct spill_params){ -1, MIB, arena }, text, &spill);
+		if (!zt_fault_pending() && error) {
+			ck_assert_int_eq(error, -ENOMEM);
+		} else {
+			zt_fault_set(0);
+			ck_assert_int_eq(error, 0);
+			spill_destroy(spill);
+			ck_assert_int_gt(n, 3);
+			break;
+		}
+		arena_get_stat(arena, &stat);
+		ck_assert_uint_eq(stat.aside + stat.heap, 0);
+	}
+	ck_assert_int_eq(spill_create(&(struct spill_params){ -1, MIB - 1, arena }, text, &spill),
+			 -EINVAL);
+	ck_assert_int_eq(spill_create(&(struct spill_params){ -1, UINT64_C(16) << 40, arena }, text,
+				      &spill),
+			 -EINVAL);
+	arena_destroy(arena);
+}
+END_TEST
+
+/* Entries are made ahead; where there is no memory for more, those that are left serve. */
+START_TEST(test_entries_last_without_memory)
+{
+	unsigned nr = 0;
+	int error;
+
+	start(64 * MIB);
+	zt_fault_set_from(1);
+	do {
+		batch.nr = batch.used = 0;
+		add(4000, nr);
+		error = spill_write(spill, &batch);
+		nr += error == 0;
+	} while (!error);
+	zt_fault_set_from(0);
+	ck_assert_int_eq(error, -ENOMEM);
+	ck_assert_uint_eq(nr, OBJECTS_CHUNK);
+	ck_assert_uint_eq(batch.items[0].id, 0);
+	(void)put(4000, 1);
+	stop();
+}
+END_TEST
+
+/* ---- threads ---- */
+
+enum { SHARED = 200 };
+static spill_id shared[SHARED];
+static atomic_bool ends;
+
+static void *reader(void *arg)
+{
+	uint64_t seed = (uint64_t)(uintptr_t)arg;
+
+	while (!atomic_load(&ends)) {
+		const unsigned i = (unsigned)(zt_random(&seed) % SHARED);
+		const unsigned nr = 1 + (unsigned)(zt_random(&seed) % SPILL_WANTS);
+		const char *bytes;
+
+		for (unsigned j = 0; j < nr; j++)
+			(void)spill_want(spill, shared[(i + j) % SHARED]);
+		spill_fetch(spill);
+		for (unsigned j = 0; j < nr; j++) {
+			uint64_t first;
+
+			if (spill_hold(spill, shared[(i + j) % SHARED], &bytes))
+				continue;
+			memcpy(&first, bytes, sizeof(first));
+			ck_assert_uint_eq(first, (i + j) % SHARED);
+			spill_let(spill, shared[(i + j) % SHARED]);
+		}
+		if (zt_random(&seed) % 4 == 0)
+			spill_done(spill);
+	}
+	spill_done(spill);
+	return NULL;
+}
+
+START_TEST(test_threads_share_copies)
+{
+	pthread_t threads[6];
+	uint64_t seed = zt_seed();
+
+	start(64 * MIB);
+	for (uint64_t i = 0; i < SHARED; i++) {
+		char *bytes;
+
+		batch.nr = batch.used = 0;
+		bytes = spill_batch_add(&batch, 4000 + (uint32_t)(zt_random(&seed) % 60000), 0);
+		memcpy(bytes, &i, sizeof(i));
+		ck_assert_int_eq(spill_write(spill, &batch), 0);
+		shared[i] = batch.items[0].id;
+	}
+	atomic_store(&ends, false);
+	for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, reader, (void *)(i + seed)), 0);
+	/* Others come and go meanwhile, in the same units. */
+	for (unsigned i = 0; i < 3000; i++)
+		spill_drop(spill, put(4000 + i, i));
+	atomic_store(&ends, true);
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	for (unsigned i = 0; i < SHARED; i++)
+		spill_drop(spill, shared[i]);
+	ck_assert_uint_eq(stat_now().objects, 0);
+	ck_assert_uint_eq(stat_now().used, 0);
+	stop();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("spill");
+	TCase *tc = tcase_create("spill");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_units_side_by_side_are_given_once);
+	tcase_add_test(tc, test_units_agree_with_a_model);
+	tcase_add_test(tc, test_objects_come_back_as_they_were);
+	tcase_add_test(tc, test_a_full_batch_takes_no_more);
+	tcase_add_test(tc, test_more_is_read_than_there_are_copies);
+	tcase_add_test(tc, test_a_file_that_is_full_takes_what_fits);
+	tcase_add_test(tc, test_a_batch_fills_gaps);
+	tcase_add_test(tc, test_space_of_what_is_gone_is_given_back_to_the_disk);
+	tcase_add_test(tc, test_units_stay_while_they_are_to_be_read);
+	tcase_add_test(tc, test_a_copy_of_what_is_gone_is_not_found_by_its_successor);
+	tcase_add_test(tc, test_no_more_is_wanted_than_fits);
+	tcase_add_test(tc, test_what_cannot_be_written_gets_no_id);
+	tcase_add_test(tc, test_a_short_write_goes_on);
+	tcase_add_test(tc, test_a_short_read_goes_on);
+	tcase_add_test(tc, test_a_bad_block_fails_its_own_object_alone);
+	tcase_add_test(tc, test_bytes_that_have_changed_are_refused);
+	tcase_add_test(tc, test_a_file_that_was_cut_is_an_error);
+	tcase_add_test(tc, test_it_is_not_made_without_memory);
+	tcase_add_test(tc, test_entries_last_without_memory);
+	tcase_add_test(tc, test_threads_share_copies);
+	suite_add_tcase(suite, tc);
+	return zt_check_main(suite);
+}

@@ -116,6 +116,12 @@ int ctl_end(int status) ZT_MUST_CHECK;
 /** ctl_human() - bytes for people, as df -h: "64M", "1.5G". Return: @out_text. */
 const char *ctl_human(uint64_t bytes, char out_text[CTL_HUMAN]);
 
+/**
+ * ctl_break_text() - line ends behind commas and in place of blanks, so that no line is longer than @width
+ * A word that is longer stays whole. Return: the caller's to free(3); NULL without memory.
+ */
+char *ctl_break_text(const char *text, size_t width);
+
 /** ctl_ratio() - user bytes over all memory held for them; 0 while nothing is held */
 double ctl_ratio(const struct ztmpfs_stat *stat);
 
@@ -146,25 +152,6 @@ int ctl_get_pools(const char *path, struct ztmpfs_pool_stat **out_answers,
 
 /** ctl_print_pools() - as tables, or as one JSON object */
 void ctl_print_pools(FILE *out, const struct ztmpfs_pool_stat *answers, size_t nr, bool json);
-
-/* What files hold and cost together. */
-struct ctl_usage {
-	uint64_t nr_inodes;
-	uint64_t size, allocated, stored, memory, out; /* bytes, as in struct ztmpfs_file_stat */
-	struct ztmpfs_file_codec codecs[ZTMPFS_FILE_CODECS];
-};
-
-/** ctl_usage_add() - add one inode */
-void ctl_usage_add(struct ctl_usage *sum, const struct ztmpfs_file_stat *stat);
-
-/** ctl_usage_print() - as one line */
-void ctl_usage_print(FILE *out, const struct ctl_usage *sum, const char *path);
-
-/** ctl_usage_print_codecs() - as a line for each way of storing, of the same columns */
-void ctl_usage_print_codecs(FILE *out, const struct ctl_usage *sum, const char *path);
-
-/** ctl_usage_print_json() - as one JSON object in one line, without the line's end */
-void ctl_usage_print_json(FILE *out, const struct ctl_usage *sum, const char *path);
 
 extern const struct ctl_command ctl_attr;
 extern const struct ctl_command ctl_clone;

@@ -59,8 +59,7 @@ static size_t value_width(const struct libscols_table *table)
 	return width > 2 * NAME_COLUMNS ? width - NAME_COLUMNS : 0;
 }
 
-/* Line ends are put behind commas and in place of blanks, so that no line is longer where that can be. */
-static char *break_text(const char *text, size_t width)
+char *ctl_break_text(const char *text, size_t width)
 {
 	char *out = malloc(2 * strlen(text) + 1), *at = out;
 	size_t column = 0;
@@ -114,7 +113,7 @@ static int ZT_PRINTF(3, 4)
 	if (error)
 		return error;
 	if (value_width(table)) {
-		char *broken = break_text(text, value_width(table));
+		char *broken = ctl_break_text(text, value_width(table));
 
 		free(text); /* vasprintf's */
 		if (!broken)
@@ -159,8 +158,9 @@ static int add_lines(struct libscols_table *table, const char *path, const struc
 			    ctl_human(stat->mem_used_total, a), ctl_human(stat->mem_used_max, b),
 			    text);
 	if (!error && stat->spill_size)
-		error = add(table, "spill", "%s out; %s used of %s", ctl_human(stat->spill_bytes, a),
-			    ctl_human(stat->spill_used, b), ctl_human(stat->spill_size, c));
+		error = add(table, "spill", "%s out; %s used of %s",
+			    ctl_human(stat->spill_bytes, a), ctl_human(stat->spill_used, b),
+			    ctl_human(stat->spill_size, c));
 	used_text(text, sizeof(text), stat->orig_data_size, stat->size_limit);
 	if (!error)
 		error = add(table, "space", "%s", text);

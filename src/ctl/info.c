@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "zcomp/module.h"
@@ -61,12 +62,13 @@ enum column { COL_NAME, COL_LEVELS, COL_DEFAULT, COL_DICT, COL_FROM, NR_COLUMNS 
 static const struct {
 	const char *name;
 	int flags, json;
+	size_t from; /* columns of a terminal that has space for it */
 } columns[NR_COLUMNS] = {
-	[COL_NAME] = { "NAME", 0, SCOLS_JSON_STRING },
-	[COL_LEVELS] = { "LEVELS", 0, SCOLS_JSON_STRING },
-	[COL_DEFAULT] = { "DEFAULT", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
-	[COL_DICT] = { "DICT", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
-	[COL_FROM] = { "FROM", SCOLS_FL_WRAP, SCOLS_JSON_STRING },
+	[COL_NAME] = { "NAME", 0, SCOLS_JSON_STRING, 0 },
+	[COL_LEVELS] = { "LEVELS", 0, SCOLS_JSON_STRING, 0 },
+	[COL_DEFAULT] = { "DEFAULT", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER, 48 },
+	[COL_DICT] = { "DICT", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER, 60 },
+	[COL_FROM] = { "FROM", SCOLS_FL_WRAP, SCOLS_JSON_STRING, 0 },
 };
 
 /* @ops: NULL for what cannot be used. */
@@ -140,19 +142,28 @@ static int add_modules(struct libscols_table *table)
 	return error;
 }
 
+/* A pipe gets all. */
+static int flags_of(struct libscols_table *table, enum column column)
+{
+	const bool narrow = isatty(STDOUT_FILENO) && !scols_table_is_json(table) &&
+			    scols_table_get_termwidth(table) < columns[column].from;
+
+	return columns[column].flags | (narrow ? SCOLS_FL_HIDDEN : 0);
+}
+
 static int fill(struct libscols_table *table, bool json)
 {
 	const struct zcomp_ops *ops;
 	int error = scols_table_set_name(table, "modules");
 
+	if (!error && json)
+		error = scols_table_enable_json(table, 1);
 	for (size_t i = 0; !error && i < NR_COLUMNS; i++) {
 		struct libscols_column *column = scols_table_new_column(
-			table, columns[i].name, i == COL_FROM ? 0.5 : 0, columns[i].flags);
+			table, columns[i].name, i == COL_FROM ? 0.5 : 0, flags_of(table, i));
 
 		error = column ? scols_column_set_json_type(column, columns[i].json) : -ENOMEM;
 	}
-	if (!error && json)
-		error = scols_table_enable_json(table, 1);
 	for (size_t i = 0; !error && (ops = zcomp_ops_at(i)) != NULL; i++)
 		error = add(table, ops->name, ops, "built in");
 	return error ? error : add_modules(table);

@@ -27,7 +27,8 @@ struct ztmpfs_info {
 	uint32_t flags; /* ZTMPFS_INFO_... */
 	char release[32]; /* of the daemon: "0.1.0" */
 	char options[448]; /* mount options that hold now, between commas */
-	uint64_t reserved[2];
+	uint64_t requests; /* the daemon's ZTMPFS_REQUESTS; 0: it is older than these */
+	uint64_t reserved;
 };
 #define ZTMPFS_INFO_REPLACED 1u /* its program has been replaced, or removed, since it was started */
 #define ZTMPFS_IOC_INFO	     _IOR('Z', 32, struct ztmpfs_info)
@@ -437,5 +438,21 @@ struct ztmpfs_save {
  * from there: userfaultfd(2) is forbidden.
  */
 #define ZTMPFS_IOC_SAVE _IOWR('Z', 26, struct ztmpfs_save)
+
+#define ZTMPFS_CONTROL_BIT(request) (UINT64_C(1) << _IOC_NR(request))
+
+/*
+ * All requests that there are here, a bit for the number of each: tells builds of one release apart.
+ * A daemon takes those that stand here, and no others.
+ */
+#define ZTMPFS_REQUESTS                                                                            \
+	(ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_INFO) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_STAT) |               \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_COMPACT) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_RECOMPRESS) |      \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_SPILL) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_FETCH) |             \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_FILE_STAT) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_GET_ATTR) |      \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_SET_ATTR) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_SET) |            \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_POOL_STAT) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_TRACE) |         \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_UPGRADE) | ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_CLONE) |           \
+	 ZTMPFS_CONTROL_BIT(ZTMPFS_IOC_SAVE))
 
 #endif

@@ -37,7 +37,7 @@ static int info_of(int fd, struct ztmpfs_info *out_info)
 	return 0;
 }
 
-/* What is not known there: because it is no ztmpfs, or because that is of another version. */
+/* What is not known there: because it is no ztmpfs, or because that is of another version or build. */
 static int ask(int fd, unsigned long cmd, void *arg)
 {
 	struct ztmpfs_info info;
@@ -48,7 +48,7 @@ static int ask(int fd, unsigned long cmd, void *arg)
 	if (ioctl(fd, cmd, arg) == 0)
 		return 0;
 	error = -errno;
-	if (error == -ENOTTY && info_of(fd, &info) == 0 && strcmp(info.release, CTL_RELEASE) != 0)
+	if (error == -ENOTTY && info_of(fd, &info) == 0)
 		error = -EPROTO;
 	return error;
 }
@@ -120,16 +120,47 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat)
 	return 0;
 }
 
+/* " of an older build (16 requests)": what tells it from this one of the same release. */
+static void build_text(char *out, size_t space, const struct ztmpfs_info *info)
+{
+	const uint64_t lacks = ZTMPFS_REQUESTS & ~info->requests;
+	const uint64_t more = info->requests & ~ZTMPFS_REQUESTS;
+
+	if (info->requests == 0)
+		(void)snprintf(out, space, " of an older build");
+	else
+		(void)snprintf(out, space, " of %s build (%d requests)",
+			       lacks && !more   ? "an older"
+			       : more && !lacks ? "a newer"
+						: "another",
+			       __builtin_popcountll(info->requests));
+}
+
+void ctl_print_other(FILE *out, const char *path, const struct ztmpfs_info *info)
+{
+	const bool same = strcmp(info->release, CTL_RELEASE) == 0;
+	char theirs[64] = "", own[32] = "";
+
+	if (same) {
+		build_text(theirs, sizeof(theirs), info);
+		(void)snprintf(own, sizeof(own), " (%d requests)",
+			       __builtin_popcountll(ZTMPFS_REQUESTS));
+	}
+	fprintf(out,
+		"ztmpfsctl: %s: ztmpfs %s%s serves it, and does not know what ztmpfsctl %s%s asks; "
+		"%s\n",
+		path, info->release, theirs, CTL_RELEASE, own,
+		same && ZTMPFS_REQUESTS & ~info->requests ? "mount it anew for that"
+							  : "take the ztmpfsctl of the former");
+}
+
 int ctl_fail(const char *path, int error)
 {
 	struct ztmpfs_info info;
 
 	progress_end(); /* it would share a row with this */
-	if (error == -EPROTO && ctl_get_info(path, &info) == 0)
-		fprintf(stderr,
-			"ztmpfsctl: %s: ztmpfs %s serves it, and does not know what ztmpfsctl %s "
-			"asks; take the ztmpfsctl of the former\n",
-			path, info.release, CTL_RELEASE);
+	if ((error == -EPROTO || error == -ENOTTY) && ctl_get_info(path, &info) == 0)
+		ctl_print_other(stderr, path, &info);
 	else
 		fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
 			error == -ENOTTY ? "not a ztmpfs" : strerror(-error));

@@ -79,7 +79,7 @@ void ctl_help(FILE *out, const struct ctl_command *command);
  * ctl_ioctl() - one call on a path that is opened for it
  * @arg: in or out, as @cmd has it
  * Return: 0 or -errno: -ENOTTY where there is no ztmpfs, -EPROTO where there is one of another version
- *         that does not know @cmd, else what open(2) or the mount said.
+ *         or build that does not know @cmd, else what open(2) or the mount said.
  */
 int ctl_ioctl(const char *path, unsigned long cmd, void *arg) ZT_MUST_CHECK;
 
@@ -102,7 +102,17 @@ int ctl_get_stat(const char *path, struct ztmpfs_stat *out_stat) ZT_MUST_CHECK;
 /** ctl_failed() - "ztmpfsctl: SUBJECT: why", or without an empty subject. Return: CTL_EXIT_FAILED. */
 int ctl_failed(const char *subject, const char *why);
 
-/** ctl_fail() - "ztmpfsctl: PATH: why" on the error output. Return: CTL_EXIT_FAILED. */
+/**
+ * ctl_print_other() - one sentence: who serves @path does not know what was asked, and which is which
+ * Builds of one release are told apart by how many requests each has.
+ */
+void ctl_print_other(FILE *out, const char *path, const struct ztmpfs_info *info);
+
+/**
+ * ctl_fail() - "ztmpfsctl: PATH: why" on the error output
+ * @error: -errno; -ENOTTY and -EPROTO of what is a ztmpfs: as ctl_print_other()
+ * Return: CTL_EXIT_FAILED.
+ */
 int ctl_fail(const char *path, int error);
 
 /** ctl_end() - what was printed has gone out. Return: @status, or CTL_EXIT_FAILED after a line. */

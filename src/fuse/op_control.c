@@ -27,6 +27,9 @@
 #define CONTROL_VERSION ZTMPFS_STAT_VERSION
 #define CONTROL_RELEASE PACKAGE_VERSION
 #endif
+#ifndef CONTROL_REQUESTS
+#define CONTROL_REQUESTS ZTMPFS_REQUESTS
+#endif
 
 /* What all structs of the interface begin with, but for those that are one number. */
 struct head {
@@ -123,6 +126,7 @@ static void control_info(fuse_req_t req, const struct control_bytes *bytes)
 		.pid = (uint32_t)getpid(),
 		.flags = is_replaced() ? ZTMPFS_INFO_REPLACED : 0,
 		.release = CONTROL_RELEASE,
+		.requests = CONTROL_REQUESTS,
 	};
 	const struct ztfuse *front = req_front(req);
 	size_t len;
@@ -297,7 +301,10 @@ static void control_upgrade(fuse_req_t req, const struct control_bytes *bytes)
 void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd,
 		   const struct control_bytes *bytes)
 {
-	switch (_IOC_TYPE(cmd) == 'Z' ? _IOC_NR(cmd) : 0) {
+	const bool ours = _IOC_TYPE(cmd) == 'Z' && _IOC_NR(cmd) < 64 &&
+			  (CONTROL_REQUESTS & ZTMPFS_CONTROL_BIT(cmd)) != 0;
+
+	switch (ours ? _IOC_NR(cmd) : 0) {
 	case _IOC_NR(ZTMPFS_IOC_INFO):
 		control_info(req, bytes);
 		break;

@@ -372,10 +372,46 @@ START_TEST(test_wrong_use_is_told_in_one_line)
 }
 END_TEST
 
+START_TEST(test_builds_of_one_release_are_told_apart)
+{
+	static const struct {
+		const char *release;
+		uint64_t requests;
+		const char *daemon, *end; /* what is said of it, and what is to be done */
+	} cases[] = {
+		{ "9.9.9", 0, "ztmpfs 9.9.9 serves", "take the ztmpfsctl of the former\n" },
+		{ PACKAGE_VERSION, 0, " of an older build serves", "mount it anew for that\n" },
+		{ PACKAGE_VERSION, 3, " of another build (2 requests) serves",
+		  "mount it anew for that\n" },
+		{ PACKAGE_VERSION, 2, " of an older build (1 requests) serves",
+		  "mount it anew for that\n" },
+		{ PACKAGE_VERSION, ZTMPFS_REQUESTS | 1, " of a newer build (",
+		  "ztmpfsctl of the former\n" },
+		{ PACKAGE_VERSION, ZTMPFS_REQUESTS, " of another build (",
+		  "ztmpfsctl of the former\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ztmpfs_info info = { .requests = cases[i].requests };
+		char text[1024] = "";
+		FILE *file = fmemopen(text, sizeof(text), "w");
+
+		strcpy(info.release, cases[i].release);
+		ck_assert_ptr_nonnull(file);
+		ctl_print_other(file, "/m", &info);
+		ck_assert_int_eq(fclose(file), 0);
+		ck_assert_msg(strstr(text, cases[i].daemon) && strstr(text, cases[i].end) &&
+				      strchr(text, '\n')[1] == '\0',
+			      "%s", text);
+	}
+}
+END_TEST
+
 /* What a terminal of @width columns shows; the words of the options are whole. */
 static void summary(size_t width)
 {
-	static const char options[] = "size=64m,nr_inodes=1000,mem_limit=32m,compress=lz4,cluster=64k";
+	static const char options[] =
+		"size=64m,nr_inodes=1000,mem_limit=32m,compress=lz4,cluster=64k";
 	struct ztmpfs_info info = { .release = "0.1.0", .pid = 1234567 };
 	const struct ztmpfs_stat stat = sample();
 	char text[8192], got[1024] = "";
@@ -428,6 +464,7 @@ int main(void)
 	tcase_add_test(tc, test_pools_are_one_json_object);
 	tcase_add_test(tc, test_summary_is_broken_at_commas_and_blanks);
 	tcase_add_test(tc, test_wrong_use_is_told_in_one_line);
+	tcase_add_test(tc, test_builds_of_one_release_are_told_apart);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -83,6 +83,21 @@ START_TEST(test_everybody_is_told_who_serves)
 	ck_assert_str_eq(info.release, PACKAGE_VERSION);
 	ck_assert_int_eq(strncmp(info.options, "size=", 5), 0);
 	ck_assert_ptr_nonnull(strstr(info.options, ",compress=lz4"));
+	ck_assert_uint_eq(info.requests, ZTMPFS_REQUESTS);
+}
+END_TEST
+
+/* The set that is told is the one that is served: an empty request of it fails otherwise, or works. */
+START_TEST(test_the_requests_that_are_told_are_those_that_there_are)
+{
+	const uint64_t file = make_file(ROOT, "f");
+
+	for (uint32_t nr = 0; nr < 256; nr++) {
+		const bool told = nr < 64 && (ZTMPFS_REQUESTS >> nr & 1);
+		const int error = call(file, _IOC(_IOC_READ, 'Z', nr, 0), 0, 0).error;
+
+		ck_assert_msg((error != -ENOTTY) == told, "request %" PRIu32 ": %d", nr, error);
+	}
 }
 END_TEST
 
@@ -550,6 +565,7 @@ int main(void)
 	tcase_add_test(tc, test_stat_answers_on_files_and_directories);
 	tcase_add_test(tc, test_stat_is_as_long_as_the_caller_wants_it);
 	tcase_add_test(tc, test_everybody_is_told_who_serves);
+	tcase_add_test(tc, test_the_requests_that_are_told_are_those_that_there_are);
 	tcase_add_test(tc, test_chattr_sets_flags_and_the_kernel_forgets_attributes);
 	tcase_add_test(tc, test_chattr_refuses_what_tmpfs_refuses);
 	tcase_add_test(tc, test_the_mount_is_managed_by_root_and_owner_alone);

@@ -224,8 +224,8 @@ START_TEST(test_an_attribute_is_another_way_to_a_setting)
 	static const char name[] = "user.ztmpfs.compress";
 	static const char *const wrong[] = { "",       "nosuch", "zstd:99", "zstd:x",
 					     "none:1", ":3",     "lz4,x",
-					     "zstd:1                                            "
-					     "                                                  " };
+					     ("zstd:1                                            "
+					      "                                                  ") };
 	struct fs_entry fifo;
 	size_t len;
 

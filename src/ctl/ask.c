@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
+#include "util/mountinfo.h"
 
 /* Tests build a ztmpfsctl of another version out of this file. */
 #ifndef CTL_VERSION
@@ -154,6 +157,31 @@ void ctl_print_other(FILE *out, const char *path, const struct ztmpfs_info *info
 							  : "take the ztmpfsctl of the former");
 }
 
+struct type_look {
+	dev_t dev; /* in */
+	bool ours; /* out */
+};
+
+static void look_at_type(void *arg, const struct mountinfo *mount)
+{
+	struct type_look *look = arg;
+
+	look->ours |= makedev(mount->major, mount->minor) == look->dev &&
+		      strcmp(mount->type, "fuse.ztmpfs") == 0;
+}
+
+/* What the kernel says of it: a daemon that is older than ZTMPFS_IOC_INFO tells nothing. */
+static bool is_ours_by_type(const char *path)
+{
+	struct type_look look = { .ours = false };
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	look.dev = st.st_dev;
+	return mountinfo_each("", look_at_type, &look) && look.ours;
+}
+
 int ctl_fail(const char *path, int error)
 {
 	struct ztmpfs_info info;
@@ -161,6 +189,11 @@ int ctl_fail(const char *path, int error)
 	progress_end(); /* it would share a row with this */
 	if ((error == -EPROTO || error == -ENOTTY) && ctl_get_info(path, &info) == 0)
 		ctl_print_other(stderr, path, &info);
+	else if (error == -ENOTTY && is_ours_by_type(path))
+		fprintf(stderr,
+			"ztmpfsctl: %s: a ztmpfs of an older build serves it, and does not know "
+			"what ztmpfsctl %s asks; mount it anew for that\n",
+			path, CTL_RELEASE);
 	else
 		fprintf(stderr, "ztmpfsctl: %s: %s\n", path,
 			error == -ENOTTY ? "not a ztmpfs" : strerror(-error));

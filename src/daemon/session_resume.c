@@ -46,7 +46,9 @@ static int leave_facts(struct session *s)
 	record->caller_left = s->caller.left;
 	record->caller_dev = s->caller.dev;
 	record->caller_ino = s->caller.ino;
-	record->has_bdi = bdi_find(s->options->mountpoint, &record->bdi);
+	/* Found when the mount could be seen: it is in the caller's namespace alone. */
+	record->has_bdi = s->own.path != NULL;
+	record->bdi = s->own.bdi;
 	record->has_full = s->full.front != NULL;
 	record->full_way = s->full.way;
 	record->full_least = s->full.least;

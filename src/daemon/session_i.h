@@ -8,6 +8,7 @@
 #define ZT_DAEMON_SESSION_I_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -54,6 +55,7 @@ struct session {
 	struct atimes atimes; /* the signal thread's, while serving */
 	int signal_fd; /* terminating signals; non-blocking */
 	pthread_t signals; /* while serving */
+	sem_t watched; /* posted by that thread: the keeper watches it, if there is one; while it begins */
 	bool serving; /* its threads are there */
 	bool mounted;
 	bool served; /* it was made as a whole */

@@ -138,6 +138,7 @@ static void *signal_thread(void *arg)
 
 	if (s->survive)
 		survive_watch(s->survive);
+	zt_lock_check(sem_post(&s->watched) ? errno : 0);
 	for (;;) {
 		wanted[2].fd = s->survive ? s->survive->sock : -1;
 		if (poll(wanted, ARRAY_SIZE(wanted), look_sometimes(s)) <= 0)
@@ -171,11 +172,18 @@ static void *signal_thread(void *arg)
 
 int session_start_signals(struct session *s)
 {
-	int res = -pthread_create(&s->signals, NULL, signal_thread, s);
+	int res;
 
+	zt_lock_check(sem_init(&s->watched, 0, 0) ? errno : 0);
+	res = -pthread_create(&s->signals, NULL, signal_thread, s);
 	s->serving = res == 0;
-	if (!res)
+	if (!res) {
 		(void)pthread_setname_np(s->signals, "ztmpfs-signal");
+		/* Before there are threads that may be stuck in the kernel (full.c): the keeper knows then. */
+		while (sem_wait(&s->watched) != 0)
+			; /* a debugger */
+	}
+	zt_lock_check(sem_destroy(&s->watched) ? errno : 0);
 	return res;
 }
 

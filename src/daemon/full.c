@@ -2,7 +2,11 @@
 /*
  * full.c - the thread that has the kernel ask in write(2) when the mount is nearly full. See full.h.
  *
- * Locks: none here. The thread serves no request, so it may wait for some.
+ * Locks: none here. The thread serves no request, so it may wait for some. Where it would wait without
+ * end for a daemon that was killed meanwhile, another one does so (apart.h).
+ *
+ * Weakness: not where the kernel is told to drop pages, or is told the truth about a file (mend.c). Killed
+ * just then, a daemon without a keeper leaves a mount that hangs until `umount -f`.
  */
 #include "daemon/full.h"
 
@@ -11,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/apart.h"
 #include "daemon/mend.h"
 #include "daemon/ownmount.h"
 #include "util/clock.h"
@@ -82,17 +87,35 @@ static void warn_once(struct full *full, const char *what, int error)
 	full->warned = true;
 }
 
+static int store_now(void *arg)
+{
+	const struct full *full = arg;
+	int fd = ownmount_open(&full->mount);
+
+	if (fd < 0)
+		return fd;
+	(void)syncfs(fd); /* what was refused has been noted */
+	close(fd);
+	return 0;
+}
+
 /* All that is dirty now is stored, or refused. */
 static void store_delayed(struct full *full)
 {
-	int fd = ownmount_open(&full->mount);
+	const int error = apart_run(store_now, full);
 
-	if (fd < 0) {
-		warn_once(full, "open its root folder to have delayed writes stored", fd);
-		return;
-	}
-	(void)syncfs(fd); /* what was refused has been noted */
-	close(fd);
+	if (error)
+		warn_once(full, "open its root folder to have delayed writes stored", error);
+}
+
+static int sync_begin(void *arg)
+{
+	return ownmount_sync(arg, true);
+}
+
+static int sync_end(void *arg)
+{
+	return ownmount_sync(arg, false);
 }
 
 static void call_back(void *arg, uint64_t ino)
@@ -113,7 +136,7 @@ static int come_near(struct full *full)
 	struct ztfuse_full *front = &full->front->full;
 
 	if (full->way == FULL_SYNC) {
-		const int error = ownmount_sync(&full->mount, true);
+		const int error = apart_run(sync_begin, &full->mount);
 
 		if (error)
 			return error;
@@ -136,7 +159,7 @@ static int go_away(struct full *full)
 
 	full_set_safe(front, false);
 	if (full->way == FULL_SYNC)
-		return ownmount_sync(&full->mount, false);
+		return apart_run(sync_end, &full->mount);
 	atomic_store_explicit(&front->through, false, memory_order_relaxed);
 	return 0;
 }

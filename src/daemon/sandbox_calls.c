@@ -125,6 +125,8 @@ static const struct rule rules[] = {
 	/* To an unmount in the caller's namespace, with a root folder of the thread's own. */
 	{ "setns", 1, ALL, CLONE_NEWNS },
 	{ "unshare", 0, ALL, CLONE_FS },
+	/* A thread without the channel: apart.c. */
+	{ "unshare", 0, ALL, CLONE_FILES },
 	/* An image of a mount in use: stores of this process alone are held up. */
 	{ "userfaultfd", 0, ALL, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY },
 };

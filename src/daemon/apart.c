@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * apart.c - a thread with a table of descriptors of its own. See apart.h.
+ *
+ * Locks: none here.
+ */
+#include "daemon/apart.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "util/lock.h"
+#include "util/sizes.h"
+
+/* Of /dev/fuse: Documentation/admin-guide/devices.txt of Linux. */
+#define FUSE_MAJOR 10
+#define FUSE_MINOR 229
+/* Threads have a channel of their own at most: see max_threads= of ztmpfs(8). */
+#define FDS_MOST 4096u
+
+struct errand {
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+};
+
+static void close_channels(void)
+{
+	struct rlimit limit = { .rlim_cur = FDS_MOST };
+	struct stat st;
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit); /* it exists */
+	for (int fd = 0; fd < (int)min_u64(limit.rlim_cur, FDS_MOST); fd++)
+		if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+		    st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR))
+			close(fd);
+}
+
+static void *errand_thread(void *arg)
+{
+	struct errand *errand = arg;
+
+	/* Where that is not allowed they stay, and a daemon that is killed just now may leave a mount that hangs. */
+	if (unshare(CLONE_FILES) == 0)
+		close_channels();
+	errand->result = errand->fn(errand->arg);
+	return NULL;
+}
+
+int apart_run(int (*fn)(void *arg), void *arg)
+{
+	struct errand errand = { .fn = fn, .arg = arg };
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, errand_thread, &errand) != 0)
+		return fn(arg);
+	(void)pthread_setname_np(thread, "ztmpfs-apart");
+	zt_lock_check(pthread_join(thread, NULL));
+	return errand.result;
+}

@@ -4,9 +4,6 @@
  *
  * Locks: none here. The thread serves no request, so it may wait for some. Where it would wait without
  * end for a daemon that was killed meanwhile, another one does so (apart.h).
- *
- * Weakness: not where the kernel is told to drop pages, or is told the truth about a file (mend.c). Killed
- * just then, a daemon without a keeper leaves a mount that hangs until `umount -f`.
  */
 #include "daemon/full.h"
 

@@ -8,11 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "util/mountinfo.h"
 
 /* Of linux/mount.h, which does not go together with all versions of sys/mount.h. */
 #define PICK_CLOEXEC       1
@@ -67,4 +72,32 @@ int ownmount_sync(const struct ownmount *mount, bool sync)
 		error = -errno;
 	close(context);
 	return error;
+}
+
+/* ---- the end ---- */
+
+struct search {
+	const struct ownmount *mount;
+	char path[PATH_MAX]; /* "": not found */
+};
+
+/* Of the last one, which is on top. The number alone may be another mount's by now. */
+static void look(void *arg, const struct mountinfo *found)
+{
+	struct search *search = arg;
+	const struct bdi *bdi = &search->mount->bdi;
+	const size_t len = strlen(found->path), most = strlen(search->mount->path);
+
+	if (found->major == bdi->major && found->minor == bdi->minor && len > most &&
+	    len < sizeof(search->path) && strncmp(found->type, "fuse", 4) == 0 &&
+	    strcmp(found->path + len - most, search->mount->path) == 0)
+		strcpy(search->path, found->path);
+}
+
+void ownmount_detach(const struct ownmount *mount)
+{
+	struct search search = { .mount = mount };
+
+	if (mountinfo_each("", look, &search) && search.path[0] != '\0')
+		(void)umount2(search.path, MNT_DETACH | UMOUNT_NOFOLLOW); /* or it has gone */
 }

@@ -36,4 +36,10 @@ int ownmount_sync(const struct ownmount *mount, bool sync) ZT_MUST_CHECK;
  */
 int ownmount_open(const struct ownmount *mount) ZT_MUST_CHECK;
 
+/**
+ * ownmount_detach() - unmount it where it stands under a longer path, as below a chroot
+ * Context: behind namespace_find(), which has gone to the namespace's own root, when the channel is closed.
+ */
+void ownmount_detach(const struct ownmount *mount);
+
 #endif

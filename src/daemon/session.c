@@ -431,6 +431,8 @@ static void end_mount(struct session *s)
 	if (s->mounted && !s->leaves) {
 		namespace_find(&s->caller);
 		fuse_session_unmount(s->se);
+		if (s->caller.left && s->own.path)
+			ownmount_detach(&s->own);
 	}
 	fuse_session_destroy(s->se);
 	transport_destroy(s->transport);

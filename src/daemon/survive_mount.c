@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/namespace.h"
+#include "daemon/ownmount.h"
 #include "daemon/survive.h"
 
 /* Of /dev/fuse, as Documentation/admin-guide/devices.txt has it. */
@@ -50,8 +51,12 @@ void survive_unmount(const struct survive *survive)
 	if (strncmp(record->mountpoint, "/dev/fd/", 8) == 0)
 		return; /* whoever mounted it unmounts it */
 	namespace_find(&caller);
-	if (umount2(record->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && geteuid() != 0)
+	if (umount2(record->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		return;
+	if (geteuid() != 0)
 		unmount_by_helper(record->mountpoint);
+	else if (caller.left && record->has_bdi)
+		ownmount_detach(&(struct ownmount){ record->mountpoint, &caller, record->bdi });
 }
 
 /* A session has closed those that it had begun to use. */

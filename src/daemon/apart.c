@@ -28,6 +28,15 @@ struct errand {
 	int result;
 };
 
+#ifdef ZT_SANITIZERS
+
+/* They know of one table alone, and take a number that means two files for a race. */
+static void leave_channels(void)
+{
+}
+
+#else
+
 static void close_channels(void)
 {
 	struct rlimit limit = { .rlim_cur = FDS_MOST };
@@ -40,13 +49,20 @@ static void close_channels(void)
 			close(fd);
 }
 
+/* Where that is not allowed they stay, and a daemon that is killed just now may leave a mount that hangs. */
+static void leave_channels(void)
+{
+	if (unshare(CLONE_FILES) == 0)
+		close_channels();
+}
+
+#endif
+
 static void *errand_thread(void *arg)
 {
 	struct errand *errand = arg;
 
-	/* Where that is not allowed they stay, and a daemon that is killed just now may leave a mount that hangs. */
-	if (unshare(CLONE_FILES) == 0)
-		close_channels();
+	leave_channels();
 	errand->result = errand->fn(errand->arg);
 	return NULL;
 }

@@ -9,16 +9,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fuse/channel/channel.h"
 #include "util/lock.h"
 #include "util/sizes.h"
 
-/* Of /dev/fuse: Documentation/admin-guide/devices.txt of Linux. */
-#define FUSE_MAJOR 10
-#define FUSE_MINOR 229
 /* Threads have a channel of their own at most: see max_threads= of ztmpfs(8). */
 #define FDS_MOST 4096u
 
@@ -40,12 +36,10 @@ static void leave_channels(void)
 static void close_channels(void)
 {
 	struct rlimit limit = { .rlim_cur = FDS_MOST };
-	struct stat st;
 
 	(void)getrlimit(RLIMIT_NOFILE, &limit); /* it exists */
 	for (int fd = 0; fd < (int)min_u64(limit.rlim_cur, FDS_MOST); fd++)
-		if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
-		    st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR))
+		if (channel_is_fd(fd))
 			close(fd);
 }
 

@@ -9,17 +9,13 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/namespace.h"
 #include "daemon/ownmount.h"
 #include "daemon/survive.h"
-
-/* Of /dev/fuse, as Documentation/admin-guide/devices.txt has it. */
-enum { FUSE_MAJOR = 10, FUSE_MINOR = 229 };
+#include "fuse/channel/channel.h"
 
 bool survive_connected(int fd)
 {
@@ -59,21 +55,14 @@ void survive_unmount(const struct survive *survive)
 		ownmount_detach(&(struct ownmount){ record->mountpoint, &caller, record->bdi });
 }
 
-/* A session has closed those that it had begun to use. */
-static bool is_open_channel(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR);
-}
-
 void survive_bury(struct survive *survive)
 {
 	const bool connected = survive->channel_fd >= 0 && survive_connected(survive->channel_fd);
 
 	survive_end(survive);
 	for (unsigned i = 0; i < survive->nr; i++)
-		if (handover_is_channel(survive->kinds[i]) && is_open_channel(survive->fds[i]))
+		/* A session has closed those that it had begun to use. */
+		if (handover_is_channel(survive->kinds[i]) && channel_is_fd(survive->fds[i]))
 			close(survive->fds[i]);
 	if (survive->channel_fd < 0)
 		return;

@@ -216,4 +216,7 @@ void channel_release(struct request *req);
 /** channel_may_wait() - what the calling thread does may take long: another one reads, if it serves */
 void channel_may_wait(void);
 
+/** channel_is_fd() - whether a descriptor is open, and one of /dev/fuse */
+bool channel_is_fd(int fd);
+
 #endif

@@ -7,9 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "fuse/channel/channel_i.h"
+
+/* Of /dev/fuse, as Documentation/admin-guide/devices.txt of Linux has it. */
+#define FUSE_MAJOR 10
+#define FUSE_MINOR 229
 
 ssize_t request_receive(struct channel *ch, struct request *req, int fd)
 {
@@ -109,4 +115,12 @@ int channel_clone(int master)
 	error = -errno;
 	close(fd);
 	return error;
+}
+
+bool channel_is_fd(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "blkmap/upkeep/recompress.h"
+#include "tests/blkmap/at_point.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/hook.h"
 
@@ -22,38 +23,6 @@
 
 static struct bm bm;
 static char text[TEXT_SIZE], back[TEXT_SIZE];
-
-/* What is to be done at the first arrival at a point. */
-static const char *wanted_point;
-static void (*wanted_act)(void);
-static atomic_uint nr_arrivals;
-
-static void *act_thread(void *arg)
-{
-	(void)arg;
-	wanted_act();
-	return NULL;
-}
-
-static void hook(void *arg, const char *point, uint64_t what)
-{
-	pthread_t thread;
-
-	(void)arg;
-	(void)what;
-	if (strcmp(point, wanted_point) != 0 || atomic_fetch_add(&nr_arrivals, 1) != 0)
-		return;
-	ck_assert_int_eq(pthread_create(&thread, NULL, act_thread, NULL), 0);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
-}
-
-static void at_point(const char *point, void (*act)(void))
-{
-	wanted_point = point;
-	wanted_act = act;
-	atomic_store(&nr_arrivals, 0);
-	zt_hook_set(hook, NULL);
-}
 
 static void fill_text(char *buf, size_t len, unsigned tag)
 {
@@ -161,7 +130,7 @@ START_TEST(test_fold_does_not_read_a_slot_that_is_gone)
 	ck_assert_int_eq(bm_write(&bm, 3 * 65536 + 4096, page, sizeof(page)), 0);
 	old_slot = slot_of(&bm.file, 3);
 	ck_assert_int_eq(slot_kind(*old_slot), SLOT_MAP);
-	at_point("fold: maps are remembered", reuse_by_bytes);
+	at_point(bm.map, "fold: maps are remembered", reuse_by_bytes);
 	fold_idle(&bm.map->upkeep.folder, 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
 	check_files((struct blkmap_file *[]){ &bm.file }, 1);
@@ -195,7 +164,7 @@ START_TEST(test_fold_does_not_take_a_slot_for_that_of_another_cluster_size)
 	ck_assert_int_eq(bm_write(&bm, 3 * size + 4096, page, sizeof(page)), 0);
 	old_slot = slot_of(&bm.file, 3);
 	ck_assert_int_eq(slot_kind(*old_slot), SLOT_MAP);
-	at_point("fold: maps are remembered", reuse_by_slot);
+	at_point(bm.map, "fold: maps are remembered", reuse_by_slot);
 	fold_idle(&bm.map->upkeep.folder, 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
 	memcpy(text + 3 * other_size + other_size / 2, page, sizeof(page));
@@ -233,7 +202,7 @@ START_TEST(test_last_object_with_a_dictionary_keeps_it_when_it_is_cut)
 	ck_assert_uint_eq(slot_codec(*slot_of(&bm.file, 0)), SLOT_CODEC_DICT);
 	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 800), 0);
 	ck_assert_uint_eq(bm.map->slots.account.codec_objects[SLOT_CODEC_DICT], 1);
-	at_point("range: a word is counted anew", pass_begins);
+	at_point(bm.map, "range: a word is counted anew", pass_begins);
 	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 700), 0);
 	ck_assert_uint_eq(nr_arrivals, 1);
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, content, 700), 0);
@@ -279,7 +248,7 @@ static void map_start(void)
 START_TEST(test_page_cut_off_a_map_names_it_no_longer_when_it_is_freed)
 {
 	map_start();
-	at_point("slots: a word is released", compact_and_look);
+	at_point(bm.map, "slots: a word is released", compact_and_look);
 	ck_assert_int_eq(blkmap_truncate(bm.map, &bm.file, 10 * 4096), 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
 	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, back, 65536), 0);
@@ -310,7 +279,7 @@ START_TEST(test_object_that_gave_way_names_no_slot_when_it_is_freed)
 		if (_i == 2)
 			ck_assert_int_eq(bm_write(&bm, (uint64_t)i * 65536 + 4096, text, 4096), 0);
 	}
-	at_point("slots: a word is released", empty_and_compact);
+	at_point(bm.map, "slots: a word is released", empty_and_compact);
 	if (_i == 2)
 		fold_idle(&bm.map->upkeep.folder, 0);
 	else
@@ -489,7 +458,7 @@ START_TEST(test_recompression_ends_after_the_writes_that_may_wait_for_it)
 	atomic_store(&may_complete, false);
 	ck_assert_int_eq(blkmap_grow(bm.map, &bm.file, 0, 65536), 0);
 	fill_text(text, 65536, 1);
-	at_point("batch: a cluster comes back", wait_for_stop);
+	at_point(bm.map, "batch: a cluster comes back", wait_for_stop);
 	blkmap_write_async(bm.map, &bm.file,
 			   &(struct blkmap_bytes){ 0, text, 65536, ZSTRM_PREFER_MGMT }, &end);
 	ck_assert_int_eq(pthread_create(&stopper, NULL, stop_run, &stopped), 0);

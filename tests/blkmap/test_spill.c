@@ -14,6 +14,7 @@
 
 #include "blkmap/spilled.h"
 #include "blkmap/upkeep/spiller.h"
+#include "tests/blkmap/at_point.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -853,38 +854,6 @@ END_TEST
 
 #ifdef ZT_DEBUG
 
-static const char *wanted_point;
-static void (*wanted_act)(void);
-static atomic_uint nr_arrivals;
-
-static void *act_thread(void *arg)
-{
-	(void)arg;
-	wanted_act();
-	blkmap_spill_done(bm.map);
-	return NULL;
-}
-
-static void at_hook(void *arg, const char *point, uint64_t what)
-{
-	pthread_t thread;
-
-	(void)arg;
-	(void)what;
-	if (strcmp(point, wanted_point) != 0 || atomic_fetch_add(&nr_arrivals, 1) != 0)
-		return;
-	ck_assert_int_eq(pthread_create(&thread, NULL, act_thread, NULL), 0);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
-}
-
-static void at_point(const char *point, void (*act)(void))
-{
-	wanted_point = point;
-	wanted_act = act;
-	atomic_store(&nr_arrivals, 0);
-	zt_hook_set(at_hook, NULL);
-}
-
 static void act_write_part(void)
 {
 	memset(data + 10000, 'w', 100);
@@ -961,7 +930,7 @@ START_TEST(test_objects_change_after_they_were_copied)
 	start(&(struct bm_config){ .order = 4 });
 	fill_half(data, SIZE, 3);
 	ck_assert_int_eq(bm_write(&bm, 0, data, SIZE), 0);
-	at_point("spill: objects are copied", acts[_i]);
+	at_point(bm.map, "spill: objects are copied", acts[_i]);
 	all_out();
 	ck_assert_uint_ge(nr_arrivals, 1);
 	check_quietly();
@@ -974,7 +943,7 @@ START_TEST(test_objects_change_after_they_were_written)
 	start(&(struct bm_config){ .order = 4 });
 	fill_half(data, SIZE, 3);
 	ck_assert_int_eq(bm_write(&bm, 0, data, SIZE), 0);
-	at_point("spill: objects are written", acts[_i]);
+	at_point(bm.map, "spill: objects are written", acts[_i]);
 	all_out();
 	ck_assert_uint_ge(nr_arrivals, 1);
 	check_quietly();
@@ -987,7 +956,7 @@ START_TEST(test_a_tree_goes_while_its_objects_are_written)
 	start(&(struct bm_config){ .order = 4 });
 	fill_half(data, SIZE, 3);
 	ck_assert_int_eq(bm_write(&bm, 0, data, SIZE), 0);
-	at_point("spill: objects are written", act_replace_tree);
+	at_point(bm.map, "spill: objects are written", act_replace_tree);
 	all_out();
 	zt_hook_set(NULL, NULL);
 	ck_assert_uint_eq(stat_now().spill.objects, 0);
@@ -1011,7 +980,7 @@ static void act_reuse_units(void)
 START_TEST(test_what_is_to_be_read_is_replaced)
 {
 	begin(&(struct bm_config){ .order = 4, .spill_size = MIB }, false);
-	at_point("spill: a thread reads with nothing held", _i ? act_punch : act_reuse_units);
+	at_point(bm.map, "spill: a thread reads with nothing held", _i ? act_punch : act_reuse_units);
 	ck_assert_int_eq(spill_read(0, back, 4 * CLUSTER), 0);
 	ck_assert_uint_ge(nr_arrivals, 1);
 	ck_assert(memcmp(back, data, 4 * CLUSTER) == 0);
@@ -1032,7 +1001,7 @@ START_TEST(test_a_cluster_goes_out_while_a_write_prepares)
 	start(&(struct bm_config){ .order = 4 });
 	fill_half(data, SIZE, 3);
 	ck_assert_int_eq(bm_write(&bm, 0, data, SIZE), 0);
-	at_point("attempt: a change is prepared", act_all_out);
+	at_point(bm.map, "attempt: a change is prepared", act_all_out);
 	memset(data + 8192, 'p', 100); /* pages over it: an overlay */
 	ck_assert_int_eq(write_at(8192, data + 8192, 100), 0);
 	ck_assert_uint_eq(nr_arrivals, 1);

@@ -13,19 +13,6 @@
 #define MAX_STEPS 32u
 #define MAX_BYTES 20000u /* of the largest struct, and a few more */
 
-/* Check's own, which tell a runner how far a test has come: there is none here. */
-void _mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-void _ck_assert_failed(const char *file, int line, const char *expr, const char *msg, ...)
-{
-	fprintf(stderr, "fuzz: %s:%d: %s %s\n", file, line, expr, msg ? msg : "");
-	abort();
-}
-
 /* UPGRADE is not among them: it would start what the input names. */
 static const unsigned long commands[] = {
 	ZTMPFS_IOC_INFO,     ZTMPFS_IOC_STAT,	  ZTMPFS_IOC_COMPACT,	ZTMPFS_IOC_RECOMPRESS, ZTMPFS_IOC_FILE_STAT,

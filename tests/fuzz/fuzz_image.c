@@ -22,19 +22,6 @@
 #include "tests/fuzz/fuzz.h"
 #include "util/keyhash.h"
 
-/* Check's own, which tell a runner how far a test has come: there is none here. */
-void _mark_point(const char *path, int line)
-{
-	(void)path;
-	(void)line;
-}
-
-void _ck_assert_failed(const char *path, int line, const char *expr, const char *msg, ...)
-{
-	fprintf(stderr, "fuzz: %s:%d: %s %s\n", path, line, expr, msg ? msg : "");
-	abort();
-}
-
 #define NR_BASES  3u
 #define MAX_PAGES (UINT64_C(1) << 20) /* of an image here */
 

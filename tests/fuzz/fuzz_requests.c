@@ -9,19 +9,6 @@
 
 #define MAX_REQUESTS 64u
 
-/* Check's own, which tell a runner how far a test has come: there is none here. */
-void _mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-void _ck_assert_failed(const char *file, int line, const char *expr, const char *msg, ...)
-{
-	fprintf(stderr, "fuzz: %s:%d: %s %s\n", file, line, expr, msg ? msg : "");
-	abort();
-}
-
 struct known {
 	uint64_t ino[16];
 	unsigned nr;

@@ -16,8 +16,8 @@
 #include <pthread.h>
 
 #include "blkmap/content/content.h"
-#include "blkmap/slot/share.h"
 #include "blkmap/upkeep/fold.h"
+#include "blkmap/upkeep/owned.h"
 #include "util/lock.h"
 
 /* Objects that are compressed together: as many, and as many bytes. */
@@ -167,18 +167,6 @@ static inline uint32_t kind_unit(enum recomp_kind kind)
 static inline void recomp_count(atomic_uint_fast64_t *counter, uint64_t n)
 {
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
-/* The lock of the slot, or of the share record, whose word is at @place. */
-static inline struct rwlock *place_lock(const struct slots *slots, uint64_t place, bool shared)
-{
-	return shared ? &share_lock_at(slots, place)->lock : &slot_lock_at(slots, place)->lock;
-}
-
-/* Its count of changes; guarded by that lock. */
-static inline uint64_t *place_seq(const struct slots *slots, uint64_t place, bool shared)
-{
-	return shared ? &share_lock_at(slots, place)->seq : &slot_lock_at(slots, place)->seq;
 }
 
 /* scan.c; pass_lock held */

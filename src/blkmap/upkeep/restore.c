@@ -40,22 +40,13 @@ static enum zs_verdict visit_noted(void *arg, ref_t ref, uint32_t len, struct zs
 {
 	struct restore_visit *visit = arg;
 	struct slots *slots = visit->rc->slots;
-	struct rwlock *lock;
-	struct zs_owner now;
 	uint64_t word;
 
 	(void)len;
-	if (owner.word == 0 || owner.index != OWNER_SLOT)
+	if (owner.word == 0 || owner.index != OWNER_SLOT || !owner_try(slots, ref, owner, &word))
 		return ZS_UNSETTLED;
-	lock = place_lock(slots, owner.word, false);
-	if (!read_trylock(lock))
-		return ZS_UNSETTLED;
-	now = zs_get_owner(slots->arena, ref);
-	word = now.word == owner.word && now.index == owner.index
-		       ? word_get(slot_at(slots, owner.word))
-		       : 0;
 	if (!is_wanted(visit->rc, word, ref)) {
-		rw_unlock(lock);
+		rw_unlock(place_lock(slots, owner.word, false));
 		return ZS_UNSETTLED;
 	}
 	*visit->item = (struct recomp_item){

@@ -34,9 +34,7 @@ static enum zs_verdict visit_object(void *arg, ref_t ref, uint32_t len, struct z
 	struct visit *visit = arg;
 	const struct slots *slots = visit->rc->slots;
 	bool shared = owner.index == OWNER_SHARE;
-	struct rwlock *lock = place_lock(slots, owner.word, shared);
-	enum recomp_want want = RECOMP_LATER;
-	struct zs_owner now;
+	enum recomp_want want;
 	uint64_t word;
 
 	(void)len;
@@ -55,15 +53,11 @@ static enum zs_verdict visit_object(void *arg, ref_t ref, uint32_t len, struct z
 	if (!visit->noted &&
 	    word_want(visit, word_get(slot_at(slots, owner.word)), ref) != RECOMP_NOW)
 		return ZS_UNSETTLED;
-	if (!read_trylock(lock))
+	if (!owner_try(slots, ref, owner, &word))
 		return ZS_UNSETTLED;
-	now = zs_get_owner(slots->arena, ref);
-	/* Without its record nothing is there to be read. */
-	word = now.index == owner.index ? word_get(slot_at(slots, owner.word)) : 0;
-	if (now.word == owner.word)
-		want = word_want(visit, word, ref);
+	want = word_want(visit, word, ref);
 	if (want != RECOMP_NOW) {
-		rw_unlock(lock);
+		rw_unlock(place_lock(slots, owner.word, shared));
 		return want == RECOMP_NEVER ? ZS_SETTLED : ZS_UNSETTLED;
 	}
 	visit->item->place = owner.word;

@@ -14,6 +14,7 @@
 
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/upkeep/owned.h"
 #include "blkmap/upkeep/spiller.h"
 #include "util/hook.h"
 
@@ -48,23 +49,18 @@ static enum zs_verdict visit(void *arg, ref_t ref, uint32_t len, struct zs_owner
 {
 	struct look *look = arg;
 	struct slots *slots = look->spiller->slots;
-	struct slot_lock *lock;
-	struct zs_owner now;
 	uint64_t word;
 
 	if (len < SPILL_LEAST || owner.word == 0 || owner.index != OWNER_SLOT ||
-	    !is_idle(look, ref) || !is_wanted(look, word_get(slot_at(slots, owner.word)), ref))
+	    !is_idle(look, ref) || !is_wanted(look, word_get(slot_at(slots, owner.word)), ref) ||
+	    !owner_try(slots, ref, owner, &word))
 		return ZS_UNSETTLED;
-	lock = slot_lock_at(slots, owner.word);
-	if (!read_trylock(&lock->lock))
-		return ZS_UNSETTLED;
-	now = zs_get_owner(slots->arena, ref);
-	word = word_get(slot_at(slots, owner.word));
-	if (now.word != owner.word || now.index != OWNER_SLOT || !is_wanted(look, word, ref)) {
-		rw_unlock(&lock->lock);
+	if (!is_wanted(look, word, ref)) {
+		rw_unlock(place_lock(slots, owner.word, false));
 		return ZS_UNSETTLED;
 	}
-	*look->place = (struct spill_place){ owner.word, word, lock->seq };
+	*look->place = (struct spill_place){ owner.word, word,
+					     *place_seq(slots, owner.word, false) };
 	return ZS_STOP;
 }
 

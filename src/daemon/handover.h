@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "daemon/full.h"
+#include "image/file.h"
 #include "util/compiler.h"
 
 /*
@@ -47,6 +48,8 @@ enum handover_kind {
 	HANDOVER_READY = 12, /* the daemon serves; of a probe: it could */
 	HANDOVER_REFUSED = 13, /* of a probe: it could not, with a sentence */
 	HANDOVER_RESCUE = 14, /* the folder of rescue=, where that was said */
+	HANDOVER_IMAGE_DIR = 15, /* the folder of image=, with save=unmount */
+	HANDOVER_IMAGE_LOCK = 16, /* and the lock beside that file, held by its descriptor */
 	HANDOVER_NR
 };
 
@@ -106,6 +109,7 @@ struct handover_record {
 	char mountpoint[PATH_MAX]; /* absolute; or /dev/fd/N */
 	struct handover_upgrade upgrade; /* the daemon's; while there is none, the keeper's */
 	char rescue[NAME_MAX + 1]; /* in the folder of HANDOVER_RESCUE */
+	char image[IMAGE_FILE_NAME]; /* in that of HANDOVER_IMAGE_DIR */
 };
 
 /* Processes of other programs have it mapped; what they have not written is 0. */

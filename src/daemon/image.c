@@ -98,8 +98,11 @@ static void unlock(struct mount_image *image)
 
 	if (image->lock_fd < 0)
 		return;
-	if (lock_name(&image->place, name))
-		(void)unlinkat(image->place.dir_fd, name, 0); /* or it stays, and means nothing */
+	if (!image->stays) {
+		if (lock_name(&image->place, name))
+			(void)unlinkat(image->place.dir_fd, name, 0); /* or it means nothing */
+		(void)flock(image->lock_fd, LOCK_UN); /* a keeper that hangs has it open */
+	}
 	close(image->lock_fd);
 	image->lock_fd = -1;
 }

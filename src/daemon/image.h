@@ -15,11 +15,15 @@
 #include "image/file.h"
 #include "util/compiler.h"
 
-/* One per session; all zero but for the descriptors, which are -1: there is no image. */
+/*
+ * One per session; all zero but for the descriptors, which are -1: there is no image. With survive= a
+ * keeper has the same folder and the same lock.
+ */
 struct mount_image {
 	struct image_place place;
 	int fd; /* of the file, until it is loaded; -1 with a place: the mount begins empty */
 	int lock_fd; /* -1: not to be saved */
+	bool stays; /* the mount goes on in another process, and the lock with it */
 };
 
 /* Before mount_image_open(). */
@@ -50,7 +54,7 @@ int mount_image_load(struct mount_image *image, const struct options *options,
 int mount_image_save(struct mount_image *image, const struct options *options,
 		     struct super *sb) ZT_MUST_CHECK;
 
-/** mount_image_close() - the lock goes, too */
+/** mount_image_close() - the lock goes, too, unless it stays */
 void mount_image_close(struct mount_image *image);
 
 #endif

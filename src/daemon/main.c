@@ -357,6 +357,9 @@ static int go_on(const struct command *command, struct survive *survive)
 		refuse_trial(survive->record, error.text);
 	} else if (failed) {
 		survive_bury(survive);
+		if (options.save_at_end)
+			zt_log(ZT_LOG_ERR, "%s: %s is as it was: nobody can save the mount",
+			       options.mountpoint, options.image_path);
 		/* No other process locks it in memory. */
 		rescue(survive, error.text, !options.noswap);
 	}

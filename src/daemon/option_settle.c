@@ -103,7 +103,6 @@ static const char *against_survive(const struct options *options)
 {
 	return options->swap	      ? "option swap, whose memory is locked by the daemon" :
 	       options->foreground  ? "-f and -d, where a caller waits for the daemon" :
-	       options->save_at_end ? "option save=unmount" :
 	       options->spill_path  ? "option spill, whose file means nothing to another daemon" :
 				      NULL;
 }

@@ -237,10 +237,16 @@ err_front:
 	return res;
 }
 
+/* Another process goes on with the mount. */
+static bool goes_on(const struct session *s)
+{
+	return s->leaves || (s->survive && s->survive->resumed && !s->served);
+}
+
 /* What it holds goes, or stays for another process. */
 static void end_super(struct session *s)
 {
-	if (s->leaves || (s->survive && s->survive->resumed && !s->served))
+	if (goes_on(s))
 		super_detach(s->sb);
 	else
 		super_destroy(s->sb);
@@ -311,6 +317,8 @@ static int open_files(struct session *s, struct options_error *error)
 
 	if (!survive || !survive->resumed)
 		res = mount_image_open(s->options, &s->image, error);
+	else
+		session_take_image(s);
 	if (!res)
 		res = spillfile_open(s->options, &s->spill_fd, &s->spill_size, error);
 	if (!res && survive && !survive->resumed)
@@ -442,7 +450,7 @@ static void end_mount(struct session *s)
 
 int session_destroy(struct session *s)
 {
-	int error;
+	int error = 0;
 
 	if (!s)
 		return 0;
@@ -462,7 +470,9 @@ int session_destroy(struct session *s)
 	latency_close(&s->channel_params);
 	again_unwatch();
 	ztfuse_exit(&s->front);
-	error = mount_image_save(&s->image, s->options, s->sb);
+	s->image.stays = goes_on(s);
+	if (!s->image.stays)
+		error = mount_image_save(&s->image, s->options, s->sb);
 	mount_image_close(&s->image);
 	end_super(s);
 	fs_time_unfollow();

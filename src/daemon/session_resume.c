@@ -54,7 +54,17 @@ static int leave_facts(struct session *s)
 	record->full_least = s->full.least;
 	record->full_dirty = s->full.dirty;
 	record->full_tunes = s->full.tunes;
+	memcpy(record->image, s->image.place.name, sizeof(record->image));
 	return res;
+}
+
+/* It is saved by whichever process ends the mount. */
+static void keep_image(const struct session *s)
+{
+	if (s->image.lock_fd < 0)
+		return;
+	survive_keep(s->survive, HANDOVER_IMAGE_DIR, s->image.place.dir_fd);
+	survive_keep(s->survive, HANDOVER_IMAGE_LOCK, s->image.lock_fd);
 }
 
 int session_leave_record(struct session *s, struct options_error *error)
@@ -79,6 +89,7 @@ int session_leave_record(struct session *s, struct options_error *error)
 	if (!res) {
 		survive_keep(s->survive, HANDOVER_CHANNEL, channel);
 		survive_keep(s->survive, HANDOVER_ARENA, super_arena_fd(s->sb));
+		keep_image(s);
 		res = survive_hire(s->survive);
 	}
 	if (res)
@@ -133,6 +144,18 @@ static void count_life(const struct session *s)
 	facts->repairs += super_attach_repairs(&report);
 }
 
+void session_take_image(struct session *s)
+{
+	const struct handover_record *record = s->survive->record;
+
+	if (s->survive->image_dir_fd < 0 || s->survive->image_lock_fd < 0)
+		return;
+	memcpy(s->image.place.name, record->image, sizeof(record->image));
+	s->image.place.dir_fd = survive_give(&s->survive->image_dir_fd);
+	s->image.lock_fd = survive_give(&s->survive->image_lock_fd);
+	s->image.stays = true; /* until this process has served */
+}
+
 int session_resume(struct session *s, struct options_error *error)
 {
 	const struct handover_record *record = s->survive->record;
@@ -142,6 +165,8 @@ int session_resume(struct session *s, struct options_error *error)
 	s->caller = (struct caller_namespace){ .left = record->caller_left,
 					       .dev = (dev_t)record->caller_dev,
 					       .ino = (ino_t)record->caller_ino };
+	if (record->has_bdi)
+		s->own = (struct ownmount){ s->options->mountpoint, &s->caller, record->bdi };
 	/* Before anything is done, and before requests come again. */
 	ledger_settle(s->survive->ledger, s->sb);
 	res = take_terms(s, &terms);

@@ -307,6 +307,7 @@ static int make(int argc, char *argv[], struct survive **out_survive)
 	mutex_init(&survive->lock, ZT_RANK_SURVIVE);
 	survive->sock = survive->channel_fd = -1;
 	survive->arena_fd = survive->dict_fd = survive->rescue_fd = -1;
+	survive->image_dir_fd = survive->image_lock_fd = -1;
 	survive->channel = (struct channel_survival){ .spin_fd = -1,
 						      .clones = survive->clones,
 						      .opened = opened,
@@ -362,6 +363,12 @@ static int take(struct survive *survive, enum handover_kind kind, int fd)
 		break;
 	case HANDOVER_RESCUE:
 		survive->rescue_fd = fd;
+		break;
+	case HANDOVER_IMAGE_DIR:
+		survive->image_dir_fd = fd;
+		break;
+	case HANDOVER_IMAGE_LOCK:
+		survive->image_lock_fd = fd;
 		break;
 	case HANDOVER_SPIN:
 		survive->channel.spin_fd = fd;
@@ -432,10 +439,11 @@ int survive_give(int *inout_fd)
 	return fd;
 }
 
-/* The channel is the session's, and the arena its maker's. */
+/* The channel and the place of an image are the session's, and the arena its maker's. */
 static bool owns(const struct survive *survive, unsigned char kind)
 {
-	return !handover_is_channel(kind) && (kind != HANDOVER_ARENA || survive->resumed);
+	return !handover_is_channel(kind) && kind != HANDOVER_IMAGE_DIR &&
+	       kind != HANDOVER_IMAGE_LOCK && (kind != HANDOVER_ARENA || survive->resumed);
 }
 
 void survive_destroy(struct survive *survive)

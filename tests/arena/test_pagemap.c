@@ -89,6 +89,20 @@ START_TEST(test_entry_without_its_head_is_no_run)
 }
 END_TEST
 
+START_TEST(test_what_is_there_is_wiped_and_said_to_have_been)
+{
+	struct pagemap_run run = { .first = 10, .nr_pages = 2, .type = ARENA_RUN_ZSPAGE };
+
+	pagemap_set(map, &run);
+	ck_assert(!pagemap_wipe(map, 9));
+	ck_assert(pagemap_wipe(map, 11));
+	ck_assert_uint_eq(map[11], 0);
+	ck_assert(!pagemap_wipe(map, 11));
+	ck_assert(pagemap_is_head(map, 10));
+	ck_assert(!pagemap_is_head(map, 11));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pagemap");
@@ -100,6 +114,7 @@ int main(void)
 	tcase_add_test(tc, test_neighbours_are_walked_in_order_and_only_once);
 	tcase_add_test(tc, test_nothing_is_looked_at_behind_the_end);
 	tcase_add_test(tc, test_entry_without_its_head_is_no_run);
+	tcase_add_test(tc, test_what_is_there_is_wiped_and_said_to_have_been);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

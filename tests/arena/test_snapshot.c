@@ -130,10 +130,11 @@ static bool all_are(const char *data, size_t len, int byte)
 START_TEST(test_what_changes_afterwards_is_read_as_it_was)
 {
 	struct arena_snapshot_facts facts;
-	char *range;
+	char *range, map[2 * ZT_PAGE_SIZE]; /* which runs there are, in the first 8 MiB */
 
 	for (unsigned i = 0; i < 100; i++)
 		make_run(i);
+	memcpy(map, arena_ptr(arena, ARENA_PAGE_REFS), sizeof(map));
 	if (!prepare())
 		return;
 	facts = take();
@@ -146,6 +147,8 @@ START_TEST(test_what_changes_afterwards_is_read_as_it_was)
 	range = read_range(&facts, 64 * KIB);
 	for (unsigned i = 0; i < 100; i++)
 		ck_assert_msg(all_are(in_range(range, runs[i]), RUN_BYTES, (int)(1 + i)), "run %u", i);
+	ck_assert_mem_ne(map, arena_ptr(arena, ARENA_PAGE_REFS), sizeof(map));
+	ck_assert_mem_eq(map, in_range(range, ARENA_PAGE_REFS), sizeof(map));
 	free(range);
 	ck_assert_uint_gt(arena_snapshot_held(arena), 0);
 }

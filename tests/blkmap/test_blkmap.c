@@ -5,6 +5,7 @@
  * Tests blkmap.c, and of content: content.c, read.c, write.c, range.c, cluster_write.c,
  * overlay.c and check.c.
  */
+#include <endian.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -194,7 +195,9 @@ static void fill_version(char *dst, uint64_t version)
 {
 	for (uint64_t p = 0; p < 16; p++)
 		for (uint64_t i = 0; i < ZT_PAGE_SIZE; i += 16) {
-			uint64_t words[2] = { version << 32 | p << 16 | i, i % 64 };
+			/* Everywhere the same bytes, and so lengths that are alike. */
+			uint64_t words[2] = { htole64(version << 32 | p << 16 | i),
+					      htole64(i % 64) };
 
 			memcpy(dst + p * ZT_PAGE_SIZE + i, words, sizeof(words));
 		}

@@ -290,6 +290,22 @@ START_TEST(test_object_that_gave_way_names_no_slot_when_it_is_freed)
 }
 END_TEST
 
+/* A fold takes the map while the page that has just been replaced in it is about to be freed. */
+START_TEST(test_page_that_gave_way_in_a_map_names_it_no_longer_when_it_is_freed)
+{
+	map_start();
+	fill_random(page, sizeof(page), 5);
+	at_point(bm.map, "slots: a word is released", compact_and_look);
+	ck_assert_int_eq(bm_write(&bm, 12 * 4096, page, sizeof(page)), 0);
+	ck_assert_uint_ge(nr_arrivals, 1);
+	memcpy(text + 12 * 4096, page, sizeof(page));
+	ck_assert_int_eq(blkmap_read(bm.map, &bm.file, 0, back, 65536), 0);
+	ck_assert_mem_eq(back, text, 65536);
+	check_files((struct blkmap_file *[]){ &bm.file, &other }, 2);
+	stop();
+}
+END_TEST
+
 /* ---- compaction looks at an owner ---- */
 
 static pthread_t cutter, folder;
@@ -487,6 +503,7 @@ int main(void)
 	tcase_add_test(tcase, test_last_object_with_a_dictionary_keeps_it_when_it_is_cut);
 	tcase_add_test(tcase, test_page_cut_off_a_map_names_it_no_longer_when_it_is_freed);
 	tcase_add_loop_test(tcase, test_object_that_gave_way_names_no_slot_when_it_is_freed, 0, 3);
+	tcase_add_test(tcase, test_page_that_gave_way_in_a_map_names_it_no_longer_when_it_is_freed);
 	tcase_add_test(tcase, test_map_stays_while_compaction_looks_at_one_of_its_pages);
 	tcase_add_test(tcase, test_compaction_reads_an_owner_before_it_is_exchanged_or_after);
 	tcase_add_test(tcase, test_recompression_ends_after_the_writes_that_may_wait_for_it);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
@@ -172,6 +173,36 @@ START_TEST(test_pages_ahead_are_few)
 }
 END_TEST
 
+/* Those right behind the slot's own, up to what is there or on its way. */
+START_TEST(test_pages_ahead_are_those_behind_the_slot)
+{
+	struct page_set set;
+	struct zspage *zspage;
+	struct size_class *class = class_of(make(8000), &zspage);
+	uint32_t last = slot_last_page(class, 3), end = class->geo.nr_pages;
+
+	ck_assert_uint_gt(end, last + 5);
+	mutex_lock(&class->lock);
+	zspage_absent(class, zspage, 3, &set);
+	ck_assert_uint_eq(set.nr, last - slot_first_page(class, 3) + 1);
+	zspage_ahead(class, zspage, 3, 3, &set);
+	ck_assert_uint_eq(set.nr, last - slot_first_page(class, 3) + 4);
+	for (uint32_t page = 0; page < end; page++)
+		ck_assert_int_eq(bitmap_test(set.bits, page),
+				 page >= slot_first_page(class, 3) && page <= last + 3);
+	/* Something of the fourth one behind it is on its way; and then the zspage ends. */
+	memset(&set, 0, sizeof(set));
+	bitmap_set(zspage_busy(class, zspage), last + 4);
+	zspage_ahead(class, zspage, 3, end, &set);
+	ck_assert_uint_eq(set.nr, 3);
+	bitmap_clear(zspage_busy(class, zspage), last + 4);
+	memset(&set, 0, sizeof(set));
+	zspage_ahead(class, zspage, 3, end, &set);
+	ck_assert_uint_eq(set.nr, end - last - 1);
+	mutex_unlock(&class->lock);
+}
+END_TEST
+
 START_TEST(test_zspages_are_found_without_memory_for_the_hash)
 {
 	static ref_t refs[6000];
@@ -263,6 +294,39 @@ START_TEST(test_slots_on_busy_pages_are_avoided_or_waited_for)
 }
 END_TEST
 
+/* Else the thread that ends being busy finds nobody waiting, and wakes nobody. */
+START_TEST(test_who_waits_is_counted_before_the_class_is_given_back)
+{
+	ref_t away = 0;
+	struct zspage *zspage;
+	struct size_class *class = class_of(make(8000), &zspage);
+	pthread_t thread;
+
+	mutex_lock(&class->lock);
+	for (uint32_t page = 2; page < class->geo.nr_pages; page++)
+		bitmap_set(zspage_busy(class, zspage), page);
+	zspage->nr_busy = (uint16_t)(class->geo.nr_pages - 2);
+	mutex_unlock(&class->lock);
+	mutex_lock(&pool->wait_lock);
+	ck_assert_int_eq(pthread_create(&thread, NULL, malloc_thread, &away), 0);
+	while (atomic_load(&pool->nr_waiters) == 0)
+		sched_yield();
+	ck_assert_int_eq(pthread_mutex_trylock(&class->lock.mutex), EBUSY);
+	mutex_unlock(&pool->wait_lock);
+	mutex_lock(&class->lock);
+	for (uint32_t page = 2; page < class->geo.nr_pages; page++)
+		bitmap_clear(zspage_busy(class, zspage), page);
+	zspage->nr_busy = 0;
+	mutex_lock(&pool->wait_lock);
+	pthread_cond_broadcast(&pool->wait_cond);
+	mutex_unlock(&pool->wait_lock);
+	mutex_unlock(&class->lock);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_eq(atomic_load(&pool->nr_waiters), 0);
+	ck_assert_uint_eq(away, zspage_slot_ref(class, zspage, 1));
+}
+END_TEST
+
 START_TEST(test_failed_populate_leaves_the_slot_free)
 {
 	ref_t first = make(9000), ref;
@@ -327,9 +391,11 @@ int main(void)
 	tcase_add_test(tc, test_slot_with_memory_is_preferred);
 	tcase_add_test(tc, test_fullest_zspage_is_preferred);
 	tcase_add_test(tc, test_pages_ahead_are_few);
+	tcase_add_test(tc, test_pages_ahead_are_those_behind_the_slot);
 	tcase_add_test(tc, test_zspages_are_found_without_memory_for_the_hash);
 	tcase_add_test(tc, test_zspages_with_cached_pages_stand_first_in_their_group);
 	tcase_add_test(tc, test_slots_on_busy_pages_are_avoided_or_waited_for);
+	tcase_add_test(tc, test_who_waits_is_counted_before_the_class_is_given_back);
 	tcase_add_test(tc, test_failed_populate_leaves_the_slot_free);
 	tcase_add_test(tc, test_last_slot_with_memory_is_found_at_the_limit);
 	suite_add_tcase(suite, tc);

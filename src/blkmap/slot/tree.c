@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/hook.h"
 #include "util/store.h"
 
 #define NODE_SHIFT  6u
@@ -142,6 +143,7 @@ static int node_get(struct arena *arena, struct zs_pool *pool, uint64_t *place, 
 	error = node_alloc(arena, pool, nr_words, out_node);
 	if (error)
 		return error;
+	zt_hook("tree: a node is made", *out_node);
 	if (__atomic_compare_exchange_n(place, &seen, *out_node << shift | tag, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		zt_stored("tree: a new node is named");

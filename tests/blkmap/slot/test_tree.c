@@ -6,6 +6,7 @@
 #include "blkmap/slot/tree.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
+#include "util/hook.h"
 
 struct record {
 	uint64_t word;
@@ -197,6 +198,36 @@ START_TEST(test_growth_without_memory_changes_nothing)
 }
 END_TEST
 
+#ifdef ZT_DEBUG
+static uint64_t *won;
+
+/* Another writer of the file, who needs the same nodes, is quicker. */
+static void put_first(void *arg, const char *point, uint64_t what)
+{
+	(void)arg;
+	(void)what;
+	if (strcmp(point, "tree: a node is made") != 0)
+		return;
+	zt_hook_set(NULL, NULL);
+	ck_assert_int_eq(tree_slot_alloc(arena, pool, &tree, 1000, &won), 0);
+	*won = 7;
+}
+
+START_TEST(test_who_loses_the_race_for_a_node_gives_its_own_back)
+{
+	uint64_t *slot;
+
+	ck_assert_int_eq(tree_grow(arena, pool, &tree, 1000, NULL), 0);
+	ck_assert_uint_eq(live_nodes(), 0);
+	zt_hook_set(put_first, NULL);
+	ck_assert_int_eq(tree_slot_alloc(arena, pool, &tree, 1000, &slot), 0);
+	ck_assert_ptr_eq(slot, won);
+	ck_assert_uint_eq(*slot, 7);
+	ck_assert_uint_eq(live_nodes(), 2);
+}
+END_TEST
+#endif
+
 int main(void)
 {
 	Suite *suite = suite_create("tree");
@@ -210,6 +241,9 @@ int main(void)
 	tcase_add_test(tc, test_prune_frees_what_is_empty_and_nothing_else);
 	tcase_add_test(tc, test_random_words_match_a_model);
 	tcase_add_test(tc, test_growth_without_memory_changes_nothing);
+#ifdef ZT_DEBUG
+	tcase_add_test(tc, test_who_loses_the_race_for_a_node_gives_its_own_back);
+#endif
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

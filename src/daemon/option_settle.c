@@ -107,7 +107,7 @@ static const char *against_survive(const struct options *options)
 				      NULL;
 }
 
-/* Unless something was asked for that it does not go with. Who has -f by itself knows that. */
+/* Unless something was asked for that it does not go with; only who asked for it, too, is told. */
 static int settle_survive_auto(struct options *options)
 {
 	const char *other = against_survive(options);
@@ -115,7 +115,7 @@ static int settle_survive_auto(struct options *options)
 	if (!other && options->uring == CHANNEL_URING_ON)
 		other = "option io_uring=on";
 	options->survive = other == NULL;
-	if (!other || (options->foreground && !options->survive_said))
+	if (!other || !options->survive_said)
 		return 0;
 	return option_note(options, "option survive=auto: off, since it does not go with %s", other);
 }

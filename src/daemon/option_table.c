@@ -215,7 +215,7 @@ static const struct option_desc table[] = {
 	  FLAG(clone_fd, 1) },
 	{ .name = "survive",
 	  .arg = "WHEN",
-	  .preset = "off",
+	  .preset = "auto",
 	  .help = "Outlive the death of the daemon: another process starts it again",
 	  .allowed = "auto, on, off",
 	  .kind = OPTION_CHOICE,

@@ -68,6 +68,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 	};
 	options->seccomp = OPTION_SECCOMP_OFF;
 	options->dumpable = true;
+	options->survive_when = OPTION_SURVIVE_AUTO;
 	strcpy(options->recompress_name, "zstd");
 	memset(options->mount_flags, -1, sizeof(options->mount_flags));
 	if (option_text_set(&options->compress_name, "auto") != 0)

@@ -289,21 +289,27 @@ void survive_end(struct survive *survive)
 
 /* ---- life ---- */
 
-static int make(int argc, char *argv[], struct survive **out_survive)
+/* @first: no daemon was before this one. Later ones, of any program, take survive=on for said. */
+static int make(int argc, char *argv[], bool first, struct survive **out_survive)
 {
 	struct survive *survive = zt_zalloc(sizeof(*survive));
+	int next = 2;
 
 	if (!survive)
 		return -ENOMEM;
-	/* The program, the keeper's word, the words of the mount, NULL. */
-	survive->argv = zt_zalloc(((size_t)argc + 2) * sizeof(*argv));
+	/* The program, the keeper's word, what the first daemon decided, the words of the mount, NULL. */
+	survive->argv = zt_zalloc(((size_t)argc + 4) * sizeof(*argv));
 	if (!survive->argv) {
 		zt_free(survive);
 		return -ENOMEM;
 	}
 	survive->argv[0] = argv[0];
+	if (first) {
+		survive->argv[next++] = (char *)(uintptr_t) "-o";
+		survive->argv[next++] = (char *)(uintptr_t) "survive=on";
+	}
 	for (int i = 1; i < argc; i++)
-		survive->argv[i + 1] = argv[i];
+		survive->argv[next++] = argv[i];
 	mutex_init(&survive->lock, ZT_RANK_SURVIVE);
 	survive->sock = survive->channel_fd = -1;
 	survive->arena_fd = survive->dict_fd = survive->rescue_fd = -1;
@@ -319,7 +325,7 @@ static int make(int argc, char *argv[], struct survive **out_survive)
 int survive_create(int argc, char *argv[], struct survive **out_survive)
 {
 	struct survive *survive;
-	int error = make(argc, argv, &survive);
+	int error = make(argc, argv, true, &survive);
 	int binary, record, ledger;
 
 	if (error)
@@ -398,7 +404,7 @@ int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
 {
 	enum handover_kind kind = HANDOVER_NR;
 	struct survive *survive;
-	int error = make(argc, argv, &survive);
+	int error = make(argc, argv, false, &survive);
 	int fd;
 
 	if (error)

@@ -560,9 +560,12 @@ START_TEST(test_cache_and_threads_are_taken)
 	ck_assert_int_eq(o.cache, ZTFUSE_CACHE_NEVER);
 	ck_assert_uint_eq(o.max_threads, 1000);
 	ck_assert(o.clone_fd);
+	options_free(&o);
+	good("survive=off", &o);
 	ck_assert_int_eq(o.uring, CHANNEL_URING_AUTO);
 	options_free(&o);
 	good("", &o);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF); /* survive=auto is on */
 	ck_assert_int_eq(o.oom, -900);
 	ck_assert(!o.oom_said);
 	options_free(&o);
@@ -588,7 +591,7 @@ START_TEST(test_cache_and_threads_are_taken)
 	good("io_uring=off", &o);
 	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
 	options_free(&o);
-	good("io_uring=auto", &o);
+	good("survive=off,io_uring=auto", &o);
 	ck_assert_int_eq(o.uring, CHANNEL_URING_AUTO);
 	options_free(&o);
 	good("cache=never,cache=writeback", &o);
@@ -942,6 +945,9 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	struct options o;
 
 	good("rw", &o);
+	ck_assert(o.survive);
+	options_free(&o);
+	good("survive=off", &o);
 	ck_assert(!o.survive);
 	options_free(&o);
 	good("survive=on", &o);
@@ -959,7 +965,10 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	good("survive=on,rescue=a", &o);
 	ck_assert_str_eq(o.rescue_path, "a");
 	options_free(&o);
-	bad("rescue=a", "option rescue: needs survive=on");
+	good("rescue=a", &o);
+	ck_assert(o.survive);
+	options_free(&o);
+	bad("survive=off,rescue=a", "option rescue: needs survive=on");
 	bad("survive=yes", "option survive=yes: allowed: auto, on, off");
 	bad("survive=on,swap,mem_limit=200m",
 	    "option survive=on: does not go with option swap, whose memory is locked by the daemon");
@@ -993,6 +1002,11 @@ START_TEST(test_survive_auto_gives_way_to_what_it_does_not_go_with)
 		snprintf(list, sizeof(list), "option survive=auto: off, since it does not go with %s",
 			 others[i].reason);
 		ck_assert_ptr_nonnull(strstr(o.notes, list));
+		options_free(&o);
+		/* The default is not talked about. */
+		good(others[i].more, &o);
+		ck_assert(!o.survive);
+		ck_assert(!o.notes || !strstr(o.notes, "survive"));
 		options_free(&o);
 	}
 	good("survive=auto,io_uring=on", &o);

@@ -115,10 +115,14 @@ class Ztmpfs(System):
     def start(self, mnt, room, inodes):
         # No limits but the machine's memory: the others have none of their own either.
         options = ",".join(filter(None, ["size=0,nr_inodes=0", self.options]))
-        self.process = subprocess.Popen([os.path.join(self.build, "ztmpfs"), "-f", "-o", options, "bench", mnt],
-                                        stdin=subprocess.DEVNULL, preexec_fn=dies_with_parent)
-        self.pid = self.process.pid
+        words = [os.path.join(self.build, "ztmpfs"), "-o", options, "bench", mnt]
         self.mnt = mnt
+        if "survive=" in (self.options or ""):  # on does not go with -f, and off is to be compared with it
+            call(*words)
+            self.pid = self.daemon()
+            return
+        self.process = subprocess.Popen([words[0], "-f"] + words[1:], stdin=subprocess.DEVNULL, preexec_fn=dies_with_parent)
+        self.pid = self.process.pid
         for _ in range(300):
             if os.path.ismount(mnt):
                 return
@@ -127,11 +131,21 @@ class Ztmpfs(System):
             time.sleep(0.05)
         raise Trouble("%s does not mount" % self.what)
 
+    def daemon(self):
+        """The process that serves a mount in the background."""
+        mounts = json.loads(call(os.path.join(self.build, "ztmpfsctl"), "list", "--json"))["mounts"]
+        return next(m["pid"] for m in mounts if m["mountpoint"] == self.mnt)
+
     def stop(self):
         super().stop()
-        if not self.process:
-            return
-        process, self.process, self.pid = self.process, None, None
+        process, pid = self.process, self.pid
+        self.process = self.pid = None
+        if not process:
+            for _ in range(1200):
+                if not pid or not os.path.exists("/proc/%d" % pid):
+                    return
+                time.sleep(0.1)
+            raise Trouble("%s did not end" % self.what)
         try:
             status = process.wait(120)
         except subprocess.TimeoutExpired:

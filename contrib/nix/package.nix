@@ -11,6 +11,7 @@
   fuse3,
   libcap_ng,
   libseccomp,
+  libsodium,
   liburing,
   lz4,
   ncurses,
@@ -33,6 +34,7 @@ stdenv.mkDerivation {
     fuse3
     libcap_ng
     libseccomp
+    libsodium
     liburing
     lz4
     ncurses

@@ -50,6 +50,7 @@ typedef uint64_t ref_t;
 enum arena_run_type {
 	ARENA_RUN_NONE = 0, /* free */
 	ARENA_RUN_ZSPAGE = 1, /* a zspage; the user's bits name pool and class */
+	ARENA_RUN_SPILL = 2, /* entries of what is out in a spill file; an arena with ARENA_SPILLS */
 };
 
 struct arena; /* one per mount */

@@ -47,7 +47,8 @@ static_assert(sizeof(struct arena_superblock) == 80, "layout 2 of the superblock
 
 /* Bits of incompat. */
 #define ARENA_STOCKED (UINT64_C(1) << 0) /* zspages are cut as a stock wants them */
-#define ARENA_INCOMPAT ARENA_STOCKED /* all that are known */
+#define ARENA_SPILLS  (UINT64_C(1) << 1) /* some of what it holds may be in a spill file */
+#define ARENA_INCOMPAT (ARENA_STOCKED | ARENA_SPILLS) /* all that are known */
 #define ARENA_RO_COMPAT UINT64_C(0)
 
 static_assert(ARENA_SUPER_OFFSET + ARENA_SUPER_SIZE <= ZT_PAGE_SIZE, "page 0 holds both");

@@ -50,7 +50,8 @@ static bool run_is_whole(const struct arena *arena, uint32_t page, struct pagema
 	struct pagemap_run at;
 
 	if (!pagemap_find(arena->map, end, page, run) || run->first != page || run->nr_pages == 0 ||
-	    run->nr_pages > end - page || run->type != ARENA_RUN_ZSPAGE)
+	    run->nr_pages > end - page ||
+	    (run->type != ARENA_RUN_ZSPAGE && run->type != ARENA_RUN_SPILL))
 		return false;
 	block = 1u << buddy_order(run->nr_pages);
 	if (page % block != 0)

@@ -79,6 +79,12 @@ uint32_t arena_layout(void);
 /** arena_fd() - its memfd, for handing over; stays the arena's */
 int arena_fd(const struct arena *arena);
 
+/**
+ * arena_set_spills() - from here on, programs that know nothing of spill files refuse it
+ * Context: before the memfd is anybody else's, or where the arena says so already.
+ */
+void arena_set_spills(struct arena *arena);
+
 /** arena_set_state() - one store */
 void arena_set_state(struct arena *arena, enum arena_state state);
 

@@ -129,6 +129,16 @@ int arena_fd(const struct arena *arena)
 	return arena->fd;
 }
 
+void arena_set_spills(struct arena *arena)
+{
+	struct arena_superblock *sb = superblock(arena);
+
+	if (sb->incompat & ARENA_SPILLS)
+		return;
+	sb->incompat |= ARENA_SPILLS;
+	sb->sum = sum_of(sb);
+}
+
 void arena_set_state(struct arena *arena, enum arena_state state)
 {
 	/* Release: all that was done in the state before comes first. */

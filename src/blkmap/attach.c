@@ -83,6 +83,8 @@ int blkmap_attach_end(struct blkmap *map, struct slots_attach *attach, char text
 	zt_free(attach);
 	if (!error)
 		out->swept = zs_sweep(map->slots.data);
+	if (!error && map->slots.spill)
+		out->swept += spill_sweep(map->slots.spill);
 	zs_attach_end(map->slots.data);
 	atomic_store(&map->slots.account.huge_pages_since, 0); /* in this life */
 	return error;

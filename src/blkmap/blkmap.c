@@ -110,8 +110,13 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 	if (!error && params->spill_size)
 		error = spill_create(&(struct spill_params){ .fd = params->spill_fd,
 							     .size = params->spill_size,
-							     .arena = params->arena },
+							     .arena = params->arena,
+							     .key = params->spill_key,
+							     .attach = params->attach !=
+								       BLKMAP_MAKE },
 				     error_text, &map->slots.spill);
+	else if (!error && params->attach != BLKMAP_MAKE)
+		error = spill_none(params->arena, error_text);
 	if (error)
 		goto err_codecs;
 	error = upkeep_init(&map->upkeep, &map->content, params, error_text);
@@ -125,7 +130,7 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 err_upkeep:
 	upkeep_exit(&map->upkeep);
 err_codecs:
-	spill_destroy(map->slots.spill);
+	spill_destroy(map->slots.spill, map->slots.stays);
 	map->slots.spill = NULL;
 	codecs_exit(&map->codecs);
 	return error;
@@ -184,7 +189,7 @@ void blkmap_destroy(struct blkmap *map)
 	codecs_exit(&map->codecs);
 	unset_aside(map);
 	content_exit(&map->content);
-	spill_destroy(map->slots.spill);
+	spill_destroy(map->slots.spill, map->slots.stays);
 	slots_exit(&map->slots);
 	zt_free(map);
 }

@@ -196,7 +196,7 @@ int zs_pool_attach(struct arena *arena, const struct zs_pool_params *params, boo
 	if (claims)
 		error = claims_init(pool);
 	while (!error && arena_run_next(arena, &cursor, &run))
-		if (run.user >> ZS_USER_CLASS_BITS == params->id)
+		if (run.type == ARENA_RUN_ZSPAGE && run.user >> ZS_USER_CLASS_BITS == params->id)
 			error = attach_run(pool, &run, text);
 	if (error)
 		zs_pool_detach(pool);

@@ -4,14 +4,19 @@
  * planted. Tests attach.c, slot/attach.c, slot/tree_attach.c; tests/fs/test_attach has whole mounts.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "arena/attach.h"
 #include "blkmap/attach.h"
 #include "blkmap/slot/share.h"
+#include "blkmap/spilled.h"
 #include "tests/blkmap/bm_fixture.h"
 #include "zsmalloc/attach.h"
 
 #define CLUSTER (64 * KIB)
+
+static int spill_fd; /* of 16 MiB; 0: there is none */
 
 /* The record of the file stays; the process goes on as another one would. */
 static int attach_again(struct bm *bm, struct blkmap_repairs *out, char text[256])
@@ -23,6 +28,8 @@ static int attach_again(struct bm *bm, struct blkmap_repairs *out, char text[256
 		.comp.name = bm_compress(),
 		.comp.level = ZCOMP_LEVEL_DEFAULT,
 		.comp.nr_streams = 2,
+		.spill_size = spill_fd ? 16 * MIB : 0,
+		.spill_fd = spill_fd,
 	};
 	struct slots_attach *attach;
 	struct bm_file *record;
@@ -30,13 +37,16 @@ static int attach_again(struct bm *bm, struct blkmap_repairs *out, char text[256
 	int fd, error;
 
 	blkmap_detach(bm->map);
+	bm->map = NULL;
 	zs_pool_detach(bm->meta);
 	arena_detach(bm->arena, &fd);
 	ck_assert_msg(arena_attach(&arena_params, fd, text, &bm->arena) == 0, "%s", text);
 	ck_assert_int_eq(zs_pool_attach(bm->arena, &pool_params, true, text, &bm->meta), 0);
 	params.arena = bm->arena;
 	params.meta = bm->meta;
-	ck_assert_msg(blkmap_create(&params, text, &bm->map) == 0, "%s", text);
+	error = blkmap_create(&params, text, &bm->map);
+	if (error)
+		return error;
 	record = zs_data(bm->arena, bm->record);
 	bm->file.tree = (struct tree){ .word = &record->word };
 	bm->file.nr_pages = &record->nr_pages;
@@ -263,6 +273,144 @@ START_TEST(test_what_no_kill_leaves_is_refused)
 }
 END_TEST
 
+/* ---- with some of it in a file ---- */
+
+static void start_spilled(struct bm *bm)
+{
+	const struct bm_config config = { .order = 4, .nr_streams = 2, .spill_size = 16 * MIB };
+	struct bm_config mine = config;
+	char name[] = "/tmp/zt-spill-XXXXXX";
+	uint64_t seed = zt_seed();
+
+	spill_fd = mine.spill_fd = mkstemp(name);
+	ck_assert_int_gt(spill_fd, 0);
+	ck_assert_int_eq(unlink(name), 0);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)zt_random(&seed);
+	bm_start(bm, &mine);
+	ck_assert_int_eq(bm_write(bm, 0, bytes, sizeof(bytes)), 0);
+	ck_assert_uint_gt(blkmap_spill_now(bm->map, 0, UINT64_MAX), 0);
+	/* Two that came again, so both kinds are there, and one that went since. */
+	ck_assert_int_eq(bm_write(bm, 0, bytes, CLUSTER), 0);
+	memset(bytes + CLUSTER, 0, CLUSTER);
+	ck_assert_int_eq(blkmap_punch(bm->map, &bm->file, CLUSTER, CLUSTER), 0);
+}
+
+static void stop_spilled(void)
+{
+	close(spill_fd);
+	spill_fd = 0;
+}
+
+static uint64_t nr_out(struct bm *bm)
+{
+	struct blkmap_stat stat;
+
+	blkmap_get_stat(bm->map, &stat);
+	return stat.spill.objects;
+}
+
+static void check_spilled(struct bm *bm)
+{
+	static char is[sizeof(bytes)];
+
+	for (uint64_t off = 0; off < sizeof(bytes); off += CLUSTER) {
+		int error;
+
+		while ((error = blkmap_read(bm->map, &bm->file, off, is + off, CLUSTER)) == -EREMOTE)
+			blkmap_spill_wait(bm->map);
+		blkmap_spill_done(bm->map);
+		ck_assert_int_eq(error, 0);
+	}
+	ck_assert(memcmp(is, bytes, sizeof(is)) == 0);
+}
+
+START_TEST(test_what_is_out_is_found_by_another_process)
+{
+	struct blkmap_repairs repairs;
+	char text[256] = "";
+	uint64_t out;
+	struct bm bm;
+
+	start_spilled(&bm);
+	out = nr_out(&bm);
+	ck_assert_uint_eq(out, 10);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_msg(attach_again(&bm, &repairs, text) == 0, "%s", text);
+		ck_assert_uint_eq(repairs_of(&repairs), 0);
+		ck_assert_uint_eq(nr_out(&bm), out);
+		check_spilled(&bm);
+		bm_check(&bm);
+		(void)blkmap_spill_now(bm.map, 0, UINT64_MAX); /* what reading has brought back */
+		out = nr_out(&bm);
+	}
+	bm_stop(&bm);
+	stop_spilled();
+}
+END_TEST
+
+/* As if a kill came after the object had gone out, and before its word said so; or after a word went. */
+START_TEST(test_an_entry_that_no_word_names_is_swept)
+{
+	struct blkmap_repairs repairs;
+	char text[256] = "";
+	struct bm bm;
+
+	start_spilled(&bm);
+	ck_assert_int_eq(slot_kind(*slot_of(&bm, 5)), SLOT_SPILLED);
+	*slot_of(&bm, 5) = 0;
+	memset(bytes + 5 * CLUSTER, 0, CLUSTER);
+	ck_assert_msg(attach_again(&bm, &repairs, text) == 0, "%s", text);
+	ck_assert_uint_eq(repairs.swept, 1);
+	ck_assert_uint_eq(repairs.page_counts, 1);
+	ck_assert_uint_eq(nr_out(&bm), 9);
+	check_spilled(&bm);
+	bm_stop(&bm);
+	stop_spilled();
+}
+END_TEST
+
+static void spilled_twice(struct bm *bm)
+{
+	*slot_of(bm, 5) = *slot_of(bm, 6);
+}
+
+static void spilled_nowhere(struct bm *bm)
+{
+	*slot_of(bm, 5) = slot_make_spilled(*slot_of(bm, 5), 1000);
+}
+
+static void spilled_without_a_file(struct bm *bm)
+{
+	(void)bm;
+	stop_spilled();
+}
+
+static const struct {
+	void (*plant)(struct bm *bm);
+	int error;
+	const char *says;
+} spilled_wrong[] = {
+	{ spilled_twice, -EUCLEAN, "a cluster is in a spill file, where it is not, or another's" },
+	{ spilled_nowhere, -EUCLEAN, "a cluster is in a spill file, where it is not, or another's" },
+	{ spilled_without_a_file, -EINVAL, "spill= must name one" },
+};
+
+START_TEST(test_words_that_do_not_fit_the_file_are_refused)
+{
+	struct blkmap_repairs repairs;
+	char text[256] = "";
+	struct bm bm;
+
+	start_spilled(&bm);
+	spilled_wrong[_i].plant(&bm);
+	ck_assert_int_eq(attach_again(&bm, &repairs, text), spilled_wrong[_i].error);
+	ck_assert_msg(strstr(text, spilled_wrong[_i].says) != NULL, "%s", text);
+	give_up(&bm);
+	stop_spilled();
+}
+END_TEST
+
 static Suite *attach_suite(void)
 {
 	Suite *suite = suite_create("attach");
@@ -275,6 +423,10 @@ static Suite *attach_suite(void)
 	tcase_add_test(tcase, test_a_share_that_was_only_begun_is_undone);
 	tcase_add_loop_test(tcase, test_what_no_kill_leaves_is_refused, 0, 11);
 	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, test_what_is_out_is_found_by_another_process);
+	tcase_add_test(tcase, test_an_entry_that_no_word_names_is_swept);
+	tcase_add_loop_test(tcase, test_words_that_do_not_fit_the_file_are_refused, 0,
+			    ARRAY_SIZE(spilled_wrong));
 	return suite;
 }
 

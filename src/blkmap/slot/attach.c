@@ -110,6 +110,15 @@ static int claim_shared(struct slots_attach *attach, uint64_t word, unsigned ord
 		       : 0;
 }
 
+static int claim_spilled(struct slots_attach *attach, uint64_t word, unsigned order)
+{
+	if (slot_length(word) > cluster_size(order))
+		return bad(attach, "an object is longer than its cluster");
+	if (!attach->slots->spill || !spill_claim(attach->slots->spill, slot_spilled_id(word)))
+		return bad(attach, "a cluster is in a spill file, where it is not, or another's");
+	return 0;
+}
+
 /* A word that is no map. */
 static int attach_word(struct slots_attach *attach, const uint64_t *place, unsigned index,
 		       unsigned order)
@@ -133,6 +142,10 @@ static int attach_word(struct slots_attach *attach, const uint64_t *place, unsig
 			return claim_object(attach, word, place, index);
 		if (index <= OWNER_BASE)
 			return claim_shared(attach, word, order);
+		break;
+	case SLOT_SPILLED:
+		if (index == OWNER_SLOT)
+			return claim_spilled(attach, word, order);
 		break;
 	default:
 		break;

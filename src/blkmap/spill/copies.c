@@ -32,9 +32,9 @@ static _Thread_local struct wants wants;
 
 /* ---- copies; lock held ---- */
 
-static struct spill_copy *copy_of(struct spill *spill, const struct spill_object *object)
+static struct spill_copy *copy_of(struct spill *spill, const struct spill_live *live)
 {
-	return object->copy ? &spill->copies[object->copy - 1] : NULL;
+	return live->copy ? &spill->copies[live->copy - 1] : NULL;
 }
 
 static void copy_settle(struct spill *spill, struct spill_copy *copy) ZT_REQUIRES(spill->lock)
@@ -43,19 +43,19 @@ static void copy_settle(struct spill *spill, struct spill_copy *copy) ZT_REQUIRE
 		return;
 	/* What failed is tried anew. */
 	if (copy->state == COPY_FAILED && copy->id)
-		copy_forget(spill, object_at(spill, copy->id));
+		copy_forget(spill, live_at(&spill->table, copy->id));
 	if (!copy->id)
 		copy->state = COPY_FREE;
 	cond_broadcast(&spill->cond);
 }
 
-void copy_forget(struct spill *spill, struct spill_object *object)
+void copy_forget(struct spill *spill, struct spill_live *live)
 {
-	struct spill_copy *copy = copy_of(spill, object);
+	struct spill_copy *copy = copy_of(spill, live);
 
 	if (!copy)
 		return;
-	object->copy = 0;
+	live->copy = 0;
 	copy->id = 0;
 	if (copy->users == 0 && copy->state != COPY_READING)
 		copy->state = COPY_FREE;
@@ -94,7 +94,7 @@ int spill_hold(struct spill *spill, spill_id id, const char **out_bytes)
 	int error = -EREMOTE;
 
 	mutex_lock(&spill->lock);
-	copy = copy_of(spill, object_at(spill, id));
+	copy = copy_of(spill, live_at(&spill->table, id));
 	if (copy && copy->state == COPY_READY) {
 		copy->users++;
 		*out_bytes = copy->data;
@@ -109,7 +109,7 @@ int spill_hold(struct spill *spill, spill_id id, const char **out_bytes)
 void spill_let(struct spill *spill, spill_id id)
 {
 	mutex_lock(&spill->lock);
-	copy_put(spill, copy_of(spill, object_at(spill, id)));
+	copy_put(spill, copy_of(spill, live_at(&spill->table, id)));
 	mutex_unlock(&spill->lock);
 }
 
@@ -123,7 +123,7 @@ bool spill_want(struct spill *spill, spill_id id)
 	if (wants.nr == SPILL_WANTS)
 		return false;
 	mutex_lock(&spill->lock);
-	object_at(spill, id)->pins++;
+	live_at(&spill->table, id)->pins++;
 	mutex_unlock(&spill->lock);
 	wants.spill = spill;
 	wants.ids[wants.nr++] = id;
@@ -133,13 +133,13 @@ bool spill_want(struct spill *spill, spill_id id)
 bool spill_read_again(struct spill *spill, spill_id id)
 {
 	const uint32_t now = (uint32_t)(zt_now_ns() / ZT_NS_PER_S) + 1;
-	struct spill_object *object = object_at(spill, id);
+	struct spill_live *live = live_at(&spill->table, id);
 	bool again;
 
 	mutex_lock(&spill->lock);
-	again = object->read && object->read != now;
-	if (!object->read)
-		object->read = now;
+	again = live->read && live->read != now;
+	if (!live->read)
+		live->read = now;
 	mutex_unlock(&spill->lock);
 	return again;
 }
@@ -149,7 +149,8 @@ bool spill_read_again(struct spill *spill, spill_id id)
 /* One object that is to be read by this thread. */
 struct one_reading {
 	struct spill_copy *copy;
-	const struct spill_object *object; /* pinned: it stays as it is */
+	spill_id id; /* pinned: its entry stays as it is */
+	const struct spill_entry *entry;
 	int error;
 };
 
@@ -162,29 +163,31 @@ struct reading {
 static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRES(spill->lock)
 {
 	for (unsigned i = 0; i < wants.nr; i++) {
-		struct spill_object *object = object_at(spill, wants.ids[i]);
-		struct spill_copy *copy = copy_of(spill, object);
+		struct spill_live *live = live_at(&spill->table, wants.ids[i]);
+		struct spill_copy *copy = copy_of(spill, live);
 
 		/* It is named no longer: whoever looks again finds something else. */
-		if (object->gone)
+		if (live->gone)
 			continue;
 		while (!copy && !(copy = copy_find_free(spill)) && wants.nr_copies == 0) {
 			cond_wait(&spill->cond, &spill->lock);
-			copy = copy_of(spill, object);
+			copy = copy_of(spill, live);
 		}
 		if (!copy)
 			return;
 		copy->users++;
 		wants.copies[wants.nr_copies++] = copy;
-		if (copy_of(spill, object) == copy || object->gone)
+		if (copy_of(spill, live) == copy || live->gone)
 			continue;
 		if (copy->id)
-			copy_forget(spill, object_at(spill, copy->id));
+			copy_forget(spill, live_at(&spill->table, copy->id));
 		copy->id = wants.ids[i];
 		copy->state = COPY_READING;
-		object->copy = (uint16_t)(copy - spill->copies + 1);
-		reading->each[reading->nr].copy = copy;
-		reading->each[reading->nr++].object = object;
+		live->copy = (uint16_t)(copy - spill->copies + 1);
+		reading->each[reading->nr++] =
+			(struct one_reading){ .copy = copy,
+					      .id = wants.ids[i],
+					      .entry = entry_at(&spill->table, wants.ids[i]) };
 	}
 }
 
@@ -192,8 +195,8 @@ static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRE
 static void reading_sort(struct reading *reading)
 {
 	for (unsigned i = 1; i < reading->nr; i++) {
-		for (unsigned j = i; j > 0 && reading->each[j].object->unit <
-						      reading->each[j - 1].object->unit;
+		for (unsigned j = i; j > 0 && entry_unit(reading->each[j].entry) <
+						      entry_unit(reading->each[j - 1].entry);
 		     j--) {
 			const struct one_reading other = reading->each[j];
 
@@ -203,31 +206,37 @@ static void reading_sort(struct reading *reading)
 	}
 }
 
+/* The bytes of a copy are what was written, in the clear from here on. */
+static int check_bytes(const struct spill *spill, const struct one_reading *one)
+{
+	const struct spill_entry *entry = one->entry;
+	const struct seal_about about = { one->id, entry_unit(entry), entry_size(entry),
+					  entry->mask };
+
+	if (spill->key)
+		return seal_open(spill->key, entry->nonce, &about, one->copy->data, entry->tag);
+	return XXH3_64bits(one->copy->data, entry_size(entry)) == entry->sum ? 0 : -EBADMSG;
+}
+
 /* The run of objects from @first on that stand side by side. Return: behind the last. */
 static unsigned run_read(struct spill *spill, struct reading *reading, unsigned first)
 {
 	struct iovec iov[SPILL_WANTS];
-	const uint64_t off = (uint64_t)reading->each[first].object->unit * SPILL_UNIT;
-	uint32_t unit = reading->each[first].object->unit;
+	uint32_t unit = entry_unit(reading->each[first].entry);
+	const uint64_t off = (uint64_t)unit * SPILL_UNIT;
 	unsigned end = first;
 	int error;
 
-	for (; end < reading->nr && reading->each[end].object->unit == unit; end++) {
-		const uint32_t nr = units_of(reading->each[end].object->size);
+	for (; end < reading->nr && entry_unit(reading->each[end].entry) == unit; end++) {
+		const uint32_t nr = units_of(entry_size(reading->each[end].entry));
 
 		iov[end - first] = (struct iovec){ reading->each[end].copy->data,
 						   (size_t)nr * SPILL_UNIT };
 		unit += nr;
 	}
 	error = file_read(spill, off, iov, (int)(end - first));
-	for (unsigned i = first; i < end; i++) {
-		const struct spill_object *object = reading->each[i].object;
-
-		reading->each[i].error = error;
-		if (!error &&
-		    XXH3_64bits(reading->each[i].copy->data, object->size) != object->sum)
-			reading->each[i].error = -EBADMSG;
-	}
+	for (unsigned i = first; i < end; i++)
+		reading->each[i].error = error ? error : check_bytes(spill, &reading->each[i]);
 	return end;
 }
 

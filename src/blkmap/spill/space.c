@@ -138,6 +138,30 @@ void space_give(struct spill_space *space, uint32_t start, uint32_t nr)
 	space->nr_used -= nr;
 }
 
+bool space_claim(struct spill_space *space, uint32_t start, uint32_t nr)
+{
+	if (start >= space->nr_units || nr > space->nr_units - start ||
+	    count_free(space, start, start + nr, nr) != nr)
+		return false;
+	mark(space, start, nr, true);
+	space->nr_used += nr;
+	return true;
+}
+
+void space_shun(struct spill_space *space, uint32_t group)
+{
+	const uint64_t first = (uint64_t)group * SPACE_GROUP_UNITS;
+	const uint64_t end = min_u64(first + SPACE_GROUP_UNITS, space->nr_units);
+
+	for (uint64_t unit = first; unit < end; unit++)
+		(void)space_claim(space, (uint32_t)unit, 1); /* or it is in use */
+}
+
+void space_all_stale(struct spill_space *space)
+{
+	memset(space->stale, true, space->nr_groups);
+}
+
 bool space_next_stale(struct spill_space *space, uint32_t *inout_group)
 {
 	for (; *inout_group < space->nr_groups; ++*inout_group) {

@@ -40,6 +40,15 @@ uint32_t space_take(struct spill_space *space, uint32_t least, uint32_t most, ui
 
 void space_give(struct spill_space *space, uint32_t start, uint32_t nr);
 
+/* space_claim() - these are in use, as another process says. Return: false: they are already, or are none. */
+bool space_claim(struct spill_space *space, uint32_t start, uint32_t nr);
+
+/* space_shun() - no unit of a group is taken any more; any value */
+void space_shun(struct spill_space *space, uint32_t group);
+
+/* space_all_stale() - groups that are free now may have been written by another process */
+void space_all_stale(struct spill_space *space);
+
 /*
  * space_next_stale() - a whole group that is free, and was in use since it was last told
  * @inout_group: 0 at first. Return: false: there is none from there on.

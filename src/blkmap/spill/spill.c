@@ -14,6 +14,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "arena/attach.h"
 #include "blkmap/spill/spill_i.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -30,71 +31,63 @@
 /* One more chunk of entries. Lock not held: one thread writes. */
 static int chunk_add(struct spill *spill)
 {
-	struct spill_object *chunk;
-	void *space;
-	int error;
+	struct spill_chunk *chunk;
+	struct spill_live *lives;
+	int error = table_chunk_make(&spill->table, &chunk, &lives);
 
-	if (spill->nr_chunks == spill->max_chunks)
-		return -ENOSPC;
-	error = arena_heap_alloc(spill->arena, OBJECTS_CHUNK * sizeof(*chunk), &space);
 	if (error)
 		return error;
-	chunk = space;
 	mutex_lock(&spill->lock);
-	spill->chunks[spill->nr_chunks] = chunk;
-	for (uint32_t i = OBJECTS_CHUNK; i-- > 0;) {
-		chunk[i].unit = spill->free;
-		spill->free = spill->nr_chunks * OBJECTS_CHUNK + i + 1;
-	}
-	spill->nr_chunks++;
-	spill->nr_free += OBJECTS_CHUNK;
+	table_chunk_add(&spill->table, chunk, lives);
 	mutex_unlock(&spill->lock);
 	return 0;
 }
 
 static void object_free(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock)
 {
-	struct spill_object *object = object_at(spill, id);
-	const uint32_t nr = units_of(object->size);
+	const struct spill_entry *entry = entry_at(&spill->table, id);
+	const uint32_t unit = entry_unit(entry), nr = units_of(entry_size(entry));
 
-	space_give(&spill->space, object->unit, nr);
+	table_give(&spill->table, id);
+	space_give(&spill->space, unit, nr);
 	atomic_fetch_sub_explicit(&spill->used_units, nr, memory_order_relaxed);
-	spill->nr_objects--;
-	spill->bytes -= object->size;
-	*object = (struct spill_object){ .unit = spill->free };
-	spill->free = id;
-	spill->nr_free++;
 }
 
 void object_unpin(struct spill *spill, spill_id id)
 {
-	struct spill_object *object = object_at(spill, id);
+	struct spill_live *live = live_at(&spill->table, id);
 
-	if (--object->pins == 0 && object->gone)
+	if (--live->pins == 0 && live->gone)
 		object_free(spill, id);
 }
 
 void spill_drop(struct spill *spill, spill_id id)
 {
-	struct spill_object *object = object_at(spill, id);
+	struct spill_live *live = live_at(&spill->table, id);
 
 	mutex_lock(&spill->lock);
-	ZT_ASSERT(object->size > 0 && !object->gone);
-	copy_forget(spill, object);
-	object->gone = true;
-	if (object->pins == 0)
+	ZT_ASSERT(entry_size(entry_at(&spill->table, id)) > 0 && !live->gone);
+	copy_forget(spill, live);
+	live->gone = true;
+	if (live->pins == 0)
 		object_free(spill, id);
 	mutex_unlock(&spill->lock);
 }
 
 uint32_t spill_mask(const struct spill *spill, spill_id id)
 {
-	return object_at(spill, id)->mask;
+	return entry_at(&spill->table, id)->mask;
 }
 
 uint32_t spill_len(const struct spill *spill, spill_id id)
 {
-	return object_at(spill, id)->size;
+	return entry_size(entry_at(&spill->table, id));
+}
+
+static bool is_live(const struct spill *spill, spill_id id)
+{
+	return table_has(&spill->table, id) && entry_size(entry_at(&spill->table, id)) > 0 &&
+	       !live_at(&spill->table, id)->gone;
 }
 
 bool spill_is_id(struct spill *spill, spill_id id)
@@ -102,8 +95,7 @@ bool spill_is_id(struct spill *spill, spill_id id)
 	bool is;
 
 	mutex_lock(&spill->lock);
-	is = id > 0 && (id - 1) / OBJECTS_CHUNK < spill->nr_chunks &&
-	     object_at(spill, id)->size > 0 && !object_at(spill, id)->gone;
+	is = is_live(spill, id);
 	mutex_unlock(&spill->lock);
 	return is;
 }
@@ -140,19 +132,13 @@ static unsigned extent_take(struct spill *spill, struct spill_batch *batch, unsi
 	mutex_lock(&spill->lock);
 	got = space_take(&spill->space, units_of(item->size), most, &unit);
 	*out_unit = unit;
-	*out_entries = spill->free != 0;
-	for (; nr < batch->nr && got >= units_of(batch->items[nr].size) && spill->free; nr++) {
+	*out_entries = spill->table.free != 0;
+	for (; nr < batch->nr && got >= units_of(batch->items[nr].size); nr++) {
 		struct spill_item *each = &batch->items[nr];
-		struct spill_object *object = object_at(spill, spill->free);
 
-		each->id = spill->free;
-		spill->free = object->unit;
-		*object = (struct spill_object){ .unit = unit,
-						 .size = each->size,
-						 .mask = each->mask };
-		spill->nr_free--;
-		spill->nr_objects++;
-		spill->bytes += each->size;
+		each->id = table_take(&spill->table, unit, each->size, each->mask);
+		if (!each->id)
+			break;
 		unit += units_of(each->size);
 		got -= units_of(each->size);
 	}
@@ -192,6 +178,20 @@ static void note_write(struct spill *spill, int error)
 		       strerror(-error), REST_SECONDS);
 }
 
+/* What is in the entry of an item when its bytes are in the file; where it is wanted they are encrypted. */
+static void item_seal(struct spill *spill, const struct spill_item *item, char *bytes)
+{
+	struct spill_entry *entry = entry_at(&spill->table, item->id);
+	const struct seal_about about = { item->id, entry_unit(entry), item->size, item->mask };
+
+	if (!spill->key) {
+		entry->sum = XXH3_64bits(bytes, item->size);
+		return;
+	}
+	entry->nonce = table_nonce(&spill->table);
+	seal_close(spill->key, entry->nonce, &about, bytes, entry->tag);
+}
+
 /* Items that stand side by side in the batch and in the file. */
 static int extent_write(struct spill *spill, struct spill_batch *batch, unsigned first,
 			unsigned end, uint32_t unit)
@@ -201,12 +201,8 @@ static int extent_write(struct spill *spill, struct spill_batch *batch, unsigned
 	const size_t len = last->at + units_of(last->size) * SPILL_UNIT - at;
 	int error;
 
-	for (unsigned i = first; i < end; i++) {
-		const struct spill_item *item = &batch->items[i];
-
-		object_at(spill, item->id)->sum =
-			XXH3_64bits(batch->bytes + item->at, item->size);
-	}
+	for (unsigned i = first; i < end; i++)
+		item_seal(spill, &batch->items[i], batch->bytes + batch->items[i].at);
 	error = file_write(spill, (uint64_t)unit * SPILL_UNIT, batch->bytes + at, len);
 	note_write(spill, error);
 	if (error)
@@ -225,7 +221,7 @@ static void entries_ahead(struct spill *spill)
 	bool few;
 
 	mutex_lock(&spill->lock);
-	few = spill->nr_free < 2 * SPILL_BATCH_ITEMS;
+	few = spill->table.nr_free < 2 * SPILL_BATCH_ITEMS;
 	mutex_unlock(&spill->lock);
 	if (few && chunk_add(spill) != 0)
 		return; /* there are still some, or the write says so */
@@ -279,10 +275,13 @@ void spill_give_back(struct spill *spill)
 		found = space_next_stale(&spill->space, &group);
 		mutex_unlock(&spill->lock);
 		if (!found)
-			return;
+			break;
+		table_punching(&spill->table, group);
 		file_punch(spill, (uint64_t)group * SPACE_GROUP_UNITS * SPILL_UNIT,
 			   (uint64_t)SPACE_GROUP_UNITS * SPILL_UNIT);
 	}
+	if (group > 0)
+		table_punching(&spill->table, UINT32_MAX);
 }
 
 void spill_get_stat(struct spill *spill, struct spill_stat *out_stat)
@@ -291,8 +290,8 @@ void spill_get_stat(struct spill *spill, struct spill_stat *out_stat)
 	if (!spill)
 		return;
 	mutex_lock(&spill->lock);
-	out_stat->objects = spill->nr_objects;
-	out_stat->bytes = spill->bytes;
+	out_stat->objects = spill->table.nr_used;
+	out_stat->bytes = spill->table.bytes;
 	out_stat->used = (uint64_t)spill->space.nr_used * SPILL_UNIT;
 	mutex_unlock(&spill->lock);
 	out_stat->size = spill->size;
@@ -307,27 +306,36 @@ void spill_get_stat(struct spill *spill, struct spill_stat *out_stat)
 static int tables_init(struct spill *spill)
 {
 	const uint32_t nr_units = (uint32_t)(spill->size / SPILL_UNIT);
+	int error = space_init(&spill->space, nr_units);
 
-	spill->max_chunks = (uint32_t)div_round_up_u64(nr_units, OBJECTS_CHUNK);
-	spill->chunks = zt_zalloc(spill->max_chunks * sizeof(struct spill_object *));
-	if (!spill->chunks)
-		return -ENOMEM;
+	if (error)
+		return error;
 	spill->copy_bytes = zt_map((size_t)spill->nr_copies * COPY_BYTES);
 	if (!spill->copy_bytes)
 		return -ENOMEM;
 	for (unsigned i = 0; i < spill->nr_copies; i++)
 		spill->copies[i].data = spill->copy_bytes + (size_t)i * COPY_BYTES;
-	return space_init(&spill->space, nr_units);
+	return table_init(&spill->table, spill->arena, nr_units, spill->key != NULL);
 }
 
-static void tables_exit(struct spill *spill)
+static void tables_exit(struct spill *spill, bool stays)
 {
-	for (uint32_t i = 0; i < spill->nr_chunks; i++)
-		arena_heap_free(spill->arena, spill->chunks[i],
-				OBJECTS_CHUNK * sizeof(struct spill_object));
-	zt_free(spill->chunks);
+	table_exit(&spill->table, stays);
 	zt_unmap(spill->copy_bytes, (size_t)spill->nr_copies * COPY_BYTES);
 	space_exit(&spill->space);
+}
+
+/* What is there already, or an empty table. */
+static int tables_fill(struct spill *spill, bool attach, char error_text[256])
+{
+	int error = attach ? table_attach(&spill->table, &spill->space, error_text) : 0;
+
+	if (error)
+		return error;
+	if (attach)
+		space_all_stale(&spill->space);
+	atomic_store_explicit(&spill->used_units, spill->space.nr_used, memory_order_relaxed);
+	return spill->table.nr_chunks > 0 ? 0 : chunk_add(spill);
 }
 
 /* As many copies as a part of the limit holds. */
@@ -348,7 +356,7 @@ static int set_aside(struct spill *spill, char error_text[256])
 	int error;
 
 	spill->set_aside = sizeof(*spill) + space_bytes(nr_units) +
-			   div_round_up_u64(nr_units, OBJECTS_CHUNK) * sizeof(void *) +
+			   table_bytes(nr_units) +
 			   (uint64_t)spill->nr_copies * COPY_BYTES;
 	error = arena_set_aside(spill->arena, spill->set_aside);
 	if (error)
@@ -357,15 +365,26 @@ static int set_aside(struct spill *spill, char error_text[256])
 	return error;
 }
 
-int spill_create(const struct spill_params *params, char error_text[256], struct spill **out_spill)
+static int params_check(const struct spill_params *params, char error_text[256])
 {
-	struct spill *spill;
-	int error;
-
 	if (params->size < SPILL_SIZE_MIN || params->size / SPILL_UNIT >= UINT32_MAX) {
 		snprintf(error_text, 256, "a spill file has 1 MiB to 16 TiB");
 		return -EINVAL;
 	}
+	if (params->key && seal_start() != 0) {
+		snprintf(error_text, 256, "this build cannot encrypt what is in a spill file");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+int spill_create(const struct spill_params *params, char error_text[256], struct spill **out_spill)
+{
+	struct spill *spill;
+	int error = params_check(params, error_text);
+
+	if (error)
+		return error;
 	snprintf(error_text, 256, "no memory");
 	spill = zt_zalloc(sizeof(*spill));
 	if (!spill)
@@ -373,39 +392,62 @@ int spill_create(const struct spill_params *params, char error_text[256], struct
 	spill->fd = params->fd;
 	spill->size = params->size / SPILL_UNIT * SPILL_UNIT;
 	spill->arena = params->arena;
+	spill->key = params->key;
 	spill->nr_copies = copies_for(params->arena);
 	error = set_aside(spill, error_text);
 	if (error)
 		goto err_free;
-	error = tables_init(spill);
-	if (error)
-		goto err_tables;
 	mutex_init(&spill->lock, ZT_RANK_SPILL);
 	cond_init(&spill->cond);
-	error = chunk_add(spill);
+	error = tables_init(spill);
+	if (!error)
+		error = tables_fill(spill, params->attach, error_text);
 	if (error)
-		goto err_lock;
+		goto err_tables;
+	arena_set_spills(spill->arena);
 	*out_spill = spill;
 	return 0;
 
-err_lock:
+err_tables:
+	tables_exit(spill, params->attach);
 	cond_exit(&spill->cond);
 	mutex_exit(&spill->lock);
-err_tables:
-	tables_exit(spill);
 	arena_unset_aside(spill->arena, spill->set_aside);
 err_free:
 	zt_free(spill);
 	return error;
 }
 
-void spill_destroy(struct spill *spill)
+bool spill_claim(struct spill *spill, spill_id id)
+{
+	if (!is_live(spill, id) || live_at(&spill->table, id)->claimed)
+		return false;
+	live_at(&spill->table, id)->claimed = true;
+	return true;
+}
+
+uint64_t spill_sweep(struct spill *spill)
+{
+	uint64_t nr = 0;
+
+	for (spill_id id = 1; table_has(&spill->table, id); id++) {
+		if (entry_size(entry_at(&spill->table, id)) == 0 ||
+		    live_at(&spill->table, id)->claimed)
+			continue;
+		/* Its units stay as they are in this life: somebody may be writing there still. */
+		table_give(&spill->table, id);
+		nr++;
+	}
+	return nr;
+}
+
+void spill_destroy(struct spill *spill, bool stays)
 {
 	if (!spill)
 		return;
 	cond_exit(&spill->cond);
 	mutex_exit(&spill->lock);
-	tables_exit(spill);
+	tables_exit(spill, stays);
 	arena_unset_aside(spill->arena, spill->set_aside);
 	zt_free(spill);
 }

@@ -3,9 +3,9 @@
  * spill.h - objects that stand in a file or on a block device instead of in memory.
  *
  * The file is a row of units of 4 KiB. An object takes whole units, side by side, and is written as
- * it is stored in memory: compressed, or raw. What is known of it (place, length, sum, pages that are
- * present) stands in a table on the heap, so the file means nothing without this process. A slot's
- * word of kind SPILLED has the number of an entry (slot/word.h).
+ * it is stored in memory: compressed, or raw; with a key it is encrypted. What is known of it (place,
+ * length, sum, pages that are present) stands in a table in the arena (table.h), so the file means
+ * nothing without that. A slot's word of kind SPILLED has the number of an entry (slot/word.h).
  *
  * What is read comes into one of a few copies. A thread that finds under a slot lock that an object
  * is in none of them gives up all that it holds, has it read, and tries again:
@@ -43,19 +43,41 @@ typedef uint32_t spill_id;
 struct spill_params {
 	int fd; /* to read and write; not owned */
 	uint64_t size; /* bytes of it that may be used */
-	struct arena *arena; /* whose limit counts tables and copies */
+	struct arena *arena; /* where the table is, and whose limit counts that and copies */
+	const uint8_t *key; /* SEAL_KEY_SIZE bytes, the caller's while it lives; NULL: not encrypted */
+	bool attach; /* another process has left a table there, or none */
 };
 
 /**
- * spill_create() - an empty one
+ * spill_create() - an empty one, or what another process has left
  * @error_text: out on errors: one sentence
- * Return: 0; -EINVAL the size is too small or too large; -ENOSPC the limit on memory is; -ENOMEM.
+ * Return: 0; -EINVAL the size is too small or too large, or what is out was left by a mount with another
+ * key; -EOPNOTSUPP this build cannot encrypt; -EUCLEAN the table is damaged; -ENOSPC the limit on memory
+ * is too small; -ENOMEM.
  */
 int spill_create(const struct spill_params *params, char error_text[256],
 		 struct spill **out_spill) ZT_MUST_CHECK;
 
-/** spill_destroy() - no word names an object any more, or none will be looked at; NULL is allowed */
-void spill_destroy(struct spill *spill);
+/**
+ * spill_destroy() - no word names an object any more, or none will be looked at; NULL is allowed
+ * @stays: the table is left in the arena, for another process
+ */
+void spill_destroy(struct spill *spill, bool stays);
+
+/**
+ * spill_none() - this process has no spill file: another one's table goes, if nothing is out
+ * @text: out on errors: one sentence
+ * Return: 0; -EINVAL something is.
+ */
+int spill_none(struct arena *arena, char text[256]) ZT_MUST_CHECK;
+
+/* ---- attached: one thread, before anything else; not where the process before left all in order ---- */
+
+/** spill_claim() - a word names it. Return: false: there is no such object, or another word named it. */
+bool spill_claim(struct spill *spill, spill_id id);
+
+/** spill_sweep() - all words have claimed: what is left is dropped. Return: how many. */
+uint64_t spill_sweep(struct spill *spill);
 
 /* ---- out: one thread at a time ---- */
 

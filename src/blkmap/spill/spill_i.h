@@ -11,26 +11,13 @@
 
 #include "blkmap/spill/space.h"
 #include "blkmap/spill/spill.h"
+#include "blkmap/spill/table.h"
 #include "util/lock.h"
 
 /* An object in a copy: all of its units. */
 #define COPY_BYTES (SPILL_OBJECT_MAX + SPILL_UNIT)
 #define COPIES_MIN 16u
 #define COPIES_MAX 64u
-
-/* Volatile: one per object that is out. What is not guarded by spill.lock is set before it is named. */
-struct spill_object {
-	uint32_t unit; /* the first one; of a free entry the next free one's id */
-	uint32_t size; /* bytes; 0: the entry is free */
-	uint64_t sum; /* XXH3 of the bytes */
-	uint32_t mask; /* pages that are present */
-	uint32_t read; /* when it was first read: seconds, 0: never; guarded by lock, as the rest */
-	uint16_t pins; /* threads that want it read: its units stay */
-	uint16_t copy; /* 1 + the number of the copy that it stands in, or is read to; 0: none */
-	bool gone; /* no word names it */
-};
-
-#define OBJECTS_CHUNK 1024u
 
 enum copy_state { COPY_FREE, COPY_READING, COPY_READY, COPY_FAILED };
 
@@ -47,15 +34,12 @@ struct spill {
 	int fd; /* immutable, as the next three */
 	uint64_t size;
 	struct arena *arena;
+	const uint8_t *key; /* the maker's; NULL: nothing is encrypted */
 	uint64_t set_aside;
 	struct mutex lock; /* guards what follows */
 	pthread_cond_t cond; /* a copy was read, or is free */
 	struct spill_space space;
-	struct spill_object **chunks; /* of OBJECTS_CHUNK; a pointer is set once, before its ids are named */
-	uint32_t max_chunks, nr_chunks;
-	spill_id free; /* entry; 0: none */
-	uint32_t nr_free; /* entries that are free */
-	uint64_t nr_objects, bytes;
+	struct spill_table table;
 	struct spill_copy copies[COPIES_MAX];
 	unsigned nr_copies; /* immutable */
 	char *copy_bytes;
@@ -66,21 +50,11 @@ struct spill {
 	atomic_uint_fast64_t written, fetched, write_errors, read_errors;
 };
 
-static inline struct spill_object *object_at(const struct spill *spill, spill_id id)
-{
-	return &spill->chunks[(id - 1) / OBJECTS_CHUNK][(id - 1) % OBJECTS_CHUNK];
-}
-
-static inline uint32_t units_of(uint32_t size)
-{
-	return (size + SPILL_UNIT - 1) / SPILL_UNIT;
-}
-
 /* object_unpin() - one thread less wants it read. Lock held. */
 void object_unpin(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock);
 
 /* copy_forget() - the object of a copy goes, or has another copy soon. Lock held. */
-void copy_forget(struct spill *spill, struct spill_object *object) ZT_REQUIRES(spill->lock);
+void copy_forget(struct spill *spill, struct spill_live *live) ZT_REQUIRES(spill->lock);
 
 /* file.c: all of it, or -errno */
 int file_write(struct spill *spill, uint64_t off, const char *bytes, size_t len) ZT_MUST_CHECK;

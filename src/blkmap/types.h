@@ -97,7 +97,7 @@ struct blkmap_params {
 	/* spill=: bytes of the file behind spill_fd, which stays the caller's; 0: there is none */
 	uint64_t spill_size;
 	int spill_fd;
-	const uint8_t *spill_key; /* SEAL_KEY_SIZE bytes, the caller's; NULL: what is out is not encrypted */
+	const uint8_t *spill_key; /* SPILL_KEY_SIZE bytes, the caller's; NULL: what is out is not encrypted */
 	uint32_t spill_idle; /* seconds without use after which objects go out; 0: only near the limit */
 };
 

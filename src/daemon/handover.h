@@ -50,6 +50,8 @@ enum handover_kind {
 	HANDOVER_RESCUE = 14, /* the folder of rescue=, where that was said */
 	HANDOVER_IMAGE_DIR = 15, /* the folder of image=, with save=unmount */
 	HANDOVER_IMAGE_LOCK = 16, /* and the lock beside that file, held by its descriptor */
+	HANDOVER_SPILL = 17, /* the file or device of spill= */
+	HANDOVER_SPILL_KEY = 18, /* memory with the key of what is there (spillkey.h) */
 	HANDOVER_NR
 };
 

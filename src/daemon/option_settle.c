@@ -103,7 +103,6 @@ static const char *against_survive(const struct options *options)
 {
 	return options->swap	      ? "option swap, whose memory is locked by the daemon" :
 	       options->foreground  ? "-f and -d, where a caller waits for the daemon" :
-	       options->spill_path  ? "option spill, whose file means nothing to another daemon" :
 				      NULL;
 }
 
@@ -175,11 +174,13 @@ static int settle_cpus(struct options *options, const struct options_env *env,
 	return -EINVAL;
 }
 
-/* What is out is in no image, and no other process knows what the file means. */
+/* What is out is in no image. */
 static int settle_spill(struct options *options, struct options_error *error)
 {
 	const char *wrong = options->super.content.spill_idle && !options->spill_path ?
 				    "option spill_idle: needs spill=FILE" :
+			    options->spill_encrypt && !options->spill_path ?
+				    "option spill_encrypt: needs spill=FILE" :
 			    !options->spill_path   ? NULL :
 			    options->swap	   ? "option spill: does not go with option swap" :
 			    options->save_at_end   ? "option spill: does not go with save=unmount" :

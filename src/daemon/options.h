@@ -99,6 +99,7 @@ struct options {
 	bool save_at_end; /* to image_path */
 	char *spill_path; /* or NULL; spillfile.h */
 	uint64_t spill_size; /* bytes; 0: as much as there is */
+	bool spill_encrypt; /* what is there; spillkey.h */
 	char *rescue_path; /* or NULL; rescue.h */
 	enum ztfuse_cache cache;
 	bool xattr; /* without, super.acl means nothing */

@@ -20,7 +20,6 @@
 #include "daemon/latency.h"
 #include "daemon/rescue.h"
 #include "daemon/sandbox.h"
-#include "daemon/spillfile.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
 #include "fs/inode.h"
@@ -122,8 +121,9 @@ static int create_super(struct session *s, uint64_t mem_beside, struct options_e
 		return res;
 	params.content.comp.dict = s->dict;
 	params.content.comp.dict_size = s->dict_size;
-	params.content.spill_fd = s->spill_fd;
-	params.content.spill_size = s->spill_size;
+	params.content.spill_fd = s->spill.fd;
+	params.content.spill_size = s->spill.size;
+	params.content.spill_key = s->spill.key;
 	res = open_super(s, &params, error);
 	if (res)
 		return res;
@@ -293,15 +293,14 @@ static struct session *session_alloc(const struct options *options, struct survi
 	s->atimes.fd = -1;
 	upgrade_init(&s->upgrade);
 	s->image = MOUNT_IMAGE_NONE;
-	s->spill_fd = -1;
+	s->spill = SPILLFILE_NONE;
 	return s;
 }
 
 static void session_free(struct session *s)
 {
 	mount_image_close(&s->image);
-	if (s->spill_fd >= 0)
-		close(s->spill_fd);
+	spillfile_close(&s->spill);
 	upgrade_close(&s->upgrade);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
@@ -320,7 +319,9 @@ static int open_files(struct session *s, struct options_error *error)
 	else
 		session_take_image(s);
 	if (!res)
-		res = spillfile_open(s->options, &s->spill_fd, &s->spill_size, error);
+		res = survive && survive->resumed ?
+			      spillfile_take(s->options, survive, &s->spill, error) :
+			      spillfile_open(s->options, &s->spill, error);
 	if (!res && survive && !survive->resumed)
 		res = rescue_open(s->options, survive, error);
 	if (!res && survive)

@@ -22,6 +22,7 @@
 #include "daemon/pressure.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
+#include "daemon/spillfile.h"
 #include "daemon/survive.h"
 #include "daemon/upgrade.h"
 #include "fuse/fuse_ops.h"
@@ -49,8 +50,7 @@ struct session {
 	 */
 	bool leaves;
 	struct mount_image image;
-	int spill_fd; /* of spill=, or -1 */
-	uint64_t spill_size; /* bytes of it */
+	struct spillfile spill; /* of spill= */
 	struct ownmount own; /* .path is NULL: it cannot be found */
 	struct atimes atimes; /* the signal thread's, while serving */
 	int signal_fd; /* terminating signals; non-blocking */

@@ -86,6 +86,8 @@ int session_leave_record(struct session *s, struct options_error *error)
 	s->survive->ledger->facts.lives = 1;
 	if (!res && s->dict)
 		res = survive_keep_dict(s->survive, s->dict, s->dict_size);
+	if (!res)
+		res = spillfile_keep(&s->spill, s->survive);
 	if (!res) {
 		survive_keep(s->survive, HANDOVER_CHANNEL, channel);
 		survive_keep(s->survive, HANDOVER_ARENA, super_arena_fd(s->sb));

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "blkmap/blkmap.h"
+#include "daemon/spillkey.h"
+#include "daemon/survive.h"
 #include "image/file.h"
 #include "util/sizes.h"
 
@@ -113,22 +115,100 @@ static int open_device(const struct options *options, int *out_fd, uint64_t *out
 	return 0;
 }
 
-int spillfile_open(const struct options *options, int *out_fd, uint64_t *out_size,
-		   struct options_error *error)
+static int open_one(const struct options *options, struct spillfile *file,
+		    struct options_error *error)
 {
 	struct stat st;
 
-	*out_fd = -1;
-	*out_size = 0;
-	if (!options->spill_path)
-		return 0;
 	if (stat(options->spill_path, &st) != 0) {
 		if (errno != ENOENT)
 			return refuse(error, -errno, options, strerror(errno));
-		return make_file(options, out_fd, out_size, error);
+		return make_file(options, &file->fd, &file->size, error);
 	}
 	if (!S_ISBLK(st.st_mode))
 		return refuse(error, -EEXIST, options,
 			      "is there already; a file is made for the mount, or it is a block device");
-	return open_device(options, out_fd, out_size, error);
+	return open_device(options, &file->fd, &file->size, error);
+}
+
+int spillfile_open(const struct options *options, struct spillfile *file,
+		   struct options_error *error)
+{
+	int res;
+
+	if (!options->spill_path)
+		return 0;
+	if (options->spill_encrypt && !spill_can_encrypt()) {
+		ERR_PRINTF(error, "option spill_encrypt=on: this program was built without libsodium");
+		return -EOPNOTSUPP;
+	}
+	res = open_one(options, file, error);
+	if (res || !options->spill_encrypt)
+		return res;
+	res = spillkey_make(&file->key, &file->key_fd);
+	if (res)
+		ERR_PRINTF(error, "option spill_encrypt=on: cannot make a key: %s", strerror(-res));
+	return res;
+}
+
+/* ---- with survive= ---- */
+
+static int dup_fd(int fd)
+{
+	const int mine = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return mine < 0 ? -errno : mine;
+}
+
+int spillfile_take(const struct options *options, const struct survive *survive,
+		   struct spillfile *file, struct options_error *error)
+{
+	off_t end;
+	int res = 0;
+
+	if (!options->spill_path)
+		return 0;
+	if (survive->spill_fd < 0 || (options->spill_encrypt && survive->spill_key_fd < 0))
+		return refuse(error, -EPROTO, options, "the keeper has not kept it");
+	file->fd = dup_fd(survive->spill_fd);
+	if (file->fd < 0)
+		return refuse(error, file->fd, options, strerror(-file->fd));
+	/* A file has the size that it may have. */
+	end = lseek(file->fd, 0, SEEK_END);
+	if (end < 0)
+		return refuse(error, -errno, options, strerror(errno));
+	file->size = options->spill_size ? options->spill_size : (uint64_t)end;
+	if (options->spill_encrypt)
+		res = spillkey_map(survive->spill_key_fd, &file->key);
+	return res ? refuse(error, res, options, strerror(-res)) : 0;
+}
+
+/* The keeper's side owns what it keeps. */
+static int keep(struct survive *survive, enum handover_kind kind, int fd)
+{
+	const int mine = dup_fd(fd);
+
+	if (mine < 0)
+		return mine;
+	survive_keep(survive, kind, mine);
+	return 0;
+}
+
+int spillfile_keep(const struct spillfile *file, struct survive *survive)
+{
+	int res = file->fd >= 0 ? keep(survive, HANDOVER_SPILL, file->fd) : 0;
+
+	if (!res && file->key_fd >= 0)
+		res = keep(survive, HANDOVER_SPILL_KEY, file->key_fd);
+	return res;
+}
+
+void spillfile_close(struct spillfile *file)
+{
+	spillkey_unmap(file->key);
+	if (file->key_fd >= 0)
+		close(file->key_fd);
+	if (file->fd >= 0)
+		close(file->fd);
+	*file = SPILLFILE_NONE;
 }

@@ -907,9 +907,14 @@ START_TEST(test_a_spill_file_has_a_path_and_a_size)
 	bad("spill=/a,spill_idle=86401",
 	    "option spill_idle=86401: allowed: a number from 0 to 86400");
 	bad("spill=/a,swap,mem_limit=200m", "option spill: does not go with option swap");
-	bad("spill=/a,survive=on",
-	    "option survive=on: does not go with option spill, whose file means nothing to another "
-	    "daemon");
+	bad("spill_encrypt=on", "option spill_encrypt: needs spill=FILE");
+	bad("spill=/a,spill_encrypt=yes", "option spill_encrypt=yes: allowed: on, off");
+	good("spill=/a,survive=on,spill_encrypt=on", &o);
+	ck_assert(o.survive && o.spill_encrypt);
+	options_free(&o);
+	good("spill=/a,survive=auto", &o);
+	ck_assert(o.survive && !o.spill_encrypt);
+	options_free(&o);
 	bad("spill=/a,image=b,save=unmount", "option spill: does not go with save=unmount");
 	bad("spill=/a,remount", "option spill: only when mounting");
 }

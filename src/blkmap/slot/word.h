@@ -14,8 +14,8 @@
  *              is coded; length and flags are the slot's own
  *
  *   SPILLED    as OBJ, but the object stands in the spill file: where ref stands, the number of its
- *              entry (spill/spill.h), and a bit that is 0. Only slots have such words, never cluster
- *              maps or records, and no other process knows what they mean
+ *              entry (spill/table.h), and a bit that is 0. Only slots have such words, never cluster
+ *              maps or records
  *
  * length is how many bytes of the cluster the object stands for: bytes behind it read as zero.
  * CUT says that truncation has shortened it, so that the object decodes to more. SPARSE says that

@@ -11,7 +11,7 @@
 
 #ifndef HAVE_LIBSODIUM
 
-bool seal_is_built(void)
+bool spill_can_encrypt(void)
 {
 	return false;
 }
@@ -41,11 +41,11 @@ int seal_open(const uint8_t *key, uint64_t nonce, const struct seal_about *about
 #include <sodium.h>
 #include <string.h>
 
-static_assert(SEAL_KEY_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "the algorithm's");
+static_assert(SPILL_KEY_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "the algorithm's");
 static_assert(SEAL_TAG_SIZE == crypto_aead_xchacha20poly1305_ietf_ABYTES, "the algorithm's");
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 
-bool seal_is_built(void)
+bool spill_can_encrypt(void)
 {
 	return true;
 }

@@ -16,18 +16,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "blkmap/spill/spill.h" /* of the mount's key, and of spill_can_encrypt() */
 #include "util/compiler.h"
 
-#define SEAL_KEY_SIZE 32u /* bytes */
 #define SEAL_TAG_SIZE 16u
 
 /* What goes with the bytes: an entry's bytes fit no other. */
 struct seal_about {
 	uint32_t id, unit, size, mask; /* as in struct spill_object */
 };
-
-/** seal_is_built() - whether this build has the library */
-bool seal_is_built(void);
 
 /**
  * seal_start() - before the first of the others; may be called again

@@ -35,7 +35,12 @@
 /* The least size of the file, in bytes. */
 #define SPILL_SIZE_MIN (UINT64_C(1) << 20)
 
+#define SPILL_KEY_SIZE 32u /* bytes */
+
 struct spill; /* one per mount */
+
+/** spill_can_encrypt() - whether this build has the library */
+bool spill_can_encrypt(void);
 
 /* Number of an object that is out; 0: none. 32 bits, so that a word has some to spare. */
 typedef uint32_t spill_id;
@@ -44,7 +49,7 @@ struct spill_params {
 	int fd; /* to read and write; not owned */
 	uint64_t size; /* bytes of it that may be used */
 	struct arena *arena; /* where the table is, and whose limit counts that and copies */
-	const uint8_t *key; /* SEAL_KEY_SIZE bytes, the caller's while it lives; NULL: not encrypted */
+	const uint8_t *key; /* SPILL_KEY_SIZE bytes, the caller's while it lives; NULL: not encrypted */
 	bool attach; /* another process has left a table there, or none */
 };
 

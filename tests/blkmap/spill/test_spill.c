@@ -25,7 +25,7 @@ static struct spill_batch batch;
 static int fd;
 
 static const uint8_t *key; /* of start() and resume() */
-static const uint8_t a_key[SEAL_KEY_SIZE] = "a key that only this mount has";
+static const uint8_t a_key[SPILL_KEY_SIZE] = "a key that only this mount has";
 
 static void start(uint64_t size)
 {
@@ -1068,7 +1068,7 @@ int main(void)
 	tcase_add_test(tc, test_a_file_that_was_cut_is_an_error);
 	tcase_add_test(tc, test_it_is_not_made_without_memory);
 	tcase_add_test(tc, test_entries_last_without_memory);
-	if (seal_is_built()) {
+	if (spill_can_encrypt()) {
 		tcase_add_test(tc, test_encrypted_objects_come_back_and_are_not_in_the_file);
 		tcase_add_test(tc, test_the_same_bytes_are_never_encrypted_alike);
 		tcase_add_test(tc, test_what_was_encrypted_is_refused_when_it_is_another);
@@ -1077,7 +1077,7 @@ int main(void)
 	} else {
 		tcase_add_test(tc, test_a_build_without_the_library_says_so);
 	}
-	tcase_add_loop_test(tc, test_another_process_finds_all_of_it, 0, seal_is_built() ? 2 : 1);
+	tcase_add_loop_test(tc, test_another_process_finds_all_of_it, 0, spill_can_encrypt() ? 2 : 1);
 	tcase_add_test(tc, test_what_no_word_names_is_swept_and_its_units_rest);
 	tcase_add_test(tc, test_a_group_that_was_being_punched_rests);
 	tcase_add_loop_test(tc, test_a_damaged_table_is_refused, 0, ARRAY_SIZE(forged));

@@ -30,6 +30,7 @@ enum column {
 	COL_MEM_LIMIT,
 	COL_INODES,
 	COL_RECOMPRESS,
+	COL_OUT,
 	COL_STATE,
 	COL_LIVES,
 	COL_KILLS,
@@ -60,6 +61,7 @@ static const struct {
 	[COL_MEM_LIMIT] = { "MEM_LIMIT", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_INODES] = { "INODES", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_RECOMPRESS] = { "RECOMPRESS", 4, 0, SCOLS_JSON_STRING },
+	[COL_OUT] = { "OUT", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_STATE] = { "STATE", 0.1, 0, SCOLS_JSON_STRING },
 	[COL_LIVES] = { "LIVES", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 	[COL_KILLS] = { "KILLS", 5, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
@@ -71,7 +73,7 @@ static const struct {
 };
 #define COLUMN_NAMES                                                                               \
 	"MOUNTPOINT,DATA,MEM,RATIO,LIMIT,USE%,COMPRESS,PID,VERSION,SIZE,MEM_LIMIT,INODES,"         \
-	"RECOMPRESS,STATE,LIVES,KILLS,OUTAGE,RESENT,ANSWERED,REPAIRS,OPTIONS"
+	"RECOMPRESS,OUT,STATE,LIVES,KILLS,OUTAGE,RESENT,ANSWERED,REPAIRS,OPTIONS"
 
 struct list {
 	struct libscols_table *table;
@@ -104,6 +106,8 @@ static uint64_t counter_of(const struct ztmpfs_stat *stat, enum column column)
 		return stat->mem_limit;
 	case COL_INODES:
 		return stat->inodes_used;
+	case COL_OUT:
+		return stat->spill_bytes;
 	case COL_LIVES:
 		return stat->lives;
 	case COL_KILLS:

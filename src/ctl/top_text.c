@@ -365,6 +365,13 @@ static void draw_upkeep(struct top_sink *sink, const struct top_mount *mount)
 			    bytes_text((double)now->recompress_saved, c));
 	else
 		draw_detail(sink, "recompress", "off");
+	if (now->spill_size)
+		draw_detail(sink, "spill", "%s out, %s of %s used, %s/s written, %s/s read",
+			    bytes_text((double)now->spill_bytes, a),
+			    bytes_text((double)now->spill_used, b),
+			    bytes_text((double)now->spill_size, c),
+			    count_text(RATE(mount, spill_written), (char[CELL_BYTES]){ 0 }),
+			    count_text(RATE(mount, spill_fetched), (char[CELL_BYTES]){ 0 }));
 	if (now->swap_reserve)
 		draw_detail(sink, "swap", "%s of %s ready, %s waits",
 			    bytes_text((double)now->swap_ready, a),

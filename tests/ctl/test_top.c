@@ -108,12 +108,31 @@ START_TEST(test_no_line_is_wider_or_one_more_than_there_is_space_for)
 	mounts[0] = mounts[2];
 	strcpy(mounts[0].now.recompress, "an_algorithm_with_a_long_name_9");
 	mounts[0].now.swap_reserve = mounts[0].now.swap_ready = UINT64_MAX;
+	mounts[0].now.spill_size = mounts[0].now.spill_bytes = mounts[0].now.spill_used = UINT64_MAX;
 	for (size_t width = 20; width <= 120; width++)
 		draw(&top, width, 0, true);
 	for (size_t height = 1; height < 20; height++) {
 		draw(&top, 80, height, true);
 		ck_assert_uint_le(nr_lines, height);
 	}
+}
+END_TEST
+
+START_TEST(test_what_is_out_is_shown_where_something_can_be)
+{
+	char path[] = "/mnt";
+	struct top_mount mount = sample(path);
+	const struct top top = { .mounts = &mount, .nr = 1, .interval_ns = ZT_NS_PER_S };
+
+	draw(&top, 100, 0, true);
+	ck_assert_ptr_null(strstr(drawn, "spill"));
+	mount.now.spill_size = 3 * GIB;
+	mount.now.spill_bytes = 7 * MIB;
+	mount.now.spill_used = 9 * MIB;
+	mount.now.spill_written = mount.before.spill_written + 120;
+	draw(&top, 100, 0, true);
+	ck_assert_msg(strstr(drawn, "spill      7M out, 9M of 3G used, 60/s written, 0/s read"),
+		      "%s", drawn);
 }
 END_TEST
 
@@ -181,6 +200,7 @@ int main(void)
 
 	tcase_add_test(tc, test_rates_are_of_the_time_between_two_looks);
 	tcase_add_test(tc, test_no_line_is_wider_or_one_more_than_there_is_space_for);
+	tcase_add_test(tc, test_what_is_out_is_shown_where_something_can_be);
 	tcase_add_test(tc, test_columns_go_in_their_order_of_use);
 	tcase_add_test(tc, test_names_cannot_move_the_cursor_and_wide_ones_are_cut);
 	tcase_add_test(tc, test_what_is_nearly_full_or_silent_is_marked);

@@ -224,7 +224,7 @@ static bool refuse_poison(struct ztfuse *front, const struct request *req, uint6
 
 bool again_begin(struct ztfuse *front, const struct request *req, struct again *out_again)
 {
-	const uint64_t unique = req->shim.unique;
+	const uint64_t unique = request_number(req);
 
 	*out_again = (struct again){ .unique = unique, .opcode = req->shim.opcode };
 	if (!front->ledger)

@@ -18,8 +18,7 @@
 #include "util/store.h"
 #include "ztmpfs/control.h"
 
-/* FUSE_UNIQUE_RESEND of Linux 6.9, unknown to older headers. */
-#define AGAIN (UINT64_C(1) << 63)
+#define AGAIN PROTO_RESENT
 /* Until it is looked again whether a slot is idle: as long as a few requests take. */
 #define WAIT_NS 200000L
 

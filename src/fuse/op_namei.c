@@ -9,6 +9,7 @@
 
 #include "fuse/ops.h"
 #include "fuse/reply.h"
+#include "fuse/request.h"
 
 /* A mode as a kernel sends it; others could not be stored. */
 #define PERMISSIONS ((mode_t)07777)
@@ -23,7 +24,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	fs_forget(req_super(req), ino, nlookup);
+	if (ztfuse_forget_begins(req, 0))
+		fs_forget(req_super(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
@@ -32,7 +34,8 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 	struct super *sb = req_super(req);
 
 	for (size_t i = 0; i < count; i++)
-		fs_forget(sb, forgets[i].ino, forgets[i].nlookup);
+		if (ztfuse_forget_begins(req, i))
+			fs_forget(sb, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -8,6 +8,7 @@
 #include "fuse/request.h"
 
 #include "fuse/again.h"
+#include "fuse/channel/inbox.h"
 #include "fuse/channel/request.h"
 #include "fuse/transport_i.h"
 
@@ -60,6 +61,14 @@ bool ztfuse_req_has_worker(fuse_req_t req)
 {
 	(void)req;
 	return current && !current->entry;
+}
+
+bool ztfuse_forget_begins(fuse_req_t req, size_t nr)
+{
+	struct inbox_slot *slot = current ? current->slot : NULL;
+
+	(void)req;
+	return !slot || inbox_forgets(slot, nr);
 }
 
 void *ztfuse_reply_buffer(fuse_req_t req, size_t size)

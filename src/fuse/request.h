@@ -72,6 +72,13 @@ void ztfuse_serve_again(struct ztfuse *front, struct request *held);
  */
 void ztfuse_serve_here(fuse_req_t req);
 
+/**
+ * ztfuse_forget_begins() - the @nr-th item of a FORGET is about to be done; each in its turn
+ * What no kernel sends again is taken out of an inbox after a death: nothing may be forgotten twice.
+ * Return: false: an earlier process has done it, or died when it was about to.
+ */
+bool ztfuse_forget_begins(fuse_req_t req, size_t nr);
+
 /** ztfuse_req_has_worker() - whether another thread can read requests while this one waits */
 bool ztfuse_req_has_worker(fuse_req_t req);
 

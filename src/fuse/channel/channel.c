@@ -18,6 +18,7 @@
 
 #include "fuse/channel/caretaker.h"
 #include "fuse/channel/channel_i.h"
+#include "fuse/channel/inbox.h"
 #include "fuse/channel/intake.h"
 #include "fuse/channel/ring.h"
 #include "fuse/channel/terms.h"
@@ -55,6 +56,7 @@ ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count)
 {
 	const struct fuse_out_header *header = iov[0].iov_base;
 	struct request *req;
+	ssize_t written;
 
 	if (header->unique == 0)
 		return ch->params.writev(fd, iov, count, ch->arg);
@@ -71,7 +73,12 @@ ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count)
 	/* INIT is answered in each life, whatever becomes of that. */
 	if (req->shim.opcode != FUSE_INIT)
 		note_answered(ch);
-	return ch->params.writev(req->fd, iov, count, ch->arg);
+	if (!req->slot)
+		return ch->params.writev(req->fd, iov, count, ch->arg);
+	inbox_reply(req, iov, count);
+	written = ch->params.writev(req->fd, iov, count, ch->arg);
+	inbox_free(req);
+	return written;
 }
 
 bool channel_hold(struct request *req)
@@ -92,7 +99,7 @@ ssize_t channel_serve_first(struct channel *ch, int fd)
 	ssize_t len;
 
 	do
-		len = request_receive(ch, req, fd);
+		len = request_receive(ch, req, fd, INBOX_CHANNEL);
 	while (request_passes(len));
 	if (len > 0)
 		terms_note_request(&ch->first, request_buf(req), (size_t)len);

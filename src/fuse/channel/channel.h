@@ -160,6 +160,24 @@ int channel_replay_terms(struct channel *ch, const struct channel_terms *terms,
  */
 int channel_resend(struct channel *ch, int fd) ZT_MUST_CHECK;
 
+/*
+ * For a kernel that sends nothing again: requests, with their buffers, lie in a memfd from here on, the
+ * inbox, which somebody keeps with the descriptors. After INIT, before there are threads.
+ */
+
+/** channel_make_inbox() - in the first process. @out_fd: the caller's. Return: 0 or -errno. */
+int channel_make_inbox(struct channel *ch, int *out_fd) ZT_MUST_CHECK;
+
+/** channel_fits_inbox() - whether a channel with other parameters, or of another program, has made @inbox */
+bool channel_fits_inbox(const struct channel *ch, int inbox);
+
+/**
+ * channel_take_inbox() - instead of channel_resend(): what an earlier process has read from the channel @fd
+ * and not answered is served by the threads, before they read
+ * Return: 0; -EPROTO it does not fit; -errno.
+ */
+int channel_take_inbox(struct channel *ch, int inbox, int fd) ZT_MUST_CHECK;
+
 /**
  * channel_open() - from here on requests come from @fd, which stays the caller's
  * Makes rings, with their threads, where they were agreed on; where they cannot be made, the kernel

@@ -36,6 +36,9 @@ struct channel {
 	struct worker *parked; /* without duty or request, last come first; guarded by lock */
 	unsigned nr_surprises; /* how often the caretaker took the duty away; guarded by lock */
 	int spin_fd; /* the channel, read without waiting; -1: not to be had */
+	unsigned nr_clones; /* that are kept; before there are threads */
+	struct request *left; /* left.c's, in a list; guarded by lock */
+	atomic_bool any_left; /* relaxed: a hint */
 	struct wakeup wakeup; /* the caretaker's own while it runs */
 	/* Rings: */
 	struct uring *uring; /* NULL: none; changed under lock */

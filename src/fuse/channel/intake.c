@@ -12,18 +12,22 @@
 #include <unistd.h>
 
 #include "fuse/channel/channel_i.h"
+#include "fuse/channel/inbox.h"
 
 /* Of /dev/fuse, as Documentation/admin-guide/devices.txt of Linux has it. */
 #define FUSE_MAJOR 10
 #define FUSE_MINOR 229
 
-ssize_t request_receive(struct channel *ch, struct request *req, int fd)
+ssize_t request_receive(struct channel *ch, struct request *req, int fd, uint32_t way)
 {
 	ssize_t len;
 
 	request_set(req, REQUEST_READING);
+	req->left = false;
 	if (ch->params.survival)
 		request_populate(req);
+	if (req->slot)
+		inbox_begin(req, way);
 	len = ch->params.read(fd, request_buf(req), request_buf_size(req), ch->arg);
 	if (len < 0)
 		return errno == ENODEV ? 0 : -errno;
@@ -46,11 +50,16 @@ bool request_withdraw(struct channel *ch, uint64_t unique)
 		.unique = unique,
 	};
 	struct iovec iov = { &header, sizeof(header) };
+	struct request *req;
 	int fd;
 
-	if (!longline_withdraw(&ch->longline, unique, &fd))
+	if (!longline_withdraw(&ch->longline, unique, &fd, &req))
 		return false;
 	(void)ch->params.writev(fd, &iov, 1, ch->arg); /* nobody is left to be told */
+	if (req) {
+		inbox_free(req);
+		pool_put(&ch->pool, req);
+	}
 	return true;
 }
 
@@ -66,6 +75,8 @@ bool request_prepare(struct channel *ch, struct request *req, void *msg, size_t 
 {
 	const uint64_t token = (uint64_t)(req - ch->pool.all) + 1;
 
+	if (req->slot)
+		inbox_serve(req);
 	switch (shim_in(&ch->terms, &req->shim, msg, len, token)) {
 	case SHIM_SERVE:
 		break;
@@ -83,13 +94,24 @@ bool request_prepare(struct channel *ch, struct request *req, void *msg, size_t 
 	return true;
 }
 
+static bool has_no_answer(const struct request *req)
+{
+	return req->shim.opcode == FUSE_FORGET || req->shim.opcode == FUSE_BATCH_FORGET;
+}
+
 bool request_serve(struct channel *ch, struct request *req, void *msg, size_t len)
 {
-	if (!request_prepare(ch, req, msg, len))
+	if (!request_prepare(ch, req, msg, len)) {
+		if (req->slot)
+			inbox_free(req);
 		return false;
+	}
 	/* Else it is somebody else's by now. */
-	if (ch->ops->serve(ch->arg, req))
+	if (ch->ops->serve(ch->arg, req)) {
 		interrupt_end(req);
+		if (req->slot && has_no_answer(req))
+			inbox_free(req);
+	}
 	return true;
 }
 

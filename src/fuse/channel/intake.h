@@ -17,8 +17,12 @@
 struct channel;
 struct request;
 
-/** request_receive() - one request into @req. Return: its length, 0 at the end, -errno */
-ssize_t request_receive(struct channel *ch, struct request *req, int fd);
+/**
+ * request_receive() - one request into @req
+ * @way: what @fd is, for a later process (inbox.h)
+ * Return: its length, 0 at the end, -errno
+ */
+ssize_t request_receive(struct channel *ch, struct request *req, int fd, uint32_t way);
 
 /** request_passes() - whether receiving failed for a reason that passes */
 bool request_passes(ssize_t error);

@@ -13,21 +13,26 @@ struct longline_item {
 	struct line_item waiting;
 	uint64_t unique;
 	int fd; /* where it came from */
+	struct request *itself; /* or NULL: then there is a copy */
 	size_t len;
-	char msg[]; /* len bytes */
+	char msg[]; /* len bytes of the copy */
 };
 
-static struct longline_item *item_make(const struct request *req, size_t len)
+static struct longline_item *item_make(struct request *req, size_t len, enum longline_form form)
 {
 	const struct fuse_in_header *header = request_buf(req);
-	struct longline_item *item = zt_zalloc(sizeof(*item) + len);
+	const bool itself = form == LONGLINE_ITSELF;
+	struct longline_item *item =
+		form == LONGLINE_NOT ? NULL : zt_zalloc(sizeof(*item) + (itself ? 0 : len));
 
 	if (!item)
 		return NULL;
 	item->unique = header->unique;
 	item->fd = req->fd;
 	item->len = len;
-	memcpy(item->msg, header, len);
+	item->itself = itself ? req : NULL;
+	if (!itself)
+		memcpy(item->msg, header, len);
 	return item;
 }
 
@@ -37,13 +42,14 @@ static bool may_serve(const struct longline *longline)
 	return longline->nr_serving == 0 || longline->nr_serving + 2 < longline->nr_threads;
 }
 
-bool longline_enter(struct longline *longline, const struct request *req, size_t len)
+bool longline_enter(struct longline *longline, struct request *req, size_t len,
+		    enum longline_form form)
 {
 	struct longline_item *item = NULL;
 
 	mutex_lock_counted(&longline->lock, ZT_LOCK_TRANSPORT);
 	/* Without memory for a copy it is served at once, even by the last thread. */
-	if (!may_serve(longline) && (item = item_make(req, len)))
+	if (!may_serve(longline) && (item = item_make(req, len, form)))
 		line_add(&longline->waiting, &item->waiting);
 	else
 		longline->nr_serving++;
@@ -73,28 +79,38 @@ static struct longline_item *take_request(struct longline *longline, uint64_t un
 	return item;
 }
 
-size_t longline_next(struct longline *longline, struct request *req, bool stops)
+/* Return: where it is to be served. */
+static struct request *unpack(const struct longline_item *item, struct request *req)
+{
+	if (item->itself)
+		return item->itself;
+	request_set(req, REQUEST_READING);
+	req->fd = item->fd;
+	memcpy(request_buf(req), item->msg, item->len);
+	request_touched(req, item->len);
+	return req;
+}
+
+struct request *longline_next(struct longline *longline, struct request *req, bool stops,
+			      size_t *out_len)
 {
 	struct longline_item *item;
-	size_t len = 0;
 
 	mutex_lock_counted(&longline->lock, ZT_LOCK_TRANSPORT);
 	item = stops ? NULL : take(longline);
 	if (!item)
 		longline->nr_serving--;
 	mutex_unlock(&longline->lock);
-	if (item) {
-		len = item->len;
-		request_set(req, REQUEST_READING);
-		req->fd = item->fd;
-		memcpy(request_buf(req), item->msg, len);
-		request_touched(req, len);
-	}
+	if (!item)
+		return NULL;
+	*out_len = item->len;
+	req = unpack(item, req);
 	zt_free(item);
-	return len;
+	return req;
 }
 
-bool longline_withdraw(struct longline *longline, uint64_t unique, int *out_fd)
+bool longline_withdraw(struct longline *longline, uint64_t unique, int *out_fd,
+		       struct request **out_req)
 {
 	struct longline_item *item;
 
@@ -104,6 +120,7 @@ bool longline_withdraw(struct longline *longline, uint64_t unique, int *out_fd)
 	if (!item)
 		return false;
 	*out_fd = item->fd;
+	*out_req = item->itself;
 	zt_free(item);
 	return true;
 }

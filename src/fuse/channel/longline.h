@@ -4,7 +4,8 @@
  * them stand in line.
  *
  * One that stands in line is a copy of its bytes, so that the thread that read it has its buffer
- * back. The next thread that ends one of its kind serves it.
+ * back; or the request itself, where that must outlive the process (inbox.h). The next thread that ends
+ * one of its kind serves it.
  *
  * Locks: longline.lock, innermost; replies are sent without it.
  */
@@ -24,23 +25,30 @@ struct longline {
 void longline_init(struct longline *longline, unsigned nr_threads);
 void longline_exit(struct longline *longline);
 
-/**
- * longline_enter() - whether a long request may be served now; false: it stands in line, and @req is
- * free for another one
- */
-bool longline_enter(struct longline *longline, const struct request *req, size_t len);
+/* What stands in line; nothing, since there is no other request for the thread: then it is served now. */
+enum longline_form { LONGLINE_COPY, LONGLINE_ITSELF, LONGLINE_NOT };
 
 /**
- * longline_next() - one has been served: take the next one of the line into @req
- * @stops: none, since the threads are to end
- * Return: its length; 0: there is none, and the thread serves long ones no more.
+ * longline_enter() - whether a long request may be served now
+ * Return: false: it stands in line. @req is free for another one, or, itself, the line's.
  */
-size_t longline_next(struct longline *longline, struct request *req, bool stops);
+bool longline_enter(struct longline *longline, struct request *req, size_t len,
+		    enum longline_form form);
+
+/**
+ * longline_next() - one has been served: take the next one of the line
+ * @req: the thread's, into which a copy goes; @stops: none, since the threads are to end
+ * @out_len: bytes of it
+ * Return: @req, or another one, which is the caller's; NULL: there is none, and the thread serves long ones no more.
+ */
+struct request *longline_next(struct longline *longline, struct request *req, bool stops,
+			      size_t *out_len);
 
 /**
  * longline_withdraw() - take one out of the line that is wanted no longer
- * Return: whether it stood there; its reply goes to @out_fd.
+ * Return: whether it stood there; its reply goes to @out_fd, and @out_req, or NULL, is the caller's.
  */
-bool longline_withdraw(struct longline *longline, uint64_t unique, int *out_fd);
+bool longline_withdraw(struct longline *longline, uint64_t unique, int *out_fd,
+		       struct request **out_req);
 
 #endif

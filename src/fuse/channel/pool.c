@@ -46,6 +46,19 @@ struct request *pool_pop(struct request_pool *pool)
 	return req;
 }
 
+bool pool_remove(struct request_pool *pool, struct request *req)
+{
+	/* None is warm yet. */
+	for (struct request **link = &pool->cold; *link; link = &(*link)->next) {
+		if (*link != req)
+			continue;
+		*link = req->next;
+		pool->nr_idle--;
+		return true;
+	}
+	return false;
+}
+
 void pool_promise(struct request_pool *pool, struct request *req)
 {
 	pool_push(pool, req);

@@ -44,6 +44,9 @@ void pool_exit(struct request_pool *pool);
 void pool_push(struct request_pool *pool, struct request *req);
 struct request *pool_pop(struct request_pool *pool);
 
+/** pool_remove() - take this one, if it is idle; before there are threads. Return: whether it was. */
+bool pool_remove(struct request_pool *pool, struct request *req);
+
 /** pool_promise() - put one, and have one kept back until pool_fulfil(); with the lock held */
 void pool_promise(struct request_pool *pool, struct request *req);
 struct request *pool_fulfil(struct request_pool *pool);

@@ -24,6 +24,7 @@
  */
 #define PROTO_NOTIFY_RESEND 7
 #define PROTO_HAS_RESEND    (UINT64_C(1) << 39)
+#define PROTO_RESENT        (UINT64_C(1) << 63)
 /* 7.42 */
 #define PROTO_OVER_IO_URING (UINT64_C(1) << 41)
 

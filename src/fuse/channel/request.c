@@ -75,8 +75,9 @@ bool request_is_large(const struct request *req)
 
 void request_trim(struct request *req)
 {
-	/* Fails for a wrong range only. */
-	(void)madvise(req->map + BUFFER_KEEP, map_size(req) - BUFFER_KEEP, MADV_DONTNEED);
+	/* Of shared memory the pages themselves. Fails for a wrong range only. */
+	(void)madvise(req->map + BUFFER_KEEP, map_size(req) - BUFFER_KEEP,
+		      req->slot ? MADV_REMOVE : MADV_DONTNEED);
 	atomic_store_explicit(&req->touched, 0, memory_order_relaxed);
 	req->populated = false;
 }

@@ -32,6 +32,7 @@
 #define REQUEST_LEAD ((size_t)ZT_PAGE_SIZE - REQUEST_HEAD)
 
 struct channel;
+struct inbox_slot;
 struct ring_entry;
 
 enum request_state {
@@ -50,10 +51,12 @@ struct request {
 	struct shim_request shim;
 	char *map; /* a page, and size bytes of data from the second page on */
 	size_t size;
+	struct inbox_slot *slot; /* at the front of the buffer, where that outlives the process; or NULL */
 	_Atomic size_t touched; /* of the buffer, since the last trim. Relaxed: a hint */
 	bool populated; /* all of the buffer, since the last trim; the owner's */
 	struct request *next; /* in the pool, or of those that were answered and go to their ring */
 	int fd; /* where it came from and its reply goes, unless by a ring */
+	bool left; /* an earlier process has read it, and died before it was answered */
 	void *msg; /* what it says, for its handler: */
 	size_t len; /* bytes of it */
 	/* The kernel's number of the request whose handler runs, and of one that is wanted no more. */
@@ -72,6 +75,15 @@ void request_exit(struct request *req);
 static inline enum request_state request_state(const struct request *req)
 {
 	return atomic_load_explicit(&req->state, memory_order_relaxed);
+}
+
+/**
+ * request_number() - the kernel's, with the mark of those that come again, whoever brings them
+ * From its arrival on; the owner.
+ */
+static inline uint64_t request_number(const struct request *req)
+{
+	return req->shim.unique | (req->left ? PROTO_RESENT : 0);
 }
 
 /** request_set() - to another state, by its owner; debug builds check that an arrow leads there */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fuse/channel/channel_i.h"
+#include "fuse/channel/inbox.h"
 #include "fuse/channel/intake.h"
 #include "util/clock.h"
 #include "util/sizes.h"
@@ -54,7 +55,7 @@ ssize_t spin_receive(const struct spin *spin, struct channel *ch, struct request
 	    atomic_load_explicit(&ch->duty.nr_wanted, memory_order_relaxed) > 1)
 		return 0;
 	do {
-		const ssize_t len = request_receive(ch, req, ch->spin_fd);
+		const ssize_t len = request_receive(ch, req, ch->spin_fd, INBOX_SPIN);
 
 		if (len > 0)
 			return len;

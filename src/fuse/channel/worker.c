@@ -7,6 +7,7 @@
 #include "fuse/channel/worker.h"
 
 #include "fuse/channel/intake.h"
+#include "fuse/channel/left.h"
 #include "util/clock.h"
 #include "util/lock.h"
 
@@ -127,21 +128,64 @@ static void begin_short(struct worker *w, uint64_t asked_at_ns)
 		leave_duty(w);
 }
 
+/* @req instead of its own, which goes to the pool. With the lock held. */
+static void exchange(struct worker *w, struct request *req)
+{
+	pool_push(&w->channel->pool, w->req);
+	w->req = req;
+}
+
+/* One that outlives the process stands in line itself. By then it may be another thread's. */
+static bool enter_line(struct worker *w, size_t len)
+{
+	struct channel *ch = w->channel;
+	struct request *req = w->req, *instead;
+
+	if (!req->slot)
+		return longline_enter(&ch->longline, req, len, LONGLINE_COPY);
+	instead = pool_get(&ch->pool);
+	if (!instead)
+		return longline_enter(&ch->longline, req, len, LONGLINE_NOT);
+	mutex_lock_counted(&ch->lock, ZT_LOCK_TRANSPORT);
+	w->req = instead;
+	mutex_unlock(&ch->lock);
+	if (!longline_enter(&ch->longline, req, len, LONGLINE_ITSELF))
+		return false;
+	mutex_lock_counted(&ch->lock, ZT_LOCK_TRANSPORT);
+	exchange(w, req);
+	mutex_unlock(&ch->lock);
+	return true;
+}
+
+/* Return: whether another one has stood in line. */
+static bool next_in_line(struct worker *w, size_t *out_len)
+{
+	struct channel *ch = w->channel;
+	struct request *req =
+		longline_next(&ch->longline, w->req, ending_stops(&ch->ending), out_len);
+
+	if (req && req != w->req) {
+		mutex_lock_counted(&ch->lock, ZT_LOCK_TRANSPORT);
+		exchange(w, req);
+		mutex_unlock(&ch->lock);
+	}
+	return req != NULL;
+}
+
 static void serve_endless(struct worker *w, size_t len)
 {
-	const struct fuse_in_header *header = request_buf(w->req);
+	const uint64_t unique = ((const struct fuse_in_header *)request_buf(w->req))->unique;
 	struct channel *ch = w->channel;
 
-	if (!longline_enter(&ch->longline, w->req, len)) {
+	if (!enter_line(w, len)) {
 		/* Or it is being served, and has seen it. */
-		if (interrupt_came_first(&ch->interrupts, header->unique))
-			(void)request_withdraw(ch, header->unique);
+		if (interrupt_came_first(&ch->interrupts, unique))
+			(void)request_withdraw(ch, unique);
 		return;
 	}
-	do {
+	do
 		(void)request_serve(ch, w->req, request_buf(w->req), len); /* or it needs none */
-		len = longline_next(&ch->longline, w->req, ending_stops(&ch->ending));
-	} while (len > 0);
+	while (next_in_line(w, &len));
 }
 
 static void serve(struct worker *w, size_t len, uint64_t asked_at_ns)
@@ -162,6 +206,38 @@ static void serve(struct worker *w, size_t len, uint64_t asked_at_ns)
 	atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
 }
 
+/* Return: whether the worker's request is one that an earlier process has left. */
+static bool take_left(struct worker *w)
+{
+	struct channel *ch = w->channel;
+	struct request *req;
+
+	if (likely(!left_any(ch)))
+		return false;
+	mutex_lock_counted(&ch->lock, ZT_LOCK_TRANSPORT);
+	req = left_take(ch);
+	if (req)
+		exchange(w, req);
+	mutex_unlock(&ch->lock);
+	return req != NULL;
+}
+
+/* As read(2). */
+static ssize_t receive(struct worker *w, uint64_t asked_at_ns)
+{
+	struct channel *ch = w->channel;
+	ssize_t len;
+
+	if (take_left(w))
+		return (ssize_t)w->req->len;
+	len = spin_receive(&w->spin, ch, w->req);
+	if (len == 0)
+		len = request_receive(ch, w->req, w->fd, w->way);
+	if (len > 0)
+		spin_learn(&w->spin, ch, zt_now_ns() - asked_at_ns);
+	return len;
+}
+
 /*
  * One request from the kernel to its reply, by a worker that reads or was called to. Return: false
  * when there are no more.
@@ -174,11 +250,8 @@ static bool step(struct worker *w, int *out_error)
 	if (!ending_stops(&ch->ending)) {
 		const uint64_t asked_at_ns = zt_now_ns();
 
-		len = spin_receive(&w->spin, ch, w->req);
-		if (len == 0)
-			len = request_receive(ch, w->req, w->fd);
+		len = receive(w, asked_at_ns);
 		if (len > 0) {
-			spin_learn(&w->spin, ch, zt_now_ns() - asked_at_ns);
 			serve(w, (size_t)len, asked_at_ns);
 			if (!duty_move(&w->state, DUTY_DONE))
 				take_duty(w);
@@ -202,6 +275,8 @@ void *worker_main(void *arg)
 
 	current_worker = w;
 	channel_bind(ch);
+	if (w->req->left)
+		serve(w, w->req->len, zt_now_ns());
 	take_duty(w);
 	while (step(w, &error))
 		;

@@ -25,6 +25,7 @@ struct worker {
 	/* What it reads into next; NULL while parked. Changed under the channel's lock. */
 	struct request *req;
 	int fd;
+	uint32_t way; /* what it is for a later process (inbox.h) */
 	pthread_t thread;
 	bool done; /* it serves no more, guarded by the channel's lock */
 	sem_t call; /* posted for one that is parked, and at the end */

@@ -16,7 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fuse/channel/inbox.h"
 #include "fuse/channel/intake.h"
+#include "fuse/channel/left.h"
 #include "fuse/channel/worker.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -112,28 +114,40 @@ void workers_trim(struct channel *ch)
 
 /* Threads ----------------------------------------------------------------- */
 
-static int open_clone(const struct channel *ch, unsigned nr)
+/* @out_way: which one of those that are kept. */
+static int open_clone(struct channel *ch, unsigned nr, uint32_t *out_way)
 {
 	const struct channel_survival *survival = ch->params.survival;
 	int fd;
 
+	*out_way = INBOX_CLONE + nr;
 	if (survival && nr < survival->nr_clones)
 		return survival->clones[nr];
 	fd = channel_clone(ch->fd);
-	if (survival && fd >= 0)
+	*out_way = INBOX_CLONE + ch->nr_clones;
+	if (survival && fd >= 0) {
 		survival->opened(survival->arg, false, fd);
+		ch->nr_clones++;
+	}
 	return fd;
 }
 
 /* A worker without a channel of its own shares the session's. */
 static void open_fd(struct worker *w, unsigned nr)
 {
-	const int master = w->channel->fd;
-	int fd = w->channel->params.clone_fd ? open_clone(w->channel, nr) : master;
+	int fd = -1;
 
-	if (fd < 0)
-		zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
-	w->fd = fd >= 0 ? fd : master;
+	w->fd = w->channel->fd;
+	w->way = INBOX_CHANNEL;
+	if (!w->channel->params.clone_fd)
+		return;
+	fd = open_clone(w->channel, nr, &w->way);
+	if (fd >= 0) {
+		w->fd = fd;
+		return;
+	}
+	w->way = INBOX_CHANNEL;
+	zt_log(ZT_LOG_WARN, "clone_fd: threads share a channel: %s", strerror(-fd));
 }
 
 static void close_fd(struct worker *w, int master)
@@ -198,6 +212,7 @@ int workers_start(struct channel *ch, unsigned wanted)
 
 	prepare_signal();
 	open_spin(ch);
+	ch->nr_clones = ch->params.survival ? ch->params.survival->nr_clones : 0;
 	while (nr < wanted && !error) {
 		error = start(&ch->workers[nr], nr);
 		if (!error)
@@ -264,6 +279,19 @@ void workers_destroy(struct channel *ch)
 	for (unsigned i = 0; i < ch->params.nr_threads; i++)
 		zt_lock_check(sem_destroy(&ch->workers[i].call));
 	zt_free(ch->workers);
+}
+
+/* Should there be fewer threads than were asked for, the first ones are there. */
+void workers_leave(struct channel *ch)
+{
+	for (unsigned i = ch->params.nr_threads; i-- > 0;) {
+		struct worker *w = &ch->workers[i];
+
+		if (!w->req->left || ch->pool.nr_idle == 0)
+			continue;
+		left_add(ch, w->req);
+		w->req = pool_pop(&ch->pool);
+	}
 }
 
 struct request *workers_first_request(const struct channel *ch)

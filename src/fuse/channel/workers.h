@@ -20,6 +20,12 @@ int workers_create(struct channel *ch) ZT_MUST_CHECK;
 /** workers_destroy() - no thread runs */
 void workers_destroy(struct channel *ch);
 
+/**
+ * workers_leave() - what an earlier process has left in requests of workers stands in line with the rest, as
+ * far as there are others for them; before they run
+ */
+void workers_leave(struct channel *ch);
+
 /** workers_first_request() - what the first one reads into; before it runs */
 struct request *workers_first_request(const struct channel *ch);
 

@@ -212,12 +212,16 @@ static void *server_main(void *arg)
 static bool clone_fd;
 static int latency_fd = -1;
 static const cpu_set_t *cpus;
+static bool with_inbox; /* requests lie in a memfd, and stand in line themselves */
+static unsigned nr_held = NR_HELD;
 
 static int make_channel(unsigned nr_threads)
 {
+	int inbox, error;
+
 	const struct channel_params params = {
 		.nr_threads = nr_threads,
-		.nr_held = NR_HELD,
+		.nr_held = nr_held,
 		.io_max = IO_MAX,
 		.cpus = cpus,
 		.clone_fd = clone_fd,
@@ -226,7 +230,12 @@ static int make_channel(unsigned nr_threads)
 		.latency_us = 7,
 	};
 
-	return channel_create(&params, &ops, NULL, &channel);
+	error = channel_create(&params, &ops, NULL, &channel);
+	if (!error && with_inbox) {
+		ck_assert_int_eq(channel_make_inbox(channel, &inbox), 0);
+		close(inbox); /* it is mapped */
+	}
+	return error;
 }
 
 static void open_channel(unsigned nr_threads)
@@ -732,11 +741,28 @@ START_TEST(test_clone_fd_that_cannot_be_is_a_warning)
 }
 END_TEST
 
-int main(void)
+static void set_inbox(void)
 {
-	Suite *suite = suite_create("channel");
-	TCase *tc = tcase_create("threads");
+	with_inbox = true;
+}
 
+static void set_inbox_with_a_line(void)
+{
+	with_inbox = true;
+	nr_held = 3 * NR_THREADS;
+}
+
+static void unset_inbox(void)
+{
+	with_inbox = false;
+	nr_held = NR_HELD;
+}
+
+static void add_threads(Suite *suite, const char *name, SFun set)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, set, unset_inbox);
 	tcase_add_test(tc, test_long_requests_leave_a_thread_and_are_interrupted_wherever_they_are);
 	tcase_add_test(tc, test_interruption_that_comes_before_its_request_is_kept);
 	tcase_add_test(tc, test_end_does_not_wait_for_long_requests);
@@ -744,7 +770,13 @@ int main(void)
 	tcase_add_test(tc, test_stop_before_anything_was_served);
 	tcase_add_test(tc, test_end_of_the_channel_ends_the_threads);
 	suite_add_tcase(suite, tc);
-	tc = tcase_create("held");
+}
+
+static void add_held(Suite *suite, const char *name, SFun set)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, set, unset_inbox);
 	tcase_add_test(tc, test_held_requests_are_answered_later_in_any_order);
 	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
 	tcase_add_test(tc, test_data_of_a_write_begins_on_a_page);
@@ -752,7 +784,17 @@ int main(void)
 	tcase_add_loop_test(tc, test_nothing_large_is_kept_after_a_stream, 0, 2);
 	tcase_add_test(tc, test_parked_threads_have_requests);
 	suite_add_tcase(suite, tc);
-	tc = tcase_create("duty");
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("channel");
+	TCase *tc = tcase_create("duty");
+
+	add_threads(suite, "threads", unset_inbox);
+	add_threads(suite, "threads with an inbox", set_inbox_with_a_line);
+	add_held(suite, "held", unset_inbox);
+	add_held(suite, "held in an inbox", set_inbox);
 	tcase_add_test(tc, test_short_requests_are_served_by_one_thread);
 	tcase_add_test(tc, test_threads_run_on_the_cpus_that_were_asked_for);
 	tcase_add_test(tc, test_latency_is_asked_for_while_many_short_requests_come);

@@ -52,6 +52,7 @@ enum handover_kind {
 	HANDOVER_IMAGE_LOCK = 16, /* and the lock beside that file, held by its descriptor */
 	HANDOVER_SPILL = 17, /* the file or device of spill= */
 	HANDOVER_SPILL_KEY = 18, /* memory with the key of what is there (spillkey.h) */
+	HANDOVER_INBOX = 19, /* a memfd with requests as they came (fuse/channel/inbox.h), where the kernel sends none again */
 	HANDOVER_NR
 };
 

@@ -17,7 +17,8 @@
 #include "fs/probe.h"
 #include "util/alloc.h"
 
-static int agree(struct session *s, const struct super_probe *found, struct options_error *error)
+static int agree(struct session *s, const struct super_probe *found, const struct survive *survive,
+		 struct options_error *error)
 {
 	struct channel_terms terms = { .request_len = found->request_len,
 				       .reply_len = found->reply_len };
@@ -31,6 +32,10 @@ static int agree(struct session *s, const struct super_probe *found, struct opti
 	if (res)
 		ERR_PRINTF(error, "it would agree with the kernel on something else: %s",
 			   strerror(-res));
+	if (!res && survive->inbox_fd >= 0 && !transport_fits_inbox(s->transport, survive->inbox_fd)) {
+		ERR_PRINTF(error, "it keeps requests in another form");
+		res = -EPROTO;
+	}
 	fuse_session_destroy(s->se);
 	transport_destroy(s->transport);
 	return res;
@@ -53,7 +58,7 @@ static int probe(struct session *s, const struct survive *survive, struct option
 		if (!res)
 			res = session_create_front(s, error);
 		if (!res) {
-			res = agree(s, &found, error);
+			res = agree(s, &found, survive, error);
 			ztfuse_exit(&s->front);
 		}
 		super_destroy(s->sb);

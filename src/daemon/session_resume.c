@@ -67,22 +67,31 @@ static void keep_image(const struct session *s)
 	survive_keep(s->survive, HANDOVER_IMAGE_LOCK, s->image.lock_fd);
 }
 
+/* What the kernel does not send again is to be found by the next one. */
+static int leave_inbox(struct session *s)
+{
+	int fd, res;
+
+	if (transport_resends(s->transport))
+		return 0;
+	res = transport_make_inbox(s->transport, &fd);
+	if (!res)
+		survive_keep(s->survive, HANDOVER_INBOX, fd);
+	return res;
+}
+
 int session_leave_record(struct session *s, struct options_error *error)
 {
 	const char *when = s->options->survive_when == OPTION_SURVIVE_AUTO ? "auto" : "on";
 	const int channel = fuse_session_fd(s->se);
 	int res;
 
-	if (!transport_resends(s->transport)) {
-		ERR_PRINTF(error,
-			   "option survive=%s: this kernel sends no request again (Linux 6.9 does)",
-			   when);
-		return -ENOTSUP;
-	}
 	/* Where it came as /dev/fd/N. */
 	res = fcntl(channel, F_SETFD, FD_CLOEXEC) != 0 ? -errno : leave_terms(s);
 	if (!res)
 		res = leave_facts(s);
+	if (!res)
+		res = leave_inbox(s);
 	s->survive->ledger->facts.lives = 1;
 	if (!res && s->dict)
 		res = survive_keep_dict(s->survive, s->dict, s->dict_size);
@@ -173,7 +182,7 @@ int session_resume(struct session *s, struct options_error *error)
 	ledger_settle(s->survive->ledger, s->sb);
 	res = take_terms(s, &terms);
 	if (!res)
-		res = transport_resume(s->transport, &terms);
+		res = transport_resume(s->transport, &terms, s->survive->inbox_fd);
 	if (res) {
 		ERR_PRINTF(error, "%s: cannot go on with the kernel as it was agreed: %s",
 			   s->options->mountpoint, strerror(-res));

@@ -312,7 +312,7 @@ static int make(int argc, char *argv[], bool first, struct survive **out_survive
 		survive->argv[next++] = argv[i];
 	mutex_init(&survive->lock, ZT_RANK_SURVIVE);
 	survive->sock = survive->channel_fd = -1;
-	survive->arena_fd = survive->dict_fd = survive->rescue_fd = -1;
+	survive->arena_fd = survive->dict_fd = survive->rescue_fd = survive->inbox_fd = -1;
 	survive->image_dir_fd = survive->image_lock_fd = -1;
 	survive->spill_fd = survive->spill_key_fd = -1;
 	survive->channel = (struct channel_survival){ .spin_fd = -1,
@@ -382,6 +382,9 @@ static int take(struct survive *survive, enum handover_kind kind, int fd)
 		break;
 	case HANDOVER_SPILL_KEY:
 		survive->spill_key_fd = fd;
+		break;
+	case HANDOVER_INBOX:
+		survive->inbox_fd = fd;
 		break;
 	case HANDOVER_SPIN:
 		survive->channel.spin_fd = fd;

@@ -23,7 +23,7 @@ struct survive {
 	struct ledger *ledger; /* requests under way */
 	bool resumed; /* it has taken over */
 	int channel_fd; /* taken over; -1: none, or given away by survive_give() */
-	int arena_fd, dict_fd, rescue_fd, spill_fd, spill_key_fd; /* taken over; -1: none */
+	int arena_fd, dict_fd, rescue_fd, inbox_fd, spill_fd, spill_key_fd; /* taken over; -1: none */
 	int image_dir_fd, image_lock_fd; /* as channel_fd */
 	char **argv; /* of the keeper; one on the heap, its words the caller's */
 	struct mutex lock; /* guards what follows, as soon as there are threads */

@@ -109,6 +109,7 @@ static int tell_facts(const struct survive *survive, int sock)
 		case HANDOVER_DICT:
 		case HANDOVER_RECORD:
 		case HANDOVER_LEDGER:
+		case HANDOVER_INBOX:
 			error = handover_send(sock, survive->kinds[i], survive->fds[i]);
 			break;
 		default:

@@ -139,11 +139,24 @@ int transport_replay(struct transport *t, const struct channel_terms *terms)
 	return error;
 }
 
-int transport_resume(struct transport *t, const struct channel_terms *terms)
+int transport_make_inbox(struct transport *t, int *out_fd)
+{
+	return channel_make_inbox(t->channel, out_fd);
+}
+
+bool transport_fits_inbox(const struct transport *t, int inbox)
+{
+	return channel_fits_inbox(t->channel, inbox);
+}
+
+int transport_resume(struct transport *t, const struct channel_terms *terms, int inbox)
 {
 	const int error = transport_replay(t, terms);
 
-	return error ? error : channel_resend(t->channel, fuse_session_fd(t->se));
+	if (error)
+		return error;
+	return inbox >= 0 ? channel_take_inbox(t->channel, inbox, fuse_session_fd(t->se)) :
+			    channel_resend(t->channel, fuse_session_fd(t->se));
 }
 
 static int start_serving(struct transport *t)

@@ -63,12 +63,20 @@ bool transport_resends(const struct transport *t);
  */
 int transport_replay(struct transport *t, const struct channel_terms *terms) ZT_MUST_CHECK;
 
+/** transport_make_inbox() - where it cannot: have requests stay in a memfd, for transport_resume(). Return: 0 or -errno. */
+int transport_make_inbox(struct transport *t, int *out_fd) ZT_MUST_CHECK;
+
+/** transport_fits_inbox() - whether this program could take requests out of @inbox */
+bool transport_fits_inbox(const struct transport *t, int inbox);
+
 /**
  * transport_resume() - instead of transport_serve_init(), on a channel that an earlier process has
- * served: agree on the same, and have the kernel send again what that process left unanswered
+ * served: agree on the same, and have what that process left unanswered come again
+ * @inbox: transport_make_inbox()'s; -1: the kernel sends it
  * Return: 0; -EPROTO this program would agree on something else; -errno.
  */
-int transport_resume(struct transport *t, const struct channel_terms *terms) ZT_MUST_CHECK;
+int transport_resume(struct transport *t, const struct channel_terms *terms,
+		     int inbox) ZT_MUST_CHECK;
 
 /**
  * transport_start() - make the threads that serve requests

@@ -318,12 +318,16 @@ START_TEST(test_a_copy_is_the_same_and_shares_what_it_contains)
 {
 	const ino_nr top = make_tree();
 	const uint64_t before = objects(), nr = nr_inodes();
+	const struct stat long_ago = { .st_mtim.tv_sec = 1000 };
 	struct fs_entry entry;
+	struct stat attr;
 	ino_nr copy;
 
 	ck_assert_int_eq(fs_mknod(sb, &root_cred, top, "device", S_IFCHR | 0600, 259, &entry), 0);
+	ck_assert_int_eq(fs_setattr(sb, &root_cred, into, &long_ago, FS_SET_MTIME, &attr), 0);
 	ck_assert_int_eq(clone_as(&root, FS_ROOT_INO, "tree", into, false), 0);
 	copy = look_ino(sb, into, "copy");
+	ck_assert_int_gt(attr_of(sb, into).st_mtim.tv_sec, long_ago.st_mtim.tv_sec);
 	/* Comparing reads it. */
 	ck_assert_int_eq(attr_of(sb, look_ino(sb, copy, "file5")).st_atim.tv_sec, 1000000);
 	expect_same_tree(top, copy);

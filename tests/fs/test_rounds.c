@@ -87,6 +87,20 @@ START_TEST(test_allocating_goes_in_rounds_and_comes_to_the_same)
 }
 END_TEST
 
+/* Each round promises what it has allocated itself. */
+START_TEST(test_allocating_in_rounds_promises_each_page_once)
+{
+	struct arena_stat stat;
+
+	arena_set_limit(sb->arena, 8 * GIB);
+	ck_assert_int_eq(allocate(0, 0, LONG), 0);
+	ck_assert_uint_gt(pauses.nr, 100);
+	arena_get_stat(sb->arena, &stat);
+	ck_assert_uint_ge(stat.aside, LONG);
+	ck_assert_uint_le(stat.aside, LONG / 10 * 11);
+}
+END_TEST
+
 START_TEST(test_interrupted_allocation_ends_with_the_round)
 {
 	pauses.stop_at = 3;
@@ -171,10 +185,10 @@ START_TEST(test_interrupted_cut_is_finished_by_others)
 }
 END_TEST
 
-/* Whoever lengthens the file first cuts: what was there before is not to be seen. */
-START_TEST(test_file_that_wants_cutting_grows_with_zeros)
+/* 64 MiB are to be cut off, and the caller gives up. */
+static void cut_by_half(void)
 {
-	static char data[1 << 20], page[4096];
+	static char data[1 << 20];
 	struct stat attr;
 	size_t len;
 
@@ -184,6 +198,34 @@ START_TEST(test_file_that_wants_cutting_grows_with_zeros)
 	pauses.stop_at = pauses.nr + 1;
 	ck_assert_int_eq(cut(4096, &attr), 0);
 	ck_assert_uint_gt(blocks(), 32 * MIB);
+}
+
+/* Whoever copies to a place behind the end lengthens the file, too. */
+START_TEST(test_file_that_wants_cutting_is_cut_before_it_is_copied_to)
+{
+	static const char zeros[4096];
+	ino_nr from = make_file(sb, FS_ROOT_INO, "from");
+	char page[4096];
+	uint64_t done;
+	size_t len;
+
+	ck_assert_int_eq(fs_write(sb, &root_cred, from, 0, "copied", 6, 0, &len), 0);
+	cut_by_half();
+	ck_assert_int_eq(fs_copy_range(sb, &root_cred, from, 0, ino, 64 * MIB, 6, &done), 0);
+	ck_assert_uint_eq(done, 6);
+	ck_assert_int_eq(fs_read(sb, ino, 63 * MIB, page, sizeof(page), &len), 0);
+	ck_assert_mem_eq(page, zeros, sizeof(page));
+}
+END_TEST
+
+/* Whoever lengthens the file first cuts: what was there before is not to be seen. */
+START_TEST(test_file_that_wants_cutting_grows_with_zeros)
+{
+	char page[4096];
+	struct stat attr;
+	size_t len;
+
+	cut_by_half();
 	ck_assert_int_eq(cut(64 * MIB, &attr), 0);
 	ck_assert_int_eq(fs_read(sb, ino, 63 * MIB, page, sizeof(page), &len), 0);
 	for (size_t i = 0; i < sizeof(page); i++)
@@ -279,11 +321,13 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_allocating_goes_in_rounds_and_comes_to_the_same);
+	tcase_add_test(tc, test_allocating_in_rounds_promises_each_page_once);
 	tcase_add_test(tc, test_interrupted_allocation_ends_with_the_round);
 	tcase_add_test(tc, test_allocation_begins_again_when_something_cuts_the_file_meanwhile);
 	tcase_add_test(tc, test_punching_goes_in_rounds_and_comes_to_the_same);
 	tcase_add_test(tc, test_cut_file_has_its_new_size_before_others_see_it);
 	tcase_add_test(tc, test_interrupted_cut_is_finished_by_others);
+	tcase_add_test(tc, test_file_that_wants_cutting_is_cut_before_it_is_copied_to);
 	tcase_add_test(tc, test_file_that_wants_cutting_grows_with_zeros);
 	tcase_add_test(tc, test_what_a_deleted_file_took_is_back_before_it_is_freed);
 	tcase_add_test(tc, test_what_cannot_fit_is_refused_before_anything_is_done);

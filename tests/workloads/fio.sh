@@ -74,9 +74,11 @@ bad = [job["jobname"] for job in jobs if job["error"] or job["read"]["io_bytes"]
 print(sum(job["read"]["io_bytes"] for job in jobs) if not bad else bad)
 sys.exit(bool(bad))
 END
-  # Again, from the daemon, without a write.
+  # Again, from the daemon, once its caches are gone. (fio's verify_only takes blocks for written that a mixed job has not written,
+  # on a tmpfs, too.)
+  (cd "$MNT" && sha256sum ./*) >"$TMP/sums"
   fresh
-  "${FIO:-fio}" --verify_only=1 --minimal "$TMP/jobs" >"$TMP/fio.err" 2>&1 || { tail -n 20 "$TMP/fio.err"; fail "what was written differs later, with '$options'"; }
+  (cd "$MNT" && sha256sum --quiet -c "$TMP/sums") || fail "what was written differs later, with '$options'"
   total=$((total + $(cat "$TMP/count")))
   rm -f "${MNT:?}"/*
   zt_stop

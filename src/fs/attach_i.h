@@ -49,6 +49,9 @@ struct fs_attach {
 	uint32_t *names;
 	uint64_t nr_names;
 	ref_t first;
+	/* Of names of the directory that is walked, in an image; the first nr_entries of its walk. */
+	uint64_t *hashes;
+	uint64_t max_hashes;
 	bool dirs_differ; /* some directory has two names, or another parent than it says */
 };
 

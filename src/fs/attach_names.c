@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "fs/attach_i.h"
 #include "fs/dir.h"
@@ -56,13 +58,65 @@ struct dir_walk {
 	bool emptied; /* a block without entries was there */
 };
 
-static int note_entry(struct dir_walk *walk, uint64_t header)
+/*
+ * What stands twice in a directory was written by no ztmpfs, and its own arena is not asked: it costs a
+ * hash of each name. Two names of one hash among millions are as likely as a wrong sum.
+ */
+static int note_name(struct dir_walk *walk, const uint64_t *entry)
 {
 	struct fs_attach *attach = walk->attach;
+	const uint64_t nr = walk->nr_entries;
+
+	if (!attach->sb->from_image)
+		return 0;
+	if (nr == attach->max_hashes) {
+		const uint64_t max = nr ? 2 * nr : 4096;
+		uint64_t *more = zt_map(max * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		if (nr)
+			memcpy(more, attach->hashes, nr * sizeof(*more));
+		zt_unmap(attach->hashes, nr * sizeof(*more));
+		attach->hashes = more;
+		attach->max_hashes = max;
+	}
+	attach->hashes[nr] =
+		keyhash(&attach->sb->hash_key, dirent_name(entry), dirent_name_len(*entry));
+	return 0;
+}
+
+static int hash_cmp(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int check_names(const struct dir_walk *walk)
+{
+	uint64_t *hashes = walk->attach->hashes;
+
+	if (!walk->attach->sb->from_image || walk->nr_entries < 2)
+		return 0;
+	qsort(hashes, walk->nr_entries, sizeof(*hashes), hash_cmp);
+	for (uint64_t i = 1; i < walk->nr_entries; i++)
+		if (hashes[i] == hashes[i - 1])
+			return attach_bad(walk->attach, walk->ref, "has a name twice");
+	return 0;
+}
+
+static int note_entry(struct dir_walk *walk, const uint64_t *entry)
+{
+	struct fs_attach *attach = walk->attach;
+	const uint64_t header = *entry;
+	const int err = note_name(walk, entry);
 	ref_t ref = dirent_ino(header);
 	unsigned type = dirent_type(header);
 	uint32_t *names;
 
+	if (err)
+		return err;
 	if (!zs_is_unclaimed(attach->sb->inodes, ref) || ref == attach->sb->rec->root)
 		return attach_bad(attach, walk->ref, "has a name that leads to no inode");
 	names = names_at(attach, ref);
@@ -109,7 +163,7 @@ static int attach_block(void *arg, uint64_t idx, uint64_t *word)
 		return attach_bad(walk->attach, walk->ref, "has a malformed block of names");
 	for (unsigned at = 0; at < units && !err; at += dirent_units(block[at]))
 		if (dirent_ino(block[at]) != 0)
-			err = note_entry(walk, block[at]);
+			err = note_entry(walk, &block[at]);
 	if (err || walk->nr_entries != before)
 		return err;
 	__atomic_store_n(word, 0, __ATOMIC_RELEASE);
@@ -144,6 +198,8 @@ static int attach_dir(struct fs_attach *attach, ref_t ref)
 	snprintf(attach->text, 256,
 		 "inode %" PRIu64 " has a tree of blocks with a node that is none", (uint64_t)ref);
 	err = tree_attach(sb->arena, sb->meta, &tree, attach_block, &walk);
+	if (!err)
+		err = check_names(&walk);
 	if (err)
 		return err;
 	if (walk.emptied || walk.nr_entries == 0)
@@ -347,6 +403,9 @@ int attach_names(struct fs_attach *attach)
 	while (!err && zs_attach_next(attach->sb->inodes, &walk, &ref))
 		if (inode_is_dir(attach_rec(attach, ref)))
 			err = attach_dir(attach, ref);
+	zt_unmap(attach->hashes, attach->max_hashes * sizeof(*attach->hashes));
+	attach->hashes = NULL;
+	attach->max_hashes = 0;
 	if (!err && attach->dirs_differ)
 		repair_names(attach);
 	if (!err)

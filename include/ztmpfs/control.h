@@ -152,7 +152,8 @@ struct ztmpfs_stat {
 	uint64_t spill_fetched; /* objects that were read */
 	uint64_t spill_passes; /* times that it was looked what could go */
 	uint64_t spill_write_errors, spill_read_errors;
-	uint64_t reserved[2];
+	uint64_t image_bytes; /* compressed contents that stay in the file of image=; 0: in memory */
+	uint64_t reserved[1];
 };
 
 /* Levels of ztmpfs_stat.mem_level. The reserve does not count as used. */

@@ -72,6 +72,8 @@ struct arena_params {
 	uint64_t stock;
 	bool stock_lock; /* lock all of it in memory: CAP_IPC_LOCK */
 	int stock_priority; /* SCHED_FIFO for the thread that fills it: CAP_SYS_NICE; 0: none */
+	/* With arena_attach(): pages of some runs stand elsewhere, and are the caller's (borrow.h). */
+	bool borrows;
 };
 
 struct arena_stat {

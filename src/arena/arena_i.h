@@ -48,7 +48,9 @@ static_assert(sizeof(struct arena_superblock) == 80, "layout 2 of the superblock
 /* Bits of incompat. */
 #define ARENA_STOCKED (UINT64_C(1) << 0) /* zspages are cut as a stock wants them */
 #define ARENA_SPILLS  (UINT64_C(1) << 1) /* some of what it holds may be in a spill file */
-#define ARENA_INCOMPAT (ARENA_STOCKED | ARENA_SPILLS) /* all that are known */
+#define ARENA_BORROWS (UINT64_C(1) << 2) /* pages of some runs stand elsewhere: borrow.h */
+/* All that are known. */
+#define ARENA_INCOMPAT (ARENA_STOCKED | ARENA_SPILLS | ARENA_BORROWS)
 #define ARENA_RO_COMPAT UINT64_C(0)
 
 static_assert(ARENA_SUPER_OFFSET + ARENA_SUPER_SIZE <= ZT_PAGE_SIZE, "page 0 holds both");
@@ -142,6 +144,8 @@ int arena_superblock_make(struct arena *arena) ZT_MUST_CHECK;
 /* A copy of one, for a file of so many bytes. 0, or an error and its sentence. */
 int arena_superblock_check(const struct arena_superblock *sb, uint64_t file_size,
 			   char text[256]) ZT_MUST_CHECK;
+/* It borrows from now on. */
+void arena_superblock_borrow(struct arena_superblock *sb);
 bool arena_superblock_is_sound(const struct arena_superblock *sb);
 
 /* arena.c, for attach.c: map the file's @reserve bytes; arena->fd is open */

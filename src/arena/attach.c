@@ -252,12 +252,17 @@ static int read_superblock(int fd, struct arena_superblock *out, char text[256])
 	return arena_superblock_check(out, (uint64_t)st.st_size, text);
 }
 
-/* Zspages are cut as the one or the other needs them. */
-static int check_stock(const struct arena_params *params, const struct arena_superblock *sb,
-		       char text[256])
+/* Zspages are cut as the one or the other needs them; and what is not in the file is nowhere else. */
+static int check_kind(const struct arena_params *params, const struct arena_superblock *sb,
+		      char text[256])
 {
-	bool stocked = sb->incompat & ARENA_STOCKED;
+	bool stocked = sb->incompat & ARENA_STOCKED, borrows = sb->incompat & ARENA_BORROWS;
 
+	if (borrows != params->borrows) {
+		snprintf(text, 256, "the arena's contents stand in %s",
+			 borrows ? "an image, which is not there" : "itself, not in an image");
+		return -EINVAL;
+	}
 	if (stocked == (params->stock != 0))
 		return 0;
 	snprintf(text, 256, "the arena was made %s a reserve for swap",
@@ -284,7 +289,7 @@ int arena_attach(const struct arena_params *params, int fd, char text[256],
 	snprintf(text, 256, "cannot attach to the memory arena");
 	error = read_superblock(fd, &sb, text);
 	if (!error)
-		error = check_stock(params, &sb, text);
+		error = check_kind(params, &sb, text);
 	if (error)
 		return error;
 	arena = zt_zalloc(sizeof(*arena));

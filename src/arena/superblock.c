@@ -44,6 +44,12 @@ int arena_superblock_make(struct arena *arena)
 	return 0;
 }
 
+void arena_superblock_borrow(struct arena_superblock *sb)
+{
+	sb->incompat |= ARENA_BORROWS;
+	sb->sum = sum_of(sb);
+}
+
 bool arena_superblock_is_sound(const struct arena_superblock *sb)
 {
 	return sb->magic == ARENA_MAGIC && sb->layout == ARENA_LAYOUT && sb->sum == sum_of(sb);

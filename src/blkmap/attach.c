@@ -182,7 +182,7 @@ uint64_t blkmap_data_objects(struct blkmap *map)
 	struct zs_pool_stat stat;
 
 	zs_pool_get_stat(map->slots.data, &stat);
-	return stat.objects;
+	return stat.objects + map->slots.nr_borrowed;
 }
 
 void blkmap_setting_users(const struct blkmap *map, uint64_t out[BLKMAP_NR_SETTINGS])

@@ -19,6 +19,7 @@
 #include "blkmap/parts.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/heat.h"
 #include "blkmap/upkeep/dedup.h"
 #include "blkmap/upkeep/recompress.h"
@@ -152,7 +153,7 @@ int blkmap_create(const struct blkmap_params *params, char error_text[256], stru
 	error = slots_init(&map->slots, params, error_text);
 	if (error)
 		goto err_free;
-	if (params->attach == BLKMAP_ATTACH)
+	if (params->attach == BLKMAP_ATTACH && !params->lender)
 		error = redo_finish(&map->slots, params->record, error_text);
 	if (error)
 		goto err_slots;
@@ -257,6 +258,10 @@ void blkmap_get_stat(struct blkmap *map, struct blkmap_stat *out_stat)
 	content_get_stat(&map->content, out_stat);
 	upkeep_get_stat(&map->upkeep, out_stat);
 	zs_pool_get_stat(map->slots.data, &out_stat->data);
+	if (slots_borrow(&map->slots)) {
+		out_stat->data.objects = map->slots.nr_borrowed;
+		out_stat->data.object_bytes = map->slots.lender.bytes;
+	}
 	zcomp_get_stat(map->codecs.comp, &out_stat->zcomp);
 }
 

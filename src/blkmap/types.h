@@ -26,6 +26,9 @@ enum blkmap_accel { BLKMAP_ACCEL_OFF, BLKMAP_ACCEL_AUTO, BLKMAP_ACCEL_ON };
 
 #define BLKMAP_NR_DICTS 8u
 
+/* The number of the pool of objects in the arena. */
+#define BLKMAP_POOL_DATA 1u
+
 /* How a file's new content is compressed; kept by the fs layer for each file. */
 #define BLKMAP_SETTING_DEFAULT 0u /* as the mount has it */
 #define BLKMAP_SETTING_NONE    1u /* stored as it is */
@@ -75,8 +78,23 @@ enum blkmap_attach {
 	BLKMAP_ATTACH_CLEAN, /* all of it is somebody's, and counters are known */
 };
 
+/*
+ * Where the objects of a mount stand that is only read, when they are not in the arena: in a file,
+ * whose bytes are good as long as nobody says otherwise. Its keeper outlives the map; any thread calls.
+ */
+struct blkmap_lender {
+	/* Bytes from @at on in the arena's range; NULL: they are not there */
+	const char *(*find)(void *arg, uint64_t at, size_t len);
+	/* Before they are looked at: 0 or -EIO; and behind it, whether they were good until then. */
+	int (*check)(void *arg, const char *data, size_t len);
+	bool (*held)(void *arg, const char *data, size_t len);
+	void *arg;
+	uint64_t bytes; /* of all objects, as the file says, for counters */
+};
+
 struct blkmap_params {
 	enum blkmap_attach attach;
+	const struct blkmap_lender *lender; /* with ATTACH alone; copied; NULL: objects are in the arena */
 	struct blkmap_record *record; /* NULL: keep it on the heap */
 	struct arena *arena;
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */

@@ -120,6 +120,8 @@ static const struct field fields[] = {
 	U64(spill_passes, "times"),
 	U64(spill_write_errors, "times"),
 	U64(spill_read_errors, "clusters"),
+	HEADING("Image"),
+	NOW(image_bytes, "bytes"),
 	HEADING("Swap"),
 	NOW(swap_reserve, "bytes"),
 	NOW(swap_ready, "bytes"),

@@ -161,6 +161,9 @@ static int add_lines(struct libscols_table *table, const char *path, const struc
 		error = add(table, "spill", "%s out; %s used of %s",
 			    ctl_human(stat->spill_bytes, a), ctl_human(stat->spill_used, b),
 			    ctl_human(stat->spill_size, c));
+	if (!error && stat->image_bytes)
+		error = add(table, "image", "%s read from the file where they stand",
+			    ctl_human(stat->image_bytes, a));
 	used_text(text, sizeof(text), stat->orig_data_size, stat->size_limit);
 	if (!error)
 		error = add(table, "space", "%s", text);

@@ -146,11 +146,44 @@ int mount_image_open(const struct options *options, struct mount_image *out_imag
 	return res;
 }
 
+/* What is only read may stay in the file. A keeper has the arena alone, and so has rescue=. */
+static bool may_borrow(const struct options *options)
+{
+	return options->mount_flags[MOUNT_RO] == 1 && !options->save_at_end && !options->spill_path &&
+	       !options->survive;
+}
+
+/* Return: 0; -EAGAIN: it is to be loaded; others with a sentence. */
+static int borrow(const struct mount_image *image, const struct options *options,
+		  const struct super_params *params, char text[256], struct super **out_sb)
+{
+	struct image_pages *pages;
+	int res = image_pages_open(image->fd, options->image_path, text, &pages);
+
+	if (res)
+		return res;
+	res = super_borrow(params, pages, text, out_sb);
+	if (res)
+		image_pages_close(pages);
+	return res;
+}
+
+static int load(const struct mount_image *image, const struct super_params *params, char text[256],
+		struct super **out_sb)
+{
+	struct image *file = NULL;
+	int res = image_open(image->fd, text, &file);
+
+	if (!res)
+		res = super_load(params, file, text, out_sb);
+	image_close(file);
+	return res;
+}
+
 int mount_image_load(struct mount_image *image, const struct options *options,
 		     const struct super_params *params, struct options_error *error,
 		     struct super **out_sb)
 {
-	struct image *file = NULL;
 	char text[256] = "";
 	int res;
 
@@ -162,10 +195,9 @@ int mount_image_load(struct mount_image *image, const struct options *options,
 	}
 	res = image_check_rights(image->fd, text);
 	if (!res)
-		res = image_open(image->fd, text, &file);
-	if (!res)
-		res = super_load(params, file, text, out_sb);
-	image_close(file);
+		res = may_borrow(options) ? borrow(image, options, params, text, out_sb) : -EAGAIN;
+	if (res == -EAGAIN)
+		res = load(image, params, text, out_sb);
 	close(image->fd);
 	image->fd = -1;
 	if (!res)

@@ -153,6 +153,13 @@ int remount_run(const struct options *options, struct options_error *out_error)
 	int error;
 
 	error = get_stat(path, &st, out_error);
+	if (!error && st.image_bytes && options->mount_flags[MOUNT_RO] == 0) {
+		ERR_PRINTF(out_error,
+			   "%s: option rw: what it holds stays in an image (unmount it, and mount the "
+			   "image without ro)",
+			   path);
+		return -EROFS;
+	}
 	if (!error)
 		error = set_limits(options, &st, out_error);
 	if (error)

@@ -22,6 +22,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/surroundings.h"
 #include "daemon/swapmode.h"
+#include "fs/image.h"
 #include "fs/inode.h"
 #include "fuse/again.h"
 #include "fuse/transport.h"
@@ -202,6 +203,14 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	return res ? res : create_super(s, mem_beside, error);
 }
 
+/* Where nothing may be written, write(2) says so, and not the kernel's writing later. */
+static enum ztfuse_cache cache_of(const struct session *s)
+{
+	return super_borrows(s->sb) && s->options->cache == ZTFUSE_CACHE_WRITEBACK ?
+		       ZTFUSE_CACHE_THROUGH :
+		       s->options->cache;
+}
+
 /* What takes requests apart, and libfuse's session on it. */
 int session_create_front(struct session *s, struct options_error *error)
 {
@@ -210,7 +219,7 @@ int session_create_front(struct session *s, struct options_error *error)
 	char *mount_opts = NULL;
 	int res = 0;
 
-	ztfuse_init(&s->front, s->sb, options->cache);
+	ztfuse_init(&s->front, s->sb, cache_of(s));
 	s->front.xattr = options->xattr;
 	s->front.io_max = (uint32_t)s->channel_params.io_max;
 	if (s->survive) {

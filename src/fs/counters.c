@@ -41,6 +41,7 @@ static void stat_memory(struct super *sb, const struct blkmap_stat *map, struct 
 	arena_get_stat(sb->arena, &arena);
 	out->orig_data_size = map->nr_pages << ZT_PAGE_SHIFT;
 	out->compr_data_size = map->data.object_bytes;
+	out->image_bytes = sb->lender ? map->data.object_bytes : 0;
 	out->arena_used = arena.resident;
 	out->mem_used_total = arena.resident + private;
 	out->mem_limit = arena.limit;

@@ -15,10 +15,12 @@
 #include <unistd.h>
 
 #include "arena/attach.h"
+#include "arena/borrow.h"
 #include "fs/attach_i.h"
 #include "fs/livefile.h"
 #include "fs/super_i.h"
 #include "util/clock.h"
+#include "zsmalloc/borrow.h"
 
 static_assert(sizeof(((struct super_format *)0)->compress) == IMAGE_NAME_MAX, "same names");
 static_assert(BLKMAP_NR_SETTINGS == IMAGE_NR_SETTINGS, "one name each");
@@ -131,32 +133,158 @@ static int check_limits(struct super *sb, char text[256])
 	return 0;
 }
 
-int super_load(const struct super_params *params, struct image *image, char error_text[256],
-	       struct super **out_sb)
+/* Not to fill the machine first. */
+static int check_memory(const struct super_params *params, uint64_t nr_pages, char text[256])
 {
-	const struct image_header *header = image_header(image);
+	if (!params->mem_limit || nr_pages <= params->mem_limit >> ZT_PAGE_SHIFT)
+		return 0;
+	return too_much(text, "mem_limit=", "bytes of memory", nr_pages << ZT_PAGE_SHIFT,
+			params->mem_limit);
+}
+
+/* A mount on the memfd @fd, which is closed on errors. */
+static int attach_loaded(const struct super_params *params, int fd, char text[256],
+			 struct super **out_sb)
+{
 	struct super_params mine = *params;
 	struct super *sb;
-	int fd, err = check_layout(&header->facts, error_text);
+	int err;
 
-	/* Not to fill the machine first. */
-	if (!err && params->mem_limit && header->nr_pages > params->mem_limit >> ZT_PAGE_SHIFT)
-		err = too_much(error_text, "mem_limit=", "bytes of memory",
-			       header->nr_pages << ZT_PAGE_SHIFT, params->mem_limit);
-	if (!err)
-		err = image_load(image, error_text, &fd);
-	if (err)
-		return err;
 	mine.from_image = true;
-	err = super_attach(&mine, fd, error_text, &sb);
+	err = super_attach(&mine, fd, text, &sb);
 	if (err) {
 		close(fd);
 		return err;
 	}
-	err = check_limits(sb, error_text);
+	err = check_limits(sb, text);
 	if (err)
 		super_leave(sb, false, NULL);
 	else
 		*out_sb = sb;
 	return err;
+}
+
+int super_load(const struct super_params *params, struct image *image, char error_text[256],
+	       struct super **out_sb)
+{
+	const struct image_header *header = image_header(image);
+	int fd, err = check_layout(&header->facts, error_text);
+
+	if (!err)
+		err = check_memory(params, header->nr_pages, error_text);
+	if (!err)
+		err = image_load(image, error_text, &fd);
+	return err ? err : attach_loaded(params, fd, error_text, out_sb);
+}
+
+/* ---- contents stay in the file ---- */
+
+static const char *lender_find(void *arg, uint64_t at, size_t len)
+{
+	return image_pages_find(arg, at, len);
+}
+
+static int lender_check(void *arg, const char *data, size_t len)
+{
+	return image_pages_check(arg, data, len);
+}
+
+static bool lender_held(void *arg, const char *data, size_t len)
+{
+	return image_pages_held(arg, data, len);
+}
+
+static bool is_head(void *arg, uint64_t page)
+{
+	const uint64_t *head = arg;
+
+	return page < *head;
+}
+
+static bool is_kept(void *arg, uint64_t page)
+{
+	return arena_pages_has(arg, page);
+}
+
+static bool is_content(uint32_t user)
+{
+	return zs_pool_of_user(user) == SUPER_POOL_DATA;
+}
+
+/* Bytes in the arena's scratch pages are to go to an object. */
+static int check_redo(int fd, char text[256])
+{
+	_Alignas(struct super_record) char page[ZT_PAGE_SIZE];
+	const void *rec;
+	int err = arena_probe(fd, page, text, &rec);
+
+	if (err)
+		return err;
+	return ((const struct super_record *)rec)->map.redo.word ? -EAGAIN : 0;
+}
+
+/* All but contents. */
+static int load_names(struct image *image, int fd, char text[256])
+{
+	uint64_t head = arena_head_pages(image_header(image)->reserve);
+	struct arena_pages kept;
+	int err = image_load_some(image, fd, is_head, &head, text);
+
+	if (!err)
+		err = check_redo(fd, text);
+	if (!err)
+		err = arena_borrow(fd, is_content, text, &kept);
+	if (err)
+		return err;
+	err = image_load_some(image, fd, is_kept, &kept, text);
+	arena_pages_exit(&kept);
+	return err;
+}
+
+/* @fd: of the arena; closed on errors. */
+static int borrow(const struct super_params *params, int fd, struct image_pages *pages,
+		  char text[256], struct super **out_sb)
+{
+	const struct blkmap_lender lender = {
+		.find = lender_find,
+		.check = lender_check,
+		.held = lender_held,
+		.arg = pages,
+		.bytes = image_header(image_pages_image(pages))->facts.stored,
+	};
+	struct super_params mine = *params;
+	int err;
+
+	mine.content.lender = &lender;
+	mine.content.background = false;
+	err = attach_loaded(&mine, fd, text, out_sb);
+	if (!err)
+		(*out_sb)->lender = pages;
+	return err;
+}
+
+int super_borrow(const struct super_params *params, struct image_pages *pages,
+		 char error_text[256], struct super **out_sb)
+{
+	struct image *image = image_pages_image(pages);
+	int fd, err;
+
+	if (image_header(image)->facts.stored == 0)
+		return -EAGAIN;
+	err = check_layout(&image_header(image)->facts, error_text);
+
+	if (!err)
+		err = image_range(image, &fd);
+	if (err)
+		return err;
+	err = load_names(image, fd, error_text);
+	if (!err)
+		return borrow(params, fd, pages, error_text, out_sb);
+	close(fd);
+	return err;
+}
+
+bool super_borrows(const struct super *sb)
+{
+	return sb->lender != NULL;
 }

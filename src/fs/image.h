@@ -7,6 +7,7 @@
 
 #include "fs/super.h"
 #include "image/image.h"
+#include "image/pages.h"
 
 /** super_image_facts() - of this moment. Context: any thread. */
 void super_image_facts(struct super *sb, struct image_facts *out);
@@ -42,5 +43,18 @@ int super_rescue(int arena_fd, int fd) ZT_MUST_CHECK;
  */
 int super_load(const struct super_params *params, struct image *image, char error_text[256],
 	       struct super **out_sb) ZT_MUST_CHECK;
+
+/**
+ * super_borrow() - the same, for a mount that is only read: contents stay in the file
+ * Names, attributes and where contents stand are copied; what files hold is read and checked when it is
+ * asked for, and -EIO where it is not as it was saved. super_borrows() is true of it.
+ * @pages: the mount's on success
+ * Return: as super_load(); -EAGAIN: there are none, or they are half written; it is for super_load().
+ */
+int super_borrow(const struct super_params *params, struct image_pages *pages,
+		 char error_text[256], struct super **out_sb) ZT_MUST_CHECK;
+
+/** super_borrows() - whether it is only read: nothing may change what files hold */
+bool super_borrows(const struct super *sb);
 
 #endif

@@ -105,7 +105,7 @@ int livesave_begin(struct super *sb, ino_nr ino, struct livesave_facts *out_fact
 	int error = check_file(sb, ino);
 
 	/* Pages hold no bytes of what is out. */
-	if (!error && blkmap_spills(sb->map))
+	if (!error && (blkmap_spills(sb->map) || sb->lender))
 		error = -EOPNOTSUPP;
 	if (!error)
 		error = make_id(&facts.id);

@@ -13,6 +13,7 @@
 #include "fs/attach_i.h"
 #include "fs/dirindex.h"
 #include "fs/inode_i.h"
+#include "image/pages.h"
 #include "fs/livefile.h"
 #include "fs/tune.h"
 #include "fs/work.h"
@@ -29,7 +30,9 @@
 static int open_arena(struct super *sb, const struct super_params *params, int fd,
 		      char error_text[256])
 {
-	struct arena_params arena = { .backing = ARENA_MEMFD, .limit = params->mem_limit };
+	struct arena_params arena = { .backing = ARENA_MEMFD,
+				      .limit = params->mem_limit,
+				      .borrows = params->content.lender != NULL };
 	int err;
 
 	if (params->swap_reserve) {
@@ -168,6 +171,7 @@ static void super_free(struct super *sb)
 		arena_unset_aside(sb->arena, sb->set_aside);
 	}
 	arena_destroy(sb->arena);
+	image_pages_close(sb->lender);
 	heap_free(sb);
 }
 
@@ -187,6 +191,7 @@ void super_leave(struct super *sb, bool is_clean, int *out_fd)
 			arena_set_state(sb->arena, ARENA_CLEAN);
 		arena_detach(sb->arena, out_fd);
 	}
+	image_pages_close(sb->lender);
 	heap_free(sb);
 }
 
@@ -385,6 +390,8 @@ int super_recompress(struct super *sb, uint64_t *out_passes)
 {
 	if (blkmap_recompress_name(sb->map) == NULL)
 		return -EOPNOTSUPP;
+	if (sb->lender)
+		return -EROFS;
 	*out_passes = blkmap_recompress_kick(sb->map);
 	return 0;
 }

@@ -27,8 +27,8 @@
 
 struct dirindex;
 
-/* Pools share the arena, each with a number of its own; 1 is the data pool of blkmap. */
-enum { SUPER_POOL_META = 2, SUPER_POOL_INODE = 3 };
+/* Pools share the arena, each with a number of its own; the first is the data pool of blkmap. */
+enum { SUPER_POOL_DATA = BLKMAP_POOL_DATA, SUPER_POOL_META, SUPER_POOL_INODE };
 
 #define SUPER_MAGIC   UINT64_C(0x31307366706d747a) /* "ztmpfs01" */
 #define SUPER_VERSION 3u
@@ -127,6 +127,7 @@ struct super {
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
 	bool from_image; /* super_params.from_image; immutable */
+	struct image_pages *lender; /* owned: where contents stand that are only read; NULL: in the arena */
 	struct super_attach_report report; /* immutable once attached */
 	atomic_uint frozen_atimes; /* SUPER_ATIME_*; relaxed */
 	struct promises promises; /* what fallocate(2) has promised */

@@ -10,6 +10,7 @@
 #include "fuse/again.h"
 #include "fuse/channel/inbox.h"
 #include "fuse/channel/request.h"
+#include "fuse/readonly.h"
 #include "fuse/transport_i.h"
 
 /* The request whose handler runs in this thread; NULL: none of ours. */
@@ -90,7 +91,7 @@ bool request_run(struct ztfuse *front, struct request *req)
 
 	current = req;
 	left = false;
-	if (!again_begin(front, req, &again)) {
+	if (readonly_refuses(front, req) || !again_begin(front, req, &again)) {
 		current = NULL;
 		return true;
 	}

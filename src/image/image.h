@@ -74,6 +74,21 @@ int image_verify(struct image *image, char text[256]) ZT_MUST_CHECK;
  */
 int image_load(struct image *image, char text[256], int *out_memfd) ZT_MUST_CHECK;
 
+/** image_wanted_fn - whether a page of the range is to be loaded */
+typedef bool (*image_wanted_fn)(void *arg, uint64_t page);
+
+/** image_range() - a new memfd as long as the range, and empty. Return: 0; what memfd_create(2) says. */
+int image_range(struct image *image, int *out_memfd) ZT_MUST_CHECK;
+
+/**
+ * image_load_some() - some pages into image_range()'s memfd, at their places
+ * @wanted: NULL: all of them
+ * What is in blocks with such pages is compared with its sum, and no other block is read.
+ * Return: as image_verify(); what write(2) says.
+ */
+int image_load_some(struct image *image, int memfd, image_wanted_fn wanted, void *arg,
+		    char text[256]) ZT_MUST_CHECK;
+
 /**
  * image_check_rights() - who could have written a file that is to be trusted
  * Refuses what is no regular file, and to root what somebody else could write.

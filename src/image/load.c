@@ -14,21 +14,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "image/image.h"
+#include "image/image_i.h"
 #include "image/io.h"
 #include "util/alloc.h"
-
-struct image {
-	int fd;
-	union {
-		struct image_header header;
-		char page[ZT_PAGE_SIZE];
-	} first;
-	char *table; /* extents, then sums */
-	size_t table_size;
-	uint64_t nr_blocks;
-	char *block; /* IMAGE_BLOCK_BYTES */
-};
 
 static int damaged(char text[256], const char *what)
 {
@@ -119,7 +107,7 @@ static int check_header(struct image *image, uint64_t file_size, char text[256])
 	return 0;
 }
 
-static struct image_extent extent_at(const struct image *image, uint64_t idx)
+struct image_extent image_extent_at(const struct image *image, uint64_t idx)
 {
 	struct image_extent extent;
 
@@ -127,7 +115,7 @@ static struct image_extent extent_at(const struct image *image, uint64_t idx)
 	return extent;
 }
 
-static uint64_t sum_at(const struct image *image, uint64_t block)
+uint64_t image_sum_at(const struct image *image, uint64_t block)
 {
 	uint64_t sum;
 
@@ -144,7 +132,7 @@ static int check_table(const struct image *image, char text[256])
 	if (XXH3_64bits(image->table, image->table_size) != header->table_sum)
 		return damaged(text, "the image is damaged: the sum of its table is wrong");
 	for (uint64_t i = 0; i < header->nr_extents; i++) {
-		const struct image_extent extent = extent_at(image, i);
+		const struct image_extent extent = image_extent_at(image, i);
 
 		if (extent.nr_pages == 0 || extent.page < end)
 			return damaged(text, "the image is damaged: its table makes no sense");
@@ -218,47 +206,111 @@ struct place {
 	uint64_t extent, done;
 };
 
-static int put_pages(const struct image *image, struct place *place, const char *data,
-		     uint64_t nr_pages, int memfd)
+/* What becomes of them. */
+struct sink {
+	int memfd; /* -1: they are only looked at */
+	image_wanted_fn wanted; /* NULL: all of them */
+	void *arg;
+};
+
+static bool is_wanted(const struct sink *sink, uint64_t page)
 {
+	return !sink->wanted || sink->wanted(sink->arg, page);
+}
+
+/* The next ones of one extent, at most @most. Return: how many; @place is behind them. */
+static uint64_t place_next(const struct image *image, struct place *place, uint64_t most,
+			   uint64_t *out_page)
+{
+	const struct image_extent extent = image_extent_at(image, place->extent);
+	const uint64_t nr = min_u64(most, extent.nr_pages - place->done);
+
+	*out_page = extent.page + place->done;
+	place->done += nr;
+	if (place->done == extent.nr_pages)
+		*place = (struct place){ .extent = place->extent + 1 };
+	return nr;
+}
+
+static bool any_is_wanted(const struct image *image, struct place place, uint64_t nr_pages,
+			  const struct sink *sink)
+{
+	uint64_t page, nr;
+
+	for (; nr_pages > 0; nr_pages -= nr) {
+		nr = place_next(image, &place, nr_pages, &page);
+		for (uint64_t i = 0; i < nr; i++)
+			if (is_wanted(sink, page + i))
+				return true;
+	}
+	return false;
+}
+
+/* Neighbours in the range; those that are wanted go out together. */
+static int put_run(const struct sink *sink, const char *data, uint64_t page, uint64_t nr_pages)
+{
+	uint64_t len;
 	int error = 0;
 
-	while (nr_pages > 0 && !error) {
-		const struct image_extent extent = extent_at(image, place->extent);
-		const uint64_t nr = min_u64(nr_pages, extent.nr_pages - place->done);
+	for (uint64_t done = 0; done < nr_pages && !error; done += len) {
+		const bool wanted = is_wanted(sink, page + done);
 
-		error = image_write(memfd, data, (size_t)nr << ZT_PAGE_SHIFT,
-				  (extent.page + place->done) << ZT_PAGE_SHIFT);
-		data += nr << ZT_PAGE_SHIFT;
-		nr_pages -= nr;
-		place->done += nr;
-		if (place->done == extent.nr_pages)
-			*place = (struct place){ .extent = place->extent + 1 };
+		len = 1;
+		while (done + len < nr_pages && is_wanted(sink, page + done + len) == wanted)
+			len++;
+		if (wanted)
+			error = image_write(sink->memfd, data + (done << ZT_PAGE_SHIFT),
+					    (size_t)len << ZT_PAGE_SHIFT,
+					    (page + done) << ZT_PAGE_SHIFT);
 	}
 	return error;
 }
 
-/* @memfd: -1: only look */
-static int each_block(struct image *image, char text[256], int memfd)
+static int put_pages(const struct image *image, struct place *place, const char *data,
+		     uint64_t nr_pages, const struct sink *sink)
+{
+	uint64_t page, nr;
+	int error = 0;
+
+	for (; nr_pages > 0 && !error; nr_pages -= nr, data += nr << ZT_PAGE_SHIFT) {
+		nr = place_next(image, place, nr_pages, &page);
+		if (sink->memfd >= 0)
+			error = put_run(sink, data, page, nr);
+	}
+	return error;
+}
+
+/* Read into image->block, and compared. */
+static int read_block(struct image *image, uint64_t block, size_t len, char text[256])
+{
+	int error = read_all(image->fd, image->block, len,
+			     (1 + block * IMAGE_BLOCK_PAGES) << ZT_PAGE_SHIFT, text);
+
+	if (error || XXH3_64bits(image->block, len) == image_sum_at(image, block))
+		return error;
+	snprintf(text, 256, "the image is damaged: the sum of block %" PRIu64 " is wrong", block);
+	return -EUCLEAN;
+}
+
+/* Blocks of which nothing is wanted are not read. */
+static int each_block(struct image *image, char text[256], const struct sink *sink)
 {
 	const uint64_t nr_pages = image->first.header.nr_pages;
 	struct place place = { 0 };
-	char *block = image->block;
 	int error = 0;
 
 	for (uint64_t i = 0; i < image->nr_blocks && !error; i++) {
-		const uint64_t first = i * IMAGE_BLOCK_PAGES;
-		const uint64_t nr = min_u64(nr_pages - first, IMAGE_BLOCK_PAGES);
-		const size_t len = (size_t)nr << ZT_PAGE_SHIFT;
+		const uint64_t nr = min_u64(nr_pages - i * IMAGE_BLOCK_PAGES, IMAGE_BLOCK_PAGES);
+		uint64_t page, passed;
 
-		error = read_all(image->fd, block, len, (1 + first) << ZT_PAGE_SHIFT, text);
-		if (!error && XXH3_64bits(block, len) != sum_at(image, i)) {
-			snprintf(text, 256, "the image is damaged: the sum of block %" PRIu64
-					    " is wrong", i);
-			error = -EUCLEAN;
+		if (any_is_wanted(image, place, nr, sink)) {
+			error = read_block(image, i, (size_t)nr << ZT_PAGE_SHIFT, text);
+			if (!error)
+				error = put_pages(image, &place, image->block, nr, sink);
+			continue;
 		}
-		if (!error && memfd >= 0)
-			error = put_pages(image, &place, block, nr, memfd);
+		for (uint64_t left = nr; left > 0; left -= passed)
+			passed = place_next(image, &place, left, &page);
 	}
 	return error;
 }
@@ -266,20 +318,40 @@ static int each_block(struct image *image, char text[256], int memfd)
 int image_verify(struct image *image, char text[256])
 {
 	snprintf(text, 256, "the image cannot be read");
-	return each_block(image, text, -1);
+	return each_block(image, text, &(struct sink){ .memfd = -1 });
+}
+
+int image_range(struct image *image, int *out_memfd)
+{
+	const int memfd = memfd_create(PACKAGE_NAME, MFD_CLOEXEC);
+	int error = 0;
+
+	if (memfd < 0)
+		return -errno;
+	if (ftruncate(memfd, (off_t)image->first.header.reserve) != 0) {
+		error = -errno;
+		close(memfd);
+		return error;
+	}
+	*out_memfd = memfd;
+	return 0;
+}
+
+int image_load_some(struct image *image, int memfd, image_wanted_fn wanted, void *arg, char text[256])
+{
+	snprintf(text, 256, "the image cannot be loaded");
+	return each_block(image, text,
+			  &(struct sink){ .memfd = memfd, .wanted = wanted, .arg = arg });
 }
 
 int image_load(struct image *image, char text[256], int *out_memfd)
 {
-	const int memfd = memfd_create(PACKAGE_NAME, MFD_CLOEXEC);
-	int error;
+	int memfd, error = image_range(image, &memfd);
 
 	snprintf(text, 256, "the image cannot be loaded");
-	if (memfd < 0)
-		return -errno;
-	error = ftruncate(memfd, (off_t)image->first.header.reserve) != 0 ? -errno : 0;
-	if (!error)
-		error = each_block(image, text, memfd);
+	if (error)
+		return error;
+	error = image_load_some(image, memfd, NULL, NULL, text);
 	if (error)
 		close(memfd);
 	else

@@ -9,6 +9,7 @@
 
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/heat.h"
 #include "blkmap/slot/share.h"
 
@@ -135,16 +136,46 @@ static bool load_end(uint64_t word, uint32_t from, uint32_t to, char *dst)
 	return true;
 }
 
-/* Bytes [from, to) of what an OBJ word stands for. */
-static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+/* The same of one that is outside. What was decoded of bytes that were not good is forgotten. */
+static int load_borrowed(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
+			 char *dst)
 {
-	const char *data = zs_data(c->slots->arena, slot_ref(word));
 	const uint32_t prefix = word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
-	const uint32_t size = zs_size(c->slots->arena, slot_ref(word));
-	const struct stored stored = { data + prefix, size - prefix };
+	struct borrowed object = { .data = NULL };
+	int error;
 
 	if (load_end(word, from, to, dst))
 		return 0;
+	error = borrow_open(c->slots, slot_ref(word), &object);
+	if (!error && object.size > prefix) {
+		const struct stored stored = { object.data + prefix, object.size - prefix };
+
+		error = load_stored(c, word, &stored, from, to, dst);
+	} else if (!error) {
+		error = -EIO;
+	}
+	/* Asked in any case: it tells of bytes that have gone. */
+	if (object.data && !borrow_held(c->slots, &object))
+		error = -EIO;
+	if (error)
+		(void)strm_take_scratch(c->strm);
+	return error;
+}
+
+/* Bytes [from, to) of what an OBJ word stands for. */
+static int load_obj(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to, char *dst)
+{
+	const uint32_t prefix = word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+	struct stored stored;
+	uint32_t size;
+
+	if (unlikely(slots_borrow(c->slots)))
+		return load_borrowed(c, word, from, to, dst);
+	if (load_end(word, from, to, dst))
+		return 0;
+	size = zs_size(c->slots->arena, slot_ref(word));
+	stored.data = (const char *)zs_data(c->slots->arena, slot_ref(word)) + prefix;
+	stored.len = size - prefix;
 	return size > prefix ? load_stored(c, word, &stored, from, to, dst) : -EIO;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/content/content.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 
@@ -64,21 +65,38 @@ static int note_share(struct content *content, ref_t rec)
 	return 0;
 }
 
+/* The object of a word. */
+static int check_object(struct check *check, uint64_t idx, uint64_t word, struct zs_owner should)
+{
+	struct slots *slots = check->content->slots;
+	struct zs_owner owner;
+
+	if (slots_borrow(slots))
+		return borrow_has(slots, slot_ref(word)) ? 0 : bad(idx, "names nothing outside");
+	if (!zs_is_live(slots->data, slot_ref(word)))
+		return bad(idx, "names no live object");
+	owner = zs_get_owner(slots->arena, slot_ref(word));
+	return owner.word == should.word && owner.index == should.index ?
+		       0 :
+		       bad(idx, "names an object of another owner");
+}
+
 static int check_shared(struct check *check, uint64_t idx, uint64_t word, unsigned order)
 {
 	struct content *content = check->content;
 	struct share_rec *rec;
-	struct zs_owner owner;
+	int error;
 
 	if (!zs_is_live(content->slots->meta, slot_ref(word)))
 		return bad(idx, "names no live share record");
 	rec = share_rec_at(content->slots, word);
-	if (slot_kind(rec->word) != SLOT_OBJ ||
-	    !zs_is_live(content->slots->data, slot_ref(rec->word)))
-		return bad(idx, "its share record names no live object");
-	owner = zs_get_owner(content->slots->arena, slot_ref(rec->word));
-	if (owner.word != slot_place(content->slots, &rec->word) || owner.index != OWNER_SHARE)
-		return bad(idx, "its share record names an object of another owner");
+	if (slot_kind(rec->word) != SLOT_OBJ)
+		return bad(idx, "its share record names no object");
+	error = check_object(check, idx, rec->word,
+			     (struct zs_owner){ .word = slot_place(content->slots, &rec->word),
+						.index = OWNER_SHARE });
+	if (error)
+		return error;
 	if (slot_length(word) > cluster_size(order))
 		return bad(idx, "is longer than its cluster");
 	if ((word ^ rec->word) & SLOT_SPARSE)
@@ -93,7 +111,7 @@ static int check_word(struct check *check, uint64_t idx, const uint64_t *place, 
 {
 	struct content *content = check->content;
 	uint64_t word = word_get(place);
-	struct zs_owner owner;
+	int error;
 
 	if (slot_kind(word) == SLOT_SPILLED && index == OWNER_SLOT)
 		return check_spilled(check, idx, word, order);
@@ -103,11 +121,11 @@ static int check_word(struct check *check, uint64_t idx, const uint64_t *place, 
 		return bad(idx, "a word of an unknown kind");
 	if (slot_kind(word) != SLOT_OBJ)
 		return 0;
-	if (!zs_is_live(content->slots->data, slot_ref(word)))
-		return bad(idx, "names no live object");
-	owner = zs_get_owner(content->slots->arena, slot_ref(word));
-	if (owner.word != slot_place(content->slots, place) || owner.index != index)
-		return bad(idx, "names an object of another owner");
+	error = check_object(check, idx, word,
+			     (struct zs_owner){ .word = slot_place(content->slots, place),
+						.index = index });
+	if (error)
+		return error;
 	if (slot_length(word) > cluster_size(order))
 		return bad(idx, "is longer than its cluster");
 	check->objects++;
@@ -148,8 +166,8 @@ static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 		uint32_t present = slot_present(content->slots, word_get(slot), check->order);
 
 		check->pages += (unsigned)__builtin_popcount(present);
-		/* The disk is asked under no lock, and not here. */
-		if (slot_kind(word_get(slot)) != SLOT_SPILLED &&
+		/* The disk is asked under no lock, and not here; and nobody would read all of an image. */
+		if (slot_kind(word_get(slot)) != SLOT_SPILLED && !slots_borrow(content->slots) &&
 		    cluster_load(&c, word_get(slot), 0, cluster_size(check->order),
 				 strm_bytes(check->strm)))
 			error = bad(idx, "cannot be read");
@@ -288,6 +306,8 @@ static int check_all(struct content *content, uint64_t objects)
 	if (error)
 		return error;
 	zs_pool_get_stat(content->slots->data, &stat);
+	if (slots_borrow(content->slots))
+		return stat.objects == 0 ? 0 : bad(0, "objects were made of what is only read");
 	if (stat.objects != objects) {
 		zt_log(ZT_LOG_ERR,
 		       "blkmap: the data pool has %" PRIu64 " objects, files name %" PRIu64,

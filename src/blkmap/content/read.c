@@ -14,6 +14,7 @@
 #include "blkmap/content/read.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/heat.h"
 
 /* Somebody reads what a word stands for. Slot lock held. */
@@ -81,6 +82,9 @@ static int read_cluster(struct content *content, const struct cluster *c, uint32
 	effort = (unsigned)(strm_effort(c->strm) - before);
 	if (error)
 		return error;
+	/* Nothing is stored anew of what is outside. */
+	if (slots_borrow(c->slots))
+		return 0;
 	if (is_small(c, to - from)) {
 		if (effort > 0 || has_map)
 			read_heats(c, effort);

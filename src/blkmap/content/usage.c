@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "blkmap/content/content.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/share.h"
 
 static_assert(BLKMAP_NR_CODECS == SLOT_NR_CODECS, "one sum for each number");
@@ -26,11 +27,14 @@ static uint32_t object_bytes(const struct zs_pool *pool, ref_t ref)
 /* One that is shared counts in full wherever it is named, as a copy of its own would. */
 static void add_object(struct usage *usage, uint64_t word)
 {
-	uint32_t size = zs_size(usage->slots->arena, slot_ref(word));
+	const bool borrowed = slots_borrow(usage->slots);
+	uint32_t size = borrowed ? borrow_size(usage->slots, slot_ref(word)) :
+				   zs_size(usage->slots->arena, slot_ref(word));
 
 	usage->sum->objects++;
 	usage->sum->stored += size;
-	usage->sum->memory += object_bytes(usage->slots->data, slot_ref(word));
+	if (!borrowed)
+		usage->sum->memory += object_bytes(usage->slots->data, slot_ref(word));
 	usage->sum->bytes[slot_codec(word)] += size;
 }
 

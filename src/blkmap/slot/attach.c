@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "blkmap/slot/account.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
@@ -34,6 +35,13 @@ static int claim_object(struct slots_attach *attach, uint64_t word, const uint64
 	struct slots *slots = attach->slots;
 	struct zs_owner owner, should = { .word = slot_place(slots, place), .index = index };
 
+	/* Nobody changes it, so whose it is does not matter. */
+	if (slots_borrow(slots)) {
+		slots->nr_borrowed++;
+		return borrow_has(slots, slot_ref(word)) ?
+			       0 :
+			       bad(attach, "a cluster names an object that is not in the image");
+	}
 	if (zs_claim(slots->data, slot_ref(word)) != ZS_CLAIMED)
 		return bad(attach, "a cluster names an object that is not there, or another's");
 	if (word & SLOT_SPARSE && zs_size(slots->arena, slot_ref(word)) < SLOT_SPARSE_PREFIX)

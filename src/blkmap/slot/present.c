@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/share.h"
 #include "blkmap/slot/slots.h"
 
@@ -19,7 +20,9 @@ static uint32_t obj_present(const struct slots *slots, uint64_t word)
 {
 	uint32_t mask = UINT32_MAX;
 
-	if (word & SLOT_SPARSE)
+	if (word & SLOT_SPARSE && slots_borrow(slots))
+		mask = borrow_mask(slots, slot_ref(word));
+	else if (word & SLOT_SPARSE)
 		memcpy(&mask, zs_data(slots->arena, slot_ref(word)), sizeof(mask));
 	return mask & pages_mask(slot_length(word));
 }

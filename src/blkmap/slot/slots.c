@@ -4,6 +4,7 @@
  *
  * relocate.c has what compaction does meanwhile.
  */
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/slots.h"
 
 #include <errno.h>
@@ -206,13 +207,13 @@ static int data_pool_create(struct slots *slots, enum blkmap_attach attach, char
 {
 	const struct zs_pool_params params = {
 		.name = "data",
-		.id = 1,
+		.id = BLKMAP_POOL_DATA,
 		.relocate_begin = slot_relocate_begin,
 		.relocate_end = slot_relocate_end,
 		.relocate_arg = slots,
 	};
 
-	if (attach == BLKMAP_MAKE)
+	if (attach == BLKMAP_MAKE || slots_borrow(slots))
 		return zs_pool_create(slots->arena, &params, &slots->data);
 	return zs_pool_attach(slots->arena, &params, attach == BLKMAP_ATTACH, text, &slots->data);
 }
@@ -237,6 +238,8 @@ int slots_init(struct slots *slots, const struct blkmap_params *params, char err
 	slots->arena = params->arena;
 	slots->meta = params->meta;
 	slots->stays = params->attach != BLKMAP_MAKE;
+	if (params->lender)
+		slots->lender = *params->lender;
 	slots->account.max_pages = params->max_pages;
 	if (!error)
 		error = shares_init(slots);

@@ -127,6 +127,9 @@ struct slots {
 	struct zs_pool *meta; /* not owned: tree nodes, cluster maps, share records */
 	struct zs_pool *data; /* the objects */
 	struct spill *spill; /* those that are out; not owned; NULL: none ever is */
+	/* Its arg NULL: objects are in data. Otherwise all are outside, data is empty (borrow.h). */
+	struct blkmap_lender lender;
+	uint64_t nr_borrowed; /* objects; counted while it attaches */
 	/*
 	 * What stands in the arena is not to be freed piece by piece: it came from another process, and
 	 * another may have it next. Set by slots_init(), or before slots_exit().

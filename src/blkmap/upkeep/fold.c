@@ -9,6 +9,7 @@
 #include "blkmap/upkeep/fold.h"
 
 #include "blkmap/content/change.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/heat.h"
 #include "blkmap/slot/live.h"
@@ -84,7 +85,8 @@ uint64_t fold_some(struct folder *folder, uint64_t idle, uint64_t most)
 	struct slots *slots = folder->codecs->slots;
 	uint64_t nr_maps = 0;
 
-	for (unsigned i = 0; i < SLOT_LOCKS; i++) {
+	/* What is outside is only read. */
+	for (unsigned i = 0; i < SLOT_LOCKS && !slots_borrow(slots); i++) {
 		struct slot_lock *lock = &slots->locks[i];
 		struct live_map found[FOLD_BATCH];
 		uint64_t left = min_u64(lock_nr_maps(lock), most);

@@ -57,7 +57,9 @@ static void note_runs(const uint32_t *map, bool (*borrowed)(uint32_t user), stru
 	for (uint32_t page = 0; pagemap_next(map, end, page, &run); page = run.first + 1) {
 		const uint64_t last = min_u64((uint64_t)run.first + run.nr_pages, end);
 
-		for (uint64_t i = run.first; i < last && !borrowed(run.user); i++)
+		if (run.type == ARENA_RUN_ZSPAGE && borrowed(run.user))
+			continue;
+		for (uint64_t i = run.first; i < last; i++)
 			kept->bits[i / 64] |= UINT64_C(1) << (i % 64);
 	}
 }

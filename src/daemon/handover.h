@@ -53,6 +53,7 @@ enum handover_kind {
 	HANDOVER_SPILL = 17, /* the file or device of spill= */
 	HANDOVER_SPILL_KEY = 18, /* memory with the key of what is there (spillkey.h) */
 	HANDOVER_INBOX = 19, /* a memfd with requests as they came (fuse/channel/inbox.h), where the kernel sends none again */
+	HANDOVER_IMAGE = 20, /* the file of image=, whose contents are read where they stand */
 	HANDOVER_NR
 };
 
@@ -113,6 +114,7 @@ struct handover_record {
 	struct handover_upgrade upgrade; /* the daemon's; while there is none, the keeper's */
 	char rescue[NAME_MAX + 1]; /* in the folder of HANDOVER_RESCUE */
 	char image[IMAGE_FILE_NAME]; /* in that of HANDOVER_IMAGE_DIR */
+	uint64_t image_sum; /* of HANDOVER_IMAGE's header */
 };
 
 /* Processes of other programs have it mapped; what they have not written is 0. */

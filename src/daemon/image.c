@@ -146,26 +146,61 @@ int mount_image_open(const struct options *options, struct mount_image *out_imag
 	return res;
 }
 
-/* What is only read may stay in the file. A keeper has the arena alone, and so has rescue=. */
+/* What is only read may stay in the file, unless all of it is to be somewhere else one day. */
 static bool may_borrow(const struct options *options)
 {
 	return options->mount_flags[MOUNT_RO] == 1 && !options->save_at_end && !options->spill_path &&
-	       !options->survive;
+	       !options->rescue_path;
+}
+
+static uint64_t sum_of(struct image_pages *pages)
+{
+	return image_header(image_pages_image(pages))->sum;
 }
 
 /* Return: 0; -EAGAIN: it is to be loaded; others with a sentence. */
-static int borrow(const struct mount_image *image, const struct options *options,
+static int borrow(struct mount_image *image, const struct options *options,
 		  const struct super_params *params, char text[256], struct super **out_sb)
 {
 	struct image_pages *pages;
-	int res = image_pages_open(image->fd, options->image_path, text, &pages);
+	int res = image_pages_open(image->fd, options->image_path, false, text, &pages);
 
 	if (res)
 		return res;
 	res = super_borrow(params, pages, text, out_sb);
 	if (res)
 		image_pages_close(pages);
+	else
+		image->sum = sum_of(pages);
 	return res;
+}
+
+static int borrow_again(const struct mount_image *image, const struct options *options,
+			const struct super_params *params, int arena_fd, char text[256],
+			struct super **out_sb)
+{
+	struct image_pages *pages;
+	int res = image_pages_open(image->fd, options->image_path, true, text, &pages);
+
+	if (res)
+		return res;
+	if (sum_of(pages) != image->sum) {
+		snprintf(text, 256, "%.200s has become another image", options->image_path);
+		res = -ESTALE;
+	} else {
+		res = super_borrow_again(params, arena_fd, pages, text, out_sb);
+	}
+	if (res)
+		image_pages_close(pages);
+	return res;
+}
+
+int mount_image_resume(const struct mount_image *image, const struct options *options,
+		       const struct super_params *params, int arena_fd, char text[256],
+		       struct super **out_sb)
+{
+	return image->sum ? borrow_again(image, options, params, arena_fd, text, out_sb) :
+			    super_attach(params, arena_fd, text, out_sb);
 }
 
 static int load(const struct mount_image *image, const struct super_params *params, char text[256],
@@ -198,8 +233,10 @@ int mount_image_load(struct mount_image *image, const struct options *options,
 		res = may_borrow(options) ? borrow(image, options, params, text, out_sb) : -EAGAIN;
 	if (res == -EAGAIN)
 		res = load(image, params, text, out_sb);
-	close(image->fd);
-	image->fd = -1;
+	if (!image->sum) {
+		close(image->fd);
+		image->fd = -1;
+	}
 	if (!res)
 		return 0;
 	if (res == -ENOMEM)

@@ -21,7 +21,9 @@
  */
 struct mount_image {
 	struct image_place place;
-	int fd; /* of the file, until it is loaded; -1 with a place: the mount begins empty */
+	/* Of the file, until it is loaded; -1 with a place: the mount begins empty. */
+	int fd;
+	uint64_t sum; /* not 0: the mount reads contents of fd, which stays open; its header's sum */
 	int lock_fd; /* -1: not to be saved */
 	bool stays; /* the mount goes on in another process, and the lock with it */
 };
@@ -46,6 +48,15 @@ int mount_image_open(const struct options *options, struct mount_image *out_imag
 int mount_image_load(struct mount_image *image, const struct options *options,
 		     const struct super_params *params, struct options_error *error,
 		     struct super **out_sb) ZT_MUST_CHECK;
+
+/**
+ * mount_image_resume() - super_attach(), or what an earlier process has read of image->fd
+ * @arena_fd: as there
+ * Return: 0; -errno with a sentence in @text.
+ */
+int mount_image_resume(const struct mount_image *image, const struct options *options,
+		       const struct super_params *params, int arena_fd, char text[256],
+		       struct super **out_sb) ZT_MUST_CHECK;
 
 /**
  * mount_image_save() - the mount has ended: replace the file by what it held; and say so

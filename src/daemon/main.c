@@ -360,8 +360,8 @@ static int go_on(const struct command *command, struct survive *survive)
 		if (options.save_at_end)
 			zt_log(ZT_LOG_ERR, "%s: %s is as it was: nobody can save the mount",
 			       options.mountpoint, options.image_path);
-		/* No other process locks it in memory. */
-		rescue(survive, error.text, !options.noswap);
+		/* No other process locks it in memory; and contents of an image are there still. */
+		rescue(survive, error.text, !options.noswap && !survive->record->image_sum);
 	}
 	failed = failed ? EXIT_MOUNT : serve_session(&options, session);
 	options_free(&options);

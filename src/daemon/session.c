@@ -91,7 +91,8 @@ static int open_super(struct session *s, const struct super_params *params,
 		return mount_image_load(&s->image, s->options, params, error, &s->sb);
 	/* A descriptor of its own, so that what it holds stays when this fails. */
 	fd = fcntl(s->survive->arena_fd, F_DUPFD_CLOEXEC, 0);
-	res = fd < 0 ? -errno : super_attach(params, fd, text, &s->sb);
+	res = fd < 0 ? -errno :
+		       mount_image_resume(&s->image, s->options, params, fd, text, &s->sb);
 	if (!res)
 		return 0;
 	ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));

@@ -110,7 +110,7 @@ void session_stop_signals(struct session *s);
  */
 int session_leave_record(struct session *s, struct options_error *error) ZT_MUST_CHECK;
 
-/** session_take_image() - the place that an earlier process was to save the mount to, if there was one */
+/** session_take_image() - the file that an earlier process read, and the place that it was to save to */
 void session_take_image(struct session *s);
 
 /** session_resume() - instead of session_mount(): go on with what an earlier process has mounted. Return: as above. */

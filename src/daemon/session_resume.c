@@ -55,12 +55,15 @@ static int leave_facts(struct session *s)
 	record->full_dirty = s->full.dirty;
 	record->full_tunes = s->full.tunes;
 	memcpy(record->image, s->image.place.name, sizeof(record->image));
+	record->image_sum = s->image.sum;
 	return res;
 }
 
 /* It is saved by whichever process ends the mount. */
 static void keep_image(const struct session *s)
 {
+	if (s->image.sum)
+		survive_keep(s->survive, HANDOVER_IMAGE, s->image.fd);
 	if (s->image.lock_fd < 0)
 		return;
 	survive_keep(s->survive, HANDOVER_IMAGE_DIR, s->image.place.dir_fd);
@@ -159,6 +162,10 @@ void session_take_image(struct session *s)
 {
 	const struct handover_record *record = s->survive->record;
 
+	if (s->survive->image_fd >= 0) {
+		s->image.fd = survive_give(&s->survive->image_fd);
+		s->image.sum = record->image_sum;
+	}
 	if (s->survive->image_dir_fd < 0 || s->survive->image_lock_fd < 0)
 		return;
 	memcpy(s->image.place.name, record->image, sizeof(record->image));

@@ -313,7 +313,7 @@ static int make(int argc, char *argv[], bool first, struct survive **out_survive
 	mutex_init(&survive->lock, ZT_RANK_SURVIVE);
 	survive->sock = survive->channel_fd = -1;
 	survive->arena_fd = survive->dict_fd = survive->rescue_fd = survive->inbox_fd = -1;
-	survive->image_dir_fd = survive->image_lock_fd = -1;
+	survive->image_dir_fd = survive->image_lock_fd = survive->image_fd = -1;
 	survive->spill_fd = survive->spill_key_fd = -1;
 	survive->channel = (struct channel_survival){ .spin_fd = -1,
 						      .clones = survive->clones,
@@ -376,6 +376,9 @@ static int take(struct survive *survive, enum handover_kind kind, int fd)
 		break;
 	case HANDOVER_IMAGE_LOCK:
 		survive->image_lock_fd = fd;
+		break;
+	case HANDOVER_IMAGE:
+		survive->image_fd = fd;
 		break;
 	case HANDOVER_SPILL:
 		survive->spill_fd = fd;
@@ -459,7 +462,7 @@ int survive_give(int *inout_fd)
 static bool owns(const struct survive *survive, unsigned char kind)
 {
 	return !handover_is_channel(kind) && kind != HANDOVER_IMAGE_DIR &&
-	       kind != HANDOVER_IMAGE_LOCK && (kind != HANDOVER_ARENA || survive->resumed);
+	       kind != HANDOVER_IMAGE_LOCK && kind != HANDOVER_IMAGE && (kind != HANDOVER_ARENA || survive->resumed);
 }
 
 void survive_destroy(struct survive *survive)

@@ -24,7 +24,7 @@ struct survive {
 	bool resumed; /* it has taken over */
 	int channel_fd; /* taken over; -1: none, or given away by survive_give() */
 	int arena_fd, dict_fd, rescue_fd, inbox_fd, spill_fd, spill_key_fd; /* taken over; -1: none */
-	int image_dir_fd, image_lock_fd; /* as channel_fd */
+	int image_dir_fd, image_lock_fd, image_fd; /* as channel_fd */
 	char **argv; /* of the keeper; one on the heap, its words the caller's */
 	struct mutex lock; /* guards what follows, as soon as there are threads */
 	int sock; /* to the keeper; -1: there is none. Read by the signal thread without the lock */

@@ -75,7 +75,8 @@ static int load_clean(struct super *sb, char text[256])
 
 bool attach_is_clean(const struct super *sb)
 {
-	return arena_last_state(sb->arena) == ARENA_CLEAN && !sb->from_image;
+	/* What is borrowed is counted by a walk. */
+	return arena_last_state(sb->arena) == ARENA_CLEAN && !sb->from_image && !sb->borrows;
 }
 
 int attach_all(struct super *sb, char text[256])

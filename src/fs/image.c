@@ -241,23 +241,43 @@ static int load_names(struct image *image, int fd, char text[256])
 	return err;
 }
 
-/* @fd: of the arena; closed on errors. */
-static int borrow(const struct super_params *params, int fd, struct image_pages *pages,
-		  char text[256], struct super **out_sb)
+static struct blkmap_lender lender_of(struct image_pages *pages)
 {
-	const struct blkmap_lender lender = {
+	return (struct blkmap_lender){
 		.find = lender_find,
 		.check = lender_check,
 		.held = lender_held,
 		.arg = pages,
 		.bytes = image_header(image_pages_image(pages))->facts.stored,
 	};
+}
+
+/* @fd: of the arena; closed on errors. */
+static int borrow(const struct super_params *params, int fd, struct image_pages *pages,
+		  char text[256], struct super **out_sb)
+{
+	const struct blkmap_lender lender = lender_of(pages);
 	struct super_params mine = *params;
 	int err;
 
 	mine.content.lender = &lender;
 	mine.content.background = false;
 	err = attach_loaded(&mine, fd, text, out_sb);
+	if (!err)
+		(*out_sb)->lender = pages;
+	return err;
+}
+
+int super_borrow_again(const struct super_params *params, int arena_fd, struct image_pages *pages,
+		       char error_text[256], struct super **out_sb)
+{
+	const struct blkmap_lender lender = lender_of(pages);
+	struct super_params mine = *params;
+	int err;
+
+	mine.content.lender = &lender;
+	mine.content.background = false;
+	err = super_attach(&mine, arena_fd, error_text, out_sb);
 	if (!err)
 		(*out_sb)->lender = pages;
 	return err;

@@ -54,6 +54,13 @@ int super_load(const struct super_params *params, struct image *image, char erro
 int super_borrow(const struct super_params *params, struct image_pages *pages,
 		 char error_text[256], struct super **out_sb) ZT_MUST_CHECK;
 
+/**
+ * super_borrow_again() - super_attach() to the arena of a mount that another process has borrowed for
+ * @pages: of the same image; the mount's on success
+ */
+int super_borrow_again(const struct super_params *params, int arena_fd, struct image_pages *pages,
+		       char error_text[256], struct super **out_sb) ZT_MUST_CHECK;
+
 /** super_borrows() - whether it is only read: nothing may change what files hold */
 bool super_borrows(const struct super *sb);
 

@@ -246,6 +246,7 @@ static int super_open(struct super *sb, const struct super_params *params, int f
 	if (err)
 		return err;
 	sb->rec = arena_super(sb->arena);
+	sb->borrows = params->content.lender != NULL;
 	if (fd >= 0) {
 		sb->from_image = params->from_image;
 		attach = attach_is_clean(sb) ? BLKMAP_ATTACH_CLEAN : BLKMAP_ATTACH;

@@ -127,6 +127,7 @@ struct super {
 	uint64_t space;
 	bool acl; /* POSIX ACLs; immutable */
 	bool from_image; /* super_params.from_image; immutable */
+	bool borrows; /* there is a lender, or will be; immutable */
 	struct image_pages *lender; /* owned: where contents stand that are only read; NULL: in the arena */
 	struct super_attach_report report; /* immutable once attached */
 	atomic_uint frozen_atimes; /* SUPER_ATIME_*; relaxed */

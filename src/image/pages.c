@@ -53,7 +53,7 @@ static int make_tables(struct image_pages *pages)
 }
 
 /* What is read of the file is read behind the guard. */
-static int open_all(struct image_pages *pages, int fd, char text[256])
+static int open_all(struct image_pages *pages, int fd, bool again, char text[256])
 {
 	struct stat st;
 	int error;
@@ -64,6 +64,10 @@ static int open_all(struct image_pages *pages, int fd, char text[256])
 		return -errno;
 	pages->changed = st.st_ctim;
 	error = pages_guard(pages);
+	if (error == -ETXTBSY && again) {
+		atomic_store(&pages->written, true);
+		error = 0;
+	}
 	if (error == -ETXTBSY)
 		snprintf(text, 256, "somebody has it open for writing");
 	if (!error)
@@ -74,7 +78,8 @@ static int open_all(struct image_pages *pages, int fd, char text[256])
 	return error ? error : map_file(pages);
 }
 
-int image_pages_open(int fd, const char *name, char text[256], struct image_pages **out_pages)
+int image_pages_open(int fd, const char *name, bool again, char text[256],
+		     struct image_pages **out_pages)
 {
 	struct image_pages *pages = zt_zalloc(sizeof(*pages));
 	int error = -ENOMEM;
@@ -84,7 +89,7 @@ int image_pages_open(int fd, const char *name, char text[256], struct image_page
 		return error;
 	pages->fd = -1;
 	pages->name = name;
-	error = open_all(pages, fd, text);
+	error = open_all(pages, fd, again, text);
 	if (error)
 		image_pages_close(pages);
 	else

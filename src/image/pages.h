@@ -29,9 +29,11 @@ struct image_pages;
  * image_pages_open() - an image's header and table, and its pages to be read
  * @fd: of a regular file, open for reading alone; stays the caller's
  * @name: of the file, for the log; must outlive the pages
+ * @again: another process had it open with this descriptor until now: one that is open for writing is no
+ *	   longer read, instead of refused
  * Return: as image_open(); -ETXTBSY somebody has it open for writing. With a sentence.
  */
-int image_pages_open(int fd, const char *name, char text[256],
+int image_pages_open(int fd, const char *name, bool again, char text[256],
 		     struct image_pages **out_pages) ZT_MUST_CHECK;
 
 /** image_pages_close() - nobody looks any more; NULL is allowed */

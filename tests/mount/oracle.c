@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -201,6 +202,8 @@ static void probe(struct oracle *o)
 			if (o->has_mmap)
 				munmap(map, 4096);
 			o->has_zero_range = fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 4096) == 0;
+		} else {
+			o->has_user_attr = fsetxattr(fd, "user.probe", "", 0, 0) == 0;
 		}
 		close(fd);
 		fd = openat(o->root[side], name, O_RDWR | O_DIRECT);
@@ -209,10 +212,11 @@ static void probe(struct oracle *o)
 			close(fd);
 		unlinkat(o->root[side], name, 0);
 	}
-	printf("%s: %s, %s, %s\n", o->dir[SIDE_A],
+	printf("%s: %s, %s, %s%s\n", o->dir[SIDE_A],
 	       o->has_mmap ? "shared mappings" : "no shared mappings",
 	       o->has_direct[SIDE_A] ? "O_DIRECT" : "no O_DIRECT",
-	       o->has_zero_range ? "zero range" : "no zero range");
+	       o->has_zero_range ? "zero range" : "no zero range",
+	       o->has_user_attr ? "" : "; no attributes of users, which the reference lacks");
 }
 
 static void usage(void)

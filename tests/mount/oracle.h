@@ -44,6 +44,7 @@ struct oracle {
 	bool has_direct[NR_SIDES]; /* O_DIRECT opens */
 	bool has_mmap; /* A maps shared and writable */
 	bool has_zero_range; /* A has FALLOC_FL_ZERO_RANGE */
+	bool has_user_attr; /* B has attributes of users: a tmpfs since Linux 6.6 */
 	struct pair open[OPEN_PAIRS];
 	char what[2 * PATH_SIZE + 256]; /* the operation, for messages */
 	char *buf[NR_SIDES]; /* MAX_IO bytes, page aligned */

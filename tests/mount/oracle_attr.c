@@ -218,7 +218,9 @@ void oracle_attr_op(struct oracle *o)
 {
 	uint64_t kind = oracle_below(o, 100);
 
-	if (kind < 35)
+	if (kind < 65 && !o->has_user_attr)
+		op_acl(o);
+	else if (kind < 35)
 		op_set(o);
 	else if (kind < 50)
 		op_get(o);

@@ -39,7 +39,7 @@ enum handover_kind {
 	HANDOVER_RECORD = 5, /* a memfd with a struct handover_record */
 	HANDOVER_LEDGER = 6, /* a memfd with requests under way (fuse/ledger.h) */
 	HANDOVER_BINARY = 7, /* the program, by O_PATH */
-	HANDOVER_WATCH = 8, /* a pidfd of one thread of the daemon; not for the next daemon */
+	HANDOVER_WATCH = 8, /* hangs up when the daemon is being killed (watched.h); not for the next daemon */
 	/* Without a descriptor: */
 	HANDOVER_COMPLETE = 9, /* what is needed is there; a death before it ends the mount */
 	HANDOVER_END = 10, /* the mount ends in order: the keeper ends, too */

@@ -14,18 +14,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/dict.h"
+#include "daemon/watched.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/sizes.h"
 
-/* PIDFD_THREAD, unknown to older headers. */
-#define PIDFD_OF_THREAD O_EXCL
 /* So many keepers, each less than RESTED_NS after the one before, are enough. */
 #define HIRED_MOST 5u
 #define RESTED_NS  (UINT64_C(10) * ZT_NS_PER_S)
@@ -54,11 +52,10 @@ void survive_keep(struct survive *survive, enum handover_kind kind, int fd)
 
 void survive_watch(struct survive *survive)
 {
-	/* Of one thread, not of its process: Linux 6.9. Without it a stuck end is not noticed. */
-	const int fd = (int)syscall(SYS_pidfd_open, (pid_t)syscall(SYS_gettid), PIDFD_OF_THREAD);
+	const int fd = watched_open();
 
 	if (fd < 0)
-		return;
+		return; /* a stuck end is not noticed */
 	/* The next keeper is told, too; a later daemon is not. */
 	survive_keep(survive, HANDOVER_WATCH, fd);
 }

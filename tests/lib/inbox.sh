@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # inbox.sh - the tests of mounts that outlive their daemons on kernels that send no request again, before Linux 6.9: there requests are
-# taken out of the inbox. Debug builds do so on others, too, when ZT_INBOX is set.
+# taken out of the inbox, and a thread is watched by a pipe. Debug builds do so on others, too, when ZT_INBOX is set.
 #
 #   run_with_inbox NAME    tests/survive/NAME
 

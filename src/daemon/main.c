@@ -171,6 +171,8 @@ static int serve_kept(struct options *options, const struct command *command, in
 		fprintf(stderr, "ztmpfs: option survive: %s\n", strerror(-error));
 		return EXIT_MOUNT;
 	}
+	if (options->foreground)
+		survive_store(survive);
 	status = serve(options, survive, report);
 	survive_destroy(survive);
 	return status;
@@ -310,7 +312,8 @@ static int mount_as_asked(struct options *options, const struct command *command
 	(void)prctl(PR_SET_NAME, "ztmpfs");
 	if (options->foreground) {
 		service_open();
-		return serve(options, NULL, -1);
+		return options->survive ? serve_kept(options, command, -1) :
+					  serve(options, NULL, -1);
 	}
 	status = serve_in_background(options, command);
 	if (status == EXIT_SUCCESS && options->verbose)
@@ -344,6 +347,7 @@ static int go_on(const struct command *command, struct survive *survive)
 	int failed;
 
 	options_env_get(&env);
+	env.manager = service_listens();
 	failed = options_parse(command->argc, command->argv, &env, &options, &error);
 	if (!failed)
 		failed = surroundings_limits(&options, &error);
@@ -386,6 +390,30 @@ static int main_kept(int sock, const struct command *command)
 		return EXIT_MOUNT;
 	}
 	status = go_on(command, survive);
+	survive_destroy(survive);
+	return status;
+}
+
+/* The process before, which a service manager had started, has died. Return: -1: its mount has gone, too. */
+static int main_stored(const struct command *command)
+{
+	struct survive *survive;
+	int status = -1, error;
+
+	surroundings_signals();
+	(void)prctl(PR_SET_NAME, "ztmpfs");
+	zt_log_set_sink(log_stderr);
+	service_open();
+	error = survive_take_stored(command->argc, command->argv, &survive);
+	if (error) {
+		zt_log(ZT_LOG_ERR, "the service manager has not kept all of the mount: %s",
+		       strerror(-error));
+		return EXIT_MOUNT;
+	}
+	if (survive_connected(survive->channel_fd))
+		status = go_on(command, survive);
+	else
+		survive_bury(survive);
 	survive_destroy(survive);
 	return status;
 }
@@ -434,6 +462,11 @@ int main(int argc, char *argv[])
 
 		argv[1] = argv[0];
 		return kept >= 0 ? main_kept(kept, &mount) : main_probe(probe, &mount);
+	}
+	if (survive_is_stored()) {
+		status = main_stored(&command);
+		if (status >= 0)
+			return status;
 	}
 	surroundings_descriptors(argc, argv);
 	surroundings_signals();

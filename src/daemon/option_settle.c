@@ -101,8 +101,11 @@ static int settle_compress(struct options *options)
 /* What a mount that outlives its daemon does not go with; NULL: nothing of that was asked for. */
 static const char *against_survive(const struct options *options)
 {
-	return options->swap	      ? "option swap, whose memory is locked by the daemon" :
-	       options->foreground  ? "-f and -d, where a caller waits for the daemon" :
+	/* There a service manager may be the keeper, if that is wanted. */
+	const bool kept = options->managed && options->survive_when == OPTION_SURVIVE_ON;
+
+	return options->swap ? "option swap, whose memory is locked by the daemon" :
+	       options->foreground && !kept ? "-f and -d, where a caller waits for the daemon" :
 				      NULL;
 }
 

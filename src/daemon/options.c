@@ -36,6 +36,7 @@ void options_env_get(struct options_env *out_env)
 	out_env->gid = getgid();
 	out_env->root = geteuid() == 0;
 	out_env->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
+	out_env->manager = getenv("NOTIFY_SOCKET") != NULL;
 }
 
 static int set_defaults(struct options *options, const struct options_env *env)
@@ -43,6 +44,7 @@ static int set_defaults(struct options *options, const struct options_env *env)
 	const uint64_t pages = env->ram / ZT_PAGE_SIZE / OPTION_RAM_DIVISOR;
 
 	*options = (struct options){
+		.managed = env->manager,
 		.cache = ZTFUSE_CACHE_WRITEBACK,
 		.uring = CHANNEL_URING_AUTO,
 		.cpu_latency = true,

@@ -32,6 +32,7 @@ struct options_env {
 	gid_t gid;
 	bool root; /* may mount without help */
 	bool selinux; /* the kernel takes labels */
+	bool manager; /* a service manager has started it, and listens */
 };
 
 /* One line for a person about what is wrong. */
@@ -117,6 +118,7 @@ struct options {
 	cpu_set_t cpus; /* where threads that serve run; means nothing without cpus_said */
 	bool cpus_said; /* by an option */
 
+	bool managed; /* options_env.manager */
 	enum option_survive survive_when; /* as it was asked for, */
 	bool survive_said; /* by an option */
 	bool survive; /* what follows from it: the mount outlives the daemon's death, where the kernel can */

@@ -6,6 +6,9 @@
  */
 #include "daemon/service.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -108,6 +111,68 @@ void service_tell(const char *fmt, ...)
 	va_end(args);
 	/* A manager that has gone, or has not read what came before, does without. */
 	(void)!send(service.sock, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* With a descriptor; waits until the manager takes it. */
+static int send_fd(const char *text, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
+	const struct msghdr msg = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = &control,
+				    .msg_controllen = sizeof(control.bytes) };
+	ssize_t sent;
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	do
+		sent = sendmsg(service.sock, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+void service_store(const char *name, int fd)
+{
+	char text[128];
+
+	if (!service.sock)
+		return;
+	(void)snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	(void)send_fd(text, fd); /* a manager that has gone does not start another one */
+}
+
+void service_unstore(const char *name)
+{
+	char text[128];
+
+	if (!service.sock)
+		return;
+	(void)snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	(void)!send(service.sock, text, strlen(text), MSG_NOSIGNAL); /* as above */
+}
+
+int service_settle(int timeout_ms)
+{
+	struct pollfd done;
+	int ends[2], error;
+
+	if (!service.sock)
+		return 0;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	error = send_fd("BARRIER=1", ends[1]);
+	close(ends[1]);
+	done = (struct pollfd){ .fd = ends[0] };
+	if (!error && poll(&done, 1, timeout_ms) == 0)
+		error = -ETIMEDOUT;
+	close(ends[0]);
+	return error;
 }
 
 bool service_listens(void)

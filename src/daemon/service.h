@@ -29,6 +29,19 @@ void service_close(void);
 /** service_tell() - lines as sd_notify(3) has them. Nobody listens: nothing is done. */
 void service_tell(const char *fmt, ...) ZT_PRINTF(1, 2);
 
+/**
+ * service_store() - have the manager keep a descriptor under @name, and give it to the process that it
+ * starts after this one
+ * It keeps as many as FileDescriptorStoreMax= says, and does not tell of those beyond.
+ */
+void service_store(const char *name, int fd);
+
+/** service_unstore() - it is not to be kept any longer; gone with service_settle() */
+void service_unstore(const char *name);
+
+/** service_settle() - wait until the manager has done what it was told. Return: 0, -ETIMEDOUT, -errno. */
+int service_settle(int timeout_ms);
+
 /** service_listens() - somebody is told */
 bool service_listens(void);
 

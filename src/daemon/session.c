@@ -226,6 +226,8 @@ int session_create_front(struct session *s, struct options_error *error)
 	if (s->survive) {
 		s->front.ledger = s->survive->ledger;
 		again_watch(&s->front);
+	}
+	if (s->survive && !s->survive->stored) {
 		s->front.upgrade = upgrade_ask;
 		s->front.upgrade_arg = &s->upgrade;
 	}

@@ -5,7 +5,7 @@
  * Locks: survive.lock, innermost. A keeper that does not listen would stop whoever sends under it;
  * it does nothing else.
  */
-#include "daemon/survive.h"
+#include "daemon/survive_i.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@
 
 /* ---- what is kept ---- */
 
-static void note(struct survive *survive, enum handover_kind kind, int fd)
+void survive_note(struct survive *survive, enum handover_kind kind, int fd)
 {
 	if (survive->nr == ARRAY_SIZE(survive->fds))
 		return;
@@ -43,7 +43,9 @@ static void note(struct survive *survive, enum handover_kind kind, int fd)
 void survive_keep(struct survive *survive, enum handover_kind kind, int fd)
 {
 	mutex_lock(&survive->lock);
-	note(survive, kind, fd);
+	survive_note(survive, kind, fd);
+	if (survive->hired)
+		survive_store_one(survive, survive->nr - 1);
 	/* One that has gone is missed by the signal thread, and the next one is told. */
 	if (survive->sock >= 0)
 		(void)!handover_send(survive->sock, kind, fd);
@@ -52,7 +54,7 @@ void survive_keep(struct survive *survive, enum handover_kind kind, int fd)
 
 void survive_watch(struct survive *survive)
 {
-	const int fd = watched_open();
+	const int fd = survive->stored ? -1 : watched_open();
 
 	if (fd < 0)
 		return; /* a stuck end is not noticed */
@@ -113,7 +115,7 @@ int survive_leave(struct survive *survive, int binary)
 
 	mutex_lock(&survive->lock);
 	survive->leaves = true;
-	note(survive, HANDOVER_NEXT, binary); /* a keeper that is hired meanwhile is told, too */
+	survive_note(survive, HANDOVER_NEXT, binary); /* a keeper that is hired meanwhile is told, too */
 	error = handover_send(survive->sock, HANDOVER_NEXT, binary);
 	if (error) {
 		survive->leaves = false;
@@ -226,7 +228,7 @@ int survive_hire(struct survive *survive)
 	int error;
 
 	mutex_lock(&survive->lock);
-	error = hire(survive);
+	error = survive->stored ? survive_store_all(survive) : hire(survive);
 	mutex_unlock(&survive->lock);
 	return error;
 }
@@ -274,6 +276,7 @@ static void see_that_it_is_there(struct survive *survive)
 void survive_end(struct survive *survive)
 {
 	mutex_lock(&survive->lock);
+	survive_unstore_all(survive);
 	if (survive->leaves) {
 		see_that_it_is_there(survive);
 	} else {
@@ -287,7 +290,7 @@ void survive_end(struct survive *survive)
 /* ---- life ---- */
 
 /* @first: no daemon was before this one. Later ones, of any program, take survive=on for said. */
-static int make(int argc, char *argv[], bool first, struct survive **out_survive)
+int survive_make(int argc, char *argv[], bool first, struct survive **out_survive)
 {
 	struct survive *survive = zt_zalloc(sizeof(*survive));
 	int next = 2;
@@ -323,7 +326,7 @@ static int make(int argc, char *argv[], bool first, struct survive **out_survive
 int survive_create(int argc, char *argv[], struct survive **out_survive)
 {
 	struct survive *survive;
-	int error = make(argc, argv, true, &survive);
+	int error = survive_make(argc, argv, true, &survive);
 	int binary, record, ledger;
 
 	if (error)
@@ -333,17 +336,17 @@ int survive_create(int argc, char *argv[], struct survive **out_survive)
 		error = -errno;
 		goto err_survive;
 	}
-	note(survive, HANDOVER_BINARY, binary);
+	survive_note(survive, HANDOVER_BINARY, binary);
 	error = handover_record_make(&survive->record, &record);
 	if (error)
 		goto err_survive;
 	survive->record->nr_lives = 1;
-	note(survive, HANDOVER_RECORD, record);
+	survive_note(survive, HANDOVER_RECORD, record);
 	survive->channel.answered = &survive->record->answered;
 	error = ledger_make(&survive->ledger, &ledger);
 	if (error)
 		goto err_survive;
-	note(survive, HANDOVER_LEDGER, ledger);
+	survive_note(survive, HANDOVER_LEDGER, ledger);
 	*out_survive = survive;
 	return 0;
 
@@ -352,8 +355,7 @@ err_survive:
 	return error;
 }
 
-/* One descriptor of the keeper's. Return: 0 or -errno. */
-static int take(struct survive *survive, enum handover_kind kind, int fd)
+int survive_take_one(struct survive *survive, enum handover_kind kind, int fd)
 {
 	switch (kind) {
 	case HANDOVER_CHANNEL:
@@ -414,7 +416,7 @@ int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
 {
 	enum handover_kind kind = HANDOVER_NR;
 	struct survive *survive;
-	int error = make(argc, argv, false, &survive);
+	int error = survive_make(argc, argv, false, &survive);
 	int fd;
 
 	if (error)
@@ -427,11 +429,11 @@ int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
 		error = handover_receive(sock, &kind, &fd);
 		if (error <= 0)
 			goto err_survive;
-		error = take(survive, kind, fd);
+		error = survive_take_one(survive, kind, fd);
 		if (fd >= 0 && kind == HANDOVER_NR)
 			close(fd);
 		else if (fd >= 0)
-			note(survive, kind, fd);
+			survive_note(survive, kind, fd);
 	}
 	if (!error && (!survive->record || !survive->ledger || survive->arena_fd < 0))
 		error = -EPROTO;

@@ -22,6 +22,8 @@ struct survive {
 	struct handover_record *record;
 	struct ledger *ledger; /* requests under way */
 	bool resumed; /* it has taken over */
+	bool stored; /* a service manager is the keeper: service_store() */
+	bool hired; /* it has what is to be kept, and gets what comes; of stored alone */
 	int channel_fd; /* taken over; -1: none, or given away by survive_give() */
 	int arena_fd, dict_fd, rescue_fd, inbox_fd, spill_fd, spill_key_fd; /* taken over; -1: none */
 	int image_dir_fd, image_lock_fd, image_fd; /* as channel_fd */
@@ -51,6 +53,21 @@ int survive_create(int argc, char *argv[], struct survive **out_survive) ZT_MUST
  * Return: 0; -EPROTO something is missing; -errno.
  */
 int survive_take(int sock, int argc, char *argv[], struct survive **out_survive) ZT_MUST_CHECK;
+
+/**
+ * survive_store() - of survive_create()'s: what is to be kept goes to the service manager, which starts the
+ * next process; there is no keeper
+ */
+void survive_store(struct survive *survive);
+
+/** survive_is_stored() - whether the manager has given this process what an earlier one has stored */
+bool survive_is_stored(void);
+
+/**
+ * survive_take_stored() - for a later life that the manager has started: what an earlier one has stored
+ * Return: 0; -EPROTO something is missing, and nothing is stored any longer; -errno.
+ */
+int survive_take_stored(int argc, char *argv[], struct survive **out_survive) ZT_MUST_CHECK;
 
 /** survive_give() - the caller owns one of the descriptors from here on. Return: it. */
 int survive_give(int *inout_fd);

@@ -946,6 +946,7 @@ END_TEST
 
 START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 {
+	struct options_env managed = env;
 	struct options_error error;
 	struct options o;
 
@@ -980,6 +981,14 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-f", "-o", "survive=on", "/mnt"),
 			 -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error.text, "does not go with -f and -d"));
+	/* Where a service manager may be the keeper. */
+	managed.manager = true;
+	ck_assert_int_eq(PARSE(&managed, &o, &error, "ztmpfs", "-f", "-o", "survive=on", "/mnt"), 0);
+	ck_assert(o.survive);
+	options_free(&o);
+	ck_assert_int_eq(PARSE(&managed, &o, &error, "ztmpfs", "-f", "/mnt"), 0);
+	ck_assert(!o.survive);
+	options_free(&o);
 }
 END_TEST
 

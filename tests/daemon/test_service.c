@@ -65,6 +65,56 @@ START_TEST(test_lines_reach_a_socket_of_either_kind)
 }
 END_TEST
 
+/* One message with a descriptor. Return: that. */
+static int heard_with_fd(const char *wanted)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	char text[1024];
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control.bytes) };
+	const ssize_t len = recvmsg(manager, &msg, 0);
+	int fd;
+
+	ck_assert_int_ge(len, 0);
+	text[len] = '\0';
+	ck_assert_str_eq(text, wanted);
+	ck_assert_ptr_nonnull(CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+START_TEST(test_descriptors_are_stored_and_what_was_told_is_waited_for)
+{
+	struct stat ours, theirs;
+	int ends[2], fd;
+
+	service_store("nobody-hears", 0);
+	service_unstore("nobody-hears");
+	ck_assert_int_eq(service_settle(0), 0);
+	listen_at('@');
+	service_open();
+	ck_assert_int_eq(pipe(ends), 0);
+	service_store("a", ends[0]);
+	fd = heard_with_fd("FDSTORE=1\nFDPOLL=0\nFDNAME=a");
+	ck_assert_int_eq(fstat(ends[0], &ours), 0);
+	ck_assert_int_eq(fstat(fd, &theirs), 0);
+	ck_assert(ours.st_ino == theirs.st_ino);
+	close(fd);
+	service_unstore("a");
+	heard("FDSTOREREMOVE=1\nFDNAME=a");
+	/* The manager has not looked yet; then it has. */
+	ck_assert_int_eq(service_settle(1), -ETIMEDOUT);
+	close(heard_with_fd("BARRIER=1"));
+	hang_up();
+}
+END_TEST
+
 START_TEST(test_nobody_listens_and_nothing_is_sent)
 {
 	char nothing[8];
@@ -168,6 +218,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_lines_reach_a_socket_of_either_kind, '/', '/' + 1);
 	tcase_add_loop_test(tc, test_lines_reach_a_socket_of_either_kind, '@', '@' + 1);
+	tcase_add_test(tc, test_descriptors_are_stored_and_what_was_told_is_waited_for);
 	tcase_add_test(tc, test_nobody_listens_and_nothing_is_sent);
 	tcase_add_test(tc, test_manager_that_has_gone_or_does_not_read_is_no_error);
 	tcase_add_test(tc, test_watchdog_is_for_the_process_that_it_names);

@@ -60,23 +60,30 @@ class TestBars(unittest.TestCase):
         return bars.all_bars(results, {})[0].reached()
 
     def test_reached(self):
-        self.assertEqual(self.reached(150, 100), "yes")
-        self.assertEqual(self.reached(149, 100), "no")
+        self.assertEqual(self.reached(175, 100), "yes")
+        self.assertEqual(self.reached(174, 100), "no")
         self.assertEqual(bars.all_bars(Results([]), {})[0].reached(), "not measured")
 
     def test_time_bar(self):
         key = bars.TREE + ("untar, with sync",)
-        for seconds, word in ((1.3, "yes"), (1.31, "no")):
+        for seconds, word in ((1.5, "yes"), (1.51, "no")):
             results = Results([sample("ztmpfs", 0, seconds, "s", key), sample("zram-ext4", 0, 1.0, "s", key)])
-            found = [bar for bar in bars.all_bars(results, {}) if bar.work.startswith("untar")]
+            found = [bar for bar in bars.all_bars(results, {}) if bar.work.startswith("untar, ")]
             self.assertEqual([bar.reached() for bar in found], [word])
 
     def test_spread_and_distance(self):
-        results = Results([sample("ztmpfs", nr, value) for nr, value in enumerate((100, 300, 600))] +
+        results = Results([sample("ztmpfs", nr, value) for nr, value in enumerate((100, 350, 600))] +
                           [sample("zram-ext4", nr, 100) for nr in range(3)])
         bar = bars.all_bars(results, {})[0]
-        self.assertEqual((bar.measured, bar.low, bar.high, bar.rounds, bar.share()), (3.0, 1.0, 6.0, 3, 2.0))
-        self.assertEqual((bar.ours, bar.theirs, bar.unit), (300, 100, "MB/s"))
+        self.assertEqual((bar.measured, bar.low, bar.high, bar.rounds, bar.share()), (3.5, 1.0, 6.0, 3, 2.0))
+        self.assertEqual((bar.ours, bar.theirs, bar.unit), (350, 100, "MB/s"))
+
+    def test_what_is_only_for_comparison_is_no_bar(self):
+        key = bars.DIRECT + ("read",)
+        results = Results([sample("ztmpfs", 0, 1.0, "1/s", key), sample("empty", 0, 2.0, "1/s", key)])
+        found = [bar for bar in bars.all_bars(results, {}) if bar.need is None and bar.measured]
+        self.assertEqual([(bar.measured, bar.reached(), bar.share()) for bar in found], [(0.5, "-", None)])
+        self.assertTrue(any(" -  " in line and "0.50" in line for line in report.bars_table(results, {})))
 
     def test_daemon(self):
         results = Results([sample("ztmpfs", 0, 1, nbytes=1 << 30, cpu={"daemon": 2.4, "client": 9.0})])
@@ -289,7 +296,7 @@ class TestPicture(unittest.TestCase):
         samples += [sample(row.other, nr, 7.0, key=row.other_key) for row in bars.RATIOS if row.other_key for nr in range(3)]
         d = picture.bars(bars.all_bars(Results(samples), {}), "caption")
         values = self.points(d)
-        self.assertEqual(sum(line.startswith("series") for line in d.lines), len(bars.RATIOS))
+        self.assertEqual(sum(line.startswith("series") for line in d.lines), sum(row.need is not None for row in bars.RATIOS))
         self.assertTrue(all(0 < value <= picture.BAR_MOST for value in values.values()))
         self.assertIn("mark\t1\tthe goal", d.lines)
         self.drawn(d)

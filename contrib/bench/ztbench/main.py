@@ -10,17 +10,12 @@ import time
 
 from ztbench import build, mapped, metadata, picture, randomio, report, settings, size, streams, systems
 from ztbench.bars import OVERVIEW, all_bars, needed
+from ztbench.helpers import compile_helper, say
 from ztbench.results import Results
 from ztbench.rounds import Schedule
 from ztbench.source import Source, SourceError
 
 SECTIONS = {"streams": streams, "random": randomio, "mmap": mapped, "metadata": metadata, "build": build, "size": size}
-BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def say(text):
-    """Progress; the report alone goes to standard output."""
-    print("bench: " + text, file=sys.stderr, flush=True)
 
 
 def usage():
@@ -74,16 +69,6 @@ def choose_systems(chosen, folder, conf):
     if not found:
         raise settings.UsageError("none of these systems runs here")
     return found
-
-
-def compile_helper(source, out, *flags):
-    """A program of this folder; None where there is no compiler."""
-    done = subprocess.run(["cc", "-O2", os.path.join(BENCH, source), "-o", out] + list(flags), stderr=subprocess.PIPE, check=False) \
-        if shutil.which("cc") else None
-    if done is None or done.returncode:
-        say("%s does not compile here%s" % (source, ": " + done.stderr.decode(errors="replace")[:200] if done else ", no cc"))
-        return None
-    return out
 
 
 class Lz4Alone:

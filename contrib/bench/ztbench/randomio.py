@@ -35,7 +35,7 @@ def buffered(run, jobs):
 
 
 SCENARIOS = [
-    Scenario("random", "direct, 1 job", lambda run: direct(run, 1), needs=("fio",)),
+    Scenario("random", "direct, 1 job", lambda run: direct(run, 1), needs=("fio",), keeps=False),
     Scenario("random", "direct, 4 jobs", lambda run: direct(run, 4), needs=("fio",)),
     Scenario("random", "buffered, 1 job", lambda run: buffered(run, 1), needs=("fio",)),
     Scenario("random", "buffered, 4 jobs", lambda run: buffered(run, 4), needs=("fio",)),

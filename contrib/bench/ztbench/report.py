@@ -75,7 +75,7 @@ def tables(results, failures, left_out):
 def bars_table(results, lz4_own):
     rows = [["work", "bar", "measured", "lowest", "highest", "reached", "rounds", "ours", "other"]]
     for bar in all_bars(results, lz4_own):
-        need = "%s %.2f" % (bar.sense, bar.need) + (" (aim %.2f)" % bar.aim if bar.aim else "")
+        need = "-" if bar.need is None else "%s %.2f" % (bar.sense, bar.need) + (" (aim %.2f)" % bar.aim if bar.aim else "")
         figures = ["-" if value is None else "%.2f" % value for value in (bar.measured, bar.low, bar.high)]
         sides = ["-" if value is None else "%s %s" % (number(value), bar.unit) for value in (bar.ours, bar.theirs)]
         rows.append([bar.work, need] + figures + [bar.reached(), str(bar.rounds)] + sides)

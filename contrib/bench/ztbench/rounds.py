@@ -25,14 +25,18 @@ class NotHere(Exception):
 class Scenario:
     """A chain of works on one fresh mount: function(run) calls run.measure() for each."""
 
-    def __init__(self, section, name, function, needs=(), room=None, inodes=0, only=None):
+    def __init__(self, section, name, function, needs=(), room=None, inodes=0, only=None, keeps=True):
         self.section = section
         self.name = name
         self.function = function
         self.needs = needs
         self.room = room
         self.inodes = inodes
+        self.keeps = keeps  # False: what does not keep data can be measured, too
         self.only = only  # names of systems, or {name: works that are wanted}; None: all
+
+    def runs_on(self, system):
+        return (self.only is None or system.name in self.only) and (system.keeps or not self.keeps)
 
 
 class Run:
@@ -97,7 +101,7 @@ class Run:
         """
         before = self.system.lock_waits()
         with Meter(self.system.pid) as meter:
-            text = self.command(*commands, env=env)
+            text = self.command(*[self.system.how() + words for words in commands], env=env)
         after = self.system.lock_waits()
         seconds = inner(text) if inner else meter.seconds
         unit = unit or ("MB/s" if nbytes else "1/s" if ops else "s")
@@ -165,7 +169,7 @@ class Schedule:
                 # The first one of a round is not always the same.
                 for system in self.systems if nr % 2 == 0 else self.systems[::-1]:
                     key = (scenario.section, scenario.name, system.name)
-                    if key not in self.failures and key not in self.left_out and (scenario.only is None or system.name in scenario.only):
+                    if key not in self.failures and key not in self.left_out and scenario.runs_on(system):
                         self.one(scenario, system, nr, key)
 
     def late(self, part):

@@ -91,6 +91,6 @@ class Source:
                     self.tree_bytes += length
                     if self.tree_files >= self.settings.tree_files:
                         break
-            subprocess.run(["tar", "-cf", path, "-C", "/", "--no-recursion", "--null", "-T", path + ".names"], check=True)
+            subprocess.run(["tar", "-cf", path, "--hard-dereference", "-C", "/", "--no-recursion", "--null", "-T", path + ".names"], check=True)
             self._tree = path
         return self._tree

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 
+from ztbench.helpers import compile_helper
 from ztbench.settings import MIB
 
 ZRAM_CONTROL = "/sys/class/zram-control"
@@ -47,10 +48,11 @@ def dies_with_parent():
 
 
 class System:
-    """One filesystem. pid: its process, if it has one; what: a sentence for the report."""
+    """One filesystem. pid: its process, if it has one; what: a sentence for the report; keeps: what is written can be read."""
 
     pid = None
     mnt = None
+    keeps = True
 
     def __init__(self, name, what):
         self.name = name
@@ -83,6 +85,10 @@ class System:
     def lock_waits(self):
         """{kind: (waits, ns)} since it was started, or None."""
         return None
+
+    def how(self):
+        """Words in front of each command that is measured."""
+        return []
 
 
 def unmount(mnt):
@@ -177,6 +183,52 @@ class Ztmpfs(System):
     def lock_waits(self):
         stat = self.stat()
         return {kind: (waits, stat["lock_wait_ns"][kind]) for kind, waits in stat["lock_waits"].items()}
+
+
+class Bound(Ztmpfs):
+    """Each command on one CPU, with the threads that serve its requests."""
+
+    def __init__(self, name, options, build):
+        super().__init__(name, options, build)
+        self.what = "ztmpfs -o %s, commands by ztmpfsctl run" % options
+
+    def how(self):
+        return [os.path.join(self.build, "ztmpfsctl"), "run", self.mnt, "--"]
+
+
+class EmptyFuse(System):
+    """Requests that nobody does anything for (empty_fuse.c): what is left of their time is not ours."""
+
+    keeps = False
+
+    def __init__(self, folder):
+        super().__init__("empty", "a FUSE filesystem that keeps no data, in one thread")
+        self.program = os.path.join(folder, "empty_fuse")
+        self.process = None
+
+    def missing(self):
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False) \
+            if shutil.which("pkg-config") else None
+        words = flags.stdout.decode().split() if flags else []
+        return None if compile_helper("empty_fuse.c", self.program, *words) else "it does not compile here"
+
+    def start(self, mnt, room, inodes):
+        self.process = subprocess.Popen([self.program, mnt], stdin=subprocess.DEVNULL, preexec_fn=dies_with_parent)
+        self.mnt, self.pid = mnt, self.process.pid
+        for _ in range(100):
+            if os.path.ismount(mnt):
+                return
+            time.sleep(0.05)
+        raise Trouble("%s does not mount" % self.what)
+
+    def stop(self):
+        super().stop()
+        process, self.process, self.pid = self.process, None, None
+        if process and process.wait(60):
+            raise Trouble("%s ended with %d" % (self.what, process.returncode))
+
+    def held(self):
+        return 0
 
 
 class Tmpfs(System):
@@ -304,6 +356,9 @@ def all_systems(build, folder, before=None, options=None):
         Ztmpfs("accel", "accel=on", build),
         Ztmpfs("null", "compress=null", build),
         Ztmpfs("null4k", "compress=null,cluster=4k", build),
+        Ztmpfs("user", "cpu_latency=off", build),
+        Bound("bound", "cpu_latency=off", build),
+        EmptyFuse(folder),
         Tmpfs(),
         Zram("zram-ext4", "ext4", "lz4"),
         Zram("zram-xfs", "xfs", "lz4"),

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "arena/arena.h"
+#include "arena/attach.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 
@@ -357,6 +358,41 @@ START_TEST(test_create_survives_the_failure_of_every_allocation)
 }
 END_TEST
 
+/* Each chunk of the page map by itself: what the one before has in runs says nothing about it. */
+START_TEST(test_stray_pages_of_each_chunk_go_when_it_is_attached)
+{
+	const struct arena_params params = { .reserve = 256 * MIB };
+	ref_t runs[80], stray = 0, first;
+	uint64_t before, bits;
+	char text[256] = "";
+	int fd;
+
+	/* 64 pages each; of the second chunk of 1024 the last run alone stays. */
+	for (unsigned i = 0; i < ARRAY_SIZE(runs); i++)
+		runs[i] = run_alloc(64);
+	first = runs[0];
+	for (unsigned i = 0; i < ARRAY_SIZE(runs); i++)
+		first = runs[i] < first ? runs[i] : first;
+	before = resident();
+	for (unsigned i = 0; i < ARRAY_SIZE(runs); i++) {
+		uint64_t page = (runs[i] - first) / ARENA_PAGE_REFS;
+
+		if (page < 1024 || page >= 2048 - 64)
+			continue;
+		arena_run_free(arena, runs[i]);
+		stray = runs[i];
+	}
+	ck_assert_uint_ne(stray, 0);
+	ck_assert_int_eq(arena_populate(arena, stray, 1), 0);
+	arena_detach(arena, &fd);
+	ck_assert_msg(arena_attach(&params, fd, text, &arena) == 0, "%s", text);
+	ck_assert_int_eq(arena_resident_pages(arena, stray, 1, &bits), 0);
+	ck_assert_uint_eq(bits, 0);
+	ck_assert_int_eq(arena_attach_end(arena), 0);
+	ck_assert_uint_le(resident(), before);
+}
+END_TEST
+
 START_TEST(test_super_area_is_zero_and_keeps_what_is_stored)
 {
 	char *super = arena_super(arena);
@@ -457,6 +493,7 @@ int main(void)
 	tcase_add_test(tc, test_populate_that_fails_midway_leaves_nothing_behind);
 #endif
 	tcase_add_test(tc, test_create_survives_the_failure_of_every_allocation);
+	tcase_add_test(tc, test_stray_pages_of_each_chunk_go_when_it_is_attached);
 	tcase_add_test(tc, test_super_area_is_zero_and_keeps_what_is_stored);
 	tcase_add_test(tc, test_resident_max_remembers_the_peak);
 	tcase_add_test(tc, test_threads_at_the_limit_keep_the_counters_exact);

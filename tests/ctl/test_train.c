@@ -136,6 +136,7 @@ START_TEST(test_dictionary_of_a_size_that_nothing_takes_is_refused)
 
 	ck_assert_int_eq(zcomp_dict_train("12345678", sizes, 1, dict, 255, 0, text, &len), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(text, "out of range 256..1048576"));
+	ck_assert_int_eq(zcomp_dict_train("12345678", sizes, 1, dict, 256, 0, text, &len), -ENODATA);
 	ck_assert_int_eq(zcomp_dict_train("12345678", sizes, 1, dict, 512, 0, text, &len), -ENODATA);
 	ck_assert_ptr_nonnull(strstr(text, "no dictionary out of 1 samples: "));
 }

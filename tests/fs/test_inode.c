@@ -330,6 +330,23 @@ static struct stat set(ino_nr ino, const struct fs_cred *cred, unsigned which, s
 	return out;
 }
 
+START_TEST(test_times_that_cannot_be_kept_are_refused)
+{
+	static const struct timespec far = { .tv_sec = INT64_MAX / 2 };
+	const struct stat before = attr_of(sb, FS_ROOT_INO);
+	struct stat attr = { .st_atim = far, .st_mtim = far }, out;
+
+	ck_assert_int_eq(fs_setattr(sb, &root_cred, FS_ROOT_INO, &attr, FS_SET_ATIME, &out),
+			 -EINVAL);
+	ck_assert_int_eq(fs_setattr(sb, &root_cred, FS_ROOT_INO, &attr, FS_SET_MTIME, &out),
+			 -EINVAL);
+	ck_assert_int_eq(attr_of(sb, FS_ROOT_INO).st_mtim.tv_sec, before.st_mtim.tv_sec);
+	ck_assert_int_eq(fs_setattr(sb, &root_cred, FS_ROOT_INO, &attr,
+				    FS_SET_MTIME | FS_SET_MTIME_NOW, &out),
+			 0);
+}
+END_TEST
+
 START_TEST(test_setattr_changes_what_is_asked_for_only)
 {
 	ino_nr ino = make_file(sb, FS_ROOT_INO, "file");
@@ -440,6 +457,7 @@ int main(void)
 	tcase_add_test(tc, test_root_survives_forgetting);
 	tcase_add_test(tc, test_number_and_generation_are_not_reused_together);
 	tcase_add_test(tc, test_attributes_of_every_type_are_tmpfs_ones);
+	tcase_add_test(tc, test_times_that_cannot_be_kept_are_refused);
 	tcase_add_test(tc, test_setattr_changes_what_is_asked_for_only);
 	tcase_add_test(tc, test_change_of_owner_takes_setid_bits_away);
 	tcase_add_test(tc, test_truncation_takes_setid_bits_away_but_from_root);

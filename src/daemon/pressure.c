@@ -31,10 +31,20 @@
  * Kept out of what the reserve takes: others take some meanwhile, and one that finds none sleeps.
  */
 #define URGENT_MARGIN 8
+/* No machine has more pages. */
+#define MOST_PAGES (INT64_C(1) << 52)
 
 static int64_t larger(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
+}
+
+/* Pages, as a number that is safe to reckon with, whatever the text says. */
+static int64_t pages_of(const char *text)
+{
+	int64_t pages = strtol(text, NULL, 10);
+
+	return pages < -MOST_PAGES ? -MOST_PAGES : pages > MOST_PAGES ? MOST_PAGES : pages;
 }
 
 /* The number behind @name, in the zone's text before @end; 0 when there is none. */
@@ -42,7 +52,7 @@ static int64_t number_of(const char *text, const char *end, const char *name)
 {
 	const char *at = strstr(text, name);
 
-	return at && at < end ? strtol(at + strlen(name), NULL, 10) : 0;
+	return at && at < end ? pages_of(at + strlen(name)) : 0;
 }
 
 /* The largest number of "protection: (0, 1, 2)": what allocations for other zones leave here. */
@@ -54,7 +64,7 @@ static int64_t protection_of(const char *text, const char *end)
 	if (!at || at >= end)
 		return 0;
 	for (at = strchr(at, '('); *at == '(' || *at == ','; at += strcspn(at + 1, ",)") + 1)
-		most = larger(most, strtol(at + 1, NULL, 10));
+		most = larger(most, pages_of(at + 1));
 	return most;
 }
 

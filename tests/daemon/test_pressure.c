@@ -60,6 +60,18 @@ START_TEST(test_zones_that_do_not_count)
 }
 END_TEST
 
+START_TEST(test_numbers_beyond_all_bounds)
+{
+	struct pressure_memory memory =
+		parse(ZONE("  Normal", "100", "8", "8", "18477", "0, 99999999999999999999"));
+
+	ck_assert_int_lt(memory.above_low, 0);
+	memory = parse(ZONE("  Normal", "99999999999999999999", "-99999999999999999999", "0",
+			    "18477", "0, 0"));
+	ck_assert_int_gt(memory.above_min, 0);
+}
+END_TEST
+
 START_TEST(test_this_machine_s_own)
 {
 	static char text[1 << 20];
@@ -116,6 +128,7 @@ int main(void)
 
 	tcase_add_test(tc, test_the_zone_with_most_to_spare_counts);
 	tcase_add_test(tc, test_zones_that_do_not_count);
+	tcase_add_test(tc, test_numbers_beyond_all_bounds);
 	tcase_add_test(tc, test_this_machine_s_own);
 	tcase_add_test(tc, test_what_the_reserve_may_do);
 	suite_add_tcase(s, tc);

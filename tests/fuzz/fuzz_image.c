@@ -10,6 +10,7 @@
  */
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -29,6 +30,7 @@
 #define IS_FILE   128u
 #define KEEP_SUMS 64u
 #define USE_MORE  32u
+#define BORROWS	  16u /* contents stay in the file, and nothing is changed */
 
 struct base {
 	unsigned char *bytes;
@@ -270,18 +272,59 @@ static void change_all(struct super *sb)
 	super_reap(sb);
 }
 
-static void load(bool changes)
+/* The same bytes in a file that nobody has open for writing. */
+static int read_only(void)
 {
-	struct super_params params = fixture_params();
+	char name[] = "/tmp/ztmpfs-fuzz.XXXXXX";
+	const int fd = mkostemp(name, O_CLOEXEC), again = open(name, O_RDONLY | O_CLOEXEC);
+	const off_t size = lseek(file, 0, SEEK_END);
+	off_t from = 0;
+
+	FUZZ_EXPECT(fd >= 0 && again >= 0 && unlink(name) == 0, "no file");
+	while (from < size)
+		FUZZ_EXPECT(sendfile(fd, file, &from, (size_t)(size - from)) > 0, "no space");
+	close(fd);
+	return again;
+}
+
+/* What the file holds is read where it stands. */
+static int borrow(const struct super_params *params, char text[256], struct super **out_sb)
+{
+	const int fd = read_only();
+	struct image_pages *pages;
+	int err = image_pages_open(fd, "fuzz", false, text, &pages);
+
+	close(fd);
+	if (err)
+		return err;
+	err = super_borrow(params, pages, text, out_sb);
+	if (err == -EAGAIN)
+		snprintf(text, 256, "it is to be loaded");
+	if (err)
+		image_pages_close(pages);
+	return err;
+}
+
+static int load_all(const struct super_params *params, char text[256], struct super **out_sb)
+{
 	struct image *image = NULL;
-	struct super *sb = NULL;
-	char text[256] = "";
 	int err = image_open(file, text, &image);
 
-	params.mem_limit = 256 * MIB;
 	if (!err)
-		err = super_load(&params, image, text, &sb);
+		err = super_load(params, image, text, out_sb);
 	image_close(image);
+	return err;
+}
+
+static void load(bool changes, bool borrows)
+{
+	struct super_params params = fixture_params();
+	struct super *sb = NULL;
+	char text[256] = "";
+	int err;
+
+	params.mem_limit = 256 * MIB;
+	err = borrows ? borrow(&params, text, &sb) : load_all(&params, text, &sb);
 	if (tells)
 		fprintf(stderr, "%s\n", err ? text : "loaded");
 	if (err) {
@@ -291,17 +334,17 @@ static void load(bool changes)
 	}
 	FUZZ_EXPECT(is_whole(sb), "loaded, and not whole");
 	use_all(sb);
-	if (changes)
+	if (changes && !borrows)
 		change_all(sb);
 	FUZZ_EXPECT(is_whole(sb), "used, and no longer whole");
 	super_leave(sb, false, NULL);
 }
 
-static void load_bytes(const unsigned char *bytes, size_t size, bool changes)
+static void load_bytes(const unsigned char *bytes, size_t size, uint8_t how)
 {
 	FUZZ_EXPECT(ftruncate(file, 0) == 0 && pwrite(file, bytes, size, 0) == (ssize_t)size,
 		    "no memory");
-	load(changes);
+	load(how & USE_MORE, how & BORROWS);
 }
 
 static void start(void)
@@ -332,7 +375,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		change(&in, taken.bytes, taken.size);
 	if (!(how & KEEP_SUMS) && (!(how & IS_FILE) || find_table(&taken)))
 		sum_up(&taken, taken.bytes);
-	load_bytes(taken.bytes, taken.size, how & USE_MORE);
+	load_bytes(taken.bytes, taken.size, how);
 	free(taken.bytes);
 	return 0;
 }

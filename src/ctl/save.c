@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/behind.h"
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
 #include "ctl/signals.h"
@@ -190,27 +191,40 @@ static int signalled(void)
 	return signals_noted() ? -EINTR : 0;
 }
 
-static int copy_pages(struct save_job *job)
+/* Return: 0; -EINTR; errors of the mount, said; *out_error: of the image. */
+static int read_pages(struct save_job *job, struct behind *behind, int *out_error)
 {
 	const uint64_t all = job->save.nr_pages << ZT_PAGE_SHIFT;
 	uint64_t done = 0;
 
 	atomic_store(&job->all, all);
-	while (done < all) {
+	while (done < all && !*out_error) {
 		const size_t len = (size_t)min_u64(READ_BYTES, all - done);
 		int error = signalled();
 
 		if (!error)
-			error = image_read(job->source, job->buffer, len, done);
+			error = image_read(job->source, behind_next(behind), len, done);
 		if (error)
 			return error == -EINTR ? CTL_EXIT_FAILED : refused(job->mount, error);
-		error = image_writer_put(job->writer, job->buffer, len >> ZT_PAGE_SHIFT);
-		if (error)
-			return ctl_fail(job->path, error);
+		*out_error = behind_put(behind, len);
 		done += len;
 		atomic_store(&job->done, done);
 	}
 	return 0;
+}
+
+static int copy_pages(struct save_job *job)
+{
+	struct behind behind;
+	int error = behind_begin(&behind, job->writer, READ_BYTES), failed, last;
+
+	if (error)
+		return ctl_fail(job->path, error);
+	failed = read_pages(job, &behind, &error);
+	last = behind_end(&behind);
+	if (failed)
+		return failed;
+	return error || last ? ctl_fail(job->path, error ? error : last) : 0;
 }
 
 static int copy_extents(struct save_job *job)

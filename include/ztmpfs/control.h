@@ -435,7 +435,7 @@ struct ztmpfs_save {
 /*
  * For root and the user who runs the daemon alone, as ZTMPFS_IOC_TRACE: EACCES. EINVAL: the file has a name, or
  * is none. EBUSY: somebody saves already, or requests under way did not end. ENOSPC: mem_limit leaves
- * no space. ESTALE: CHECK of another one. EOPNOTSUPP: with -o swap or spill=; a kernel before 5.19. EPERM, ENOSYS
+ * no space. ESTALE: CHECK of another one. EOPNOTSUPP: with -o swap; a kernel before 5.19. EPERM, ENOSYS
  * from there: userfaultfd(2) is forbidden.
  */
 #define ZTMPFS_IOC_SAVE _IOWR('Z', 26, struct ztmpfs_save)

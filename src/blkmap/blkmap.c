@@ -113,6 +113,7 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 							     .size = params->spill_size,
 							     .arena = params->arena,
 							     .key = params->spill_key,
+							     .loaded = params->spill_loaded,
 							     .attach = params->attach !=
 								       BLKMAP_MAKE },
 				     error_text, &map->slots.spill);

@@ -52,3 +52,46 @@ uint64_t blkmap_spill_left(const struct blkmap *map)
 {
 	return map->slots.spill ? spill_free_bytes(map->slots.spill) : 0;
 }
+
+int blkmap_keep_begin(struct blkmap *map) ZT_NO_LOCK_CHECK /* it is released by blkmap_keep_go_on() */
+{
+	int error;
+
+	if (!map->slots.spill)
+		return 0;
+	spiller_make_space(map->upkeep.spiller);
+	spiller_hold(map->upkeep.spiller);
+	error = spill_keep(map->slots.spill);
+	if (error)
+		spiller_release(map->upkeep.spiller);
+	return error;
+}
+
+int blkmap_keep_list(struct blkmap *map, uint64_t *out_pages, uint64_t *out_objects)
+{
+	*out_pages = *out_objects = 0;
+	return map->slots.spill ? spill_keep_list(map->slots.spill, out_pages, out_objects) : 0;
+}
+
+void blkmap_keep_go_on(struct blkmap *map) ZT_NO_LOCK_CHECK /* blkmap_keep_begin() has taken it */
+{
+	if (map->slots.spill)
+		spiller_release(map->upkeep.spiller);
+}
+
+int blkmap_keep_at(struct blkmap *map, uint64_t idx, struct spill_kept *out)
+{
+	return map->slots.spill ? spill_keep_at(map->slots.spill, idx, out) : -ESTALE;
+}
+
+int blkmap_keep_read(struct blkmap *map, uint64_t off, void *buf, size_t len, size_t *out_done)
+{
+	return map->slots.spill ? spill_keep_read(map->slots.spill, off, buf, len, out_done) :
+				  -ESTALE;
+}
+
+void blkmap_keep_end(struct blkmap *map)
+{
+	if (map->slots.spill)
+		spill_keep_end(map->slots.spill);
+}

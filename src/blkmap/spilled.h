@@ -11,6 +11,7 @@
 #define ZT_BLKMAP_SPILLED_H
 
 #include "blkmap/blkmap.h"
+#include "blkmap/spill/keep.h"
 
 /** blkmap_spills() - whether anything can go out */
 bool blkmap_spills(const struct blkmap *map);
@@ -44,6 +45,27 @@ uint64_t blkmap_spill_now(struct blkmap *map, unsigned idle, uint64_t most);
  * Return: the value that stat.spill_passes will exceed when it is done.
  */
 uint64_t blkmap_spill_kick(struct blkmap *map);
+
+/**
+ * blkmap_keep_begin() - what is out now stays as it is (spill/keep.h), and nothing goes out
+ * Context: holds nothing. blkmap_keep_go_on() must follow soon, and blkmap_keep_end() in the end.
+ * Return: 0, -EBUSY. Without a spill file nothing happens, here and below.
+ */
+int blkmap_keep_begin(struct blkmap *map) ZT_MUST_CHECK;
+
+/** blkmap_keep_list() - after the moment: pages and objects. Return: as spill_keep_list(). */
+int blkmap_keep_list(struct blkmap *map, uint64_t *out_pages, uint64_t *out_objects) ZT_MUST_CHECK;
+
+/** blkmap_keep_go_on() - objects may go out again; after blkmap_keep_begin() and the moment */
+void blkmap_keep_go_on(struct blkmap *map);
+
+/* As spill_keep_at() and spill_keep_read(); -ESTALE without a spill file. */
+int blkmap_keep_at(struct blkmap *map, uint64_t idx, struct spill_kept *out) ZT_MUST_CHECK;
+int blkmap_keep_read(struct blkmap *map, uint64_t off, void *buf, size_t len,
+		     size_t *out_done) ZT_MUST_CHECK;
+
+/** blkmap_keep_end() - as spill_keep_end() */
+void blkmap_keep_end(struct blkmap *map);
 
 /** blkmap_spill_left() - bytes that could still go out; lock-free */
 uint64_t blkmap_spill_left(const struct blkmap *map);

@@ -116,6 +116,7 @@ struct blkmap_params {
 	uint64_t spill_size;
 	int spill_fd;
 	const uint8_t *spill_key; /* SPILL_KEY_SIZE bytes, the caller's; NULL: what is out is not encrypted */
+	bool spill_loaded; /* that file has what an image had in one, in the clear */
 	uint32_t spill_idle; /* seconds without use after which objects go out; 0: only near the limit */
 };
 

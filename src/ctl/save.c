@@ -57,7 +57,7 @@ static int refused(const char *path, int error)
 	case -ENOMEM:
 		return ctl_failed(path, "no memory is left for what changes while it is saved");
 	case -EOPNOTSUPP:
-		return ctl_failed(path, "not a mount with swap or spill=, nor before Linux 5.19");
+		return ctl_failed(path, "not a mount with swap, nor before Linux 5.19");
 	case -EPERM:
 	case -ENOSYS:
 		return ctl_failed(path, "the daemon may not call userfaultfd(2)");
@@ -152,7 +152,7 @@ static int take_moment(struct save_job *job)
 	if (error)
 		return refused(job->mount, error);
 	if (job->save.facts_size != sizeof(job->facts) || job->save.nr_pages == 0 ||
-	    job->save.nr_pages > job->save.reserve >> ZT_PAGE_SHIFT ||
+	    job->save.nr_pages > UINT32_MAX || /* with those of a spill file */
 	    job->save.nr_extents > job->save.nr_pages)
 		return ctl_fail(job->mount, -EPROTO);
 	memcpy(&job->facts, job->save.facts, sizeof(job->facts));

@@ -177,7 +177,6 @@ static int settle_cpus(struct options *options, const struct options_env *env,
 	return -EINVAL;
 }
 
-/* What is out is in no image. */
 static int settle_spill(struct options *options, struct options_error *error)
 {
 	const char *wrong = options->super.content.spill_idle && !options->spill_path ?
@@ -186,7 +185,6 @@ static int settle_spill(struct options *options, struct options_error *error)
 				    "option spill_encrypt: needs spill=FILE" :
 			    !options->spill_path   ? NULL :
 			    options->swap	   ? "option spill: does not go with option swap" :
-			    options->save_at_end   ? "option spill: does not go with save=unmount" :
 			    options->remount	   ? "option spill: only when mounting" :
 						     NULL;
 

@@ -16,9 +16,11 @@
 
 #include "arena/attach.h"
 #include "arena/borrow.h"
+#include "blkmap/spilled.h"
 #include "fs/attach_i.h"
 #include "fs/livefile.h"
 #include "fs/super_i.h"
+#include "util/alloc.h"
 #include "util/clock.h"
 #include "zsmalloc/borrow.h"
 
@@ -54,7 +56,7 @@ void super_image_facts(struct super *sb, struct image_facts *out)
 	fill_facts(sb->rec, out);
 	out->inodes = stat.inodes_used;
 	out->content = stat.orig_data_size;
-	out->stored = stat.compr_data_size;
+	out->stored = stat.compr_data_size + stat.spill_bytes;
 }
 
 void super_remains(int arena_fd, struct image_facts *out)
@@ -78,6 +80,65 @@ int super_rescue(int arena_fd, int fd)
 	return image_save(fd, arena_fd, &facts);
 }
 
+/* One that is out, behind the range. */
+static int save_out(struct super *sb, struct image_writer *writer, uint64_t reserve, uint64_t idx,
+		    uint64_t *inout_at, char *buf)
+{
+	struct spill_kept kept;
+	size_t done = 0, len;
+	int err = blkmap_keep_at(sb->map, idx, &kept);
+
+	if (err)
+		return err;
+	len = (size_t)kept.nr_units << ZT_PAGE_SHIFT;
+	err = blkmap_keep_read(sb->map, *inout_at, buf, len, &done);
+	if (!err && done < len)
+		err = -EIO;
+	if (!err)
+		err = image_writer_add(writer, buf,
+				       (struct image_extent){ (uint32_t)((reserve >> ZT_PAGE_SHIFT) +
+									kept.unit),
+							      kept.nr_units });
+	*inout_at += len;
+	return err;
+}
+
+static int save_kept(struct super *sb, struct image_writer *writer, uint64_t reserve)
+{
+	uint64_t pages, objects, at = 0;
+	char *buf = zt_map(SPILL_OBJECT_MAX);
+	int err = buf ? blkmap_keep_list(sb->map, &pages, &objects) : -ENOMEM;
+
+	for (uint64_t i = 0; !err && i < objects; i++)
+		err = save_out(sb, writer, reserve, i, &at, buf);
+	zt_unmap(buf, SPILL_OBJECT_MAX);
+	return err;
+}
+
+/* Nothing goes on meanwhile. */
+static int save_all(struct super *sb, int fd, const struct image_facts *facts)
+{
+	const uint64_t reserve = arena_pages(sb->arena) << ZT_PAGE_SHIFT;
+	struct image_writer *writer;
+	int err = image_writer_create(fd, reserve, &writer);
+
+	if (err)
+		return err;
+	err = image_writer_add_memfd(writer, arena_fd(sb->arena));
+	if (!err && blkmap_spills(sb->map)) {
+		err = blkmap_keep_begin(sb->map);
+		if (!err) {
+			err = save_kept(sb, writer, reserve);
+			blkmap_keep_go_on(sb->map);
+			blkmap_keep_end(sb->map);
+		}
+	}
+	if (!err)
+		err = image_writer_end(writer, facts);
+	image_writer_destroy(writer);
+	return err;
+}
+
 int super_save(struct super *sb, int fd)
 {
 	struct image_facts facts;
@@ -92,7 +153,7 @@ int super_save(struct super *sb, int fd)
 	super_reap(sb);
 	blkmap_stop(sb->map);
 	super_image_facts(sb, &facts);
-	return image_save(fd, arena_fd(sb->arena), &facts);
+	return save_all(sb, fd, &facts);
 }
 
 /* ---- and back ---- */
@@ -133,6 +194,22 @@ static int check_limits(struct super *sb, char text[256])
 	return 0;
 }
 
+static int check_spilled(const struct super_params *params, uint64_t pages, uint64_t units,
+			 char text[256])
+{
+	if (pages == 0)
+		return 0;
+	if (!params->content.spill_size) {
+		snprintf(text, 256, "%" PRIu64 " bytes of it were in a spill file: spill= must name one",
+			 pages << ZT_PAGE_SHIFT);
+		return -EINVAL;
+	}
+	if (units <= params->content.spill_size >> ZT_PAGE_SHIFT)
+		return 0;
+	return too_much(text, "spill=", "bytes of a spill file", units << ZT_PAGE_SHIFT,
+			params->content.spill_size);
+}
+
 /* Not to fill the machine first. */
 static int check_memory(const struct super_params *params, uint64_t nr_pages, char text[256])
 {
@@ -151,6 +228,7 @@ static int attach_loaded(const struct super_params *params, int fd, char text[25
 	int err;
 
 	mine.from_image = true;
+	mine.content.spill_loaded = params->content.spill_size != 0;
 	err = super_attach(&mine, fd, text, &sb);
 	if (err) {
 		close(fd);
@@ -168,10 +246,15 @@ int super_load(const struct super_params *params, struct image *image, char erro
 	       struct super **out_sb)
 {
 	const struct image_header *header = image_header(image);
+	uint64_t out_pages, out_units;
 	int fd, err = check_layout(&header->facts, error_text);
 
+	image_spilled(image, &out_pages, &out_units);
 	if (!err)
-		err = check_memory(params, header->nr_pages, error_text);
+		err = check_memory(params, header->nr_pages - out_pages, error_text);
+	if (!err)
+		err = check_spilled(params, out_pages, out_units, error_text);
+	image_set_spill(image, params->content.spill_size ? params->content.spill_fd : -1);
 	if (!err)
 		err = image_load(image, error_text, &fd);
 	return err ? err : attach_loaded(params, fd, error_text, out_sb);
@@ -287,9 +370,11 @@ int super_borrow(const struct super_params *params, struct image_pages *pages,
 		 char error_text[256], struct super **out_sb)
 {
 	struct image *image = image_pages_image(pages);
+	uint64_t out_pages, out_units;
 	int fd, err;
 
-	if (image_header(image)->facts.stored == 0)
+	image_spilled(image, &out_pages, &out_units);
+	if (image_header(image)->facts.stored == 0 || out_pages > 0)
 		return -EAGAIN;
 	err = check_layout(&image_header(image)->facts, error_text);
 

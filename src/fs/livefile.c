@@ -7,6 +7,7 @@
 #include "fs/livefile.h"
 
 #include "arena/snapshot.h"
+#include "blkmap/spilled.h"
 #include "fs/super_i.h"
 
 bool livesave_is_of(const struct super *sb, ino_nr ino)
@@ -19,11 +20,14 @@ void livesave_forget(struct super *sb, ino_nr ino)
 	if (likely(!livesave_is_of(sb, ino)))
 		return;
 	atomic_store(&sb->livesave_ino, 0);
+	blkmap_keep_end(sb->map);
 	arena_snapshot_give_up(sb->arena);
 }
 
 void livesave_end(struct super *sb)
 {
+	if (sb->map)
+		blkmap_keep_end(sb->map);
 	if (sb->arena)
 		arena_snapshot_end(sb->arena);
 }

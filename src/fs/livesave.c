@@ -2,7 +2,7 @@
 /*
  * livesave.c - a snapshot of a mount in use. See livesave.h.
  *
- * Locks: the file's inode lock while it is looked at. Which file it is, is one atomic word: it is set
+ * Locks: the file's inode lock while it is looked at; the spiller's pass_lock over the moment. Which file it is, is one atomic word: it is set
  * when all is ready, and cleared before the inode can be another file's.
  */
 #include "fs/livesave.h"
@@ -89,6 +89,25 @@ static int snapshot(struct super *sb, struct arena_snapshot_facts *out_pages,
 	return error;
 }
 
+/* With what is out, which stays as it is from before the moment on. */
+static int snapshot_all(struct super *sb, struct livesave *out, uint64_t *out_pause_ns)
+{
+	int error = blkmap_keep_begin(sb->map);
+
+	if (error)
+		return error;
+	error = snapshot(sb, &out->pages, out_pause_ns);
+	if (!error) {
+		error = blkmap_keep_list(sb->map, &out->out_pages, &out->out_objects);
+		if (error)
+			arena_snapshot_end(sb->arena);
+	}
+	blkmap_keep_go_on(sb->map);
+	if (error)
+		blkmap_keep_end(sb->map);
+	return error;
+}
+
 static int make_id(uint64_t *out_id)
 {
 	do {
@@ -101,11 +120,11 @@ static int make_id(uint64_t *out_id)
 int livesave_begin(struct super *sb, ino_nr ino, struct livesave_facts *out_facts)
 {
 	struct livesave_facts facts = { 0 };
-	struct arena_snapshot_facts pages;
+	struct livesave live;
 	int error = check_file(sb, ino);
 
-	/* Pages hold no bytes of what is out. */
-	if (!error && (blkmap_spills(sb->map) || sb->lender))
+	/* Contents stand in another image. */
+	if (!error && sb->lender)
 		error = -EOPNOTSUPP;
 	if (!error)
 		error = make_id(&facts.id);
@@ -114,11 +133,12 @@ int livesave_begin(struct super *sb, ino_nr ino, struct livesave_facts *out_fact
 	if (atomic_exchange(&sb->livesave_begins, true))
 		return -EBUSY;
 	super_image_facts(sb, &facts.image);
-	error = snapshot(sb, &pages, &facts.pause_ns);
+	error = snapshot_all(sb, &live, &facts.pause_ns);
 	if (!error) {
-		facts.reserve = pages.reserve;
-		facts.nr_pages = pages.nr_pages;
-		facts.nr_extents = pages.nr_extents;
+		sb->livesave = live;
+		facts.reserve = live.pages.reserve;
+		facts.nr_pages = live.pages.nr_pages + live.out_pages;
+		facts.nr_extents = live.pages.nr_extents + live.out_objects;
 		atomic_store(&sb->livesave_id, facts.id);
 		/* Release: who sees it sees the snapshot. */
 		atomic_store_explicit(&sb->livesave_ino, ino, memory_order_release);
@@ -128,9 +148,63 @@ int livesave_begin(struct super *sb, ino_nr ino, struct livesave_facts *out_fact
 	return error;
 }
 
+/* Extents of what is out, behind the arena's. */
+static int read_places(struct super *sb, uint64_t off, void *buf, size_t len, size_t *out_done)
+{
+	const uint64_t base = sb->livesave.pages.reserve >> ZT_PAGE_SHIFT;
+	uint64_t idx = off / sizeof(struct arena_snapshot_extent);
+	struct arena_snapshot_extent *to = buf;
+	struct spill_kept kept;
+	int error = 0;
+
+	if (off % sizeof(*to))
+		return -EINVAL;
+	for (*out_done = 0; *out_done + sizeof(*to) <= len && idx < sb->livesave.out_objects;
+	     *out_done += sizeof(*to), idx++) {
+		error = blkmap_keep_at(sb->map, idx, &kept);
+		if (error)
+			break;
+		*to++ = (struct arena_snapshot_extent){ (uint32_t)(base + kept.unit), kept.nr_units };
+	}
+	return error;
+}
+
+/* Pages of the arena, pages of what is out, extents of the one, extents of the other: of one of these. */
+static int read_part(struct super *sb, uint64_t off, void *buf, size_t len, size_t *out_done)
+{
+	const struct livesave *live = &sb->livesave;
+	const uint64_t pages = live->pages.nr_pages << ZT_PAGE_SHIFT;
+	const uint64_t out = live->out_pages << ZT_PAGE_SHIFT;
+	const uint64_t extents = live->pages.nr_extents * sizeof(struct arena_snapshot_extent);
+
+	if (off < pages)
+		return arena_snapshot_read(sb->arena, off, buf, min_u64(len, pages - off), out_done);
+	if (off < pages + out)
+		return off % ZT_PAGE_SIZE ?
+			       -EINVAL :
+			       blkmap_keep_read(sb->map, off - pages, buf,
+						min_u64(len, pages + out - off), out_done);
+	off -= out;
+	if (off < pages + extents)
+		return arena_snapshot_read(sb->arena, off, buf, min_u64(len, pages + extents - off),
+					   out_done);
+	return read_places(sb, off - pages - extents, buf, len, out_done);
+}
+
+/* Less than was asked for is the end of the file, and the kernel makes zeros of what is missing. */
 int livesave_read(struct super *sb, uint64_t off, void *buf, size_t len, size_t *out_done)
 {
-	return arena_snapshot_read(sb->arena, off, buf, len, out_done);
+	char *to = buf;
+	size_t done = 0, part = 1;
+	int error = 0;
+
+	for (; !error && done < len && part > 0; done += part) {
+		part = 0;
+		error = read_part(sb, off + done, to + done, len - done, &part);
+	}
+	if (!error)
+		*out_done = done;
+	return error;
 }
 
 int livesave_check(struct super *sb, ino_nr ino, uint64_t id, uint64_t *out_held)

@@ -13,6 +13,7 @@
 #include "util/clock.h"
 
 /* So often a request may wait for an object to go out. */
+#define SPILL_TRIES 3u /* before a save is ended for the memory that it has */
 #define DISK_TRIES 100u
 
 /* A value of wait_until that says not to wait. */
@@ -48,10 +49,13 @@ bool super_has_declined(void)
 static bool reclaim(struct super *sb, const struct super_retry *retry)
 {
 	const unsigned was = gate_step_out(&sb->gate);
+	const uint64_t until = wait_until == NO_WAIT ? 0 : retry->until_ns;
+	/* With a spill file memory is always short, and mostly found. */
+	const bool first = retry->tries < SPILL_TRIES && super_can_spill(sb);
 	/* Nothing is refused for a save: that can be tried again. */
-	const bool found = arena_snapshot_sacrifice(sb->arena) ||
-			   blkmap_reclaim(sb->map, retry->tries,
-					  wait_until == NO_WAIT ? 0 : retry->until_ns);
+	const bool found = (first && blkmap_reclaim(sb->map, retry->tries, until)) ||
+			   arena_snapshot_sacrifice(sb->arena) ||
+			   blkmap_reclaim(sb->map, retry->tries, until);
 
 	gate_step_in(&sb->gate, was);
 	return found;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "arena/arena.h"
+#include "arena/snapshot.h"
 #include "blkmap/attach.h"
 #include "blkmap/blkmap.h"
 #include "fs/gate.h"
@@ -150,6 +151,10 @@ struct super {
 	/* The file that a snapshot is read by, 0: there is none; and the snapshot's number. See livesave.c. */
 	atomic_uint_fast64_t livesave_ino, livesave_id;
 	atomic_bool livesave_begins; /* a request is at it */
+	struct livesave {
+		struct arena_snapshot_facts pages;
+		uint64_t out_pages, out_objects; /* that stand in the spill file */
+	} livesave; /* set before livesave_ino */
 	struct mutex rename_lock; /* directories keep their parents while it is held */
 	struct mutex tune_lock; /* writing SUPER_RECORD_SET; innermost */
 	struct mutex intent_lock; /* below the inodes' locks; see intent.h */

@@ -9,6 +9,9 @@
  * IMAGE_BLOCK_PAGES pages of the file, the last one fewer. The sum of the header covers the sum of
  * extents and sums, and that all blocks: it is the sum of the whole file, each byte of which counts.
  *
+ * Pages behind the arena's range are units of a spill file: page reserve / page_size is unit 0. An image
+ * that has such says so (IMAGE_SPILLED). Entries in the arena say what is in them; they are in the clear.
+ *
  * Numbers are those of the machine that saved; order and page_size say which.
  */
 #ifndef ZT_IMAGE_FORMAT_H
@@ -25,6 +28,9 @@
 #define IMAGE_BLOCK_PAGES 64u
 #define IMAGE_NAME_MAX	  40u /* bytes of an algorithm's name, NUL included */
 #define IMAGE_NR_SETTINGS 3u
+
+/* Bits of incompat. */
+#define IMAGE_SPILLED UINT64_C(1) /* pages of a spill file are in it */
 
 /* What a person wants to know of an image, and what a program needs to know before it loads one. */
 struct image_facts {

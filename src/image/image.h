@@ -45,6 +45,16 @@ int image_writer_put(struct image_writer *writer, const void *data,
 /** image_writer_place() - where the next pages belong; before or after them. 0 or -ENOMEM. */
 int image_writer_place(struct image_writer *writer, struct image_extent extent) ZT_MUST_CHECK;
 
+/**
+ * image_writer_add() - pages at a place of their own, by any numbers; not beside image_writer_put()
+ * Return: 0, -ENOMEM; what write(2) says.
+ */
+int image_writer_add(struct image_writer *writer, const void *data,
+		     struct image_extent extent) ZT_MUST_CHECK;
+
+/** image_writer_add_memfd() - all pages that a range has. Return: as image_save(). */
+int image_writer_add_memfd(struct image_writer *writer, int memfd) ZT_MUST_CHECK;
+
 /** image_writer_end() - all but the pages. Return: 0, -ENOMEM, -EINVAL there are none; as above. */
 int image_writer_end(struct image_writer *writer, const struct image_facts *facts) ZT_MUST_CHECK;
 
@@ -64,6 +74,14 @@ void image_close(struct image *image);
 
 /** image_header() - lives as long as the image */
 const struct image_header *image_header(const struct image *image);
+
+/**
+ * image_spilled() - pages of a spill file that are in it, and how many units that file must have
+ * Zeros: none. image_load() writes them to @fd of image_set_spill(), around the cache if that says so;
+ * without they are passed over.
+ */
+void image_spilled(const struct image *image, uint64_t *out_pages, uint64_t *out_units);
+void image_set_spill(struct image *image, int fd);
 
 /** image_verify() - read all pages, and compare their sums. Return: 0, -EUCLEAN, as image_open(). */
 int image_verify(struct image *image, char text[256]) ZT_MUST_CHECK;

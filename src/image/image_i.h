@@ -17,6 +17,8 @@ struct image {
 	size_t table_size;
 	uint64_t nr_blocks;
 	char *block; /* IMAGE_BLOCK_BYTES */
+	uint64_t out_pages, out_units; /* of a spill file, and how long that must be */
+	int spill_fd; /* or -1; not owned */
 };
 
 /* image_extent_at(), image_sum_at() - of the table; @idx and @block are in it */

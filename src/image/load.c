@@ -72,6 +72,12 @@ static int check_sum(struct image *image, char text[256])
 	return is == sum ? 0 : damaged(text, "the image is damaged: the sum of its header is wrong");
 }
 
+/* Pages from here on are units of a spill file. */
+static uint64_t base_of(const struct image_header *header)
+{
+	return header->reserve >> ZT_PAGE_SHIFT;
+}
+
 static int check_header(struct image *image, uint64_t file_size, char text[256])
 {
 	const struct image_header *header = &image->first.header;
@@ -85,9 +91,9 @@ static int check_header(struct image *image, uint64_t file_size, char text[256])
 		return foreign(text, "pages of", header->page_size, ZT_PAGE_SIZE);
 	if (header->block_pages != IMAGE_BLOCK_PAGES)
 		return foreign(text, "blocks of pages:", header->block_pages, IMAGE_BLOCK_PAGES);
-	if (header->incompat) {
+	if (header->incompat & ~IMAGE_SPILLED) {
 		snprintf(text, 256, "the image has features that this program does not know: %" PRIx64,
-			 header->incompat);
+			 header->incompat & ~IMAGE_SPILLED);
 		return -EPROTONOSUPPORT;
 	}
 	if (header->size != file_size) {
@@ -97,7 +103,8 @@ static int check_header(struct image *image, uint64_t file_size, char text[256])
 	}
 	if (header->reserve < IMAGE_RESERVE_MIN || header->reserve > IMAGE_RESERVE_MAX ||
 	    header->reserve % ZT_PAGE_SIZE || header->nr_pages == 0 ||
-	    header->nr_pages > header->reserve >> ZT_PAGE_SHIFT || header->nr_extents == 0 ||
+	    header->nr_pages > (header->incompat ? UINT32_MAX : base_of(header)) ||
+	    header->nr_extents == 0 ||
 	    header->nr_extents > header->nr_pages)
 		return damaged(text, "the image is damaged: its header makes no sense");
 	image->nr_blocks = div_round_up_u64(header->nr_pages, IMAGE_BLOCK_PAGES);
@@ -124,9 +131,10 @@ uint64_t image_sum_at(const struct image *image, uint64_t block)
 	return sum;
 }
 
-static int check_table(const struct image *image, char text[256])
+static int check_table(struct image *image, char text[256])
 {
 	const struct image_header *header = &image->first.header;
+	const uint64_t base = base_of(header);
 	uint64_t end = 0, nr_pages = 0;
 
 	if (XXH3_64bits(image->table, image->table_size) != header->table_sum)
@@ -138,9 +146,15 @@ static int check_table(const struct image *image, char text[256])
 			return damaged(text, "the image is damaged: its table makes no sense");
 		end = (uint64_t)extent.page + extent.nr_pages;
 		nr_pages += extent.nr_pages;
+		if (extent.page < base && end > base)
+			return damaged(text, "the image is damaged: its table makes no sense");
+		if (extent.page >= base)
+			image->out_pages += extent.nr_pages;
 	}
-	if (nr_pages != header->nr_pages || end > header->reserve >> ZT_PAGE_SHIFT)
+	if (nr_pages != header->nr_pages || (image->out_pages > 0) != (header->incompat != 0) ||
+	    image->out_pages == nr_pages)
 		return damaged(text, "the image is damaged: its table makes no sense");
+	image->out_units = image->out_pages ? end - base : 0;
 	return 0;
 }
 
@@ -177,6 +191,7 @@ int image_open(int fd, char text[256], struct image **out_image)
 	if (!image)
 		return error;
 	image->fd = fd;
+	image->spill_fd = -1;
 	error = open_all(image, text);
 	if (error)
 		image_close(image);
@@ -199,6 +214,17 @@ const struct image_header *image_header(const struct image *image)
 	return &image->first.header;
 }
 
+void image_spilled(const struct image *image, uint64_t *out_pages, uint64_t *out_units)
+{
+	*out_pages = image->out_pages;
+	*out_units = image->out_units;
+}
+
+void image_set_spill(struct image *image, int fd)
+{
+	image->spill_fd = fd;
+}
+
 /* ---- pages ---- */
 
 /* Where the next pages go: an extent, and how many pages of it went already. */
@@ -209,6 +235,8 @@ struct place {
 /* What becomes of them. */
 struct sink {
 	int memfd; /* -1: they are only looked at */
+	int spill_fd; /* for pages of a spill file, or -1 */
+	uint64_t base; /* those are from here on; an extent is of the one or of the other */
 	image_wanted_fn wanted; /* NULL: all of them */
 	void *arg;
 };
@@ -249,9 +277,14 @@ static bool any_is_wanted(const struct image *image, struct place place, uint64_
 /* Neighbours in the range; those that are wanted go out together. */
 static int put_run(const struct sink *sink, const char *data, uint64_t page, uint64_t nr_pages)
 {
+	const bool is_out = page >= sink->base;
+	const int fd = is_out ? sink->spill_fd : sink->memfd;
+	const uint64_t first = is_out ? page - sink->base : page;
 	uint64_t len;
 	int error = 0;
 
+	if (fd < 0)
+		return 0;
 	for (uint64_t done = 0; done < nr_pages && !error; done += len) {
 		const bool wanted = is_wanted(sink, page + done);
 
@@ -259,9 +292,9 @@ static int put_run(const struct sink *sink, const char *data, uint64_t page, uin
 		while (done + len < nr_pages && is_wanted(sink, page + done + len) == wanted)
 			len++;
 		if (wanted)
-			error = image_write(sink->memfd, data + (done << ZT_PAGE_SHIFT),
+			error = image_write(fd, data + (done << ZT_PAGE_SHIFT),
 					    (size_t)len << ZT_PAGE_SHIFT,
-					    (page + done) << ZT_PAGE_SHIFT);
+					    (first + done) << ZT_PAGE_SHIFT);
 	}
 	return error;
 }
@@ -274,8 +307,7 @@ static int put_pages(const struct image *image, struct place *place, const char 
 
 	for (; nr_pages > 0 && !error; nr_pages -= nr, data += nr << ZT_PAGE_SHIFT) {
 		nr = place_next(image, place, nr_pages, &page);
-		if (sink->memfd >= 0)
-			error = put_run(sink, data, page, nr);
+		error = put_run(sink, data, page, nr);
 	}
 	return error;
 }
@@ -318,7 +350,7 @@ static int each_block(struct image *image, char text[256], const struct sink *si
 int image_verify(struct image *image, char text[256])
 {
 	snprintf(text, 256, "the image cannot be read");
-	return each_block(image, text, &(struct sink){ .memfd = -1 });
+	return each_block(image, text, &(struct sink){ .memfd = -1, .spill_fd = -1 });
 }
 
 int image_range(struct image *image, int *out_memfd)
@@ -341,7 +373,11 @@ int image_load_some(struct image *image, int memfd, image_wanted_fn wanted, void
 {
 	snprintf(text, 256, "the image cannot be loaded");
 	return each_block(image, text,
-			  &(struct sink){ .memfd = memfd, .wanted = wanted, .arg = arg });
+			  &(struct sink){ .memfd = memfd,
+					  .spill_fd = image->spill_fd,
+					  .base = base_of(&image->first.header),
+					  .wanted = wanted,
+					  .arg = arg });
 }
 
 int image_load(struct image *image, char text[256], int *out_memfd)

@@ -131,17 +131,24 @@ int image_writer_place(struct image_writer *writer, struct image_extent extent)
 	return note_extent(writer, extent.page, extent.nr_pages);
 }
 
-/* The next pages, out of @memfd. */
-static int writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages, int memfd)
+/* The next pages, out of @data, or, where that is NULL, of @memfd. */
+static int writer_add(struct image_writer *writer, uint64_t page, uint64_t nr_pages,
+		      const char *data, int memfd)
 {
 	int error = nr_pages ? note_extent(writer, page, nr_pages) : 0;
 
 	while (nr_pages > 0 && !error) {
 		const uint64_t have = writer->nr_pages % IMAGE_BLOCK_PAGES;
 		const uint64_t more = min_u64(nr_pages, IMAGE_BLOCK_PAGES - have);
+		const size_t len = (size_t)more << ZT_PAGE_SHIFT;
+		char *to = writer->block + (have << ZT_PAGE_SHIFT);
 
-		error = image_read(memfd, writer->block + (have << ZT_PAGE_SHIFT),
-				   (size_t)more << ZT_PAGE_SHIFT, page << ZT_PAGE_SHIFT);
+		if (data) {
+			memcpy(to, data, len);
+			data += len;
+		} else {
+			error = image_read(memfd, to, len, page << ZT_PAGE_SHIFT);
+		}
 		if (error)
 			return error == -ENODATA ? -EIO : error;
 		writer->nr_pages += more;
@@ -171,6 +178,14 @@ static int put_table(struct image_writer *writer, uint64_t *out_sum, uint64_t *i
 	return error;
 }
 
+static bool has_spilled(const struct image_writer *writer)
+{
+	struct image_extent last;
+
+	memcpy(&last, &writer->extents.entries[writer->extents.nr - 1], sizeof(last));
+	return last.page >= writer->reserve >> ZT_PAGE_SHIFT;
+}
+
 int image_writer_end(struct image_writer *writer, const struct image_facts *facts)
 {
 	union {
@@ -197,16 +212,36 @@ int image_writer_end(struct image_writer *writer, const struct image_facts *fact
 	header->reserve = writer->reserve;
 	header->nr_pages = writer->nr_pages;
 	header->nr_extents = writer->extents.nr;
+	header->incompat = has_spilled(writer) ? IMAGE_SPILLED : 0;
 	header->facts = *facts;
 	header->sum = XXH3_64bits(&first, sizeof(first));
 	return image_write(writer->fd, &first, sizeof(first), 0);
+}
+
+int image_writer_add(struct image_writer *writer, const void *data, struct image_extent extent)
+{
+	return writer_add(writer, extent.page, extent.nr_pages, data, -1);
+}
+
+int image_writer_add_memfd(struct image_writer *writer, int memfd)
+{
+	off_t data = 0, hole = 0;
+	int error = 0;
+
+	while (!error && (data = lseek(memfd, hole, SEEK_DATA)) >= 0) {
+		hole = lseek(memfd, data, SEEK_HOLE);
+		if (hole < 0)
+			break;
+		error = writer_add(writer, (uint64_t)data >> ZT_PAGE_SHIFT,
+				   (uint64_t)(hole - data) >> ZT_PAGE_SHIFT, NULL, memfd);
+	}
+	return error || errno == ENXIO ? error : -errno;
 }
 
 int image_save(int fd, int memfd, const struct image_facts *facts)
 {
 	struct image_writer *writer;
 	const off_t reserve = lseek(memfd, 0, SEEK_END);
-	off_t data = 0, hole = 0;
 	int error;
 
 	if (reserve < 0)
@@ -214,15 +249,7 @@ int image_save(int fd, int memfd, const struct image_facts *facts)
 	error = image_writer_create(fd, (uint64_t)reserve, &writer);
 	if (error)
 		return error;
-	while (!error && (data = lseek(memfd, hole, SEEK_DATA)) >= 0) {
-		hole = lseek(memfd, data, SEEK_HOLE);
-		if (hole < 0)
-			break;
-		error = writer_add(writer, (uint64_t)data >> ZT_PAGE_SHIFT,
-				   (uint64_t)(hole - data) >> ZT_PAGE_SHIFT, memfd);
-	}
-	if (!error && errno != ENXIO)
-		error = -errno;
+	error = image_writer_add_memfd(writer, memfd);
 	if (!error)
 		error = image_writer_end(writer, facts);
 	image_writer_destroy(writer);

@@ -915,7 +915,9 @@ START_TEST(test_a_spill_file_has_a_path_and_a_size)
 	good("spill=/a,survive=auto", &o);
 	ck_assert(o.survive && !o.spill_encrypt);
 	options_free(&o);
-	bad("spill=/a,image=b,save=unmount", "option spill: does not go with save=unmount");
+	good("spill=/a,image=b,save=unmount", &o);
+	ck_assert(o.save_at_end && o.survive);
+	options_free(&o);
 	bad("spill=/a,remount", "option spill: only when mounting");
 }
 END_TEST

@@ -206,16 +206,13 @@ static void reading_sort(struct reading *reading)
 	}
 }
 
-/* The bytes of a copy are what was written, in the clear from here on. */
-static int check_bytes(const struct spill *spill, const struct one_reading *one)
+int entry_open(const struct spill *spill, spill_id id, const struct spill_entry *entry, char *bytes)
 {
-	const struct spill_entry *entry = one->entry;
-	const struct seal_about about = { one->id, entry_unit(entry), entry_size(entry),
-					  entry->mask };
+	const struct seal_about about = { id, entry_unit(entry), entry_size(entry), entry->mask };
 
 	if (spill->key)
-		return seal_open(spill->key, entry->nonce, &about, one->copy->data, entry->tag);
-	return XXH3_64bits(one->copy->data, entry_size(entry)) == entry->sum ? 0 : -EBADMSG;
+		return seal_open(spill->key, entry->nonce, &about, bytes, entry->tag);
+	return XXH3_64bits(bytes, entry_size(entry)) == entry->sum ? 0 : -EBADMSG;
 }
 
 /* The run of objects from @first on that stand side by side. Return: behind the last. */
@@ -235,8 +232,12 @@ static unsigned run_read(struct spill *spill, struct reading *reading, unsigned 
 		unit += nr;
 	}
 	error = file_read(spill, off, iov, (int)(end - first));
-	for (unsigned i = first; i < end; i++)
-		reading->each[i].error = error ? error : check_bytes(spill, &reading->each[i]);
+	for (unsigned i = first; i < end; i++) {
+		struct one_reading *one = &reading->each[i];
+
+		one->error = error ? error :
+				     entry_open(spill, one->id, one->entry, one->copy->data);
+	}
 	return end;
 }
 

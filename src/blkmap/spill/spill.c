@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "arena/attach.h"
+#include "blkmap/spill/keep.h"
 #include "blkmap/spill/spill_i.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -43,7 +44,7 @@ static int chunk_add(struct spill *spill)
 	return 0;
 }
 
-static void object_free(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock)
+void object_free(struct spill *spill, spill_id id)
 {
 	const struct spill_entry *entry = entry_at(&spill->table, id);
 	const uint32_t unit = entry_unit(entry), nr = units_of(entry_size(entry));
@@ -57,7 +58,7 @@ void object_unpin(struct spill *spill, spill_id id)
 {
 	struct spill_live *live = live_at(&spill->table, id);
 
-	if (--live->pins == 0 && live->gone)
+	if (--live->pins == 0 && live->gone && !spill->keeps)
 		object_free(spill, id);
 }
 
@@ -69,7 +70,7 @@ void spill_drop(struct spill *spill, spill_id id)
 	ZT_ASSERT(entry_size(entry_at(&spill->table, id)) > 0 && !live->gone);
 	copy_forget(spill, live);
 	live->gone = true;
-	if (live->pins == 0)
+	if (live->pins == 0 && !spill->keeps)
 		object_free(spill, id);
 	mutex_unlock(&spill->lock);
 }
@@ -308,6 +309,8 @@ static int tables_init(struct spill *spill)
 	const uint32_t nr_units = (uint32_t)(spill->size / SPILL_UNIT);
 	int error = space_init(&spill->space, nr_units);
 
+	if (!error)
+		error = table_init(&spill->table, spill->arena, nr_units, spill->key != NULL);
 	if (error)
 		return error;
 	spill->copy_bytes = zt_map((size_t)spill->nr_copies * COPY_BYTES);
@@ -315,7 +318,8 @@ static int tables_init(struct spill *spill)
 		return -ENOMEM;
 	for (unsigned i = 0; i < spill->nr_copies; i++)
 		spill->copies[i].data = spill->copy_bytes + (size_t)i * COPY_BYTES;
-	return table_init(&spill->table, spill->arena, nr_units, spill->key != NULL);
+	spill->table.loaded = spill->loaded;
+	return 0;
 }
 
 static void tables_exit(struct spill *spill, bool stays)
@@ -325,11 +329,41 @@ static void tables_exit(struct spill *spill, bool stays)
 	space_exit(&spill->space);
 }
 
+/*
+ * The file has the bytes of an image, in the clear, and the entries say what vouched for them where
+ * they came from. One thread, before anything else.
+ */
+static int adopt(struct spill *spill, char error_text[256])
+{
+	char *bytes = spill->copies[0].data;
+	int error = 0;
+
+	for (spill_id id = 1; table_has(&spill->table, id) && !error; id++) {
+		const struct spill_entry *entry = entry_at(&spill->table, id);
+		struct spill_item item = { .size = entry_size(entry), .mask = entry->mask, .id = id };
+		const uint64_t off = (uint64_t)entry_unit(entry) * SPILL_UNIT;
+		const size_t len = (size_t)units_of(item.size) * SPILL_UNIT;
+
+		if (item.size == 0)
+			continue;
+		error = file_read(spill, off, &(struct iovec){ bytes, len }, 1);
+		if (!error)
+			item_seal(spill, &item, bytes);
+		if (!error && spill->key)
+			error = file_write(spill, off, bytes, len);
+	}
+	if (error)
+		snprintf(error_text, 256, "the spill file cannot be filled: %s", strerror(-error));
+	return error;
+}
+
 /* What is there already, or an empty table. */
 static int tables_fill(struct spill *spill, bool attach, char error_text[256])
 {
 	int error = attach ? table_attach(&spill->table, &spill->space, error_text) : 0;
 
+	if (!error && spill->loaded)
+		error = adopt(spill, error_text);
 	if (error)
 		return error;
 	if (attach)
@@ -393,6 +427,7 @@ int spill_create(const struct spill_params *params, char error_text[256], struct
 	spill->size = params->size / SPILL_UNIT * SPILL_UNIT;
 	spill->arena = params->arena;
 	spill->key = params->key;
+	spill->loaded = params->loaded;
 	spill->nr_copies = copies_for(params->arena);
 	error = set_aside(spill, error_text);
 	if (error)
@@ -430,14 +465,19 @@ uint64_t spill_sweep(struct spill *spill)
 {
 	uint64_t nr = 0;
 
+	mutex_lock(&spill->lock);
 	for (spill_id id = 1; table_has(&spill->table, id); id++) {
 		if (entry_size(entry_at(&spill->table, id)) == 0 ||
 		    live_at(&spill->table, id)->claimed)
 			continue;
 		/* Its units stay as they are in this life: somebody may be writing there still. */
-		table_give(&spill->table, id);
+		if (spill->loaded)
+			object_free(spill, id);
+		else
+			table_give(&spill->table, id);
 		nr++;
 	}
+	mutex_unlock(&spill->lock);
 	return nr;
 }
 
@@ -445,6 +485,7 @@ void spill_destroy(struct spill *spill, bool stays)
 {
 	if (!spill)
 		return;
+	spill_keep_end(spill);
 	cond_exit(&spill->cond);
 	mutex_exit(&spill->lock);
 	tables_exit(spill, stays);

@@ -51,6 +51,7 @@ struct spill_params {
 	struct arena *arena; /* where the table is, and whose limit counts that and copies */
 	const uint8_t *key; /* SPILL_KEY_SIZE bytes, the caller's while it lives; NULL: not encrypted */
 	bool attach; /* another process has left a table there, or none */
+	bool loaded; /* with attach: it was in an image, and the file has its bytes, in the clear */
 };
 
 /**

@@ -30,6 +30,13 @@ struct spill_copy {
 	char *data; /* COPY_BYTES */
 };
 
+/* One of those that are kept (keep.h). */
+struct spill_listed {
+	uint64_t first; /* units of those before it */
+	uint32_t unit;
+	spill_id id;
+};
+
 struct spill {
 	int fd; /* immutable, as the next three */
 	uint64_t size;
@@ -45,6 +52,10 @@ struct spill {
 	char *copy_bytes;
 	uint64_t use; /* the last number of a use */
 	bool told_read, told_write; /* errors have been logged */
+	bool loaded; /* nobody else has the file open */
+	bool keeps; /* nothing is given back: keep.h */
+	struct spill_listed *listed; /* or NULL */
+	uint64_t nr_listed, listed_units;
 	/* Relaxed. */
 	atomic_uint_fast64_t used_units, failed_until; /* seconds: nothing is written before */
 	atomic_uint_fast64_t written, fetched, write_errors, read_errors;
@@ -52,6 +63,13 @@ struct spill {
 
 /* object_unpin() - one thread less wants it read. Lock held. */
 void object_unpin(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock);
+
+/* object_free() - no word names it, and nobody needs it. Lock held. */
+void object_free(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock);
+
+/* entry_open() - the bytes of an entry are what was written, in the clear from here on. 0 or -EBADMSG. */
+int entry_open(const struct spill *spill, spill_id id, const struct spill_entry *entry,
+	       char *bytes) ZT_MUST_CHECK;
 
 /* copy_forget() - the object of a copy goes, or has another copy soon. Lock held. */
 void copy_forget(struct spill *spill, struct spill_live *live) ZT_REQUIRES(spill->lock);

@@ -260,6 +260,10 @@ int table_attach(struct spill_table *table, struct spill_space *space, char text
 	if (error || table->nr_chunks == 0)
 		return error;
 	table->nonce = table->chunks[0]->head.nonces;
+	if (table->loaded) {
+		table->chunks[0]->head.nonces = table->nonce = table->sealed;
+		table->chunks[0]->head.punching = 0;
+	}
 	if (table->sealed != (table->nonce != 0)) {
 		snprintf(text, 256, "what is in the spill file is%s encrypted",
 			 table->sealed ? " not" : "");

@@ -68,7 +68,7 @@ struct spill_live {
 struct spill_table {
 	struct arena *arena; /* immutable, as the next two */
 	uint32_t max_chunks, nr_units;
-	bool sealed;
+	bool sealed, loaded; /* loaded: what is sealed is sealed anew */
 	/* Each set once, before its ids are named. */
 	struct spill_chunk **chunks;
 	struct spill_live **lives;

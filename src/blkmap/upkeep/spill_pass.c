@@ -188,6 +188,8 @@ int spiller_pass(struct spiller *spiller, struct spill_pass *pass)
 		if (!more && around)
 			break;
 		around |= !more;
+		if (!error && atomic_load_explicit(&spiller->held, memory_order_relaxed))
+			error = -EAGAIN;
 	} while (!error && pass->freed < pass->most && (!around || spiller->cursor < begin));
 	return error;
 }

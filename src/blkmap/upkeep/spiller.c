@@ -23,6 +23,8 @@
 
 /* So much of the limit is kept free. */
 #define FREE_DIVISOR 8u
+/* And so much before a snapshot, which takes memory for what changes. */
+#define SNAPSHOT_DIVISOR 4u
 /* Where less than this part is free, looks come more often. */
 #define NEAR_DIVISOR 4u
 #define NEAR_NS	     (50 * ZT_NS_PER_MS)
@@ -40,8 +42,8 @@
 
 /* ---- what goes ---- */
 
-/* Bytes that are to go for an eighth of the limit to be free. */
-static uint64_t bytes_over(const struct spiller *spiller)
+/* Bytes that are to go for a part of the limit to be free. */
+static uint64_t bytes_over(const struct spiller *spiller, unsigned divisor)
 {
 	struct arena_stat arena;
 	uint64_t most;
@@ -49,7 +51,7 @@ static uint64_t bytes_over(const struct spiller *spiller)
 	arena_get_stat(spiller->slots->arena, &arena);
 	if (!arena.limit)
 		return 0;
-	most = arena.limit - arena.limit / FREE_DIVISOR;
+	most = arena.limit - arena.limit / divisor;
 	return arena.used > most ? arena.used - most : 0;
 }
 
@@ -155,13 +157,13 @@ static bool psi_fired(int fd)
 /* pass_lock held. Return: bytes that went. */
 static uint64_t round_run(struct spiller *spiller, const struct round *round)
 {
-	uint64_t over = bytes_over(spiller), freed = 0;
+	uint64_t over = bytes_over(spiller, FREE_DIVISOR), freed = 0;
 
 	if (!spill_may_write(spiller->spill))
 		return 0;
 	/* Gaps first: they cost no disk. */
 	if (over > 0 && zs_compact(spiller->slots->data, COMPACT_ROUND) > 0)
-		over = bytes_over(spiller);
+		over = bytes_over(spiller, FREE_DIVISOR);
 	if (round->all) {
 		fold_idle(spiller->folder, 0);
 		return spill_oldest(spiller, UINT64_MAX, 0);
@@ -247,6 +249,29 @@ uint64_t spiller_kick(struct spiller *spiller)
 	cond_broadcast(&spiller->cond);
 	mutex_unlock(&spiller->lock);
 	return rounds;
+}
+
+void spiller_make_space(struct spiller *spiller)
+{
+	const uint64_t over = bytes_over(spiller, SNAPSHOT_DIVISOR);
+
+	mutex_lock(&spiller->pass_lock);
+	if (over > 0 && spill_may_write(spiller->spill))
+		(void)spill_oldest(spiller, over, 0); /* as much as there is */
+	mutex_unlock(&spiller->pass_lock);
+	(void)zs_compact(spiller->slots->data, COMPACT_ROUND);
+}
+
+void spiller_hold(struct spiller *spiller)
+{
+	atomic_store_explicit(&spiller->held, true, memory_order_relaxed);
+	mutex_lock(&spiller->pass_lock);
+}
+
+void spiller_release(struct spiller *spiller)
+{
+	atomic_store_explicit(&spiller->held, false, memory_order_relaxed);
+	mutex_unlock(&spiller->pass_lock);
 }
 
 void spiller_get_stat(struct spiller *spiller, struct blkmap_stat *out_stat)

@@ -15,6 +15,7 @@
 #define ZT_BLKMAP_UPKEEP_SPILLER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "blkmap/slot/slots.h"
 #include "blkmap/spill/spill.h"
@@ -51,6 +52,7 @@ struct spiller {
 	uint64_t cursor; /* where the last pass ended */
 	unsigned age; /* of what went out last */
 	struct mutex pass_lock;
+	atomic_bool held; /* a pass ends soon: spiller_hold(). Relaxed: a hint */
 
 	bool has_thread;
 	int psi; /* readable for POLLPRI when memory is short in the machine; -1: none */
@@ -93,6 +95,16 @@ uint64_t spiller_kick(struct spiller *spiller);
 
 /** spiller_may_help() - whether anything could go out now; a hint */
 bool spiller_may_help(struct spiller *spiller);
+
+/** spiller_make_space() - have so much go that a quarter of the limit is free, where there is as much */
+void spiller_make_space(struct spiller *spiller);
+
+/**
+ * spiller_hold() - nothing is being written when this returns, until spiller_release()
+ * Context: holds nothing; waits for a batch to be written.
+ */
+void spiller_hold(struct spiller *spiller) ZT_ACQUIRE(spiller->pass_lock);
+void spiller_release(struct spiller *spiller) ZT_RELEASE(spiller->pass_lock);
 
 void spiller_get_stat(struct spiller *spiller, struct blkmap_stat *out_stat);
 

@@ -2,7 +2,7 @@
 /*
  * test_spill.c - objects in a file: written, read, dropped, and what a disk that fails makes of it.
  *
- * Tests spill.c, space.c, copies.c, file.c, seal.c and table.c.
+ * Tests spill.c, space.c, copies.c, file.c, keep.c, seal.c and table.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arena/attach.h"
+#include "blkmap/spill/keep.h"
 #include "blkmap/spill/space.h"
 #include "blkmap/spill/spill_i.h"
 #include "tests/lib/zt_check.h"
@@ -977,6 +978,90 @@ START_TEST(test_who_has_no_file_is_refused_unless_nothing_is_out)
 }
 END_TEST
 
+/* ---- kept for an image ---- */
+
+START_TEST(test_what_is_kept_stays_when_no_word_names_it)
+{
+	enum { NR = 20 };
+	static char bytes[NR * 5 * SPILL_UNIT], want[5 * SPILL_UNIT];
+	spill_id ids[NR], other;
+	uint64_t units, objects, at = 0;
+	struct spill_kept kept;
+	size_t done;
+
+	key = _i ? a_key : NULL;
+	start(16 * MIB);
+	for (unsigned i = 0; i < NR; i++)
+		ids[i] = put(4096 + 1000 * i % 16000, i + 1);
+	spill_drop(spill, ids[3]); /* before: it is none of them */
+	ck_assert_int_eq(spill_keep(spill), 0);
+	ck_assert_int_eq(spill_keep(spill), -EBUSY);
+	spill_drop(spill, ids[5]); /* between: it may be */
+	ck_assert_int_eq(spill_keep_list(spill, &units, &objects), 0);
+	ck_assert_uint_eq(objects, NR - 1);
+	for (unsigned i = 0; i < NR; i += 2)
+		spill_drop(spill, ids[i]);
+	/* What comes takes other units and entries, and does not matter. */
+	for (unsigned i = 0; i < 50; i++) {
+		spill->space.cursor = 0;
+		other = put(4096, 1000 + i);
+		for (unsigned j = 0; j < NR; j++)
+			ck_assert(j == 3 || other != ids[j]);
+	}
+	ck_assert_int_eq(spill_keep_read(spill, 0, bytes, sizeof(bytes), &done), 0);
+	ck_assert_uint_eq(done, units * SPILL_UNIT);
+	for (uint64_t i = 0; i < objects; i++) {
+		uint32_t size = 0;
+
+		ck_assert_int_eq(spill_keep_at(spill, i, &kept), 0);
+		for (unsigned j = 0; j < NR && !size; j++) {
+			if (j == 3 || entry_unit(entry_at(&spill->table, ids[j])) != kept.unit)
+				continue;
+			size = 4096 + 1000 * j % 16000;
+			memset(want, 0, sizeof(want));
+			fill(want, size, j + 1);
+		}
+		ck_assert_uint_gt(size, 0);
+		ck_assert_uint_eq(kept.nr_units, units_of(size));
+		ck_assert(memcmp(bytes + at, want, (size_t)kept.nr_units * SPILL_UNIT) == 0);
+		at += (uint64_t)kept.nr_units * SPILL_UNIT;
+	}
+	/* From the middle of one, too. */
+	ck_assert_int_eq(spill_keep_read(spill, 7 * SPILL_UNIT, want, sizeof(want), &done), 0);
+	ck_assert(memcmp(want, bytes + (size_t)7 * SPILL_UNIT, sizeof(want)) == 0);
+	ck_assert_int_eq(spill_keep_at(spill, objects, &kept), -ESTALE);
+	spill_keep_end(spill);
+	ck_assert_uint_eq(stat_now().objects, NR / 2 - 2 + 50);
+	ck_assert_int_eq(spill_keep_read(spill, 0, bytes, SPILL_UNIT, &done), -ESTALE);
+	ck_assert_int_eq(spill_keep_at(spill, 0, &kept), -ESTALE);
+	stop();
+}
+END_TEST
+
+START_TEST(test_an_object_that_cannot_be_read_ends_the_reading)
+{
+	uint64_t units, objects;
+	char bytes[SPILL_UNIT];
+	size_t done;
+	spill_id id;
+
+	key = NULL;
+	start(16 * MIB);
+	id = put(4096, 1);
+	(void)put(4096, 2);
+	write_unit(id, "another", 7);
+	ck_assert_int_eq(spill_keep(spill), 0);
+	ck_assert_int_eq(spill_keep_list(spill, &units, &objects), 0);
+	ck_assert_int_eq(spill_keep_read(spill, 0, bytes, sizeof(bytes), &done), -EIO);
+	ck_assert_int_eq(spill_keep_read(spill, SPILL_UNIT, bytes, sizeof(bytes), &done), 0);
+	go_wrong(false, 1, -EIO, 0);
+	ck_assert_int_eq(spill_keep_read(spill, SPILL_UNIT, bytes, sizeof(bytes), &done), -EIO);
+	spill_io_hook = NULL;
+	spill_keep_end(spill);
+	stop();
+}
+END_TEST
+
 /* ---- threads ---- */
 
 enum { SHARED = 200 };
@@ -1082,6 +1167,9 @@ int main(void)
 	tcase_add_test(tc, test_a_group_that_was_being_punched_rests);
 	tcase_add_loop_test(tc, test_a_damaged_table_is_refused, 0, ARRAY_SIZE(forged));
 	tcase_add_test(tc, test_who_has_no_file_is_refused_unless_nothing_is_out);
+	tcase_add_loop_test(tc, test_what_is_kept_stays_when_no_word_names_it, 0,
+			    spill_can_encrypt() ? 2 : 1);
+	tcase_add_test(tc, test_an_object_that_cannot_be_read_ends_the_reading);
 	tcase_add_test(tc, test_threads_share_copies);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

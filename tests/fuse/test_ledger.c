@@ -386,6 +386,9 @@ START_TEST(test_messages_that_are_cut_short_get_no_slot)
 	open_ledger();
 	for (size_t cut = 0; cut < len; cut++)
 		ck_assert_ptr_null(ledger_begin(ledger, KEY, FUSE_RENAME2, msg, cut));
+	/* Nor does one of them keep a slot. */
+	for (unsigned i = 0; i < 2 * LEDGER_NR_SLOTS; i++)
+		ck_assert_ptr_null(ledger_begin(ledger, KEY, FUSE_RENAME2, msg, len - 1));
 	slot = ledger_begin(ledger, KEY, FUSE_RENAME2, msg, len);
 	ck_assert_ptr_nonnull(slot);
 	ck_assert_str_eq(slot->name, "two");

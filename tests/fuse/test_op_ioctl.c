@@ -381,6 +381,29 @@ static int set_attr(uint64_t ino, const struct ztmpfs_file_attr *attr, uint32_t 
 	return call_in(ino, ZTMPFS_IOC_SET_ATTR, attr, size, 0).error;
 }
 
+START_TEST(test_limits_are_set_by_root_and_owner_or_the_refusal_is_told)
+{
+	struct ztmpfs_set set = { .version = ZTMPFS_STAT_VERSION,
+				  .struct_size = sizeof(set),
+				  .which = ZTMPFS_SET_INODES,
+				  .nr_inodes = 1 };
+	struct ztmpfs_stat stat;
+	struct wire_reply reply;
+
+	(void)make_file(ROOT, "f");
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_SET, &set, sizeof(set), 0).error, -EBUSY);
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_SET, &set, 7, 0).error, -EINVAL);
+	set.nr_inodes = 50;
+	wire.uid = 1234;
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_SET, &set, sizeof(set), 0).error, -EPERM);
+	wire.uid = 0;
+	ck_assert_int_eq(call_in(ROOT, ZTMPFS_IOC_SET, &set, sizeof(set), 0).error, 0);
+	reply = call(ROOT, ZTMPFS_IOC_STAT, sizeof(stat), FUSE_IOCTL_DIR);
+	memcpy(&stat, (const char *)reply.data + sizeof(struct fuse_ioctl_out), sizeof(stat));
+	ck_assert_uint_eq(stat.inodes_limit, 50);
+}
+END_TEST
+
 START_TEST(test_attributes_are_told_and_set)
 {
 	struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION,
@@ -575,6 +598,7 @@ int main(void)
 	tcase_add_test(tc, test_a_file_tells_what_it_holds_and_costs);
 	tcase_add_test(tc, test_pools_are_told_class_by_class_in_several_answers);
 	tcase_add_test(tc, test_pools_that_are_asked_for_wrongly_are_refused);
+	tcase_add_test(tc, test_limits_are_set_by_root_and_owner_or_the_refusal_is_told);
 	tcase_add_test(tc, test_attributes_are_told_and_set);
 	tcase_add_test(tc, test_attributes_that_are_asked_for_wrongly_change_nothing);
 	tcase_add_test(tc, test_only_the_inode_counts_of_what_is_no_regular_file);

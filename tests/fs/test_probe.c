@@ -96,6 +96,28 @@ START_TEST(test_missing_algorithms_are_refused)
 }
 END_TEST
 
+START_TEST(test_another_second_algorithm_is_refused)
+{
+	const struct super_params none = fixture_params();
+	struct super_params params = none;
+	struct super *used;
+
+	params.content.recompress = "zstd";
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.recompress_idle = 1000;
+	used = make_used(&params);
+	ck_assert_int_eq(ask(used, &none, "recompress=zstd, and none"), -EINVAL);
+	params.content.recompress = "lz4hc";
+	ck_assert_int_eq(ask(used, &params, "recompress=zstd, and lz4hc"), -EINVAL);
+	params.content.recompress = "zstd";
+	ck_assert_int_eq(ask(used, &params, ""), 0);
+	fixture_exit(used);
+	used = make_used(&none);
+	ck_assert_int_eq(ask(used, &params, "recompress=off, and zstd"), -EINVAL);
+	fixture_exit(used);
+}
+END_TEST
+
 START_TEST(test_a_mount_without_terms_is_refused)
 {
 	const struct super_params params = fixture_params();
@@ -133,6 +155,7 @@ static Suite *probe_suite(void)
 	tcase_add_test(tcase, test_the_same_program_could_go_on);
 	tcase_add_test(tcase, test_other_layouts_and_features_are_refused);
 	tcase_add_test(tcase, test_missing_algorithms_are_refused);
+	tcase_add_test(tcase, test_another_second_algorithm_is_refused);
 	tcase_add_test(tcase, test_a_mount_without_terms_is_refused);
 	tcase_add_test(tcase, test_what_is_no_arena_is_refused);
 	suite_add_tcase(suite, tcase);

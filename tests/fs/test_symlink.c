@@ -52,6 +52,33 @@ START_TEST(test_targets_have_1_to_4095_bytes)
 }
 END_TEST
 
+/* A long target takes space of that which nr_inodes gives. */
+START_TEST(test_long_targets_are_refused_when_their_space_is_used_up)
+{
+	struct super_params params = fixture_params();
+	struct super *small;
+	char target[1001], name[8];
+	struct fs_entry entry;
+	int err = 0, nr = 0;
+
+	params.nr_inodes = 50;
+	small = fixture_init_params(&params);
+	memset(target, 't', sizeof(target) - 1);
+	target[sizeof(target) - 1] = '\0';
+	while (!err && nr < 50) {
+		snprintf(name, sizeof(name), "%d", nr);
+		err = fs_symlink(small, &user_cred, FS_ROOT_INO, name, target, &entry);
+		nr += !err;
+	}
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_int_gt(nr, 0);
+	ck_assert_int_lt(nr, 49);
+	ck_assert_int_eq(super_check(small), 0);
+	ck_assert_int_eq(fs_symlink(small, &user_cred, FS_ROOT_INO, "short", "t", &entry), 0);
+	fixture_exit(small);
+}
+END_TEST
+
 START_TEST(test_only_links_are_read)
 {
 	char buf[FS_SYMLINK_MAX + 1];
@@ -81,6 +108,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_target_is_read_back_at_every_length);
 	tcase_add_test(tc, test_targets_have_1_to_4095_bytes);
+	tcase_add_test(tc, test_long_targets_are_refused_when_their_space_is_used_up);
 	tcase_add_test(tc, test_only_links_are_read);
 	tcase_add_test(tc, test_reading_sets_atime);
 	suite_add_tcase(suite, tc);

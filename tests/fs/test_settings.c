@@ -530,6 +530,7 @@ START_TEST(test_options_of_a_mount_change_together_or_not_at_all)
 	char before[256], after[256];
 
 	super_get_options(sb, before, sizeof(before));
+	ck_assert_ptr_nonnull(strstr(before, ",recompress=zstd@0,dicts="));
 	/* The last limit is refused, after the others; then what comes behind the limits. */
 	ck_assert_int_eq(super_set(sb, &want), -EBUSY);
 	super_get_options(sb, after, sizeof(after));

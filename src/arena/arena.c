@@ -257,16 +257,16 @@ static int map_reserve(struct arena *arena, uint64_t reserve)
 	return arena_map(arena, reserve);
 }
 
-static int map_open(struct arena *arena, uint64_t reserve)
+static int map_open(struct arena *arena, enum arena_backing backing, uint64_t reserve)
 {
 	uint64_t least = reserve ? reserve : RESERVE_DEFAULT_MIN;
 	int error;
 
 	if (!reserve)
 		reserve = RESERVE_DEFAULT;
-	arena->fd = memfd_create(PACKAGE_NAME, MFD_CLOEXEC);
+	arena->fd = arena_make_file(backing);
 	if (arena->fd < 0)
-		return -errno;
+		return arena->fd;
 	for (;;) {
 		error = map_reserve(arena, reserve);
 		if (!error)
@@ -314,14 +314,13 @@ int arena_create(const struct arena_params *params, struct arena **out_arena)
 	uint64_t nr_chunks;
 	int error;
 
-	if (params->backing != ARENA_MEMFD ||
-	    (params->reserve != 0 && (reserve < RESERVE_MIN || reserve > RESERVE_MAX)))
+	if (params->reserve != 0 && (reserve < RESERVE_MIN || reserve > RESERVE_MAX))
 		return -EINVAL;
 	arena = zt_zalloc(sizeof(*arena));
 	if (!arena)
 		return -ENOMEM;
 	arena->limit = params->limit;
-	error = map_open(arena, reserve);
+	error = map_open(arena, params->backing, reserve);
 	if (error)
 		goto err_free;
 	nr_chunks = arena->reserve / CHUNK_BYTES;
@@ -335,7 +334,7 @@ int arena_create(const struct arena_params *params, struct arena **out_arena)
 	if (!error)
 		error = stock_prepare(arena, params);
 	if (!error)
-		error = stock_start(arena);
+		error = stock_start(arena, true);
 	if (error)
 		goto err_stock;
 	error = arena_superblock_make(arena);

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arena/backing.h"
 #include "util/compiler.h"
 #include "util/sizes.h"
 
@@ -54,8 +55,6 @@ enum arena_run_type {
 };
 
 struct arena; /* one per mount */
-
-enum arena_backing { ARENA_MEMFD };
 
 struct arena_params {
 	enum arena_backing backing;
@@ -113,7 +112,7 @@ struct arena_run {
  * @out_arena: set on success; the caller ends it with arena_destroy()
  *
  * Return: 0, -ENOMEM, -ENOSPC (limit too small for the arena's own first pages), -EINVAL, or what
- *         memfd_create() and mmap() say.
+ *         memfd_create() and mmap() say; of ARENA_UNSWAPPED -EPERM, or -EINVAL of an older kernel.
  */
 int arena_create(const struct arena_params *params, struct arena **out_arena) ZT_MUST_CHECK;
 

@@ -170,11 +170,11 @@ void arena_punch_pages(struct arena *arena, ref_t page, uint32_t nr_pages);
 void arena_count_resident(struct arena *arena, int64_t bytes);
 
 /*
- * stock.c: its tables, and its thread. The stock is full when stock_start() returns. Nothing
- * without a stock.
+ * stock.c: its tables, and its thread. The stock is full when stock_start() returns; of an arena that
+ * was attached it has what was left, and gets more when that is granted. Nothing without a stock.
  */
 int stock_prepare(struct arena *arena, const struct arena_params *params) ZT_MUST_CHECK;
-int stock_start(struct arena *arena) ZT_MUST_CHECK;
+int stock_start(struct arena *arena, bool fill) ZT_MUST_CHECK;
 void stock_exit(struct arena *arena);
 
 /* stock.c: have the grower rest between two steps, for the walker; or go on */

@@ -346,7 +346,7 @@ int arena_attach_end(struct arena *arena)
 {
 	zt_unmap(arena->attaching.resident, arena->attaching.nr_words * sizeof(uint64_t));
 	arena->attaching = (struct attaching){ .active = false };
-	return stock_start(arena);
+	return stock_start(arena, false);
 }
 
 void arena_get_repairs(const struct arena *arena, struct arena_repairs *out)

@@ -50,7 +50,11 @@ int arena_attach(const struct arena_params *params, int fd, char text[256],
 int arena_probe(int fd, char page[ZT_PAGE_SIZE], char text[256],
 		const void **out_super) ZT_MUST_CHECK;
 
-/** arena_attach_end() - all is rebuilt: the limit holds. Return: 0 or what stock_init() says. */
+/**
+ * arena_attach_end() - all is rebuilt: the limit holds
+ * A stock has what was left in it, and grows as arena_stock_grant() allows.
+ * Return: 0; -errno of pthread_create().
+ */
 int arena_attach_end(struct arena *arena) ZT_MUST_CHECK;
 
 /**

@@ -13,6 +13,10 @@
 #include <sys/mman.h>
 
 #include "util/alloc.h"
+#include "util/sizes.h"
+
+/* Of a range that is bounded: it is used as a whole, and may come from where all other memory does. */
+#define SMALL MIB
 
 static bool bit_test(const uint64_t *bits, uint32_t nr)
 {
@@ -29,6 +33,19 @@ static void bit_clear(uint64_t *bits, uint32_t nr)
 	bits[nr / 64] &= ~(UINT64_C(1) << (nr % 64));
 }
 
+static void *map_sparse(size_t size)
+{
+	void *map = zt_fault_hit() ? MAP_FAILED :
+				     mmap(NULL, size, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	/* A huge page would make the sparse part cost 2 MiB. */
+	(void)madvise(map, size, MADV_NOHUGEPAGE);
+	return map;
+}
+
 int buddy_init(struct buddy *buddy, uint32_t nr_chunks)
 {
 	size_t chunks_size = nr_chunks * sizeof(struct buddy_chunk);
@@ -38,14 +55,9 @@ int buddy_init(struct buddy *buddy, uint32_t nr_chunks)
 
 	memset(buddy, 0, sizeof(*buddy));
 	buddy->mapped = chunks_size + (BUDDY_MAX_ORDER + 1) * has_words * sizeof(*words);
-	if (zt_fault_hit())
+	map = buddy->mapped <= SMALL ? zt_map(buddy->mapped) : map_sparse(buddy->mapped);
+	if (!map)
 		return -ENOMEM;
-	map = mmap(NULL, buddy->mapped, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return -ENOMEM;
-	/* A huge page would make the sparse part cost 2 MiB. */
-	(void)madvise(map, buddy->mapped, MADV_NOHUGEPAGE);
 	buddy->chunks = map;
 	words = (uint64_t *)((char *)map + chunks_size);
 	for (unsigned order = 0; order <= BUDDY_MAX_ORDER; order++)
@@ -56,7 +68,9 @@ int buddy_init(struct buddy *buddy, uint32_t nr_chunks)
 
 void buddy_exit(struct buddy *buddy)
 {
-	if (munmap(buddy->chunks, buddy->mapped) != 0)
+	if (buddy->mapped <= SMALL)
+		zt_unmap(buddy->chunks, buddy->mapped);
+	else if (munmap(buddy->chunks, buddy->mapped) != 0)
 		abort();
 }
 

@@ -455,20 +455,22 @@ int stock_prepare(struct arena *arena, const struct arena_params *params)
 	buddy_touch(&arena->buddy);
 	cond_init(&stock->wanted);
 	cond_init(&stock->more);
-	stock->grant = (struct arena_grant){ .more = UINT64_MAX, .urgent = UINT64_MAX };
+	/* Where an earlier process has died memory may be short, and what is there must do. */
+	if (!arena->attaching.active)
+		stock->grant = (struct arena_grant){ .more = UINT64_MAX, .urgent = UINT64_MAX };
 	stock->priority = params->stock_priority;
 	stock->target = max_u64(div_round_up_u64(params->stock, ZT_PAGE_SIZE), STOCK_GRANULE_PAGES);
 	return 0;
 }
 
-int stock_start(struct arena *arena)
+int stock_start(struct arena *arena, bool fill)
 {
 	int error;
 
 	if (!arena_is_stocked(arena))
 		return 0;
 	error = start_grower(arena);
-	if (!error)
+	if (!error && fill)
 		error = wait_filled(arena);
 	return error;
 }

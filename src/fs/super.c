@@ -40,6 +40,7 @@ static int open_arena(struct super *sb, const struct super_params *params, int f
 		arena.reserve = 2 * params->mem_limit + SWAP_RANGE_MORE;
 		arena.stock = params->swap_reserve;
 		arena.stock_lock = true;
+		arena.backing = params->outlives ? ARENA_UNSWAPPED : ARENA_MEMFD;
 		arena.stock_priority = SWAP_GROWER_PRIORITY;
 	}
 	if (fd >= 0)
@@ -296,8 +297,11 @@ int super_attach(const struct super_params *params, int arena_fd, char error_tex
 	err = super_open(sb, params, arena_fd, before, error_text);
 	if (!err)
 		err = attach_all(sb, error_text);
-	if (!err)
+	if (!err) {
 		err = arena_attach_end(sb->arena);
+		if (err)
+			snprintf(error_text, 256, "cannot keep a reserve: %s", strerror(-err));
+	}
 	if (!err && params->content.background)
 		err = blkmap_start(sb->map, error_text);
 	if (err) {

@@ -28,6 +28,7 @@ struct super_params {
 	 * a mem_limit. 0: none.
 	 */
 	uint64_t swap_reserve;
+	bool outlives; /* with swap_reserve: what is locked stays in memory when this process has died; arena.h */
 	mode_t mode; /* of the root directory, permission bits with sticky */
 	uid_t uid;
 	gid_t gid;

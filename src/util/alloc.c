@@ -19,6 +19,9 @@ static atomic_bool fault_stays;
 
 static _Thread_local uint64_t thread_allocated;
 
+/* Written before there are threads. */
+static bool maps_are_heap;
+
 static void fault_start(long n, bool stays)
 {
 	atomic_store_explicit(&fault_stays, stays, memory_order_relaxed);
@@ -103,6 +106,21 @@ void *zt_alloc_aligned(size_t align, size_t size)
 	return ptr;
 }
 
+void zt_map_from_heap(void)
+{
+	maps_are_heap = true;
+}
+
+static void *map_of_heap(size_t size)
+{
+	void *ptr;
+
+	if (posix_memalign(&ptr, (size_t)sysconf(_SC_PAGESIZE), size) != 0)
+		return NULL;
+	thread_allocated += size;
+	return memset(ptr, 0, size);
+}
+
 /* Transparent huge pages would undo it: the first byte of a buffer would cost 2 MiB. */
 void *zt_map(size_t size)
 {
@@ -110,6 +128,8 @@ void *zt_map(size_t size)
 
 	if (zt_fault_hit())
 		return NULL;
+	if (maps_are_heap)
+		return map_of_heap(size);
 	ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	if (ptr == MAP_FAILED)
@@ -129,12 +149,17 @@ void zt_heap_trim(void)
 
 void zt_map_drop(void *ptr, size_t size)
 {
-	(void)madvise(ptr, size, MADV_DONTNEED); /* fails for a wrong range only */
+	if (maps_are_heap)
+		memset(ptr, 0, size);
+	else
+		(void)madvise(ptr, size, MADV_DONTNEED); /* fails for a wrong range only */
 }
 
 void zt_unmap(void *ptr, size_t size)
 {
-	if (ptr)
+	if (ptr && maps_are_heap)
+		free(ptr);
+	else if (ptr)
 		(void)munmap(ptr, size); /* fails for a wrong range only */
 }
 

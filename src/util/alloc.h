@@ -40,6 +40,12 @@ void *zt_alloc_aligned(size_t align, size_t size) __attribute__((malloc));
  */
 void *zt_map(size_t size);
 
+/**
+ * zt_map_from_heap() - have zt_map() take from the heap, which was made large enough and locked before
+ * Before anything of zt_map() is there, and before there are threads. For good.
+ */
+void zt_map_from_heap(void);
+
 /** zt_heap_trim() - give the system back what the heap holds without need */
 void zt_heap_trim(void);
 

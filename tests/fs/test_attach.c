@@ -56,6 +56,48 @@ START_TEST(test_after_a_clean_detach_all_is_there)
 }
 END_TEST
 
+/* Whether a reserve may be kept as it is for a mount that carries swap: CAP_IPC_LOCK, CAP_SYS_NICE, CAP_SYS_ADMIN. */
+static bool can_have_reserve(const struct super_params *params)
+{
+	char text[256];
+	struct super *sb;
+
+	if (super_create(params, text, &sb) != 0) {
+		printf("no mount that carries swap: %s\n", text);
+		return false;
+	}
+	super_destroy(sb);
+	return true;
+}
+
+START_TEST(test_a_mount_that_carries_swap_goes_on_after_a_kill)
+{
+	struct super_params params = fixture_params();
+	struct super *sb;
+
+	params.mem_limit = 64 * MIB;
+	params.swap_reserve = 4 * MIB;
+	params.outlives = true;
+	if (!can_have_reserve(&params))
+		return;
+	sb = fixture_init_params(&params);
+	make_tree(sb);
+	for (unsigned life = 2; life < 5; life++) {
+		const struct arena_grant all = { .more = UINT64_MAX, .urgent = UINT64_MAX };
+		struct super_attach_report report;
+
+		sb = next_life_after_kill(sb, &params);
+		super_swap_grant(sb, &all);
+		report = report_of(sb);
+		ck_assert_uint_eq(report.life, life);
+		ck_assert_uint_eq(super_attach_repairs(&report), 0);
+		check_tree(sb);
+		ck_assert_int_eq(super_check(sb), 0);
+	}
+	fixture_exit(sb);
+}
+END_TEST
+
 START_TEST(test_after_a_kill_all_is_there)
 {
 	live_on(next_life_after_kill, false);
@@ -237,6 +279,7 @@ static Suite *attach_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_after_a_clean_detach_all_is_there);
 	tcase_add_test(tcase, test_after_a_kill_all_is_there);
+	tcase_add_test(tcase, test_a_mount_that_carries_swap_goes_on_after_a_kill);
 	tcase_add_test(tcase, test_references_and_open_files_without_a_name_stay);
 	tcase_add_test(tcase, test_recompressed_content_dictionaries_and_settings_stay);
 	tcase_add_test(tcase, test_records_are_kept_over_lives);

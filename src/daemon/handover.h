@@ -54,6 +54,10 @@ enum handover_kind {
 	HANDOVER_SPILL_KEY = 18, /* memory with the key of what is there (spillkey.h) */
 	HANDOVER_INBOX = 19, /* a memfd with requests as they came (fuse/channel/inbox.h), where the kernel sends none again */
 	HANDOVER_IMAGE = 20, /* the file of image=, whose contents are read where they stand */
+	/* Prepare what is needed, with the one or the other set of stacks, and wait for HANDOVER_COMPLETE. */
+	HANDOVER_STANDBY = 21,
+	HANDOVER_STANDBY_OTHER = 22,
+	HANDOVER_HOME = 23, /* memory that the daemons of a mount that carries swap live in (home.h) */
 	HANDOVER_NR
 };
 
@@ -115,6 +119,9 @@ struct handover_record {
 	char rescue[NAME_MAX + 1]; /* in the folder of HANDOVER_RESCUE */
 	char image[IMAGE_FILE_NAME]; /* in that of HANDOVER_IMAGE_DIR */
 	uint64_t image_sum; /* of HANDOVER_IMAGE's header */
+	bool swaps; /* all of it stays in memory, and the next daemon stands by (standby.h) */
+	uint32_t home_set; /* the stacks of HANDOVER_HOME that the daemon has: 0 or 1; the keeper's */
+	uint64_t nr_stood_by; /* daemons that took over and had stood by; the daemon's */
 };
 
 /* Processes of other programs have it mapped; what they have not written is 0. */

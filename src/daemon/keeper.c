@@ -11,6 +11,9 @@
  * leaves. So another thread of the daemon is watched, too: when that one has gone the others are
  * being killed, and none of them comes back from the kernel.
  *
+ * Of a mount that carries swap nothing may be swapped out, or it could be wanted from itself: all of the
+ * keeper is locked, with the files of its program, and the memfds that lie beside the arena. And a next daemon stands by (standby.h).
+ *
  * Weakness: a thread that is kept from running in the kernel for STUCK_MS, while another one is stuck,
  * may still finish its last system call.
  *
@@ -31,6 +34,8 @@
 #include <unistd.h>
 
 #include "daemon/handover.h"
+#include "daemon/home.h"
+#include "daemon/standby.h"
 #include "util/clock.h"
 #include "util/sizes.h"
 
@@ -47,6 +52,10 @@
 #define LEAVING_MS 7000
 /* So long may the program of an upgrade take until it serves. */
 #define TRIAL_NS (UINT64_C(10) * ZT_NS_PER_S)
+/* Pages of the home's spare that go when a daemon has died, and as often as the next one does not serve yet. */
+#define SPARE_FIRST 256u
+#define SPARE_NEXT  64u
+#define SPARE_MS    20
 /* Between two tries to have a process at all. */
 #define TRY_NS  (ZT_NS_PER_S / 10)
 #define NR_TRIES 50u
@@ -65,12 +74,15 @@ static struct keeper {
 	int trial; /* the daemon's program, instead of HANDOVER_BINARY's until it serves; or -1 */
 	uint64_t until_ns; /* when it must serve; 0: no more is waited for */
 	bool complete; /* HANDOVER_COMPLETE has come */
+	bool serves; /* the daemon does, as far as it has told */
+	struct standby standby;
 	int fds[HANDOVER_MOST];
 	unsigned char kinds[HANDOVER_MOST];
 	unsigned nr;
 	struct handover_record *record; /* from its descriptor on */
 	struct toll toll;
 	sigset_t mask; /* that a new daemon begins with */
+	const struct keeper_life *life;
 } keeper;
 
 static int find(enum handover_kind kind)
@@ -125,12 +137,43 @@ static void end_trial(void)
 	keeper.until_ns = 0;
 }
 
+/* The mount carries swap. */
+static bool swaps(void)
+{
+	return keeper.record && keeper.record->swaps;
+}
+
+/* What a new daemon is given of each. */
+static struct standby_kept kept(void)
+{
+	return (struct standby_kept){ keeper.fds, keeper.kinds, keeper.nr, 1 - (keeper.record->home_set & 1) };
+}
+
+/* Somebody may still write to it. */
+static void forget(enum handover_kind kind)
+{
+	for (unsigned i = 0; i < keeper.nr; i++) {
+		if (keeper.kinds[i] != kind)
+			continue;
+		close(keeper.fds[i]);
+		keeper.nr--;
+		keeper.fds[i] = keeper.fds[keeper.nr];
+		keeper.kinds[i] = keeper.kinds[keeper.nr];
+		return;
+	}
+}
+
 static void keep(enum handover_kind kind, int fd)
 {
-	if (kind == HANDOVER_COMPLETE)
-		keeper.complete = true;
-	if (kind == HANDOVER_READY)
+	if (kind == HANDOVER_COMPLETE) {
+		keeper.complete = keeper.serves = true;
+		if (swaps())
+			standby_settle(kept());
+	}
+	if (kind == HANDOVER_READY) {
 		end_trial();
+		keeper.serves = true;
+	}
 	if (fd < 0)
 		return;
 	if (kind == HANDOVER_WATCH || kind == HANDOVER_NEXT) {
@@ -156,9 +199,51 @@ static void note_upgrade(enum handover_upgrade_state state)
 	atomic_store_explicit(&keeper.record->upgrade.state, (uint32_t)state, memory_order_release);
 }
 
-static int trial_ms(void)
+static bool wants_standby(void)
 {
-	return keeper.until_ns ? zt_ms_until(keeper.until_ns) : -1;
+	return keeper.serves && swaps() && keeper.standby.sock < 0 &&
+	       keeper.next < 0 && keeper.trial < 0;
+}
+
+/* A new daemon, which waits for descriptors. Return: as handover_spawn(). */
+static pid_t make_daemon(int *out_sock)
+{
+	const int binary = keeper.trial >= 0 ? keeper.trial : find(HANDOVER_BINARY);
+	const struct handover_child child = { .binary = binary,
+					      .word = HANDOVER_WORD_KEPT,
+					      .argv = keeper.life->argv,
+					      .mask = &keeper.mask };
+	pid_t pid = -EPERM;
+
+	if (swaps())
+		pid = standby_make(&child, keeper.life, out_sock);
+	return pid > 0 ? pid : handover_spawn(&child, out_sock);
+}
+
+/* What fails is tried again later. */
+static void hire_standby(void)
+{
+	int sock = -1;
+	const pid_t pid = make_daemon(&sock);
+
+	(void)!standby_start(&keeper.standby, pid, sock, kept());
+}
+
+/* One of the program that serves, while it serves. */
+static void see_to_standby(void)
+{
+	if (wants_standby() && zt_now_ns() >= keeper.standby.after_ns)
+		hire_standby();
+}
+
+/* Until there is something to do without a word from anybody. */
+static int idle_ms(void)
+{
+	if (keeper.until_ns)
+		return zt_ms_until(keeper.until_ns);
+	if (swaps() && !keeper.serves)
+		return SPARE_MS;
+	return wants_standby() ? zt_ms_until(keeper.standby.after_ns) : -1;
 }
 
 /* Nothing has come of it in time. It is heard of once more, when it has died. */
@@ -170,29 +255,44 @@ static void cut_trial(void)
 		(void)kill(keeper.child, SIGKILL); /* it is not waited for yet */
 }
 
-/* Until the daemon has said something, or has gone. Return: false: it is stuck in its end. */
-static bool wait_for_daemon(void)
+enum news {
+	NEWS_NONE,
+	NEWS_WORD, /* the daemon has said something, or has gone */
+	NEWS_STUCK, /* it is stuck in its end */
+};
+
+static enum news wait_for_news(void)
 {
 	struct pollfd wanted[] = { { .fd = keeper.sock, .events = POLLIN },
-				   { .fd = keeper.watch, .events = POLLIN } };
-	int nr = poll(wanted, ARRAY_SIZE(wanted), trial_ms());
+				   { .fd = keeper.watch, .events = POLLIN },
+				   { .fd = keeper.standby.sock, .events = POLLIN } };
+	const int nr = poll(wanted, ARRAY_SIZE(wanted), idle_ms());
 
-	if (nr == 0) {
-		cut_trial();
-		nr = poll(wanted, ARRAY_SIZE(wanted), -1);
-	}
 	if (nr < 0 || wanted[0].revents)
-		return true;
-	return poll(wanted, 1, keeper.next >= 0 ? LEAVING_MS : STUCK_MS) != 0;
+		return NEWS_WORD;
+	if (nr == 0 && keeper.until_ns && zt_now_ns() >= keeper.until_ns)
+		cut_trial();
+	if (nr == 0 && swaps() && !keeper.serves)
+		home_give_spare(find(HANDOVER_HOME), SPARE_NEXT);
+	if (wanted[2].revents)
+		standby_drop(&keeper.standby); /* it says nothing, so it has gone */
+	if (!wanted[1].revents)
+		return NEWS_NONE;
+	return poll(wanted, 1, keeper.next >= 0 ? LEAVING_MS : STUCK_MS) != 0 ? NEWS_WORD : NEWS_STUCK;
 }
 
 /* Until the daemon's death. Return: false when it has said that the mount ends. */
 static bool listen_to_daemon(void)
 {
+	enum news news = NEWS_NONE;
 	enum handover_kind kind;
 	int fd;
 
-	while (wait_for_daemon()) {
+	while (news != NEWS_STUCK) {
+		see_to_standby();
+		news = wait_for_news();
+		if (news != NEWS_WORD)
+			continue;
 		if (handover_receive(keeper.sock, &kind, &fd) <= 0)
 			return true;
 		if (kind == HANDOVER_END)
@@ -200,6 +300,7 @@ static bool listen_to_daemon(void)
 		keep(kind, fd);
 	}
 	keeper.child = 0; /* it is not to be waited for */
+	forget(HANDOVER_HOME);
 	return true;
 }
 
@@ -222,9 +323,11 @@ static bool reap(void)
 	if (keeper.child > 0 && waitpid(keeper.child, &status, 0) == keeper.child)
 		killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	keeper.child = 0;
-	do
+	do {
 		pid = waitpid(-1, &status, WNOHANG);
-	while (pid > 0);
+		if (pid > 0 && pid == keeper.standby.pid)
+			keeper.standby.pid = 0;
+	} while (pid > 0);
 	return killed;
 }
 
@@ -252,28 +355,57 @@ static int fd_of(unsigned i)
 	return keeper.kinds[i] == HANDOVER_BINARY && keeper.trial >= 0 ? keeper.trial : keeper.fds[i];
 }
 
-static int start(char *argv[])
+static void has_started(pid_t pid, int sock)
 {
-	const int binary = keeper.trial >= 0 ? keeper.trial : find(HANDOVER_BINARY);
-	int sock, error = 0;
-	const pid_t pid = handover_spawn(&(struct handover_child){ .binary = binary,
-								   .word = HANDOVER_WORD_KEPT,
-								   .argv = argv,
-								   .mask = &keeper.mask },
-					 &sock);
-
-	if (pid < 0)
-		return (int)pid;
 	close(keeper.sock);
 	drop(&keeper.watch);
 	keeper.sock = sock;
 	keeper.child = pid;
+	keeper.serves = false;
+	keeper.record->home_set = 1 - (keeper.record->home_set & 1);
+}
+
+/* Return: 0; -errno: none stood by, or it had died. */
+static int start_standby(void)
+{
+	pid_t pid;
+	int sock;
+
+	if (keeper.standby.sock < 0)
+		return -ESRCH;
+	pid = standby_go(&keeper.standby, kept(), &sock);
+	if (pid < 0)
+		return (int)pid;
+	has_started(pid, sock);
+	return 0;
+}
+
+static int start_anew(void)
+{
+	int sock, error = 0;
+	const pid_t pid = make_daemon(&sock);
+
+	if (pid < 0)
+		return (int)pid;
+	has_started(pid, sock);
 	/* One that dies meanwhile is heard of next. */
 	for (unsigned i = 0; i < keeper.nr && !error; i++)
 		error = handover_send(keeper.sock, keeper.kinds[i], fd_of(i));
 	if (!error)
 		(void)!handover_send(keeper.sock, HANDOVER_COMPLETE, -1);
 	return 0;
+}
+
+static int start(void)
+{
+	/* It is of the program that served. */
+	if (keeper.trial >= 0)
+		standby_drop(&keeper.standby);
+	else if (swaps() && keeper.standby.sock < 0)
+		hire_standby();
+	if (swaps())
+		home_give_spare(find(HANDOVER_HOME), SPARE_FIRST);
+	return start_standby() == 0 ? 0 : start_anew();
 }
 
 /* The arena is as the one before has left it, or as this one has. */
@@ -311,7 +443,7 @@ static void plan_next(void)
 }
 
 /* The daemon has died. Return: false when there will be no other. */
-static bool start_again(char *argv[])
+static bool start_again(void)
 {
 	const struct timespec pause = zt_timespec(TRY_NS);
 	unsigned nr_tries = 0;
@@ -323,7 +455,7 @@ static bool start_again(char *argv[])
 		return false;
 	plan_next();
 	keeper.record->nr_lives++;
-	while (start(argv) != 0) {
+	while (start() != 0) {
 		if (keeper.trial >= 0) {
 			give_up_trial();
 			continue;
@@ -335,14 +467,19 @@ static bool start_again(char *argv[])
 	return true;
 }
 
-int keeper_main(int sock, char *argv[])
+int keeper_main(int sock, const struct keeper_life *life)
 {
+	bool again = true;
+
+	keeper.life = life;
 	keeper.sock = sock;
 	keeper.watch = keeper.next = keeper.trial = -1;
+	keeper.standby = STANDBY_NONE;
 	(void)fcntl(sock, F_SETFD, FD_CLOEXEC); /* it is open */
 	settle();
-	while (listen_to_daemon())
-		if (!start_again(argv))
-			return 1;
-	return 0;
+	while (again && listen_to_daemon())
+		again = start_again();
+	/* Before whoever waits for the end of this process. */
+	standby_drop(&keeper.standby);
+	return again ? 0 : 1;
 }

@@ -24,12 +24,11 @@
 #include <unistd.h>
 
 #include "daemon/deadmount.h"
-#include "daemon/handover.h"
 #include "daemon/keeper.h"
+#include "daemon/main_i.h"
 #include "daemon/option_table.h"
 #include "daemon/options.h"
 #include "daemon/remount.h"
-#include "daemon/rescue.h"
 #include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
@@ -37,15 +36,13 @@
 #include "daemon/survive.h"
 #include "util/log.h"
 
-enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
-
 static const int priorities[] = {
 	[ZT_LOG_ERR] = LOG_ERR,
 	[ZT_LOG_WARN] = LOG_WARNING,
 	[ZT_LOG_INFO] = LOG_INFO,
 };
 
-static void log_stderr(enum zt_log_level level, const char *line)
+void main_log_stderr(enum zt_log_level level, const char *line)
 {
 	if (service_is_journal())
 		fprintf(stderr, "<%d>", priorities[level]);
@@ -62,13 +59,7 @@ static void libfuse_log(enum fuse_log_level level, const char *fmt, va_list ap)
 	vsyslog((int)level, fmt, ap);
 }
 
-/* The command line as it came. */
-struct command {
-	int argc;
-	char **argv;
-};
-
-static void log_to_syslog(void)
+void main_log_to_syslog(void)
 {
 	openlog("ztmpfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	fuse_set_log_func(libfuse_log);
@@ -83,7 +74,7 @@ static int detach(void)
 
 	if (null < 0 || chdir("/") != 0)
 		return -1;
-	log_to_syslog();
+	main_log_to_syslog();
 	res = dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 			      dup2(null, STDERR_FILENO) < 0
 		      ? -1
@@ -109,8 +100,7 @@ static void log_life(const struct options *options, const char *what)
 		zt_log(ZT_LOG_INFO, "%s: %s", options->mountpoint, what);
 }
 
-/* Until the mount's end. */
-static int serve_session(const struct options *options, struct session *session)
+int main_serve_session(const struct options *options, struct session *session)
 {
 	int failed, lost;
 	bool leaves;
@@ -138,12 +128,12 @@ static int serve(const struct options *options, struct survive *survive, int rep
 	struct session *session;
 
 	if (session_create(options, survive, &error, &session) != 0) {
-		log_stderr(ZT_LOG_ERR, error.text);
+		main_log_stderr(ZT_LOG_ERR, error.text);
 		return EXIT_MOUNT;
 	}
 	if (report >= 0) {
 		if (detach() != 0 || write(report, "", 1) != 1) {
-			log_stderr(ZT_LOG_ERR, "cannot become a daemon");
+			main_log_stderr(ZT_LOG_ERR, "cannot become a daemon");
 			(void)session_destroy(session);
 			return EXIT_SYSTEM;
 		}
@@ -153,7 +143,7 @@ static int serve(const struct options *options, struct survive *survive, int rep
 	log_notes(options);
 	session_tell(session);
 	sandbox_tell(options);
-	return serve_session(options, session);
+	return main_serve_session(options, session);
 }
 
 /* The same with a keeper. */
@@ -276,7 +266,7 @@ static int remount(const struct options *options)
 
 	if (remount_run(options, &error) == 0)
 		return EXIT_SUCCESS;
-	log_stderr(ZT_LOG_ERR, error.text);
+	main_log_stderr(ZT_LOG_ERR, error.text);
 	return EXIT_MOUNT;
 }
 
@@ -292,7 +282,7 @@ static int mount_as_asked(struct options *options, const struct command *command
 			options->source, forgotten);
 	if (surroundings_page_size(sysconf(_SC_PAGESIZE), &error) != 0 ||
 	    surroundings_limits(options, &error) != 0) {
-		log_stderr(ZT_LOG_ERR, error.text);
+		main_log_stderr(ZT_LOG_ERR, error.text);
 		return EXIT_MOUNT;
 	}
 	if (options->namespace && enter_namespace(options->namespace) != 0)
@@ -321,127 +311,16 @@ static int mount_as_asked(struct options *options, const struct command *command
 	return status;
 }
 
-static int give_up(const struct handover_record *record, struct options_error *error)
+/* The command line of the mount, behind the word that says which part this process plays. */
+static struct command behind_word(int argc, char *argv[])
 {
-	ERR_PRINTF(error, "%.512s: the daemon has died again and again, and answered nothing between",
-		   record->mountpoint);
-	return -EIO;
+	argv[1] = argv[0];
+	return (struct command){ argc - 1, argv + 1 };
 }
 
-/* The program before is there, and is started again. */
-static void refuse_trial(struct handover_record *record, const char *why)
+static int live_again(int sock, int argc, char *argv[])
 {
-	zt_log(ZT_LOG_ERR, "%.512s: ztmpfs %s cannot go on: %s", record->mountpoint, PACKAGE_VERSION,
-	       why);
-	(void)snprintf(record->upgrade.text, sizeof(record->upgrade.text), "%.255s", why);
-}
-
-/* Go on with a mount whose daemon has died; @survive is what its keeper has. */
-static int go_on(const struct command *command, struct survive *survive)
-{
-	const struct handover_record *record = survive->record;
-	struct options options = { .mountpoint = NULL };
-	struct options_env env;
-	struct options_error error;
-	struct session *session = NULL;
-	int failed;
-
-	options_env_get(&env);
-	env.manager = service_listens();
-	failed = options_parse(command->argc, command->argv, &env, &options, &error);
-	if (!failed)
-		failed = surroundings_limits(&options, &error);
-	if (!failed)
-		failed = option_text_set(&options.mountpoint, record->mountpoint);
-	if (!failed && record->order == HANDOVER_GIVE_UP)
-		failed = give_up(record, &error);
-	else if (!failed)
-		failed = session_create(&options, survive, &error, &session);
-	if (failed && record->order == HANDOVER_TRY) {
-		refuse_trial(survive->record, error.text);
-	} else if (failed) {
-		survive_bury(survive);
-		if (options.save_at_end)
-			zt_log(ZT_LOG_ERR, "%s: %s is as it was: nobody can save the mount",
-			       options.mountpoint, options.image_path);
-		/* No other process locks it in memory; and contents of an image are there still. */
-		rescue(survive, error.text, !options.noswap && !survive->record->image_sum);
-	}
-	failed = failed ? EXIT_MOUNT : serve_session(&options, session);
-	options_free(&options);
-	return failed;
-}
-
-static int main_kept(int sock, const struct command *command)
-{
-	struct survive *survive;
-	int status, error;
-
-	surroundings_signals();
-	(void)prctl(PR_SET_NAME, "ztmpfs"); /* it was made by a descriptor's number */
-	log_to_syslog();
-	error = survive_take(sock, command->argc, command->argv, &survive);
-	if (!error && survive->channel_fd < 0) {
-		survive_destroy(survive);
-		error = -EPROTO;
-	}
-	if (error) {
-		zt_log(ZT_LOG_ERR, "the keeper has no mount: %s", strerror(-error));
-		return EXIT_MOUNT;
-	}
-	status = go_on(command, survive);
-	survive_destroy(survive);
-	return status;
-}
-
-/* The process before, which a service manager had started, has died. Return: -1: its mount has gone, too. */
-static int main_stored(const struct command *command)
-{
-	struct survive *survive;
-	int status = -1, error;
-
-	surroundings_signals();
-	(void)prctl(PR_SET_NAME, "ztmpfs");
-	zt_log_set_sink(log_stderr);
-	service_open();
-	error = survive_take_stored(command->argc, command->argv, &survive);
-	if (error) {
-		zt_log(ZT_LOG_ERR, "the service manager has not kept all of the mount: %s",
-		       strerror(-error));
-		return EXIT_MOUNT;
-	}
-	if (survive_connected(survive->channel_fd))
-		status = go_on(command, survive);
-	else
-		survive_bury(survive);
-	survive_destroy(survive);
-	return status;
-}
-
-/* A daemon asks whether this program could go on with its mount. */
-static int main_probe(int sock, const struct command *command)
-{
-	struct options options = { .mountpoint = NULL };
-	struct options_error error;
-	struct options_env env;
-	struct survive *survive;
-	int failed = survive_take(sock, command->argc, command->argv, &survive);
-
-	surroundings_signals();
-	(void)prctl(PR_SET_NAME, "ztmpfs-probe");
-	if (failed)
-		return handover_answer(sock, HANDOVER_REFUSED,
-				       "it keeps a mount's requests in another form");
-	options_env_get(&env);
-	failed = options_parse(command->argc, command->argv, &env, &options, &error);
-	if (!failed) {
-		failed = session_probe(&options, survive, &error);
-		options_free(&options);
-	}
-	failed = failed ? handover_answer(sock, HANDOVER_REFUSED, error.text) :
-			  handover_answer(sock, HANDOVER_READY, PACKAGE_VERSION);
-	survive_destroy(survive);
-	return failed ? EXIT_SYSTEM : EXIT_SUCCESS;
+	return main_kept(sock, behind_word(argc, argv));
 }
 
 int main(int argc, char *argv[])
@@ -456,13 +335,11 @@ int main(int argc, char *argv[])
 	int status = EXIT_SUCCESS;
 
 	if (keeper >= 0)
-		return keeper_main(keeper, argv);
-	if (kept >= 0 || probe >= 0) {
-		const struct command mount = { argc - 1, argv + 1 };
-
-		argv[1] = argv[0];
-		return kept >= 0 ? main_kept(kept, &mount) : main_probe(probe, &mount);
-	}
+		return keeper_main(keeper, &(struct keeper_life){ argc, argv, live_again });
+	if (kept >= 0)
+		return live_again(kept, argc, argv);
+	if (probe >= 0)
+		return main_probe(probe, behind_word(argc, argv));
 	if (survive_is_stored()) {
 		status = main_stored(&command);
 		if (status >= 0)
@@ -470,10 +347,10 @@ int main(int argc, char *argv[])
 	}
 	surroundings_descriptors(argc, argv);
 	surroundings_signals();
-	zt_log_set_sink(log_stderr);
+	zt_log_set_sink(main_log_stderr);
 	options_env_get(&env);
 	if (options_parse(argc, argv, &env, &options, &error) != 0) {
-		log_stderr(ZT_LOG_ERR, error.text);
+		main_log_stderr(ZT_LOG_ERR, error.text);
 		return EXIT_USAGE;
 	}
 	if (options.help)

@@ -104,8 +104,9 @@ static const char *against_survive(const struct options *options)
 	/* There a service manager may be the keeper, if that is wanted. */
 	const bool kept = options->managed && options->survive_when == OPTION_SURVIVE_ON;
 
-	return options->swap ? "option swap, whose memory is locked by the daemon" :
-	       options->foreground && !kept ? "-f and -d, where a caller waits for the daemon" :
+	return !options->foreground ? NULL :
+	       !kept		    ? "-f and -d, where a caller waits for the daemon" :
+	       options->swap	    ? "-f with option swap, where no next daemon would stand by" :
 				      NULL;
 }
 
@@ -116,6 +117,9 @@ static int settle_survive_auto(struct options *options)
 
 	if (!other && options->uring == CHANNEL_URING_ON)
 		other = "option io_uring=on";
+	/* A second process of the same size, locked as well, is only for who asks for it. */
+	if (!other && options->swap)
+		other = "option swap";
 	options->survive = other == NULL;
 	if (!other || !options->survive_said)
 		return 0;

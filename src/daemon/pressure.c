@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/home.h"
 #include "util/clock.h"
 #include "util/sizes.h"
 
@@ -27,6 +28,8 @@
 #define KERNEL_PAGES 32
 /* What is given back at a time: 256 KiB. */
 #define BACK_PAGES 64u
+/* So much goes to the spare of a home at a look, if that is free: 256 KiB. */
+#define SPARE_PAGES 64u
 /*
  * Kept out of what the reserve takes: others take some meanwhile, and one that finds none sleeps.
  */
@@ -153,19 +156,23 @@ static void *pressure_thread(void *arg)
 			struct arena_grant grant = pressure_grant(&memory, quiet >= STUCK_LOOKS);
 
 			super_swap_grant(pressure->sb, &grant);
+			if (pressure->home_fd >= 0 && memory.above_low > 0)
+				home_fill_spare(pressure->home_fd,
+						(unsigned)min_u64((uint64_t)memory.above_low / 2,
+								  SPARE_PAGES));
 		}
 		rest(&memory, zt_now_ns() - started);
 	}
 	return NULL;
 }
 
-int pressure_start(struct pressure *pressure, struct super *sb, int priority)
+int pressure_start(struct pressure *pressure, struct super *sb, int priority, int home_fd)
 {
 	struct sched_param param = { .sched_priority = priority };
 	struct pressure_memory memory;
 	int error;
 
-	*pressure = (struct pressure){ .sb = sb };
+	*pressure = (struct pressure){ .sb = sb, .home_fd = home_fd };
 	pressure->fd = open("/proc/zoneinfo", O_RDONLY | O_CLOEXEC);
 	if (pressure->fd < 0)
 		return -errno;

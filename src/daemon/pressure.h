@@ -35,6 +35,7 @@ struct pressure_memory {
 struct pressure {
 	struct super *sb;
 	int fd; /* /proc/zoneinfo, kept open */
+	int home_fd; /* whose spare is kept full (home.h); -1: there is none */
 	atomic_bool stop; /* relaxed: looked at every 20 ms at least */
 	pthread_t thread; /* "zt-pressure" */
 };
@@ -43,9 +44,10 @@ struct pressure {
  * pressure_start() - begin to watch
  * @sb: outlives it
  * @priority: SCHED_FIFO
+ * @home_fd: open until pressure_stop(), or -1
  * Return: 0 or -errno.
  */
-int pressure_start(struct pressure *pressure, struct super *sb, int priority) ZT_MUST_CHECK;
+int pressure_start(struct pressure *pressure, struct super *sb, int priority, int home_fd) ZT_MUST_CHECK;
 
 /** pressure_stop() - end, and join the thread; once, after pressure_start() */
 void pressure_stop(struct pressure *pressure);

@@ -134,6 +134,8 @@ static const struct rule rules[] = {
 static const struct rule lives_rules[] = {
 	/* vfork(3), where that is no call of its own. */
 	{ "clone", CLONE_ARG, CLONE_VM | CLONE_VFORK | CLONE_THREAD, CLONE_VM | CLONE_VFORK },
+	/* fork(3): a mount that carries swap goes on in a child of its keeper. */
+	{ "clone", CLONE_ARG, CLONE_VM | CLONE_VFORK | CLONE_THREAD, 0 },
 	/* A program that is open, not one by its name. */
 	{ "execveat", 4, ALL, AT_EMPTY_PATH },
 	{ "socketpair", 0, ALL, AF_UNIX },

@@ -10,13 +10,11 @@
 #include "daemon/session_i.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/dict.h"
 #include "daemon/latency.h"
 #include "daemon/rescue.h"
 #include "daemon/sandbox.h"
@@ -80,73 +78,19 @@ int session_make_transport(struct session *s)
 				survive ? survive_give(&survive->channel_fd) : -1);
 }
 
-/* A new one, one out of an image, or the one that an earlier process has left. */
-static int open_super(struct session *s, const struct super_params *params,
-		      struct options_error *error)
-{
-	char text[256] = "";
-	int res, fd;
-
-	if (!s->survive || !s->survive->resumed)
-		return mount_image_load(&s->image, s->options, params, error, &s->sb);
-	/* A descriptor of its own, so that what it holds stays when this fails. */
-	fd = fcntl(s->survive->arena_fd, F_DUPFD_CLOEXEC, 0);
-	res = fd < 0 ? -errno :
-		       mount_image_resume(&s->image, s->options, params, fd, text, &s->sb);
-	if (!res)
-		return 0;
-	ERR_PRINTF(error, "%s", *text != '\0' ? text : strerror(-res));
-	if (fd >= 0)
-		close(fd);
-	return res;
-}
-
-static int load_dict(struct session *s, struct options_error *error)
-{
-	struct survive *survive = s->survive;
-
-	if (survive && survive->resumed)
-		return survive_load_dict(survive, error, &s->dict, &s->dict_size);
-	return dict_load(s->options->dict_path, error, &s->dict, &s->dict_size);
-}
-
-/* @mem_beside: bytes that requests take. */
-static int create_super(struct session *s, uint64_t mem_beside, struct options_error *error)
-{
-	struct super_params params = s->options->super;
-	int res = 0;
-
-	params.mem_beside = mem_beside;
-	if (s->options->dict_path)
-		res = load_dict(s, error);
-	if (res)
-		return res;
-	params.content.comp.dict = s->dict;
-	params.content.comp.dict_size = s->dict_size;
-	params.content.spill_fd = s->spill.fd;
-	params.content.spill_size = s->spill.size;
-	params.content.spill_key = s->spill.key;
-	res = open_super(s, &params, error);
-	if (res)
-		return res;
-	if (s->options->noswap)
-		res = super_lock_memory(s->sb);
-	if (res) {
-		ERR_PRINTF(error, "option noswap: cannot lock memory (CAP_IPC_LOCK): %s",
-			   strerror(-res));
-		super_destroy(s->sb);
-	}
-	return res;
-}
-
-/* Everything is allocated, but the serving threads are not there yet. */
+/*
+ * Everything is allocated, but the serving threads are not there yet. A later life locks what it had not
+ * locked while it stood by when it serves: before, nobody would make space for what that takes.
+ */
 static int start_swap(struct session *s, struct options_error *error)
 {
-	int res = swapmode_lock(error);
+	const bool resumed = s->survive && s->survive->resumed;
+	int res = resumed ? 0 : swapmode_lock(error);
 
 	if (res)
 		return res;
-	res = pressure_start(&s->pressure, s->sb, PRESSURE_PRIORITY);
+	res = pressure_start(&s->pressure, s->sb, PRESSURE_PRIORITY,
+			     s->survive ? s->survive->home_fd : -1);
 	s->watches = res == 0;
 	if (res)
 		ERR_PRINTF(error, "option swap: cannot watch free memory: %s", strerror(-res));
@@ -179,6 +123,9 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	uint64_t mem_beside;
 	int res;
 
+	if (options->swap && s->survive && s->survive->resumed)
+		swapmode_hurry(true);
+
 	/*
 	 * One heap: those that malloc() makes for each thread keep what is freed in them. What is
 	 * allocated for requests comes from the threads' own caches.
@@ -194,14 +141,15 @@ static int create_filesystem(struct session *s, struct options_error *error)
 	if (!options->foreground && !options->swap && !(s->survive && s->survive->resumed))
 		namespace_leave(&s->caller);
 	mem_beside = session_plan_transport(s);
-	if (s->survive && s->survive->resumed)
+	if (options->swap)
+		res = swapmode_enter(options, s->survive ? s->survive->home_fd : -1, error);
+	else if (s->survive && s->survive->resumed)
 		res = surroundings_set_oom(s->survive->record->oom);
 	else
-		res = options->swap ? swapmode_enter(options, error) :
-				      surroundings_oom(options, error);
+		res = surroundings_oom(options, error);
 	if (!res)
 		res = sandbox_enter(options, error);
-	return res ? res : create_super(s, mem_beside, error);
+	return res ? res : session_create_super(s, mem_beside, error);
 }
 
 /* Where nothing may be written, write(2) says so, and not the kernel's writing later. */
@@ -264,16 +212,6 @@ static void end_super(struct session *s)
 		super_destroy(s->sb);
 }
 
-/* survive=auto where it cannot be: the mount ends with this process, as with survive=off. No thread serves yet. */
-static void go_without_keeper(struct session *s, const struct options_error *why)
-{
-	s->why_not_kept = *why;
-	again_unwatch();
-	s->front.ledger = NULL;
-	s->front.upgrade = NULL;
-	s->survive = NULL; /* it is its maker's, who waits for the end of this session */
-}
-
 /* Until requests can be served. */
 static int mount_or_resume(struct session *s, struct options_error *error)
 {
@@ -286,7 +224,7 @@ static int mount_or_resume(struct session *s, struct options_error *error)
 		return res;
 	res = session_leave_record(s, error);
 	if (res && s->options->survive_when == OPTION_SURVIVE_AUTO) {
-		go_without_keeper(s, error);
+		session_go_without_keeper(s, error);
 		res = 0;
 	}
 	return res;
@@ -349,6 +287,11 @@ static void has_taken_over(struct session *s)
 
 	session_resumed(s);
 	survive_ready(survive);
+	if (s->options->swap) {
+		swapmode_hurry(false);
+		if (swapmode_lock(&error) != 0)
+			zt_log(ZT_LOG_WARN, "%s: %s", s->options->mountpoint, error.text);
+	}
 	if (s->leaves && survive_replace(survive) != 0)
 		zt_log(ZT_LOG_WARN, "%s: the keeper stays that of the program before",
 		       s->options->mountpoint);

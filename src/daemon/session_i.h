@@ -79,6 +79,18 @@ int session_create_front(struct session *s, struct options_error *error) ZT_MUST
 /** session_make_transport() - what it sends and receives by. Return: 0 or -errno. */
 int session_make_transport(struct session *s) ZT_MUST_CHECK;
 
+/* session_super.c */
+
+/**
+ * session_create_super() - s->sb: a new one, one out of an image, or the one that an earlier process has left
+ * @mem_beside: bytes that requests take
+ * Return: 0; -errno with a sentence in @error.
+ */
+int session_create_super(struct session *s, uint64_t mem_beside, struct options_error *error) ZT_MUST_CHECK;
+
+/** session_go_without_keeper() - survive=auto where it cannot be: the mount ends with this process. No thread serves yet. */
+void session_go_without_keeper(struct session *s, const struct options_error *why);
+
 /* session_mount.c */
 
 /** session_mount() - where the caller sees it; what follows knows that the mount works. Return: 0 or -errno. */

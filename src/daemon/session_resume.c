@@ -15,8 +15,11 @@
 
 #include "daemon/session_i.h"
 #include "daemon/surroundings.h"
+#include "daemon/swapmode.h"
+#include "util/alloc.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/sizes.h"
 
 /* ---- left ---- */
 
@@ -56,6 +59,7 @@ static int leave_facts(struct session *s)
 	record->full_tunes = s->full.tunes;
 	memcpy(record->image, s->image.place.name, sizeof(record->image));
 	record->image_sum = s->image.sum;
+	record->swaps = s->options->swap;
 	return res;
 }
 
@@ -83,6 +87,21 @@ static int leave_inbox(struct session *s)
 	return res;
 }
 
+/* What is allocated by now is what each life allocates; libfuse has some, too. */
+static int leave_home(const struct session *s)
+{
+	int fd, res;
+
+	if (!s->options->swap)
+		return 0;
+	res = swapmode_make_home(s->options, zt_thread_allocated() + MIB, &fd);
+	if (res)
+		return res;
+	s->survive->home_fd = fd;
+	survive_keep(s->survive, HANDOVER_HOME, fd);
+	return 0;
+}
+
 int session_leave_record(struct session *s, struct options_error *error)
 {
 	const char *when = s->options->survive_when == OPTION_SURVIVE_AUTO ? "auto" : "on";
@@ -100,6 +119,8 @@ int session_leave_record(struct session *s, struct options_error *error)
 		res = survive_keep_dict(s->survive, s->dict, s->dict_size);
 	if (!res)
 		res = spillfile_keep(&s->spill, s->survive);
+	if (!res)
+		res = leave_home(s);
 	if (!res) {
 		survive_keep(s->survive, HANDOVER_CHANNEL, channel);
 		survive_keep(s->survive, HANDOVER_ARENA, super_arena_fd(s->sb));
@@ -223,14 +244,16 @@ void session_resumed(const struct session *s)
 	super_get_attach_report(s->sb, &report);
 	record->outage_ns = zt_now_ns() - record->died_ns;
 	s->survive->ledger->facts.outage_ns = record->outage_ns;
+	record->nr_stood_by += s->survive->stood_by;
 	if (record->order == HANDOVER_TRY) {
 		log_upgrade(s, &report);
 		return;
 	}
 	zt_log(ZT_LOG_WARN,
-	       "%s: the daemon had died; process %u of the mount serves after %llu us, %llu of them to "
+	       "%s: the daemon had died; process %u of the mount%s serves after %llu us, %llu of them to "
 	       "attach; %llu inodes, %llu repairs",
 	       s->options->mountpoint, record->nr_lives,
+	       s->survive->stood_by ? ", which stood by," : "",
 	       (unsigned long long)record->outage_ns / 1000, (unsigned long long)report.ns / 1000,
 	       (unsigned long long)report.inodes,
 	       (unsigned long long)super_attach_repairs(&report));

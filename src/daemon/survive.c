@@ -314,7 +314,7 @@ int survive_make(int argc, char *argv[], bool first, struct survive **out_surviv
 	survive->sock = survive->channel_fd = -1;
 	survive->arena_fd = survive->dict_fd = survive->rescue_fd = survive->inbox_fd = -1;
 	survive->image_dir_fd = survive->image_lock_fd = survive->image_fd = -1;
-	survive->spill_fd = survive->spill_key_fd = -1;
+	survive->home_fd = survive->spill_fd = survive->spill_key_fd = -1;
 	survive->channel = (struct channel_survival){ .spin_fd = -1,
 						      .clones = survive->clones,
 						      .opened = opened,
@@ -355,98 +355,90 @@ err_survive:
 	return error;
 }
 
+/* Where those stand of which there is one, and which are no memory that is mapped at once; NULL: it is another. */
+static int *place_of(struct survive *survive, enum handover_kind kind)
+{
+	int *const places[HANDOVER_NR] = {
+		[HANDOVER_CHANNEL] = &survive->channel_fd,
+		[HANDOVER_ARENA] = &survive->arena_fd,
+		[HANDOVER_DICT] = &survive->dict_fd,
+		[HANDOVER_RESCUE] = &survive->rescue_fd,
+		[HANDOVER_IMAGE_DIR] = &survive->image_dir_fd,
+		[HANDOVER_IMAGE_LOCK] = &survive->image_lock_fd,
+		[HANDOVER_IMAGE] = &survive->image_fd,
+		[HANDOVER_SPILL] = &survive->spill_fd,
+		[HANDOVER_SPILL_KEY] = &survive->spill_key_fd,
+		[HANDOVER_INBOX] = &survive->inbox_fd,
+		[HANDOVER_HOME] = &survive->home_fd,
+		[HANDOVER_SPIN] = &survive->channel.spin_fd,
+	};
+
+	return kind < HANDOVER_NR ? places[kind] : NULL;
+}
+
 int survive_take_one(struct survive *survive, enum handover_kind kind, int fd)
 {
-	switch (kind) {
-	case HANDOVER_CHANNEL:
-		survive->channel_fd = fd;
-		break;
-	case HANDOVER_ARENA:
-		survive->arena_fd = fd;
-		break;
-	case HANDOVER_DICT:
-		survive->dict_fd = fd;
-		break;
-	case HANDOVER_RESCUE:
-		survive->rescue_fd = fd;
-		break;
-	case HANDOVER_IMAGE_DIR:
-		survive->image_dir_fd = fd;
-		break;
-	case HANDOVER_IMAGE_LOCK:
-		survive->image_lock_fd = fd;
-		break;
-	case HANDOVER_IMAGE:
-		survive->image_fd = fd;
-		break;
-	case HANDOVER_SPILL:
-		survive->spill_fd = fd;
-		break;
-	case HANDOVER_SPILL_KEY:
-		survive->spill_key_fd = fd;
-		break;
-	case HANDOVER_INBOX:
-		survive->inbox_fd = fd;
-		break;
-	case HANDOVER_SPIN:
-		survive->channel.spin_fd = fd;
-		break;
-	case HANDOVER_CLONE:
-		if (survive->channel.nr_clones < ARRAY_SIZE(survive->clones))
-			survive->clones[survive->channel.nr_clones++] = fd;
-		break;
-	case HANDOVER_RECORD:
+	int *place = place_of(survive, kind);
+
+	if (place)
+		*place = fd;
+	else if (kind == HANDOVER_CLONE && survive->channel.nr_clones < ARRAY_SIZE(survive->clones))
+		survive->clones[survive->channel.nr_clones++] = fd;
+	else if (kind == HANDOVER_RECORD)
 		return handover_record_map(fd, &survive->record);
-	case HANDOVER_LEDGER:
+	else if (kind == HANDOVER_LEDGER)
 		return ledger_map(fd, &survive->ledger);
-	case HANDOVER_BINARY:
-	case HANDOVER_WATCH:
-	case HANDOVER_COMPLETE:
-	case HANDOVER_END:
-	case HANDOVER_NEXT:
-	case HANDOVER_READY:
-	case HANDOVER_REFUSED:
-	case HANDOVER_NR:
-		break;
-	}
 	return 0;
 }
 
-int survive_take(int sock, int argc, char *argv[], struct survive **out_survive)
+static int stand_by(struct survive *survive, const struct survive_call *call, unsigned set)
+{
+	survive->stood_by = true;
+	return call->stand_by ? call->stand_by(call->arg, survive->home_fd, set) : -EPROTO;
+}
+
+static int take_next(struct survive *survive, const struct survive_call *call,
+		     enum handover_kind *out_kind)
+{
+	int fd, error = handover_receive(call->sock, out_kind, &fd);
+
+	if (error <= 0)
+		return error < 0 ? error : survive->stood_by ? -ECANCELED : -EPROTO;
+	if (*out_kind == HANDOVER_STANDBY || *out_kind == HANDOVER_STANDBY_OTHER)
+		error = stand_by(survive, call, *out_kind - HANDOVER_STANDBY);
+	else
+		error = survive_take_one(survive, *out_kind, fd);
+	if (fd >= 0 && *out_kind == HANDOVER_NR)
+		close(fd);
+	else if (fd >= 0)
+		survive_note(survive, *out_kind, fd);
+	return error;
+}
+
+int survive_take(const struct survive_call *call, struct survive **out_survive)
 {
 	enum handover_kind kind = HANDOVER_NR;
 	struct survive *survive;
-	int error = survive_make(argc, argv, false, &survive);
-	int fd;
+	int error = survive_make(call->argc, call->argv, false, &survive);
 
 	if (error)
 		return error;
-	survive->sock = sock;
+	survive->sock = call->sock;
 	survive->resumed = true;
-	survive->hired_ns = zt_now_ns();
-	(void)fcntl(sock, F_SETFD, FD_CLOEXEC); /* it is open */
-	while (!error && kind != HANDOVER_COMPLETE) {
-		error = handover_receive(sock, &kind, &fd);
-		if (error <= 0)
-			goto err_survive;
-		error = survive_take_one(survive, kind, fd);
-		if (fd >= 0 && kind == HANDOVER_NR)
-			close(fd);
-		else if (fd >= 0)
-			survive_note(survive, kind, fd);
-	}
+	(void)fcntl(call->sock, F_SETFD, FD_CLOEXEC); /* it is open */
+	while (!error && kind != HANDOVER_COMPLETE)
+		error = take_next(survive, call, &kind);
 	if (!error && (!survive->record || !survive->ledger || survive->arena_fd < 0))
 		error = -EPROTO;
-	if (error)
-		goto err_survive;
+	if (error) {
+		survive_destroy(survive);
+		return error;
+	}
+	survive->hired_ns = zt_now_ns();
 	survive->leaves = survive->record->order == HANDOVER_TRY;
 	survive->channel.answered = &survive->record->answered;
 	*out_survive = survive;
 	return 0;
-
-err_survive:
-	survive_destroy(survive);
-	return error < 0 ? error : -EPROTO;
 }
 
 int survive_give(int *inout_fd)

@@ -21,11 +21,12 @@ struct survive {
 	struct channel_survival channel; /* for channel_params */
 	struct handover_record *record;
 	struct ledger *ledger; /* requests under way */
-	bool resumed; /* it has taken over */
+	bool resumed; /* it has taken over, */
+	bool stood_by; /* and had stood by until it did */
 	bool stored; /* a service manager is the keeper: service_store() */
 	bool hired; /* it has what is to be kept, and gets what comes; of stored alone */
 	int channel_fd; /* taken over; -1: none, or given away by survive_give() */
-	int arena_fd, dict_fd, rescue_fd, inbox_fd, spill_fd, spill_key_fd; /* taken over; -1: none */
+	int arena_fd, dict_fd, rescue_fd, inbox_fd, home_fd, spill_fd, spill_key_fd; /* taken over; -1: none */
 	int image_dir_fd, image_lock_fd, image_fd; /* as channel_fd */
 	char **argv; /* of the keeper; one on the heap, its words the caller's */
 	struct mutex lock; /* guards what follows, as soon as there are threads */
@@ -47,12 +48,25 @@ struct survive {
  */
 int survive_create(int argc, char *argv[], struct survive **out_survive) ZT_MUST_CHECK;
 
+/* How a process hears of what it may go on with. */
+struct survive_call {
+	int sock; /* to the keeper */
+	int argc; /* the command line as above, behind the keeper's word */
+	char **argv;
+	/*
+	 * It is to stand by: do and lock what is needed to go on with that mount. Return: 0, or -errno: it
+	 * cannot. NULL: it is never asked to. @home_fd: -1 without one; @set: of stacks.
+	 */
+	int (*stand_by)(void *arg, int home_fd, unsigned set);
+	void *arg;
+};
+
 /**
- * survive_take() - for a later life: all that the keeper at @sock has
- * @argv: as above, behind the keeper's word
- * Return: 0; -EPROTO something is missing; -errno.
+ * survive_take() - for a later life: all that the keeper has; waits until it has told all
+ * Return: 0; -EPROTO something is missing; -ECANCELED the keeper has gone while this process stood by;
+ *         -errno.
  */
-int survive_take(int sock, int argc, char *argv[], struct survive **out_survive) ZT_MUST_CHECK;
+int survive_take(const struct survive_call *call, struct survive **out_survive) ZT_MUST_CHECK;
 
 /**
  * survive_store() - of survive_create()'s: what is to be kept goes to the service manager, which starts the

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,12 +19,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/home.h"
+#include "daemon/standby.h"
+
 #ifndef PR_SET_IO_FLUSHER /* Linux 5.6 */
 #define PR_SET_IO_FLUSHER 57
 #endif
 
-/* No handler needs more; all of it is locked. */
-#define STACK_SIZE ((size_t)256 * KIB)
 /*
  * What the heap may have to hold later: libfuse's own small object for each request, and a struct
  * for each zspage, 80 to 120 bytes for 16 to 32 KiB of memory.
@@ -31,6 +33,15 @@
 #define HEAP_SIZE(mem_limit) ((size_t)(MIB + (mem_limit) / 128))
 /* The highest there is. */
 #define NICE (-20)
+/*
+ * What attaching to the mount takes for a while: a bit for each 16 bytes of what it stores, for each of
+ * three pools (zsmalloc/attach.c), and what goes with that.
+ */
+#define WALK_SIZE(mem_limit) ((size_t)(MIB / 2 + 3 * (mem_limit) / 128))
+/* Threads beside those that serve: signals, pressure, grower, upkeep, orphans, and what waits. */
+#define THREADS_MORE 7u
+/* Written before there are threads. */
+static bool is_settled;
 
 static int refuse(struct options_error *error, const char *what, int number)
 {
@@ -51,7 +62,7 @@ static int write_text(const char *path, const char *text)
 	return error;
 }
 
-/* One heap that is as large as it will be, and never gives anything back. */
+/* One heap that is as large as it will be, and never gives anything back. Return: an errno. */
 static int grow_heap(size_t size)
 {
 	char *heap;
@@ -69,6 +80,9 @@ static int grow_heap(size_t size)
 	return 0;
 }
 
+/*
+ * A thread is as any other, whatever the one that makes it does at the moment (swapmode_hurry()).
+ */
 static int small_stacks(void)
 {
 	pthread_attr_t attr;
@@ -76,17 +90,26 @@ static int small_stacks(void)
 
 	if (error)
 		return error;
-	error = pthread_attr_setstacksize(&attr, STACK_SIZE);
+	error = pthread_attr_setstacksize(&attr, HOME_STACK_SIZE);
+	if (!error)
+		error = pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	if (!error)
+		error = pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
+	if (!error)
+		error = pthread_attr_setschedparam(&attr, &(struct sched_param){ 0 });
 	if (!error)
 		error = pthread_setattr_default_np(&attr);
 	(void)pthread_attr_destroy(&attr);
 	return error;
 }
 
-int swapmode_enter(const struct options *options, struct options_error *out_error)
+/* What threads and children inherit. */
+static int settle_process(struct options_error *out_error)
 {
 	int error;
 
+	if (is_settled)
+		return 0;
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0)
 		return refuse(out_error, "set PR_SET_IO_FLUSHER (CAP_SYS_RESOURCE, Linux 5.6)",
 			      errno);
@@ -96,16 +119,75 @@ int swapmode_enter(const struct options *options, struct options_error *out_erro
 	if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
 		return refuse(out_error, "raise the priority (CAP_SYS_NICE)", errno);
 	error = small_stacks();
-	if (!error)
-		error = grow_heap(HEAP_SIZE(options->super.mem_limit));
+	is_settled = !error;
 	return error ? refuse(out_error, "allocate beforehand", error) : 0;
 }
 
-/* Memory of the kernel's, and the arena, which is locked as it is populated. */
+/* ---- home ---- */
+
+static struct home home_of(const struct options *options, int fd)
+{
+	return (struct home){ .fd = fd, .nr_stacks = options->max_threads + THREADS_MORE };
+}
+
+int swapmode_make_home(const struct options *options, uint64_t own, int *out_fd)
+{
+	const uint64_t mem_limit = options->super.mem_limit;
+	struct home home = home_of(options, -1);
+	int error = home_make((size_t)own + HEAP_SIZE(mem_limit) + WALK_SIZE(mem_limit), home.nr_stacks,
+			      &home);
+
+	if (!error)
+		*out_fd = home.fd;
+	return error;
+}
+
+int swapmode_enter(const struct options *options, int home_fd, struct options_error *out_error)
+{
+	const struct home home = home_of(options, home_fd);
+	int error = settle_process(out_error);
+
+	if (error)
+		return error;
+	error = home_fd >= 0 ? -home_take_heap(&home) : grow_heap(HEAP_SIZE(options->super.mem_limit));
+	return error ? refuse(out_error, "allocate beforehand", error) : 0;
+}
+
+int swapmode_stand_by(const struct options *options, int home_fd, unsigned set,
+		      struct options_error *out_error)
+{
+	const struct home home = home_of(options, home_fd);
+	int error = settle_process(out_error);
+
+	if (error)
+		return error;
+	if (home_fd >= 0)
+		error = -home_take_stacks(&home, set);
+	if (error)
+		return refuse(out_error, "allocate beforehand", error);
+	return swapmode_lock(out_error);
+}
+
+void swapmode_hurry(bool hurries)
+{
+	const struct sched_param param = { .sched_priority = hurries ? STANDBY_PRIORITY : 0 };
+
+	/* As it is touched: the arena's range, which is mapped next, is larger than memory. */
+	if (hurries)
+		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	(void)sched_setscheduler(0, hurries ? SCHED_FIFO : SCHED_OTHER, &param);
+}
+
+/* ---- locked ---- */
+
+/*
+ * Memory of the kernel's, and the arena, which is locked as it is populated: a memfd of just that name, or
+ * a file without one, as the home, which needs no lock.
+ */
 static bool is_skipped(const char *perms, const char *name)
 {
-	return perms[0] != 'r' || strncmp(name, "[v", 2) == 0 ||
-	       strncmp(name, "/memfd:" PACKAGE_NAME, strlen("/memfd:" PACKAGE_NAME)) == 0;
+	return perms[0] != 'r' || strncmp(name, "[v", 2) == 0 || strncmp(name, "/#", 2) == 0 ||
+	       strcmp(name, "/memfd:" PACKAGE_NAME) == 0;
 }
 
 static int lock_maps(void)

@@ -978,8 +978,11 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	options_free(&o);
 	bad("survive=off,rescue=a", "option rescue: needs survive=on");
 	bad("survive=yes", "option survive=yes: allowed: auto, on, off");
-	bad("survive=on,swap,mem_limit=200m",
-	    "option survive=on: does not go with option swap, whose memory is locked by the daemon");
+	good("survive=on,swap,mem_limit=200m", &o);
+	ck_assert(o.survive && o.swap);
+	ck_assert_int_eq(o.uring, CHANNEL_URING_OFF);
+	ck_assert_ptr_null(o.notes);
+	options_free(&o);
 	ck_assert_int_eq(PARSE(&env, &o, &error, "ztmpfs", "-f", "-o", "survive=on", "/mnt"),
 			 -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error.text, "does not go with -f and -d"));
@@ -991,6 +994,11 @@ START_TEST(test_survive_has_no_rings_and_does_not_go_with_all)
 	ck_assert_int_eq(PARSE(&managed, &o, &error, "ztmpfs", "-f", "/mnt"), 0);
 	ck_assert(!o.survive);
 	options_free(&o);
+	/* That one has none stand by. */
+	ck_assert_int_eq(PARSE(&managed, &o, &error, "ztmpfs", "-f", "-o",
+			       "survive=on,swap,mem_limit=200m", "/mnt"),
+			 -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "does not go with -f with option swap"));
 }
 END_TEST
 

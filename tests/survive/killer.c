@@ -3,7 +3,9 @@
  * killer.c - ends the daemon of one mount again and again.
  *
  *     killer MOUNT COUNT LEAST_MS MOST_MS [SIGNAL]   kill COUNT times, with random pauses between
- *     killer --probe MOUNT COUNT                     kill COUNT times, and say how long requests wait
+ *     killer --probe MOUNT COUNT                     kill COUNT times, or until SIGTERM, each 200 ms after it has
+ *                                                    answered, and say how long requests wait
+ *     killer --probe-standby MOUNT COUNT             the same, but not before the next daemon stands by
  *     killer --pids MOUNT                            print "NAME PID" of the mount's processes
  *
  * Processes are found by the last word of their command line, so no other mount's are touched. With
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -133,43 +136,60 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static volatile sig_atomic_t stop;
+
+static void note_stop(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
 /* statfs(2) is a request whatever the kernel knows. */
-static int probe(const char *mount, unsigned count)
+static int probe(const char *mount, unsigned count, bool waits_for_next)
 {
 	uint64_t *waits = calloc(count, sizeof(*waits));
 	pid_t pid = 0;
 	struct statfs st;
+	unsigned nr = 0;
 
-	for (unsigned nr = 0; waits && nr < count; nr++) {
+	signal(SIGTERM, note_stop);
+	for (; waits && nr < count && !stop; nr++) {
 		uint64_t began;
 
 		pid = next_daemon(mount, pid);
 		if (statfs(mount, &st) != 0 || !pid)
 			return 1;
 		pause_us(200000);
+		while (waits_for_next && !stop && !find(mount, "ztmpfs-standby"))
+			pause_us(10000);
 		began = now_us();
-		if (kill(pid, SIGKILL) != 0 || statfs(mount, &st) != 0)
+		if (kill(pid, SIGKILL) != 0 || statfs(mount, &st) != 0) {
+			perror("killer");
 			return 1;
+		}
 		waits[nr] = now_us() - began;
 	}
-	if (!waits || count == 0)
+	if (!waits || nr == 0)
 		return 1;
-	qsort(waits, count, sizeof(*waits), compare);
-	printf("%u kills, a request waits %llu us (median), %llu us (worst)\n", count,
-	       (unsigned long long)waits[count / 2], (unsigned long long)waits[count - 1]);
+	qsort(waits, nr, sizeof(*waits), compare);
+	printf("%u kills, a request waits %llu us (median), %llu us (worst)\n", nr,
+	       (unsigned long long)waits[nr / 2], (unsigned long long)waits[nr - 1]);
 	free(waits);
 	return 0;
 }
 
 int main(int argc, char *argv[])
 {
+	/* Where memory is short it kills all the same. As a user it may not. */
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
 	if (argc == 3 && strcmp(argv[1], "--pids") == 0)
 		return find(argv[2], NULL) ? 0 : 1;
-	if (argc == 4 && strcmp(argv[1], "--probe") == 0)
-		return probe(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
+	if (argc == 4 && strncmp(argv[1], "--probe", 7) == 0)
+		return probe(argv[2], (unsigned)strtoul(argv[3], NULL, 10),
+			     strcmp(argv[1], "--probe-standby") == 0);
 	if (argc == 5 || argc == 6)
 		return kill_often(argv, argc == 6 ? (int)strtol(argv[5], NULL, 10) : SIGKILL);
-	fputs("usage: killer MOUNT COUNT LEAST_MS MOST_MS [SIGNAL] | --probe MOUNT COUNT | "
+	fputs("usage: killer MOUNT COUNT LEAST_MS MOST_MS [SIGNAL] | --probe[-standby] MOUNT COUNT | "
 	      "--pids MOUNT\n",
 	      stderr);
 	return 2;

@@ -34,7 +34,7 @@ int main_kept(int sock, struct command command);
 
 /**
  * main_stored() - the process before, which a service manager had started, has died
- * Return: the exit status; -1: its mount has gone, too.
+ * Return: the exit status; -1: its mount has gone, too, and the process is as it came.
  */
 int main_stored(const struct command *command);
 

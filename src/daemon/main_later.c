@@ -150,6 +150,8 @@ int main_stored(const struct command *command)
 			survive_bury(survive);
 		survive_destroy(survive);
 	}
+	if (status < 0)
+		service_give_back();
 	options_free(&life.options);
 	return status;
 }

@@ -25,11 +25,15 @@
 #define NEAR_PCT  90u
 #define AWAY_PCT  85u
 
+/* What a manager gives to the one process. */
+static const char *const variables[] = { "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC" };
+
 /* Written before there are threads. */
 static struct {
 	int sock; /* connected; 0: none, since that is somebody's input */
 	uint64_t watchdog_ns;
 	bool journal;
+	const char *taken[ARRAY_SIZE(variables)]; /* the text of each; it outlives its variable */
 } service;
 
 static int connect_to(const char *path)
@@ -86,9 +90,18 @@ void service_open(void)
 				      ? number_of("WATCHDOG_USEC") * NS_PER_US
 				      : 0;
 	service.journal = stderr_is_journal();
-	(void)unsetenv("NOTIFY_SOCKET"); /* these fail only for names that cannot be */
-	(void)unsetenv("WATCHDOG_PID");
-	(void)unsetenv("WATCHDOG_USEC");
+	for (unsigned i = 0; i < ARRAY_SIZE(variables); i++) {
+		service.taken[i] = getenv(variables[i]);
+		(void)unsetenv(variables[i]); /* fails only for names that cannot be */
+	}
+}
+
+void service_give_back(void)
+{
+	service_close();
+	for (unsigned i = 0; i < ARRAY_SIZE(variables); i++)
+		if (service.taken[i])
+			(void)setenv(variables[i], service.taken[i], 1); /* without memory nobody listens */
 }
 
 void service_close(void)

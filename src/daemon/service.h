@@ -23,6 +23,9 @@
  */
 void service_open(void);
 
+/** service_give_back() - undo service_open(), as if the process were new */
+void service_give_back(void);
+
 /** service_close() - tell nobody any more */
 void service_close(void);
 

@@ -61,6 +61,14 @@ START_TEST(test_lines_reach_a_socket_of_either_kind)
 	heard("READY=1\nSTATUS=7");
 	/* Children are not the service. */
 	ck_assert_ptr_null(getenv("NOTIFY_SOCKET"));
+	/* A process that could not go on with what was stored begins anew. */
+	service_give_back();
+	ck_assert(!service_listens());
+	ck_assert_str_eq(getenv("NOTIFY_SOCKET"), path);
+	service_open();
+	ck_assert(service_listens());
+	service_tell("READY=1");
+	heard("READY=1");
 	hang_up();
 }
 END_TEST

@@ -57,7 +57,7 @@ START_TEST(test_long_targets_are_refused_when_their_space_is_used_up)
 {
 	struct super_params params = fixture_params();
 	struct super *small;
-	char target[1001], name[8];
+	char target[1001], name[16];
 	struct fs_entry entry;
 	int err = 0, nr = 0;
 

@@ -61,8 +61,10 @@ START_TEST(test_want_of_memory_leaves_nothing_behind)
 		zt_fault_set(++n);
 		text[0] = '\0';
 		err = super_create(&params, text, &sb);
-		if (err)
+		if (err) {
+			ck_assert_int_eq(err, -ENOMEM);
 			ck_assert_str_ne(text, "");
+		}
 		ck_assert_int_lt(n, 10000);
 	} while (err);
 	zt_fault_set(0);

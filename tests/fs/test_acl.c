@@ -109,6 +109,7 @@ static void chmod_to(ino_nr ino, mode_t mode)
 
 START_TEST(test_only_acls_are_taken)
 {
+	struct fs_entry entry;
 	static const char *const bad[] = {
 		"",         "u7",       "u7g7",       "u7g7o8",     "u7g7o7o7",   "g7u7o7",
 		"u7U7g7o7", "u7g7G7o7", "u7U7g7o7m7", "u7u7g7o7",   "u7g7m7m7o7", "u7g7x7o7",
@@ -125,6 +126,10 @@ START_TEST(test_only_acls_are_taken)
 			 -EOPNOTSUPP);
 	ck_assert_int_eq(set_default(file, "u7g5o5"), -EACCES);
 	ck_assert(!has(dir, XATTR_ACL_ACCESS));
+	ck_assert_int_eq(fs_symlink(sb, &user_cred, FS_ROOT_INO, "link", "file", &entry), 0);
+	ck_assert_int_eq(set_access(entry.ino, "u6U4g0m6o1"), -EOPNOTSUPP);
+	ck_assert_int_eq(set_acl(entry.ino, XATTR_ACL_DEFAULT, "u6U4g0m6o1"), -EOPNOTSUPP);
+	ck_assert_uint_eq(entry.attr.st_mode, S_IFLNK | 0777);
 	ck_assert_uint_eq(mode_of(dir), 0755);
 }
 END_TEST

@@ -86,6 +86,7 @@ START_TEST(test_batch_costs_one_submission)
 		job_ends(comp, &jobs[i], 0);
 	ck_assert_uint_eq(stat_of(comp).mgmt_calls, MAX);
 	ck_assert_uint_eq(stat_of(comp).device.submissions, 1);
+	ck_assert_uint_eq(stat_of(comp).fallback_busy, 0);
 	zcomp_destroy(comp);
 }
 END_TEST

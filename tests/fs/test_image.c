@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "blkmap/spilled.h"
 #include "fs/image.h"
 #include "image/file.h"
 #include "tests/fs/attach_fixture.h"
@@ -222,6 +223,64 @@ START_TEST(test_an_image_that_is_cut_or_longer_is_refused)
 }
 END_TEST
 
+/* Clusters that do not compress, and go out. */
+static const unsigned out_nrs[] = { 0, 3, 6, 12, 15 };
+
+static int image_with_spilled(struct super_params *params)
+{
+	struct super *sb;
+	char name[16];
+	int fd;
+
+	*params = fixture_params();
+	params->content.spill_size = 16 * MIB;
+	params->content.spill_fd = empty_file();
+	sb = fixture_init_params(params);
+	for (size_t i = 0; i < ARRAY_SIZE(out_nrs); i++) {
+		snprintf(name, sizeof(name), "out-%zu", i);
+		write_filled(sb, make_file(sb, FS_ROOT_INO, name), out_nrs[i], 0, 5000 + 3000 * i);
+	}
+	ck_assert_uint_gt(blkmap_spill_now(sb->map, 0, UINT64_MAX), 20000);
+	fd = image_of(sb);
+	close(params->content.spill_fd);
+	params->content.spill_fd = empty_file();
+	return fd;
+}
+
+START_TEST(test_what_is_out_is_in_the_image)
+{
+	struct super_params params;
+	int fd = image_with_spilled(&params);
+	struct ztmpfs_stat stat;
+	struct super *sb;
+	char text[256], name[16];
+
+	for (unsigned round = 0; round < 2; round++) { /* the second one is saved from the first */
+		sb = load(&params, fd);
+		super_get_stat(sb, &stat);
+		ck_assert_uint_eq(stat.spill_objects, ARRAY_SIZE(out_nrs));
+		ck_assert_int_eq(super_check(sb), 0);
+		for (size_t i = 0; i < ARRAY_SIZE(out_nrs); i++) {
+			snprintf(name, sizeof(name), "out-%zu", i);
+			check_filled(sb, look_ino(sb, FS_ROOT_INO, name), out_nrs[i], 0,
+				     5000 + 3000 * i);
+		}
+		close(fd);
+		fd = image_of(sb);
+		close(params.content.spill_fd);
+		params.content.spill_fd = empty_file();
+	}
+	params.content.spill_size = 0;
+	ck_assert_int_eq(try_load(&params, fd, text, &sb), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(text, "spill="));
+	params.content.spill_size = 4 * ZT_PAGE_SIZE;
+	ck_assert_int_eq(try_load(&params, fd, text, &sb), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(text, "spill="));
+	close(params.content.spill_fd);
+	flip_all(fd, 61);
+}
+END_TEST
+
 struct refusal {
 	const char *sentence;
 	int err;
@@ -421,6 +480,7 @@ static Suite *image_suite(void)
 	tcase_add_test(tcase, test_an_image_that_the_limits_do_not_allow_is_refused);
 	tcase_add_test(tcase, test_a_flipped_byte_anywhere_is_refused);
 	tcase_add_test(tcase, test_an_image_that_is_cut_or_longer_is_refused);
+	tcase_add_test(tcase, test_what_is_out_is_in_the_image);
 	tcase_add_loop_test(tcase, test_a_header_that_makes_no_sense_is_refused, 0,
 			    (int)ARRAY_SIZE(refusals));
 	tcase_add_test(tcase, test_what_somebody_has_forged_is_refused_or_answers);

@@ -3,7 +3,7 @@
  * fuzz_image.c - images that nobody has saved: loaded and used, or refused in one sentence.
  *
  * Sums keep a fuzzer out, so they are made to fit again, and the walk meets what was changed. The first byte says
- * which of three images is taken, and what is done with it: bytes of it are changed, or the input is the file itself.
+ * which of four images is taken, and what is done with it: bytes of it are changed, or the input is the file itself.
  * Changes come one behind the other: what is done (one byte), where (three bytes), and with what.
  *
  * Expected: it is refused in one sentence, or the walkers find it whole, before and after all of it is used.
@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "arena/arena_i.h"
+#include "blkmap/spilled.h"
 #include "fs/fileattr.h"
 #include "fs/image.h"
 #include "fs/super_i.h"
@@ -23,14 +24,15 @@
 #include "tests/fuzz/fuzz.h"
 #include "util/keyhash.h"
 
-#define NR_BASES  3u
+#define NR_BASES  3u /* and one more, with a spill file */
 #define MAX_PAGES (UINT64_C(1) << 20) /* of an image here */
 
 /* Bits of the first byte. */
 #define IS_FILE   128u
 #define KEEP_SUMS 64u
 #define USE_MORE  32u
-#define BORROWS	  16u /* contents stay in the file, and nothing is changed */
+#define BORROWS   16u /* contents stay in the file, and nothing is changed */
+#define SPILLS    8u /* with a spill file, and the image that has some of one */
 
 struct base {
 	unsigned char *bytes;
@@ -39,8 +41,8 @@ struct base {
 	uint64_t nr_extents;
 };
 
-static struct base bases[NR_BASES];
-static int file = -1;
+static struct base bases[NR_BASES + 1];
+static int file = -1, spill_file = -1;
 
 static bool says_of_bytes;
 static bool tells; /* ZT_FUZZ_LOG is set, to a person */
@@ -119,6 +121,21 @@ static void make_contents(struct super *sb)
 	(void)!fs_setxattr(sb, other, "security.capability", "12345678", 8, 0);
 }
 
+/* Objects that go out. */
+static void make_spilled(struct super *sb)
+{
+	static const unsigned nrs[] = { 0, 3, 6, 12, 15 }; /* what does not compress */
+	char name[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(nrs); i++) {
+		snprintf(name, sizeof(name), "out-%zu", i);
+		(void)file_with(sb, FS_ROOT_INO, name, nrs[i], 5000 + 3000 * i);
+	}
+	FUZZ_EXPECT(blkmap_spill_now(sb->map, 0, UINT64_MAX) > 0, "nothing goes out");
+	/* A part of one is replaced: it is half out, and half not. */
+	write_filled(sb, look_ino(sb, FS_ROOT_INO, "out-4"), 1, 0, 4096);
+}
+
 /* Where its table stands, by its header. Return: whether there is room for one. */
 static bool find_table(struct base *base)
 {
@@ -134,15 +151,28 @@ static bool find_table(struct base *base)
 	return base->size == base->table + words * sizeof(uint64_t);
 }
 
+static struct super_params params_of(bool spills)
+{
+	struct super_params params = fixture_params();
+
+	FUZZ_EXPECT(ftruncate(spill_file, 0) == 0, "no file");
+	params.content.spill_fd = spill_file;
+	params.content.spill_size = spills ? 16 * MIB : 0;
+	return params;
+}
+
 static void make_base(struct base *base, unsigned which)
 {
 	const int fd = memfd_create("base", MFD_CLOEXEC);
-	struct super *sb = fixture_init();
+	const struct super_params params = params_of(which == NR_BASES);
+	struct super *sb = fixture_init_params(&params);
 
 	if (which != 1)
 		make_names(sb);
-	if (which != 0)
+	if (which != 0 && which != NR_BASES)
 		make_contents(sb);
+	if (which == NR_BASES)
+		make_spilled(sb);
 	FUZZ_EXPECT(fd >= 0 && super_save(sb, fd) == 0, "no image");
 	super_destroy(sb);
 	base->size = (size_t)lseek(fd, 0, SEEK_END);
@@ -316,9 +346,10 @@ static int load_all(const struct super_params *params, char text[256], struct su
 	return err;
 }
 
-static void load(bool changes, bool borrows)
+static void load(uint8_t how)
 {
-	struct super_params params = fixture_params();
+	struct super_params params = params_of(how & SPILLS);
+	const bool borrows = how & BORROWS;
 	struct super *sb = NULL;
 	char text[256] = "";
 	int err;
@@ -334,7 +365,7 @@ static void load(bool changes, bool borrows)
 	}
 	FUZZ_EXPECT(is_whole(sb), "loaded, and not whole");
 	use_all(sb);
-	if (changes && !borrows)
+	if ((how & USE_MORE) && !borrows)
 		change_all(sb);
 	FUZZ_EXPECT(is_whole(sb), "used, and no longer whole");
 	super_leave(sb, false, NULL);
@@ -344,13 +375,14 @@ static void load_bytes(const unsigned char *bytes, size_t size, uint8_t how)
 {
 	FUZZ_EXPECT(ftruncate(file, 0) == 0 && pwrite(file, bytes, size, 0) == (ssize_t)size,
 		    "no memory");
-	load(how & USE_MORE, how & BORROWS);
+	load(how);
 }
 
 static void start(void)
 {
 	file = memfd_create("image", MFD_CLOEXEC);
-	for (unsigned i = 0; i < NR_BASES; i++)
+	spill_file = memfd_create("spilled", MFD_CLOEXEC);
+	for (unsigned i = 0; i <= NR_BASES; i++)
 		make_base(&bases[i], i);
 	tells = getenv("ZT_FUZZ_LOG") != NULL;
 	zt_log_set_sink(note_line);
@@ -360,17 +392,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	const uint8_t how = fuzz_byte(&in);
-	struct base taken = bases[how % NR_BASES];
+	const unsigned which = how & SPILLS ? NR_BASES : how % NR_BASES;
+	struct base taken = bases[which];
 
 	if (file < 0) {
 		start();
-		taken = bases[how % NR_BASES];
+		taken = bases[which];
 	}
 	if (how & IS_FILE)
 		taken = (struct base){ .size = in.left };
 	taken.bytes = malloc(taken.size + 1);
 	FUZZ_EXPECT(taken.bytes, "no memory");
-	memcpy(taken.bytes, how & IS_FILE ? in.data : bases[how % NR_BASES].bytes, taken.size);
+	memcpy(taken.bytes, how & IS_FILE ? in.data : bases[which].bytes, taken.size);
 	for (unsigned i = 0; !(how & IS_FILE) && in.left > 0 && i < 64; i++)
 		change(&in, taken.bytes, taken.size);
 	if (!(how & KEEP_SUMS) && (!(how & IS_FILE) || find_table(&taken)))

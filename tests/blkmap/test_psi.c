@@ -3,8 +3,7 @@
  * test_psi.c - the kernel says that memory is short: everything is recompressed however young, maps
  * are folded, gaps closed.
  *
- * The event comes from a pseudo-terminal in packet mode, which poll() tells in the same way. There
- * is no maintenance thread, so that whatever happens is the event's doing.
+ * There is no maintenance thread, so that whatever happens is the event's doing.
  *
  * Tests recompress_thread.c of upkeep.
  */
@@ -12,13 +11,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "blkmap/upkeep/recompress.h"
 #include "tests/blkmap/bm_fixture.h"
+#include "tests/blkmap/psi_event.h"
 
 #define NR_TEXT  64u /* clusters that zstd makes smaller, */
 #define NR_NOISE 256u /* and that nothing does */
@@ -35,20 +33,6 @@ static struct blkmap_stat get_stat(void)
 
 	blkmap_get_stat(bm.map, &stat);
 	return stat;
-}
-
-/* The end that is polled. */
-static int open_pty(void)
-{
-	int on = 1, fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-	ck_assert_msg(fd >= 0, "no pseudo-terminal: %s", strerror(errno));
-	ck_assert_int_eq(grantpt(fd), 0);
-	ck_assert_int_eq(unlockpt(fd), 0);
-	terminal = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	ck_assert_int_ge(terminal, 0);
-	ck_assert_int_eq(ioctl(fd, TIOCPKT, &on), 0);
-	return fd;
 }
 
 static bool is_raised(int fd)
@@ -104,7 +88,7 @@ static void wait_pressures(uint64_t nr)
 
 START_TEST(test_an_event_recompresses_what_is_young_and_closes_gaps)
 {
-	int fd = open_pty();
+	int fd = psi_event_open(&terminal);
 	struct blkmap_stat stat;
 
 	start(0);
@@ -115,7 +99,7 @@ START_TEST(test_an_event_recompresses_what_is_young_and_closes_gaps)
 	stat = get_stat();
 	ck_assert_uint_eq(stat.recompressed + stat.recompress_pressures, 0);
 	ck_assert_uint_eq(stat.data.pages_compacted, 0);
-	ck_assert_int_eq(tcflush(terminal, TCIFLUSH), 0);
+	psi_event(terminal);
 	ck_assert(is_raised(fd));
 	wait_pressures(1);
 	/* It ends what it is at: a pass is not stopped that is over. */
@@ -136,7 +120,7 @@ END_TEST
 
 START_TEST(test_an_event_folds_maps_however_young)
 {
-	int fd = open_pty();
+	int fd = psi_event_open(&terminal);
 	struct blkmap_stat stat;
 
 	start(4);
@@ -144,7 +128,7 @@ START_TEST(test_an_event_folds_maps_however_young)
 	memcpy(content, "over it", 7);
 	ck_assert_int_eq(bm_write(&bm, 0, content, 7), 0);
 	ck_assert_int_eq(recomp_start(bm.map->upkeep.recomp, fd), 0);
-	ck_assert_int_eq(tcflush(terminal, TCIFLUSH), 0);
+	psi_event(terminal);
 	for (int tries = 600; get_stat().folds == 0 && tries > 0; tries--)
 		wait_ms(100);
 	blkmap_stop(bm.map);
@@ -159,12 +143,12 @@ END_TEST
 
 START_TEST(test_an_event_without_new_requests_is_nothing_new)
 {
-	int fd = open_pty();
+	int fd = psi_event_open(&terminal);
 
 	start(0);
 	fill();
 	ck_assert_int_eq(recomp_start(bm.map->upkeep.recomp, fd), 0);
-	ck_assert_int_eq(tcflush(terminal, TCIFLUSH), 0);
+	psi_event(terminal);
 	wait_pressures(1);
 	/* It stays raised; nobody has read it. */
 	wait_ms(1500);

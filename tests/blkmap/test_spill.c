@@ -16,6 +16,7 @@
 #include "blkmap/upkeep/spiller.h"
 #include "tests/blkmap/at_point.h"
 #include "tests/blkmap/bm_fixture.h"
+#include "tests/blkmap/psi_event.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/hook.h"
@@ -637,6 +638,32 @@ START_TEST(test_age_alone_sends_out)
 }
 END_TEST
 
+/* No limit is near, and no age was named. */
+START_TEST(test_short_memory_in_the_machine_sends_out_what_is_idle)
+{
+	const struct timespec a_while = { 0, 50000000 };
+	int terminal, psi = psi_event_open(&terminal);
+
+	start(&(struct bm_config){ .order = 4 });
+	fill_half(data, SIZE, 1);
+	ck_assert_int_eq(bm_write(&bm, 0, data, SIZE), 0);
+	atomic_store(&bm.map->slots.age_now, 20);
+	ck_assert_int_eq(spiller_start(bm.map->upkeep.spiller, psi), 0);
+	for (unsigned i = 0; i < 30; i++) /* more than a look */
+		nanosleep(&a_while, NULL);
+	ck_assert_uint_eq(stat_now().spill.objects, 0);
+	psi_event(terminal);
+	for (unsigned i = 0; i < 400 && stat_now().spill.objects < CLUSTERS; i++)
+		nanosleep(&a_while, NULL);
+	ck_assert_uint_eq(stat_now().spill.objects, CLUSTERS);
+	check_all();
+	blkmap_stop(bm.map);
+	ck_assert_int_eq(fcntl(psi, F_GETFD), -1);
+	close(terminal);
+	stop();
+}
+END_TEST
+
 START_TEST(test_a_kick_sends_all_out)
 {
 	const struct timespec a_while = { 0, 20000000 };
@@ -1039,6 +1066,7 @@ int main(void)
 	tcase_add_test(tc, test_a_small_file_takes_what_fits);
 	tcase_add_test(tc, test_four_times_the_limit_is_written_and_read);
 	tcase_add_test(tc, test_age_alone_sends_out);
+	tcase_add_test(tc, test_short_memory_in_the_machine_sends_out_what_is_idle);
 	tcase_add_test(tc, test_a_kick_sends_all_out);
 	tcase_add_test(tc, test_it_is_not_made_without_memory);
 	tcase_add_loop_test(tc, test_all_goes_on_while_objects_go_and_come, 0, 2);

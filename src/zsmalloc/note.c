@@ -57,6 +57,19 @@ void zs_note_all(struct zs_pool *pool)
 		zs_note_page(pool, run.ref / ARENA_PAGE_REFS);
 }
 
+void zs_note_object(struct zs_pool *pool, ref_t ref)
+{
+	uint64_t page;
+	uint32_t offset;
+	struct size_class *class = pool->noted ? zs_find(pool, ref, &page, &offset) : NULL;
+
+	if (!class)
+		return;
+	mutex_lock_counted(&class->lock, ZT_LOCK_CLASS);
+	zs_note_page(pool, page);
+	mutex_unlock(&class->lock);
+}
+
 bool zs_note_take(struct zs_pool *pool, uint64_t page, uint64_t *out_page)
 {
 	const uint64_t end = atomic_load_explicit(&pool->noted_end, memory_order_relaxed);

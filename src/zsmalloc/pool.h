@@ -225,7 +225,6 @@ uint64_t zs_trim(struct zs_pool *pool, uint64_t keep);
 uint64_t zs_compact(struct zs_pool *pool, uint64_t max_bytes);
 
 void zs_pool_get_stat(struct zs_pool *pool, struct zs_pool_stat *out_stat);
-
 /** zs_nr_classes() and zs_class_get_stat() - for tables and tests */
 uint32_t zs_nr_classes(const struct zs_pool *pool);
 void zs_class_get_stat(struct zs_pool *pool, uint32_t class_idx, struct zs_class_stat *out_stat);
@@ -242,6 +241,7 @@ enum zs_verdict {
 	ZS_SETTLED, /* go on; it need not be looked at again until it has changed */
 	ZS_UNSETTLED, /* go on */
 	ZS_STOP, /* stop here; it is not settled */
+	ZS_TAKE, /* stop here; it is settled, unless zs_note_object() says otherwise */
 };
 
 /**
@@ -278,6 +278,8 @@ int zs_note_changes(struct zs_pool *pool) ZT_MUST_CHECK;
 
 /** zs_note_all() - as if all objects were new */
 void zs_note_all(struct zs_pool *pool);
+/** zs_note_object() - as if something in the zspage of @ref were new, if it is one; any value */
+void zs_note_object(struct zs_pool *pool, ref_t ref);
 
 /**
  * zs_scan_noted() - as zs_scan(), but only zspages in which something is new

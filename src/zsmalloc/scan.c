@@ -49,9 +49,9 @@ static uint32_t zspage_scan(struct size_class *class, struct zspage *zspage, uin
 	       class->geo.nr_objs) {
 		enum zs_verdict verdict = slot_visit(class, zspage, slot, scan->visit, scan->arg);
 
-		if (verdict != ZS_SETTLED && scan->noted)
+		if ((verdict == ZS_UNSETTLED || verdict == ZS_STOP) && scan->noted)
 			zs_note(scan->pool, zspage->page);
-		if (verdict == ZS_STOP)
+		if (verdict == ZS_STOP || verdict == ZS_TAKE)
 			return slot;
 		slot++;
 	}

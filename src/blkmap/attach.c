@@ -111,7 +111,8 @@ int blkmap_start(struct blkmap *map, char text[256])
 
 /* ---- clean ---- */
 
-void blkmap_clean_fill(struct blkmap *map, struct blkmap_clean *out)
+void blkmap_clean_fill(struct blkmap *map, struct blkmap_clean *out,
+		       struct blkmap_clean_packs *out_packs)
 {
 	const struct account *account = &map->slots.account;
 
@@ -124,9 +125,14 @@ void blkmap_clean_fill(struct blkmap *map, struct blkmap_clean *out)
 	};
 	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++)
 		out->codec_objects[codec] = atomic_load(&account->codec_objects[codec]);
+	*out_packs = (struct blkmap_clean_packs){
+		.packs = atomic_load(&account->packs),
+		.packed_pages = atomic_load(&account->packed_pages),
+	};
 }
 
-void blkmap_attach_clean(struct blkmap *map, const struct blkmap_clean *clean)
+void blkmap_attach_clean(struct blkmap *map, const struct blkmap_clean *clean,
+			 const struct blkmap_clean_packs *packs)
 {
 	struct account *account = &map->slots.account;
 
@@ -136,6 +142,8 @@ void blkmap_attach_clean(struct blkmap *map, const struct blkmap_clean *clean)
 	atomic_store(&account->shared_pages, clean->shared_pages);
 	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++)
 		atomic_store(&account->codec_objects[codec], clean->codec_objects[codec]);
+	atomic_store(&account->packs, packs->packs);
+	atomic_store(&account->packed_pages, packs->packed_pages);
 }
 
 /* The cursor: a lock, and the maps of it that were told already. */

@@ -28,6 +28,11 @@ struct blkmap_clean {
 };
 static_assert(sizeof(struct blkmap_clean) == 8 * (4 + BLKMAP_NR_CODECS), "canonical");
 
+/* Canonical: the same of packs, apart since it came later; zero where there are none. */
+struct blkmap_clean_packs {
+	uint64_t packs, packed_pages;
+};
+
 /* Canonical: one cluster map in the list of a block map that was detached. */
 struct blkmap_clean_map {
 	uint64_t place; /* of the slot */
@@ -68,7 +73,8 @@ int blkmap_attach_end(struct blkmap *map, struct slots_attach *attach, char text
 void blkmap_attach_drop(struct slots_attach *attach);
 
 /* blkmap_attach_clean() - counters as blkmap_detach() said, instead of files */
-void blkmap_attach_clean(struct blkmap *map, const struct blkmap_clean *clean);
+void blkmap_attach_clean(struct blkmap *map, const struct blkmap_clean *clean,
+			 const struct blkmap_clean_packs *packs);
 
 /* blkmap_attach_map() - one cluster map of the list. Return: 0, -ENOMEM. */
 int blkmap_attach_map(struct blkmap *map, const struct blkmap_clean_map *entry) ZT_MUST_CHECK;
@@ -81,7 +87,8 @@ int blkmap_start(struct blkmap *map, char text[256]) ZT_MUST_CHECK;
  * blkmap_clean_maps() - the list of cluster maps: up to @max from *@inout_cursor (0 at first) on.
  * Return: how many; 0 at the end.
  */
-void blkmap_clean_fill(struct blkmap *map, struct blkmap_clean *out);
+void blkmap_clean_fill(struct blkmap *map, struct blkmap_clean *out,
+		       struct blkmap_clean_packs *out_packs);
 unsigned blkmap_clean_maps(struct blkmap *map, uint64_t *inout_cursor, unsigned max,
 			   struct blkmap_clean_map *out);
 

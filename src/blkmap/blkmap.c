@@ -108,6 +108,8 @@ static int parts_init(struct blkmap *map, const struct blkmap_params *params,
 			0;
 	if (!error && params->recompress)
 		error = zs_note_changes(map->slots.data);
+	if (!error && params->recompress && params->packs)
+		error = zs_note_changes(params->packs->pool);
 	if (!error && params->spill_size)
 		error = spill_create(&(struct spill_params){ .fd = params->spill_fd,
 							     .size = params->spill_size,

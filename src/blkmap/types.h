@@ -92,6 +92,22 @@ struct blkmap_lender {
 	uint64_t bytes; /* of all objects, as the file says, for counters */
 };
 
+/*
+ * How small files are found that lie side by side: the caller's records, which hold the words of
+ * trees, in a pool in which nothing moves.
+ */
+struct blkmap_packs {
+	struct zs_pool *pool; /* not owned; outlives the map */
+	/*
+	 * @rec: a live record, made only in part, maybe, under its class's lock. Return: whether it
+	 * is a file that may be packed: out, its tree's word, and whose it is. Files of one owner
+	 * alone are packed together.
+	 */
+	bool (*look)(const void *rec, const uint64_t **out_word, uint32_t *out_owner);
+	void (*begin)(void *arg); /* the first pack of this map is about to be made */
+	void *arg;
+};
+
 struct blkmap_params {
 	enum blkmap_attach attach;
 	const struct blkmap_lender *lender; /* with ATTACH alone; copied; NULL: objects are in the arena */
@@ -112,6 +128,7 @@ struct blkmap_params {
 	uint32_t recompress_idle; /* seconds without use */
 	bool dicts; /* with recompress: make dictionaries from what all files hold */
 	bool dedup; /* with recompress: what is stored alike is stored once */
+	const struct blkmap_packs *packs; /* with recompress; copied; NULL: no small files are packed */
 	/* spill=: bytes of the file behind spill_fd, which stays the caller's; 0: there is none */
 	uint64_t spill_size;
 	int spill_fd;
@@ -144,7 +161,7 @@ struct blkmap_tuning {
 	const char *recompress; /* NULL: off */
 	int32_t recompress_level; /* or ZCOMP_LEVEL_DEFAULT */
 	uint32_t recompress_idle; /* seconds */
-	bool dicts, dedup;
+	bool dicts, dedup, packs;
 	bool can_recompress, can_dedup; /* mounted with it, so that it can be switched */
 	enum blkmap_accel accel;
 };
@@ -157,6 +174,9 @@ struct blkmap_stat {
 	uint64_t reads_split; /* reads that several threads unpacked */
 	uint64_t folds; /* cluster maps folded into one object */
 	uint64_t shared_pages; /* pages of clusters whose object stands in a share record */
+	uint64_t packs, packed_pages; /* objects that hold several small files; pages of these */
+	/* files that were packed, ever; bytes of room saved; packs made anew without what was gone */
+	uint64_t pack_joined, pack_saved, packs_remade;
 	/* at the limit, new bytes were put into the old object's room */
 	uint64_t overwrites_in_place;
 	/* recompression: objects made smaller; tried in vain; bytes of room saved */

@@ -86,7 +86,7 @@ int attach_clean_save(struct super *sb)
 	struct save save = { .sb = sb };
 	int err;
 
-	blkmap_clean_fill(sb->map, &clean.map);
+	blkmap_clean_fill(sb->map, &clean.map, &sb->rec->clean_packs);
 	blkmap_setting_users(sb->map, clean.settings);
 	err = save_maps(sb, &clean);
 	if (!err)
@@ -162,7 +162,7 @@ int attach_clean(struct super *sb, char text[256])
 	if (!err && sb->nr_inodes != clean.nr_inodes)
 		err = -EUCLEAN;
 	sb->space = clean.space;
-	blkmap_attach_clean(sb->map, &clean.map);
+	blkmap_attach_clean(sb->map, &clean.map, &sb->rec->clean_packs);
 	blkmap_setting_add_users(sb->map, clean.settings);
 	if (!err)
 		err = load_list(sb, clean.maps, load_map);

@@ -33,6 +33,8 @@ enum { SUPER_POOL_DATA = BLKMAP_POOL_DATA, SUPER_POOL_META, SUPER_POOL_INODE };
 
 #define SUPER_MAGIC   UINT64_C(0x31307366706d747a) /* "ztmpfs01" */
 #define SUPER_VERSION 3u
+/* From the first pack on (blkmap/slot/pack.h); otherwise alike. */
+#define SUPER_VERSION_PACKS 4u
 
 /*
  * Canonical: options that give the stored bytes their meaning. Written once, before the magic.
@@ -82,8 +84,14 @@ struct super_record {
 	struct super_small small[SUPER_NR_RECORDS];
 	struct super_clean clean;
 	struct rename_intent rename; /* guarded by super.intent_lock */
+	struct blkmap_clean_packs clean_packs; /* belongs to clean */
 };
 static_assert(sizeof(struct super_record) <= ARENA_SUPER_SIZE, "space in the arena's first page");
+
+static inline bool super_version_is_known(uint32_t version)
+{
+	return version == SUPER_VERSION || version == SUPER_VERSION_PACKS;
+}
 
 /* More than threads can hold at a time by far; a power of two. */
 #define INODE_NR_LOCKS 1024u

@@ -2,8 +2,8 @@
 /*
  * test_recompress.c - what lies idle becomes smaller, stays readable, and is not tried twice.
  *
- * Tests recompress.c, scan.c, pass.c, publish.c, dict.c and restore.c of upkeep, and reread.c of
- * content.
+ * Tests recompress.c, scan.c, pass.c, worker.c, publish.c, dict.c and restore.c of upkeep, and
+ * reread.c of content.
  */
 #include <errno.h>
 #include <time.h>

@@ -99,11 +99,11 @@ void encoded_bytes(const struct encoded *enc, char *dst);
 /*
  * What a workspace has decoded. It is what the object decodes to for as long as the lock's seq
  * stays: until then no slot under that lock changes, so the object is not freed, moved or
- * overwritten. That holds for objects that a slot or a cluster map owns; shared ones change under
- * locks of their own.
+ * overwritten. That holds for objects that a slot or a cluster map owns. Shared ones change under
+ * locks of their own: of these only packs are kept.
  */
 struct loaded {
-	const struct slot_lock *lock; /* NULL: nothing */
+	const void *lock; /* a slot_lock, or the share_lock of a pack; NULL: nothing */
 	uint64_t seq, word;
 	uint32_t len; /* bytes at the front */
 	uint64_t effort; /* in HEAT_..., ever */
@@ -138,6 +138,11 @@ static inline char *strm_bytes(struct zcomp_strm *strm)
  */
 int cluster_load(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
 		 char *dst) ZT_MUST_CHECK;
+
+struct pack_rec;
+
+/* cluster_load_pack() - all that a pack has, to @dst; its share lock is held. 0 or -EIO. */
+int cluster_load_pack(const struct cluster *c, const struct pack_rec *rec, char *dst) ZT_MUST_CHECK;
 
 /* What cluster_load() did for pieces of clusters on this stream, ever: in HEAT_READ, HEAT_DECODE. */
 uint64_t strm_effort(struct zcomp_strm *strm);

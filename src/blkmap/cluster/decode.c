@@ -11,6 +11,7 @@
 #include "blkmap/slot/age.h"
 #include "blkmap/slot/borrow.h"
 #include "blkmap/slot/heat.h"
+#include "blkmap/slot/pack.h"
 #include "blkmap/slot/share.h"
 
 static void fill_same(char *dst, uint32_t from, uint32_t to, uint64_t value)
@@ -32,22 +33,38 @@ static void fill_same(char *dst, uint32_t from, uint32_t to, uint64_t value)
 	memcpy(dst + at, &value, len - at);
 }
 
+/* Where the bytes of an object stand, without the mask of pages in front of them. */
+struct stored {
+	const char *data;
+	uint32_t len;
+};
+
+/* What keeps decoded bytes right: as long as this lock's seq is this. */
+struct kept_by {
+	const void *lock; /* NULL: they are not kept */
+	uint64_t seq;
+};
+
+static struct kept_by slot_keeps(const struct cluster *c)
+{
+	return (struct kept_by){ c->lock, c->lock ? c->lock->seq : 0 };
+}
+
 /*
- * The first @end bytes of what @data decodes to, in the workspace. Only so much is decoded
+ * The first @end bytes of what an object decodes to, in the workspace. Only so much is decoded
  * where the codec can, and all of it when the same object is asked for more: then somebody goes
  * through it in small steps, and finds the rest here.
  */
-static int load_scratch(const struct cluster *c, uint64_t word, const char *data, uint32_t data_len,
-			uint32_t end)
+static int load_scratch(const struct cluster *c, uint64_t word, const struct stored *stored,
+			uint32_t end, const struct kept_by *by)
 {
-	const struct slot_lock *lock = c->lock;
 	struct workspace *work = strm_workspace(c->strm);
 	struct loaded *loaded = &work->loaded;
-	bool same =
-		lock && loaded->lock == lock && loaded->seq == lock->seq && loaded->word == word;
+	bool same = by->lock && loaded->lock == by->lock && loaded->seq == by->seq &&
+		    loaded->word == word;
 	const struct decoding what = {
-		.src = data,
-		.src_len = data_len,
+		.src = stored->data,
+		.src_len = stored->len,
 		.dst = work->decoded,
 		.dst_cap = ZCOMP_MAX_UNIT,
 		.want = same ? ZCOMP_MAX_UNIT : end,
@@ -63,8 +80,8 @@ static int load_scratch(const struct cluster *c, uint64_t word, const char *data
 		error = -EIO;
 	if (error)
 		return error;
-	loaded->lock = lock;
-	loaded->seq = lock ? lock->seq : 0;
+	loaded->lock = by->lock;
+	loaded->seq = by->seq;
 	loaded->word = word;
 	loaded->len = (uint32_t)out_len;
 	loaded->effort += !same && out_len > what.want ? HEAT_DECODE : HEAT_READ;
@@ -84,12 +101,6 @@ uint64_t strm_effort(struct zcomp_strm *strm)
 	return strm_workspace(strm)->loaded.effort;
 }
 
-/* Where the bytes of an object stand, without the mask of pages in front of them. */
-struct stored {
-	const char *data;
-	uint32_t len;
-};
-
 /* Bytes [from, to) of what a word stands for whose object is @stored. */
 static int load_stored(const struct cluster *c, uint64_t word, const struct stored *stored,
 		       uint32_t from, uint32_t to, char *dst)
@@ -97,6 +108,7 @@ static int load_stored(const struct cluster *c, uint64_t word, const struct stor
 	uint32_t length = slot_length(word), end = (uint32_t)min_u64(to, length);
 	const char *data = stored->data;
 	uint32_t data_len = stored->len;
+	const struct kept_by by = slot_keeps(c);
 	size_t out_len;
 	int error = 0;
 
@@ -117,7 +129,7 @@ static int load_stored(const struct cluster *c, uint64_t word, const struct stor
 		if (!error && out_len != length)
 			error = -EIO;
 	} else {
-		error = load_scratch(c, word, data, data_len, end);
+		error = load_scratch(c, word, stored, end, &by);
 		if (!error)
 			memcpy(dst, strm_workspace(c->strm)->decoded + from, end - from);
 	}
@@ -200,6 +212,112 @@ static int load_spilled(const struct cluster *c, uint64_t word, uint32_t from, u
 	return error;
 }
 
+/*
+ * Bytes [from, to) of all that a pack has, whose object is @object; its share lock is held. It is
+ * decoded as a whole, and kept: its neighbours are read next.
+ */
+static int load_pack(const struct cluster *c, const struct pack_rec *rec,
+		     const struct stored *object, uint32_t from, uint32_t to, char *dst)
+{
+	const struct share_lock *lock = share_lock(c->slots, &rec->share);
+	const struct kept_by by = { lock, lock->seq };
+	const uint64_t word = word_get(&rec->share.word);
+	const struct stored stored = { object->data + sizeof(struct pack_head),
+				       object->len - (uint32_t)sizeof(struct pack_head) };
+	const uint64_t effort = strm_effort(c->strm);
+	int error;
+
+	if (to > slot_length(word) || (slot_is_raw(word) && to > stored.len))
+		return -EIO;
+	if (slot_is_raw(word)) {
+		memcpy(dst, stored.data + from, to - from);
+		return 0;
+	}
+	error = load_scratch(c, word, &stored, slot_length(word), &by);
+	if (!error)
+		memcpy(dst, strm_workspace(c->strm)->decoded + from, to - from);
+	/* To read it again does not make it faster: it is not spread. */
+	strm_workspace(c->strm)->loaded.effort = effort;
+	return error ? -EIO : 0;
+}
+
+static struct stored pack_object(const struct slots *slots, const struct pack_rec *rec)
+{
+	const ref_t ref = slot_ref(word_get(&rec->share.word));
+
+	return (struct stored){ zs_data(slots->arena, ref), zs_size(slots->arena, ref) };
+}
+
+int cluster_load_pack(const struct cluster *c, const struct pack_rec *rec, char *dst)
+{
+	const struct stored object = pack_object(c->slots, rec);
+
+	return load_pack(c, rec, &object, 0, slot_length(word_get(&rec->share.word)), dst);
+}
+
+/* Bytes [from, to) of a member. */
+struct part {
+	const struct pack_rec *rec;
+	unsigned member;
+	uint32_t from, to;
+};
+
+/* @object: the pack's; its share lock is held. */
+static int load_part(const struct cluster *c, const struct part *part, const struct stored *object,
+		     char *dst)
+{
+	struct pack_head head;
+	uint32_t start;
+
+	if (object->len <= sizeof(head))
+		return -EIO;
+	memcpy(&head, object->data, sizeof(head));
+	start = pack_start(&head, part->member);
+	if (part->to > head.len[part->member])
+		return -EIO;
+	return load_pack(c, part->rec, object, start + part->from, start + part->to, dst);
+}
+
+/* The same of a pack that is outside. */
+static int load_part_borrowed(const struct cluster *c, const struct part *part, char *dst)
+{
+	struct borrowed object;
+	int error = borrow_open(c->slots, slot_ref(word_get(&part->rec->share.word)), &object);
+
+	if (error)
+		return error;
+	error = load_part(c, part, &(struct stored){ object.data, object.size }, dst);
+	/* Asked in any case: it tells of bytes that have gone. */
+	if (!borrow_held(c->slots, &object))
+		error = -EIO;
+	if (error)
+		(void)strm_take_scratch(c->strm);
+	return error;
+}
+
+static int load_member(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
+		       char *dst)
+{
+	const uint32_t end = (uint32_t)min_u64(to, slot_length(word));
+	const struct part part = { pack_of(c->slots, word), pack_member(word), from, end };
+	struct stored object;
+	int error;
+
+	if (load_end(word, from, to, dst))
+		return 0;
+	(void)share_hold(c->slots, word);
+	if (unlikely(slots_borrow(c->slots))) {
+		error = load_part_borrowed(c, &part, dst);
+	} else {
+		object = pack_object(c->slots, part.rec);
+		error = load_part(c, &part, &object, dst);
+	}
+	age_touch(c->slots, slot_ref(word_get(&part.rec->share.word)));
+	share_drop(c->slots, word);
+	memset(dst + (end - from), 0, to - end);
+	return error;
+}
+
 /* What is decoded of a record's object is not kept: it changes under a lock of its own. */
 static int load_shared(const struct cluster *c, uint64_t word, uint32_t from, uint32_t to,
 		       char *dst)
@@ -229,7 +347,8 @@ static int load_simple(const struct cluster *c, uint64_t word, uint32_t from, ui
 	case SLOT_OBJ:
 		return load_obj(c, word, from, to, dst);
 	case SLOT_SHARED:
-		return load_shared(c, word, from, to, dst);
+		return pack_of(c->slots, word) ? load_member(c, word, from, to, dst)
+					       : load_shared(c, word, from, to, dst);
 	case SLOT_SPILLED:
 		return load_spilled(c, word, from, to, dst);
 	case SLOT_MAP:

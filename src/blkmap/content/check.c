@@ -8,6 +8,7 @@
 #include "blkmap/content/content.h"
 #include "blkmap/slot/borrow.h"
 #include "blkmap/slot/live.h"
+#include "blkmap/slot/pack.h"
 #include "blkmap/slot/share.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ struct check {
 	struct content *content;
 	struct zcomp_strm *strm;
 	unsigned order;
-	uint64_t objects, pages, shared;
+	uint64_t objects, pages, shared, packed;
 };
 
 static int bad(uint64_t idx, const char *what)
@@ -46,22 +47,33 @@ static int check_spilled(struct check *check, uint64_t idx, uint64_t word, unsig
 	return 0;
 }
 
+/* A name of a record: its ref, and below that which member of a pack it names. */
+static uint64_t name_make(ref_t rec, unsigned member)
+{
+	return rec << SLOT_CODEC_BITS | member;
+}
+
+static ref_t name_ref(uint64_t name)
+{
+	return name >> SLOT_CODEC_BITS;
+}
+
 /* Note that a slot names a record; content_check() counts the names. */
-static int note_share(struct content *content, ref_t rec)
+static int note_share(struct content *content, uint64_t name)
 {
 	if (content->check.nr == content->check.max) {
 		uint64_t max = content->check.max ? 2 * content->check.max : 256;
-		ref_t *bigger = zt_zalloc(max * sizeof(*bigger));
+		uint64_t *bigger = zt_zalloc(max * sizeof(*bigger));
 
 		if (!bigger)
 			return -ENOMEM;
-		if (content->check.refs)
-			memcpy(bigger, content->check.refs, content->check.nr * sizeof(*bigger));
-		zt_free(content->check.refs);
-		content->check.refs = bigger;
+		if (content->check.names)
+			memcpy(bigger, content->check.names, content->check.nr * sizeof(*bigger));
+		zt_free(content->check.names);
+		content->check.names = bigger;
 		content->check.max = max;
 	}
-	content->check.refs[content->check.nr++] = rec;
+	content->check.names[content->check.nr++] = name;
 	return 0;
 }
 
@@ -81,10 +93,21 @@ static int check_object(struct check *check, uint64_t idx, uint64_t word, struct
 		       bad(idx, "names an object of another owner");
 }
 
+static int check_member(struct check *check, uint64_t idx, uint64_t word, const struct pack_rec *pack)
+{
+	struct content *content = check->content;
+
+	if (!pack_is_sound(content->slots, pack) || !pack_holds(content->slots, pack, word))
+		return bad(idx, "and its pack differ about what it holds");
+	check->packed += (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
+	return note_share(content, name_make(slot_ref(word), pack_member(word)));
+}
+
 static int check_shared(struct check *check, uint64_t idx, uint64_t word, unsigned order)
 {
 	struct content *content = check->content;
 	struct share_rec *rec;
+	struct pack_rec *pack;
 	int error;
 
 	if (!zs_is_live(content->slots->meta, slot_ref(word)))
@@ -99,10 +122,13 @@ static int check_shared(struct check *check, uint64_t idx, uint64_t word, unsign
 		return error;
 	if (slot_length(word) > cluster_size(order))
 		return bad(idx, "is longer than its cluster");
+	pack = pack_of(content->slots, word);
+	if (pack)
+		return check_member(check, idx, word, pack);
 	if ((word ^ rec->word) & SLOT_SPARSE)
 		return bad(idx, "and its share record differ about holes");
 	check->shared += (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
-	return note_share(content, slot_ref(word));
+	return note_share(content, name_make(slot_ref(word), 0));
 }
 
 /* One word that is no map: @place holds it, @index is the owner index that its object must have. */
@@ -180,6 +206,7 @@ static int check_cluster(struct check *check, uint64_t idx, uint64_t *slot)
 static void check_reset(struct content *content)
 {
 	content->check.nr = content->check.pages = content->check.spilled = 0;
+	content->check.packed = 0;
 	memset(content->check.codecs, 0, sizeof(content->check.codecs));
 }
 
@@ -205,6 +232,7 @@ int content_check_file(struct content *content, const struct blkmap_file *file,
 	}
 	*inout_objects += check.objects;
 	content->check.pages += check.shared;
+	content->check.packed += check.packed;
 	if (error) /* there is no end of this walk that the next one could begin behind */
 		check_reset(content);
 	return error;
@@ -248,39 +276,69 @@ static int check_codecs(struct content *content)
 	return 0;
 }
 
-static int ref_cmp(const void *a, const void *b)
+static int name_cmp(const void *a, const void *b)
 {
-	ref_t x = *(const ref_t *)a, y = *(const ref_t *)b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
+}
+
+/* The first of @nr names is that of a record: whether it counts its names right. */
+static int check_record(struct content *content, const uint64_t *names, uint64_t nr,
+			uint64_t *out_names)
+{
+	const ref_t ref = name_ref(names[0]);
+	const struct share_rec *rec = zs_data(content->slots->arena, ref);
+	const struct pack_rec *pack = pack_at(content->slots, ref);
+	uint64_t of[PACK_MEMBERS] = { 0 };
+
+	for (*out_names = 0; *out_names < nr && name_ref(names[*out_names]) == ref; ++*out_names)
+		of[names[*out_names] % PACK_MEMBERS]++;
+	for (unsigned i = 0; pack && i < PACK_MEMBERS; i++)
+		if (pack->names[i] != of[i]) {
+			zt_log(ZT_LOG_ERR,
+			       "blkmap: a pack counts %u names of a member and has %" PRIu64,
+			       pack->names[i], of[i]);
+			return -EUCLEAN;
+		}
+	if (rec->count == *out_names)
+		return 0;
+	zt_log(ZT_LOG_ERR,
+	       "blkmap: a share record counts %" PRIu64 " names and has %" PRIu64, rec->count,
+	       *out_names);
+	return -EUCLEAN;
+}
+
+static int check_counter(const char *what, uint64_t counted, uint64_t found)
+{
+	if (counted == found)
+		return 0;
+	zt_log(ZT_LOG_ERR, "blkmap: %" PRIu64 " %s are counted, files have %" PRIu64, counted, what,
+	       found);
+	return -EUCLEAN;
 }
 
 /* Each record has as many names as it counts. Their objects go to *inout_objects. */
 static int check_shares(struct content *content, uint64_t *inout_objects)
 {
-	const ref_t *refs = content->check.refs;
-	uint64_t nr = content->check.nr;
+	const struct account *account = &content->slots->account;
+	const uint64_t *names = content->check.names;
+	uint64_t nr = content->check.nr, packs = 0;
+	int error;
 
 	if (nr)
-		qsort(content->check.refs, nr, sizeof(*refs), ref_cmp);
-	for (uint64_t i = 0, names; i < nr; i += names) {
-		const struct share_rec *rec = zs_data(content->slots->arena, refs[i]);
-
-		for (names = 1; i + names < nr && refs[i + names] == refs[i];)
-			names++;
+		qsort(content->check.names, nr, sizeof(*names), name_cmp);
+	for (uint64_t i = 0, of_one; i < nr; i += of_one) {
+		error = check_record(content, names + i, nr - i, &of_one);
+		if (error)
+			return error;
+		packs += pack_at(content->slots, name_ref(names[i])) != NULL;
 		++*inout_objects;
-		if (rec->count == names)
-			continue;
-		zt_log(ZT_LOG_ERR,
-		       "blkmap: a share record counts %" PRIu64 " names and has %" PRIu64,
-		       rec->count, names);
-		return -EUCLEAN;
 	}
-	if (content->check.pages == content->slots->account.shared_pages)
-		return 0;
-	zt_log(ZT_LOG_ERR, "blkmap: %" PRIu64 " shared pages are counted, files have %" PRIu64,
-	       (uint64_t)content->slots->account.shared_pages, content->check.pages);
-	return -EUCLEAN;
+	error = check_counter("shared pages", account->shared_pages, content->check.pages);
+	if (!error)
+		error = check_counter("packed pages", account->packed_pages, content->check.packed);
+	return error ? error : check_counter("packs", account->packs, packs);
 }
 
 /* As many objects are out as words say so. */

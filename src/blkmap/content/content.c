@@ -53,7 +53,7 @@ void content_stop(struct content *content)
 
 void content_exit(struct content *content)
 {
-	zt_free(content->check.refs);
+	zt_free(content->check.names);
 	batches_exit(&content->batches);
 	rereads_exit(&content->rereads);
 	readers_exit(&content->readers);

@@ -43,9 +43,9 @@ struct batches {
 
 /* The walker's: records that the files seen so far name, once per name. It runs alone. */
 struct share_check {
-	ref_t *refs;
+	uint64_t *names; /* the record's ref, and which member of a pack */
 	uint64_t nr, max;
-	uint64_t pages;
+	uint64_t pages, packed; /* of what is shared, and of members */
 	uint64_t spilled; /* words that name what is out, */
 	uint64_t codecs[SLOT_NR_CODECS]; /* and their codecs */
 };

@@ -10,6 +10,7 @@
 
 #include "blkmap/content/content.h"
 #include "blkmap/slot/borrow.h"
+#include "blkmap/slot/pack.h"
 #include "blkmap/slot/share.h"
 
 static_assert(BLKMAP_NR_CODECS == SLOT_NR_CODECS, "one sum for each number");
@@ -24,18 +25,46 @@ static uint32_t object_bytes(const struct zs_pool *pool, ref_t ref)
 	return zs_room_of(pool, ref) + ZS_HDR_SIZE;
 }
 
+static uint32_t stored_size(const struct slots *slots, uint64_t word)
+{
+	return slots_borrow(slots) ? borrow_size(slots, slot_ref(word))
+				   : zs_size(slots->arena, slot_ref(word));
+}
+
 /* One that is shared counts in full wherever it is named, as a copy of its own would. */
 static void add_object(struct usage *usage, uint64_t word)
 {
-	const bool borrowed = slots_borrow(usage->slots);
-	uint32_t size = borrowed ? borrow_size(usage->slots, slot_ref(word)) :
-				   zs_size(usage->slots->arena, slot_ref(word));
+	const uint32_t size = stored_size(usage->slots, word);
 
 	usage->sum->objects++;
 	usage->sum->stored += size;
-	if (!borrowed)
+	if (!slots_borrow(usage->slots))
 		usage->sum->memory += object_bytes(usage->slots->data, slot_ref(word));
 	usage->sum->bytes[slot_codec(word)] += size;
+}
+
+static uint32_t part_of(uint32_t size, uint32_t length, uint32_t of)
+{
+	return (uint32_t)div_round_up_u64((uint64_t)size * length, of);
+}
+
+/*
+ * One that stands in a pack with others, whose share lock is held: as much of the pack's object as it
+ * has of the pack's bytes. Half of a pack may be nobody's.
+ */
+static void add_member(struct usage *usage, uint64_t word, const struct pack_rec *pack)
+{
+	const uint64_t all = word_get(&pack->share.word);
+	const uint32_t length = slot_length(word), of = slot_length(all);
+	const uint32_t size = part_of(stored_size(usage->slots, all), length, of);
+	uint32_t memory = object_bytes(usage->slots->meta, slot_ref(word));
+
+	if (!slots_borrow(usage->slots))
+		memory += object_bytes(usage->slots->data, slot_ref(all));
+	usage->sum->objects++;
+	usage->sum->stored += size;
+	usage->sum->memory += part_of(memory, length, of);
+	usage->sum->bytes[slot_codec(all)] += size;
 }
 
 /* @over: pages that stand over this word, so that its own do not count. */
@@ -52,7 +81,10 @@ static void add_word(struct usage *usage, uint64_t word, unsigned order, uint32_
 		uint64_t obj = share_hold(slots, word);
 
 		codec = slot_codec(obj);
-		add_object(usage, obj);
+		if (pack_of(slots, word))
+			add_member(usage, word, pack_of(slots, word));
+		else
+			add_object(usage, obj);
 		share_drop(slots, word);
 	}
 	if (slot_kind(word) == SLOT_SPILLED) {

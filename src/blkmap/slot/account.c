@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "blkmap/slot/account.h"
+#include "blkmap/slot/pack.h"
 #include "blkmap/slot/slots.h"
 
 static uint64_t counter(const atomic_uint_fast64_t *value)
@@ -74,6 +75,10 @@ void slot_count(struct slots *slots, uint64_t word, unsigned order, int sign)
 		/* fall through */
 	case SLOT_SHARED:
 		n = (slot_length(word) + ZT_PAGE_SIZE - 1) >> ZT_PAGE_SHIFT;
+		if (slot_kind(word) == SLOT_SHARED && pack_of(slots, word)) {
+			count_add(&slots->account.packed_pages, n, sign);
+			break;
+		}
 		if (slot_kind(word) == SLOT_SHARED)
 			count_add(&slots->account.shared_pages, n, sign);
 		if (!slot_is_raw(word))
@@ -144,4 +149,6 @@ void account_get_stat(const struct slots *slots, struct blkmap_stat *out_stat)
 	out_stat->huge_pages_since = counter(&account->huge_pages_since);
 	out_stat->overwrites_in_place = counter(&account->overwrites_in_place);
 	out_stat->shared_pages = counter(&account->shared_pages);
+	out_stat->packs = counter(&account->packs);
+	out_stat->packed_pages = counter(&account->packed_pages);
 }

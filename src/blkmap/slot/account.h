@@ -12,7 +12,7 @@
 /* Charge (or, negative, give back) pages. -ENOSPC. */
 int pages_charge(struct slots *slots, const struct blkmap_file *file, int64_t delta) ZT_MUST_CHECK;
 
-/* Count a word in same_pages and huge_pages, or take it out again. */
+/* Count a word in same_pages, huge_pages and those like them, or take it out again; it names what it names. */
 void slot_count(struct slots *slots, uint64_t word, unsigned order, int sign);
 
 /* Count the object of an OBJ word by its codec; for what slot_count() does not see. */

@@ -13,6 +13,7 @@
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/borrow.h"
 #include "blkmap/slot/live.h"
+#include "blkmap/slot/pack.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
 #include "zsmalloc/attach.h"
@@ -73,21 +74,70 @@ static int shares_note(struct slots_attach *attach, ref_t ref, uint64_t count)
 	return 0;
 }
 
+/* Whether a share record or a pack's may be at @ref, by its length and by what it says of itself. */
+static bool is_record(const struct slots *slots, ref_t ref)
+{
+	const struct share_rec *rec = zs_data(slots->arena, ref);
+	const uint32_t size = zs_size(slots->arena, ref);
+
+	return (size == sizeof(*rec) || size == sizeof(struct pack_rec)) &&
+	       slot_kind(word_get(&rec->word)) == SLOT_OBJ;
+}
+
+/*
+ * Whether what was claimed before at @ref was claimed as a record: its object is owned by it, which was
+ * made so then. Anything may stand there otherwise, the target of a link, say.
+ */
+static bool is_claimed_record(const struct slots *slots, ref_t ref)
+{
+	const struct share_rec *rec = zs_data(slots->arena, ref);
+	struct zs_owner owner;
+
+	if (zs_get_owner(slots->arena, ref).word != 0 || !is_record(slots, ref))
+		return false;
+	/* Nobody changes what is outside: it counts, and no more comes of it. */
+	if (slots_borrow(slots))
+		return true;
+	if (zs_claim(slots->data, slot_ref(rec->word)) != ZS_CLAIMED_BEFORE)
+		return false;
+	owner = zs_get_owner(slots->arena, slot_ref(rec->word));
+	return owner.word == slot_place(slots, &rec->word) && owner.index == OWNER_SHARE;
+}
+
 /* The first name of a record: it holds its object, and counts its names from now on. */
 static int claim_record(struct slots_attach *attach, struct share_rec *rec, ref_t ref)
 {
-	uint64_t word = word_get(&rec->word);
+	struct pack_rec *pack;
+	uint64_t word;
 	int error;
 
-	if (zs_size(attach->slots->arena, ref) != sizeof(*rec) || slot_kind(word) != SLOT_OBJ)
+	if (!is_record(attach->slots, ref))
 		return bad(attach, "a share record is none");
+	word = word_get(&rec->word);
+	pack = pack_at(attach->slots, ref);
 	error = claim_object(attach, word, &rec->word, OWNER_SHARE);
+	if (!error && pack && !pack_is_sound(attach->slots, pack))
+		return bad(attach, "a pack is none");
 	if (!error)
 		error = shares_note(attach, ref, rec->count);
 	if (error)
 		return error;
 	codec_count(attach->slots, word, 1);
-	rec->count = 1;
+	if (pack) {
+		memset(pack->names, 0, sizeof(pack->names));
+		atomic_fetch_add(&attach->slots->account.packs, 1);
+	}
+	rec->count = 0;
+	return 0;
+}
+
+/* A name of a pack that was claimed. */
+static int claim_member(struct slots_attach *attach, uint64_t word, struct pack_rec *pack)
+{
+	if (!pack_holds(attach->slots, pack, word))
+		return bad(attach, "a cluster is longer than what a pack has of it");
+	if (!pack_name(pack, pack_member(word)))
+		return bad(attach, "a pack has too many names");
 	return 0;
 }
 
@@ -95,22 +145,22 @@ static int claim_shared(struct slots_attach *attach, uint64_t word, unsigned ord
 {
 	enum zs_claim claim = zs_claim(attach->slots->meta, slot_ref(word));
 	struct share_rec *rec;
-	int error;
+	struct pack_rec *pack;
+	int error = 0;
 
 	if (claim == ZS_NO_OBJECT)
 		return bad(attach, "a cluster names a share record that is not there");
 	rec = share_rec_at(attach->slots, word);
-	if (claim == ZS_CLAIMED) {
+	if (claim == ZS_CLAIMED)
 		error = claim_record(attach, rec, slot_ref(word));
-		if (error)
-			return error;
-	} else if (zs_get_owner(attach->slots->arena, slot_ref(word)).word != 0 ||
-		   zs_size(attach->slots->arena, slot_ref(word)) != sizeof(*rec) ||
-		   slot_kind(word_get(&rec->word)) != SLOT_OBJ) {
-		return bad(attach, "a cluster names a share record that is none");
-	} else {
-		rec->count++;
-	}
+	else if (!is_claimed_record(attach->slots, slot_ref(word)))
+		error = bad(attach, "a cluster names a share record that is none");
+	if (error)
+		return error;
+	rec->count++;
+	pack = pack_of(attach->slots, word);
+	if (pack)
+		return claim_member(attach, word, pack);
 	if (slot_length(rec->word) > cluster_size(order))
 		return bad(attach, "an object that is shared is longer than a cluster that has it");
 	return (word ^ rec->word) & SLOT_SPARSE

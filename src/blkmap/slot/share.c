@@ -21,6 +21,7 @@
 
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/pack.h"
 #include "util/alloc.h"
 #include "util/hook.h"
 
@@ -66,14 +67,19 @@ uint64_t share_begin(struct slots *slots, uint64_t *slot, ref_t ref)
 	return shared;
 }
 
-static void share_again(struct slots *slots, uint64_t word)
+static int share_again(struct slots *slots, uint64_t word)
 {
+	struct pack_rec *pack = pack_of(slots, word);
 	struct share_rec *rec = share_rec_at(slots, word);
 	struct share_lock *lock = share_lock(slots, rec);
+	bool fits;
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
-	rec_count(rec, rec->count + 1);
+	fits = !pack || pack_name(pack, pack_member(word));
+	if (fits)
+		rec_count(rec, rec->count + 1);
 	rw_unlock(&lock->lock);
+	return fits ? 0 : -EAGAIN;
 }
 
 static int rec_alloc(struct slots *slots, ref_t *out_ref)
@@ -97,7 +103,7 @@ int share_take(struct slots *slots, uint64_t *slot, uint64_t *out_word)
 		write_lock_counted(&lock->lock, ZT_LOCK_SLOT);
 		word = word_get(slot);
 		if (slot_kind(word) == SLOT_SHARED) {
-			share_again(slots, word);
+			error = share_again(slots, word);
 		} else if (slot_kind(word) == SLOT_MAP || slot_kind(word) == SLOT_SPILLED) {
 			error = -EAGAIN;
 		} else if (slot_kind(word) == SLOT_OBJ && fresh) {
@@ -123,7 +129,7 @@ void share_end(struct slots *slots, struct slot_lock *slot_lock, uint64_t *place
 	struct share_rec *rec;
 	struct share_lock *lock;
 
-	if (slot_kind(word) != SLOT_SHARED)
+	if (slot_kind(word) != SLOT_SHARED || pack_of(slots, word))
 		return;
 	rec = share_rec_at(slots, word);
 	lock = share_lock(slots, rec);
@@ -152,24 +158,61 @@ void share_end(struct slots *slots, struct slot_lock *slot_lock, uint64_t *place
 	zs_free(slots->meta, slot_ref(word));
 }
 
-void share_release(struct slots *slots, uint64_t word)
+void share_lower(struct slots *slots, ref_t ref, unsigned nr, uint32_t members)
 {
-	struct share_rec *rec = share_rec_at(slots, word);
+	struct share_rec *rec = zs_data(slots->arena, ref);
 	struct share_lock *lock = share_lock(slots, rec);
+	struct pack_rec *pack = pack_at(slots, ref);
 	struct loose_word obj = { 0 };
 
 	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
-	rec_count(rec, rec->count - 1);
+	if (pack)
+		pack_unname(pack, members);
+	rec_count(rec, rec->count - nr);
 	if (rec->count == 0) {
 		obj = slot_disown(slots, word_get(&rec->word), 0);
 		rec_set(lock, rec, 0);
+	} else if (pack && pack_is_thin(slots, pack)) {
+		zs_note_object(slots->data, slot_ref(word_get(&rec->word)));
 	}
 	rw_unlock(&lock->lock);
 	if (!obj.word)
 		return;
+	if (pack)
+		atomic_fetch_sub_explicit(&slots->account.packs, 1, memory_order_relaxed);
 	codec_count(slots, obj.word, -1);
 	slot_release(slots, obj, 0);
-	zs_free(slots->meta, slot_ref(word));
+	zs_free(slots->meta, ref);
+}
+
+void share_release(struct slots *slots, uint64_t word)
+{
+	share_lower(slots, slot_ref(word), 1, pack_of(slots, word) ? 1u << pack_member(word) : 0);
+}
+
+/* ---- packs: pack.h ---- */
+
+void pack_begin(struct slots *slots, ref_t ref, uint64_t word, unsigned nr)
+{
+	struct pack_rec *rec = zs_data(slots->arena, ref);
+	struct share_lock *lock = share_lock(slots, &rec->share);
+
+	write_lock_counted(&lock->lock, ZT_LOCK_SHARE);
+	for (unsigned i = 0; i < PACK_MEMBERS; i++)
+		rec->names[i] = i < nr;
+	rec->share.count = nr + 1;
+	zt_stored("pack: a record's names");
+	word_set(&rec->share.word, word);
+	lock->seq++;
+	slot_set_owner(slots, word, &rec->share.word, OWNER_SHARE);
+	rw_unlock(&lock->lock);
+	codec_count(slots, word, 1);
+	atomic_fetch_add_explicit(&slots->account.packs, 1, memory_order_relaxed);
+}
+
+void pack_end(struct slots *slots, ref_t ref, uint32_t members)
+{
+	share_lower(slots, ref, 1 + (unsigned)__builtin_popcount(members), members);
 }
 
 /* ---- relocation, called by compaction under class->lock ---- */

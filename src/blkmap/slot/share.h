@@ -33,7 +33,7 @@ static inline ref_t share_rec_ref(const struct slots *slots, const struct share_
 
 /*
  * share_hold() - the OBJ word that a SHARED one stands for; the object stays where it is until
- * share_drop(). Slot lock held.
+ * share_drop(). Slot lock held. Of a pack's member the object holds others, too (pack.h).
  */
 static inline uint64_t share_hold(struct slots *slots, uint64_t word)
 	ZT_NO_LOCK_CHECK /* given back by share_drop() */
@@ -53,7 +53,8 @@ static inline void share_drop(struct slots *slots, uint64_t word)
 /*
  * share_take() - one more name for what @slot holds, for slot_publish() elsewhere or slot_release()
  * No slot lock held; file held. HOLE, SAME and ZERO are themselves; an object becomes a shared one.
- * Return: 0; -EAGAIN: it is a cluster map, fold it first, or it is out; -ENOSPC, -ENOMEM.
+ * Return: 0; -EAGAIN: it is a cluster map, fold it first, or it is out, or a pack's member of which
+ * there can be no more names; -ENOSPC, -ENOMEM.
  */
 int share_take(struct slots *slots, uint64_t *slot, uint64_t *out_word) ZT_MUST_CHECK;
 
@@ -64,7 +65,7 @@ int share_take(struct slots *slots, uint64_t *slot, uint64_t *out_word) ZT_MUST_
 uint64_t share_begin(struct slots *slots, uint64_t *slot, ref_t ref);
 
 /*
- * share_end() - what is the only name left owns its object again
+ * share_end() - what is the only name left owns its object again, unless that is a pack
  * @lock: the slot's, held exclusive
  * @place, @index: a slot, or the base of its cluster map; as what it owns an object
  */
@@ -72,6 +73,12 @@ void share_end(struct slots *slots, struct slot_lock *lock, uint64_t *place, uns
 
 /* Drop one name; the last one frees the object. No slot lock held. */
 void share_release(struct slots *slots, uint64_t word);
+
+/*
+ * The same for @nr names of the record @ref.
+ * @members: of a pack: one name of each in this mask is among them
+ */
+void share_lower(struct slots *slots, ref_t ref, unsigned nr, uint32_t members);
 
 /* The halves of slot_relocate_begin() and slot_relocate_end() for OWNER_SHARE. */
 bool share_relocate_begin(struct slots *slots, uint64_t place, ref_t old_ref);

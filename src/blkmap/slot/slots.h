@@ -39,7 +39,8 @@ struct cluster_map {
 
 /*
  * Canonical: an object that several slots name (SLOT_SHARED). word is its OBJ word; of that, ref and
- * codec hold for all of them. Guarded by the record's share lock.
+ * codec hold for all of them. Guarded by the record's share lock. A pack's record begins with it, and
+ * is longer (pack.h).
  */
 struct share_rec {
 	uint64_t word;
@@ -101,6 +102,7 @@ struct account {
 	atomic_uint_fast64_t max_pages; /* size=; 0: no limit; account.c changes it */
 	atomic_uint_fast64_t nr_pages; /* that hold data; limited by max_pages */
 	atomic_uint_fast64_t same_pages, huge_pages, huge_pages_since, shared_pages;
+	atomic_uint_fast64_t packs, packed_pages; /* pages of members */
 	atomic_uint_fast64_t overwrites_in_place; /* new bytes where the old object was */
 	/* Inodes and live maps that name a setting of the mount's table, by entry. */
 	atomic_uint_fast64_t setting_users[BLKMAP_NR_SETTINGS];

@@ -11,7 +11,8 @@
  *   MAP        a cluster map in the metadata pool: ref (38 bits)
  *   SHARED     as OBJ, but several slots name the object: ref is that of a share record
  *              (slots.h) in the metadata pool, whose word says where the object is and how it
- *              is coded; length and flags are the slot's own
+ *              is coded; length and flags are the slot's own. If the record is a pack's (pack.h)
+ *              the object holds several files, and codec says which of them the slot has
  *
  *   SPILLED    as OBJ, but the object stands in the spill file: where ref stands, the number of its
  *              entry (spill/table.h), and a bit that is 0. Only slots have such words, never cluster

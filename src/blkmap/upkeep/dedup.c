@@ -22,6 +22,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "blkmap/slot/pack.h"
 #include "blkmap/slot/share.h"
 #include "util/alloc.h"
 
@@ -301,7 +302,7 @@ static enum zs_verdict visit_twin(void *arg, ref_t ref, uint32_t len, struct zs_
 		return ZS_UNSETTLED;
 	if (owner.index == OWNER_SLOT)
 		twin->lock = &slot_lock_at(dedup->slots, owner.word)->lock;
-	else if (owner.index == OWNER_SHARE)
+	else if (owner.index == OWNER_SHARE && !pack_by_place(dedup->slots, owner.word))
 		twin->lock = &share_lock_at(dedup->slots, owner.word)->lock;
 	else
 		return ZS_UNSETTLED;

@@ -19,6 +19,7 @@
 
 #include "blkmap/slot/age.h"
 #include "blkmap/upkeep/recompress.h"
+#include "blkmap/upkeep/worker.h"
 #include "util/alloc.h"
 #include "zcomp/dict.h"
 #include "zcomp/registry.h"
@@ -294,11 +295,12 @@ static bool word_may_teach(uint64_t word)
 }
 
 /* recomp_wanted_fn: only counts. */
-static enum recomp_want survey_counts(void *arg, uint64_t word)
+static enum recomp_want survey_counts(void *arg, uint64_t word, bool thin)
 {
 	struct survey *survey = arg;
 	struct population *population = &survey->of[recomp_kind(word)];
 
+	(void)thin;
 	if (!word_may_teach(word))
 		return RECOMP_NEVER;
 	population->all_bytes += slot_length(word);
@@ -311,10 +313,11 @@ static enum recomp_want survey_counts(void *arg, uint64_t word)
 }
 
 /* recomp_wanted_fn: objects of a kind, spread evenly over all there are. */
-static enum recomp_want survey_samples(void *arg, uint64_t word)
+static enum recomp_want survey_samples(void *arg, uint64_t word, bool thin)
 {
 	struct survey *survey = arg;
 
+	(void)thin;
 	if (recomp_kind(word) != survey->kind || !word_may_teach(word))
 		return RECOMP_NEVER;
 	if (survey->passed + slot_length(word) >= survey->stride)

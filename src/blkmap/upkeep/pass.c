@@ -6,12 +6,15 @@
  *
  * Locks: recompress.h.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/slot/age.h"
 #include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/packer.h"
 #include "blkmap/upkeep/recompress.h"
+#include "blkmap/upkeep/worker.h"
 #include "util/alloc.h"
 
 /* Ages beyond this are set back to it, so that they never wrap and look young. */
@@ -24,6 +27,13 @@ struct gather {
 	struct recomp_pass *pass;
 };
 
+static unsigned best_codec(const struct recompressor *rc, uint64_t word)
+{
+	const unsigned codec = rc->dicts[recomp_kind(word)].codec;
+
+	return codec ? codec : SLOT_CODEC_IDLE;
+}
+
 /* The codec that may make a word's object smaller; 0: none, or it was tried. */
 static unsigned target_codec(const struct recompressor *rc, uint64_t word)
 {
@@ -31,7 +41,7 @@ static unsigned target_codec(const struct recompressor *rc, uint64_t word)
 	unsigned codec = slot_codec(word);
 
 	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_RAW || recomp_is_retired(rc, word))
-		return dict->codec ? dict->codec : SLOT_CODEC_IDLE;
+		return best_codec(rc, word);
 	if (dict->refresh > 0 && codec != dict->codec &&
 	    (codec == SLOT_CODEC_MAIN_KEPT || codec == SLOT_CODEC_IDLE || codec >= SLOT_CODEC_DICT))
 		return dict->codec;
@@ -65,19 +75,29 @@ static void note_held(struct recomp_held *held, uint64_t word)
 	held->nr++;
 }
 
-static enum recomp_want gather_wants(void *arg, uint64_t word)
+static enum recomp_want gather_wants(void *arg, uint64_t word, bool thin)
 {
 	struct gather *gather = arg;
 	struct recompressor *rc = gather->rc;
 
 	if (slot_codec(word) >= SLOT_CODEC_DICT)
 		note_held(&rc->held[slot_codec(word) - SLOT_CODEC_DICT], word);
+	if (thin)
+		return RECOMP_NOW;
 	if (!target_codec(rc, word))
 		return RECOMP_NEVER;
 	/* What is always in use may not keep a dictionary for ever. */
 	if (recomp_is_retired(rc, word) || is_idle(gather, slot_ref(word)))
 		return RECOMP_NOW;
 	return RECOMP_LATER;
+}
+
+/* Bytes in front of what is compressed. */
+static uint32_t item_prefix(const struct recomp_item *item)
+{
+	if (item->pack)
+		return sizeof(struct pack_head);
+	return item->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
 }
 
 /*
@@ -88,10 +108,12 @@ static enum recomp_want gather_wants(void *arg, uint64_t word)
  */
 static uint32_t useful_size(const struct recompressor *rc, const struct recomp_item *item)
 {
-	uint32_t most = slot_codec(item->word) >= SLOT_CODEC_DICT
+	/* A thin pack is made anew for the same room, too: then it is thin no more. */
+	const bool shrinks = item->len < slot_length(item->word);
+	uint32_t most = shrinks || slot_codec(item->word) >= SLOT_CODEC_DICT
 				? item->room
 				: zs_room_below(rc->slots->data, item->room);
-	uint32_t prefix = item->word & SLOT_SPARSE ? SLOT_SPARSE_PREFIX : 0;
+	uint32_t prefix = item_prefix(item);
 
 	if (recomp_is_retired(rc, item->word))
 		return item->len;
@@ -110,7 +132,7 @@ static struct zcomp **item_comp(struct recompressor *rc, const struct recomp_ite
 }
 
 /* What it takes was set aside when the recompressor was made. */
-static int make_compressor(struct recompressor *rc, const struct recomp_item *item)
+struct zcomp *recomp_compressor(struct recompressor *rc, const struct recomp_item *item)
 {
 	struct zcomp **comp = item_comp(rc, item);
 	struct zcomp_config config = {
@@ -122,7 +144,7 @@ static int make_compressor(struct recompressor *rc, const struct recomp_item *it
 	char error_text[ZCOMP_ERROR_TEXT];
 
 	if (*comp)
-		return 0;
+		return *comp;
 	if (item->codec != SLOT_CODEC_IDLE) {
 		unsigned i = item->codec - SLOT_CODEC_DICT;
 
@@ -130,7 +152,7 @@ static int make_compressor(struct recompressor *rc, const struct recomp_item *it
 		config.dict = zs_data(rc->slots->arena, rc->codecs->record->dicts[i].ref);
 		config.dict_size = rc->codecs->record->dicts[i].size;
 	}
-	return zcomp_create(&config, error_text, comp);
+	return zcomp_create(&config, error_text, comp) ? NULL : *comp;
 }
 
 /*
@@ -146,19 +168,56 @@ static void keep_stored(struct recompressor *rc, struct recomp_item *item)
 		       item->size);
 }
 
-/* Add the object of an item, whose slot is locked, to the batch. */
+/* What is left of a pack: the members that are named, side by side. Its record is locked. */
+static int load_live(struct recompressor *rc, struct recomp_item *item)
+{
+	const struct pack_rec *pack = pack_by_place(rc->slots, item->place);
+	const struct pack_head *head = pack_head(rc->slots, pack);
+	char *bytes = rc->in + item->at;
+	uint32_t members, from = 0;
+	int error = recomp_load(rc, item, bytes);
+
+	item->alike = false;
+	item->len = 0;
+	item->head = (struct pack_head){ 0 };
+	if (pack_live(rc->slots, pack, &members) == 0)
+		return -EIO;
+	for (unsigned i = 0; i < PACK_MEMBERS && !error; from += head->len[i++]) {
+		if (!(members & 1u << i))
+			continue;
+		memmove(bytes + item->len, bytes + from, head->len[i]);
+		item->head.len[i] = head->len[i];
+		item->len += head->len[i];
+	}
+	return error;
+}
+
+/* Add the object of an item, whose slot or record is locked, to the batch. */
 static int batch_add(struct recompressor *rc, struct recomp_item *item)
 {
 	struct recomp_batch *batch = &rc->batch;
+	int error;
 
 	item->at = batch->used;
 	item->mask = slot_present(rc->slots, item->word, 0);
 	item->room = zs_room_of(rc->slots->data, slot_ref(item->word));
-	item->cap = useful_size(rc, item);
 	item->codec = target_codec(rc, item->word);
 	item->out_len = 0;
-	keep_stored(rc, item);
-	return recomp_load(rc, item, rc->in + item->at);
+	if (item->pack) {
+		item->codec = best_codec(rc, item->word);
+		error = load_live(rc, item);
+	} else {
+		keep_stored(rc, item);
+		error = recomp_load(rc, item, rc->in + item->at);
+	}
+	item->cap = useful_size(rc, item);
+	return error;
+}
+
+/* Bytes in the batch. The largest cluster fits alone: what is in front of others comes later. */
+static uint32_t item_space(const struct recomp_item *item)
+{
+	return item->len + (item->pack ? (uint32_t)sizeof(struct pack_head) : 0);
 }
 
 /* Fill the batch from pass->cursor on. False: the end was reached, or memory is short. */
@@ -176,7 +235,7 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 
 		if (!recomp_find_new(rc, &pass->cursor, gather_wants, &gather, item))
 			return false;
-		if (item->len > RECOMP_BYTES - batch->used) {
+		if (item_space(item) > RECOMP_BYTES - batch->used) {
 			/* It begins the next batch. */
 			recomp_unlock(rc, item);
 			pass->cursor = before;
@@ -186,12 +245,12 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 		recomp_unlock(rc, item);
 		if (error)
 			continue; /* damaged: a read of it will report that */
-		if (make_compressor(rc, item)) {
+		if (!recomp_compressor(rc, item)) {
 			pass->nr_young++;
 			pass->cut_short = true;
 			return false;
 		}
-		batch->used += item->len;
+		batch->used += item_space(item);
 		batch->nr++;
 	}
 	return true;
@@ -199,35 +258,45 @@ static bool gather_batch(struct recompressor *rc, struct recomp_pass *pass)
 
 /* ---- compressing: in the worker ---- */
 
+/* Where what is compressed goes; what is in front of it comes later, but for a pack. */
+static char *item_out(struct recompressor *rc, const struct recomp_item *item)
+{
+	return rc->out + item->at + (item->pack ? sizeof(struct pack_head) : 0);
+}
+
 /* Its dictionary has to go, and without one it does not compress. */
 static void store_raw(struct recompressor *rc, struct recomp_item *item)
 {
-	memcpy(rc->out + item->at, rc->in + item->at, item->len);
+	memcpy(item_out(rc, item), rc->in + item->at, item->len);
 	item->out_len = item->len;
 	item->codec = SLOT_CODEC_RAW_KEPT;
+}
+
+static void compress_item(struct recompressor *rc, struct recomp_item *item)
+{
+	struct zcomp *comp = *item_comp(rc, item);
+	struct zcomp_strm *strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
+
+	if (zcomp_compress(comp, strm, rc->in + item->at, item->len, item->cap, &item->out_len))
+		item->out_len = 0;
+	else
+		memcpy(item_out(rc, item), strm->buffer, item->out_len);
+	zcomp_stream_put(comp, strm);
+	if (item->out_len == 0 && recomp_is_retired(rc, item->word))
+		store_raw(rc, item);
+	if (item->out_len > 0 && item->pack) {
+		memcpy(rc->out + item->at, &item->head, sizeof(item->head));
+		item->out_len += sizeof(item->head);
+	}
 }
 
 static void compress_batch(struct recompressor *rc, void *arg)
 {
 	struct recomp_batch *batch = arg;
 
-	for (unsigned i = 0; i < batch->nr; i++) {
-		struct recomp_item *item = &batch->items[i];
-		struct zcomp *comp = *item_comp(rc, item);
-		struct zcomp_strm *strm;
-
-		if (item->cap == 0)
-			continue;
-		strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
-		if (zcomp_compress(comp, strm, rc->in + item->at, item->len, item->cap,
-				   &item->out_len))
-			item->out_len = 0;
-		else
-			memcpy(rc->out + item->at, strm->buffer, item->out_len);
-		zcomp_stream_put(comp, strm);
-		if (item->out_len == 0 && recomp_is_retired(rc, item->word))
-			store_raw(rc, item);
-	}
+	for (unsigned i = 0; i < batch->nr; i++)
+		if (batch->items[i].cap > 0)
+			compress_item(rc, &batch->items[i]);
 }
 
 /* ---- one pass ---- */
@@ -254,8 +323,11 @@ static void note_dict(struct recompressor *rc, const struct recomp_item *item)
 bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
 {
 	struct recomp_batch *batch = &rc->batch;
-	bool more = gather_batch(rc, pass);
+	bool more;
 
+	if (pass->packing)
+		return pack_step(rc, pass);
+	more = gather_batch(rc, pass);
 	if (batch->nr > 0)
 		recomp_run(rc, compress_batch, batch);
 	for (unsigned i = 0; i < batch->nr; i++) {
@@ -264,7 +336,8 @@ bool recomp_step(struct recompressor *rc, struct recomp_pass *pass)
 		pass->nr_done += recomp_publish(rc, item);
 		note_dict(rc, item);
 	}
-	return more;
+	/* Behind all objects come the small files, whose objects were recompressed before. */
+	return more || pack_begin_pass(rc, pass);
 }
 
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete)

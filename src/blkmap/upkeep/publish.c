@@ -13,6 +13,7 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/upkeep/dedup.h"
+#include "blkmap/upkeep/packer.h"
 #include "blkmap/upkeep/recompress.h"
 #include "util/alloc.h"
 
@@ -20,7 +21,7 @@
  * When memory is used up, both fit into what the arena spares; it comes back when the old one
  * is freed. Nobody else gets it, however much they write meanwhile.
  */
-static int place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word)
+int recomp_place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word)
 {
 	int error;
 
@@ -97,6 +98,8 @@ static struct dedup_object item_object(struct recompressor *rc, const struct rec
 	bool better = item->out_len > 0;
 	uint32_t size = better ? (uint32_t)item->out_len : item->size;
 
+	if (item->pack)
+		return object;
 	if (better ? !dedup_may(rc->dedup, word, size) : !item->alike)
 		return object;
 	object.size = size;
@@ -114,7 +117,7 @@ static int item_place(struct recompressor *rc, const struct recomp_item *item, u
 			       .len = (uint32_t)item->out_len,
 			       .mask = item->mask };
 
-	return place(rc, &enc, out_word);
+	return recomp_place(rc, &enc, out_word);
 }
 
 /* What publishing an item came to. */
@@ -139,6 +142,8 @@ static enum outcome item_commit(struct recompressor *rc, const struct recomp_ite
 			old = slot_fresh(word);
 		wanted = OUTCOME_LATE;
 	}
+	if (!item->shared && (wanted == OUTCOME_KEPT || wanted == OUTCOME_BETTER))
+		pack_note(rc, item->place, word);
 	/* While nothing can move it. */
 	if (object->data && (wanted == OUTCOME_KEPT || wanted == OUTCOME_BETTER))
 		dedup_note(rc->dedup, object->hash, slot_ref(word));
@@ -148,8 +153,11 @@ static enum outcome item_commit(struct recompressor *rc, const struct recomp_ite
 }
 
 /* @saved: below 0 where a dictionary had to go. */
-static void item_count(struct recompressor *rc, enum outcome outcome, int64_t saved)
+static void item_count(struct recompressor *rc, const struct recomp_item *item,
+		       enum outcome outcome, int64_t saved)
 {
+	if (item->len < slot_length(item->word) && outcome == OUTCOME_BETTER)
+		recomp_count(&rc->packs_remade, 1);
 	if (outcome == OUTCOME_KEPT) {
 		recomp_count(&rc->kept, 1);
 	} else if (outcome == OUTCOME_BETTER && saved > 0) {
@@ -207,6 +215,6 @@ bool recomp_publish(struct recompressor *rc, const struct recomp_item *item)
 		saved -= room_of(rc->slots, slot_ref(word));
 	outcome = item_commit(rc, item, &object, word, wanted);
 	spare_give_back(rc->slots);
-	item_count(rc, outcome, saved);
+	item_count(rc, item, outcome, saved);
 	return (outcome == OUTCOME_BETTER && saved > 0) || outcome == OUTCOME_JOINED;
 }

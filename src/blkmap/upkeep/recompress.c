@@ -132,6 +132,8 @@ int recomp_create(struct content *content, struct folder *folder,
 	rc->codecs = content->codecs;
 	rc->slots = content->slots;
 	rc->folder = folder;
+	if (params->packs)
+		rc->packs = *params->packs;
 	error = set_aside(rc, params->dicts, error_text);
 	if (error) {
 		recomp_free(rc);
@@ -212,6 +214,7 @@ void recomp_get_tuning(const struct recompressor *rc, struct blkmap_tuning *out_
 	out_tuning->recompress_level = rc->level;
 	out_tuning->recompress_idle = atomic_load_explicit(&rc->idle_seconds, memory_order_relaxed);
 	out_tuning->dedup = dedup_is_on(rc->dedup);
+	out_tuning->packs = rc->packs.pool != NULL;
 	for (unsigned kind = 0; kind < RECOMP_NR_KINDS; kind++)
 		out_tuning->dicts |= rc->dicts[kind].max > 0;
 }
@@ -227,5 +230,8 @@ void recomp_get_stat(const struct recompressor *rc, struct blkmap_stat *out_stat
 	out_stat->recompress_passes = atomic_load_explicit(&rc->passes, memory_order_relaxed);
 	out_stat->recompress_pressures = atomic_load_explicit(&rc->pressures, memory_order_relaxed);
 	out_stat->recompress_undone = atomic_load_explicit(&rc->undone, memory_order_relaxed);
+	out_stat->pack_joined = atomic_load_explicit(&rc->pack_joined, memory_order_relaxed);
+	out_stat->pack_saved = atomic_load_explicit(&rc->pack_saved, memory_order_relaxed);
+	out_stat->packs_remade = atomic_load_explicit(&rc->packs_remade, memory_order_relaxed);
 	out_stat->recompress_pauses = atomic_load_explicit(&rc->pauses, memory_order_relaxed);
 }

@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "blkmap/content/content.h"
+#include "blkmap/slot/pack.h"
 #include "blkmap/upkeep/fold.h"
 #include "blkmap/upkeep/owned.h"
 #include "util/lock.h"
@@ -34,7 +35,8 @@
 /* One object on its way. */
 struct recomp_item {
 	uint64_t place; /* of its slot, or of its share record's word */
-	bool shared; /* the latter */
+	bool shared; /* the latter, */
+	bool pack; /* and the record is a pack's */
 	uint64_t seq; /* of the lock of that, when the bytes were read */
 	uint64_t word; /* what was there */
 	uint32_t len, mask; /* bytes, and pages that are present */
@@ -44,6 +46,7 @@ struct recomp_item {
 	uint32_t cap; /* most bytes that would be worth it; 0: not worth trying */
 	unsigned codec; /* to compress with */
 	bool alike; /* as it is stored, it may be shared (dedup.h) */
+	struct pack_head head; /* of a pack: what the new object begins with */
 	size_t out_len; /* 0: did not fit */
 };
 
@@ -61,6 +64,11 @@ struct recomp_pass {
 	uint64_t nr_done; /* made smaller */
 	bool forced; /* without regard to requests */
 	bool cut_short; /* for want of memory: not all was seen */
+	bool no_packs; /* small files are left alone */
+	bool packing; /* all objects were seen, it is the small files' turn */
+	/* Packing goes through all small files once for each owner, in turn. */
+	uint64_t owner, next_owner, first_owner; /* now; the next one and the first that were seen */
+	unsigned nr_owners;
 };
 
 /*
@@ -93,6 +101,7 @@ struct recomp_dict {
 enum recomp_state { RECOMP_IDLE, RECOMP_WORK, RECOMP_DONE, RECOMP_END };
 
 struct dedup;
+struct encoded;
 
 /* One per mount that asks for it, owned by the upkeep. */
 struct recompressor {
@@ -101,6 +110,9 @@ struct recompressor {
 	struct content *content; /* not owned: its requests are counted */
 	struct folder *folder; /* not owned */
 	struct dedup *dedup; /* owned; NULL: off */
+	struct blkmap_packs packs; /* its pool NULL: off; immutable */
+	bool has_packed; /* packs.begin was called; guarded by pass_lock, as the next one */
+	uint64_t pack_owner; /* whose files a pass packs first */
 	char name[32]; /* the algorithm */
 	int32_t level;
 	atomic_uint idle; /* ticks without use, by the option; relaxed */
@@ -144,6 +156,7 @@ struct recompressor {
 	void *job_arg;
 
 	atomic_uint_fast64_t done, kept, saved, passes, pauses, pressures, undone;
+	atomic_uint_fast64_t pack_joined, pack_saved, packs_remade;
 };
 
 /* Whether the dictionary of a word's object is to go. */
@@ -177,7 +190,8 @@ enum recomp_want {
 	RECOMP_LATER, /* it may be next time */
 	RECOMP_NOW,
 };
-typedef enum recomp_want (*recomp_wanted_fn)(void *arg, uint64_t word);
+/* @thin: it is a pack of which half is gone; not said by a look without the lock. */
+typedef enum recomp_want (*recomp_wanted_fn)(void *arg, uint64_t word, bool thin);
 
 /*
  * recomp_find() - the next object of all that @wanted wants now; its slot or record is locked shared
@@ -201,7 +215,16 @@ void recomp_pass_begin(struct recompressor *rc, const struct recomp_pass *pass);
 bool recomp_step(struct recompressor *rc, struct recomp_pass *pass);
 void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool complete);
 
+/*
+ * recomp_compressor() - of an item's codec, for what is as long as its word says
+ * NULL: there is no memory for it. It stays until the pass ends.
+ */
+struct zcomp *recomp_compressor(struct recompressor *rc, const struct recomp_item *item);
+
 /* publish.c; pass_lock held */
+
+/* Put what was encoded into a new object. 0, or there is no memory, not even what is spared. */
+int recomp_place(struct recompressor *rc, const struct encoded *enc, uint64_t *out_word) ZT_MUST_CHECK;
 
 /* Put what was made of an item in its place. Return: whether it takes less room now. */
 bool recomp_publish(struct recompressor *rc, const struct recomp_item *item);
@@ -216,9 +239,7 @@ bool recomp_publish_faster(struct recompressor *rc, const struct recomp_item *it
  */
 void recomp_changed(void *arg, const uint64_t *seq, uint64_t before, uint64_t place);
 
-/* recompress_thread.c: run a job in the worker, or here when there is none. pass_lock held. */
-void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg),
-		void *arg);
+/* recompress_thread.c */
 
 /* The kernel's file, and a watch on it; -1 where there is none or it does not let us. */
 #define RECOMP_PSI_FILE "/proc/pressure/memory"

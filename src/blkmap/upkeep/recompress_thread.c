@@ -27,17 +27,16 @@
 #include "blkmap/upkeep/fold.h"
 #include "blkmap/upkeep/recompress.h"
 #include "blkmap/upkeep/restore.h"
+#include "blkmap/upkeep/worker.h"
 #include "util/alloc.h"
 #include "util/clock.h"
-
 
 /* Requests are counted over so long; more than so many, and recompression waits. */
 #define WINDOW_NS       (100 * ZT_NS_PER_MS)
 #define WINDOW_REQUESTS 8u
 
-/* Of one CPU, in percent. Slept off when so much has come together. */
-#define CPU_BUDGET_PCT 50u
-#define DEBT_MAX_NS    (20 * ZT_NS_PER_MS)
+/* Slept off when so much has come together. */
+#define DEBT_MAX_NS (20 * ZT_NS_PER_MS)
 
 /* Near mem_limit=: less than a 32nd of it is left, and less than so much. */
 #define SHORT_DIVISOR 32u
@@ -108,46 +107,14 @@ static bool pace(struct recompressor *rc, const struct recomp_pass *pass)
 	return go_on && sleep_off(rc);
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * ZT_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-/* Work that took so much is slept off. */
-static void owe(struct recompressor *rc, uint64_t cpu_ns)
-{
-	rc->debt_ns += cpu_ns * (100 - CPU_BUDGET_PCT) / CPU_BUDGET_PCT;
-}
-
-void recomp_run(struct recompressor *rc, void (*job)(struct recompressor *rc, void *arg), void *arg)
-{
-	if (!rc->has_threads || rc->run_here) {
-		job(rc, arg);
-		return;
-	}
-	mutex_lock(&rc->lock);
-	rc->job = job;
-	rc->job_arg = arg;
-	rc->state = RECOMP_WORK;
-	cond_broadcast(&rc->cond);
-	while (rc->state != RECOMP_DONE)
-		cond_wait(&rc->cond, &rc->lock);
-	rc->state = RECOMP_IDLE;
-	owe(rc, rc->job_cpu_ns);
-	mutex_unlock(&rc->lock);
-}
-
 /* A step. What this thread does of it is slept off, too, unless somebody waits for the pass. */
 static bool paid_step(struct recompressor *rc, struct recomp_pass *pass)
 {
-	uint64_t begin = thread_cpu_ns();
+	uint64_t begin = recomp_cpu_ns();
 	bool more = recomp_step(rc, pass);
 
 	if (!pass->forced)
-		owe(rc, thread_cpu_ns() - begin);
+		recomp_owe(rc, recomp_cpu_ns() - begin);
 	return more;
 }
 
@@ -228,7 +195,8 @@ static bool psi_fired(int fd)
 /* Memory is short: whatever can be had, without looking at the time. */
 static bool run_hard_pass(struct recompressor *rc)
 {
-	struct recomp_pass pass = { .forced = true };
+	/* What is in use is not to be packed. */
+	struct recomp_pass pass = { .forced = true, .no_packs = true };
 	bool go_on;
 
 	atomic_fetch_add_explicit(&rc->pressures, 1, memory_order_relaxed);
@@ -262,10 +230,10 @@ static bool run_restore(struct recompressor *rc)
 	more = restore_begin(rc) == 0;
 	while (more && go_on && !requests_are_many(rc) && !is_kicked(rc) &&
 	       !limit_is_near(rc->slots, 4, UINT64_MAX)) {
-		const uint64_t begin = thread_cpu_ns();
+		const uint64_t begin = recomp_cpu_ns();
 
 		more = restore_step(rc, &restore);
-		owe(rc, thread_cpu_ns() - begin);
+		recomp_owe(rc, recomp_cpu_ns() - begin);
 		go_on = sleep_off(rc);
 	}
 	restore_end(rc);
@@ -341,32 +309,6 @@ static void *recomp_thread(void *arg)
 	return NULL;
 }
 
-static void *worker_thread(void *arg)
-{
-	struct recompressor *rc = arg;
-	struct sched_param param = { .sched_priority = 0 };
-
-	/* Where a sandbox forbids it the budget has to do. */
-	(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &param);
-	mutex_lock(&rc->lock);
-	while (rc->state != RECOMP_END) {
-		if (rc->state == RECOMP_WORK) {
-			uint64_t begin = thread_cpu_ns();
-
-			mutex_unlock(&rc->lock);
-			rc->job(rc, rc->job_arg);
-			mutex_lock(&rc->lock);
-			rc->job_cpu_ns = thread_cpu_ns() - begin;
-			rc->state = RECOMP_DONE;
-			cond_broadcast(&rc->cond);
-		} else {
-			cond_wait(&rc->cond, &rc->lock);
-		}
-	}
-	mutex_unlock(&rc->lock);
-	return NULL;
-}
-
 static void vars_init(struct recompressor *rc)
 {
 	mutex_init(&rc->lock, ZT_RANK_RECOMP);
@@ -379,15 +321,6 @@ static void vars_exit(struct recompressor *rc)
 {
 	cond_exit(&rc->cond);
 	mutex_exit(&rc->lock);
-}
-
-static void worker_end(struct recompressor *rc)
-{
-	mutex_lock(&rc->lock);
-	rc->state = RECOMP_END;
-	cond_broadcast(&rc->cond);
-	mutex_unlock(&rc->lock);
-	zt_lock_check(pthread_join(rc->worker, NULL));
 }
 
 static void psi_close(struct recompressor *rc)
@@ -405,7 +338,7 @@ int recomp_start(struct recompressor *rc, int psi)
 	rc->psi = psi;
 	vars_init(rc);
 	rc->has_threads = true;
-	error = pthread_create(&rc->worker, NULL, worker_thread, rc);
+	error = pthread_create(&rc->worker, NULL, recomp_worker, rc);
 	if (error)
 		goto err_vars;
 	error = pthread_create(&rc->thread, NULL, recomp_thread, rc);
@@ -416,7 +349,7 @@ int recomp_start(struct recompressor *rc, int psi)
 	return 0;
 
 err_worker:
-	worker_end(rc);
+	recomp_worker_end(rc);
 err_vars:
 	vars_exit(rc);
 	psi_close(rc);
@@ -437,7 +370,7 @@ void recomp_stop(struct recompressor *rc)
 	cond_broadcast(&rc->cond);
 	mutex_unlock(&rc->lock);
 	zt_lock_check(pthread_join(rc->thread, NULL));
-	worker_end(rc);
+	recomp_worker_end(rc);
 	vars_exit(rc);
 	psi_close(rc);
 	rc->has_threads = false;

@@ -18,6 +18,7 @@
 
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/upkeep/worker.h"
 #include "util/alloc.h"
 
 struct restore_visit {

@@ -20,11 +20,15 @@ struct visit {
 };
 
 /* A word that is on its way out or in says nothing. */
-static enum recomp_want word_want(struct visit *visit, uint64_t word, ref_t ref)
+static enum recomp_want word_want(struct visit *visit, uint64_t word, ref_t ref,
+				  const struct pack_rec *pack)
 {
+	bool thin;
+
 	if (slot_kind(word) != SLOT_OBJ || slot_ref(word) != ref)
 		return RECOMP_LATER;
-	return visit->wanted(visit->arg, word);
+	thin = pack && pack_is_thin(visit->rc->slots, pack);
+	return visit->wanted(visit->arg, word, thin);
 }
 
 /* zs_visit_fn. ZS_STOP: it is wanted, and its slot's or record's lock is held shared. */
@@ -34,6 +38,7 @@ static enum zs_verdict visit_object(void *arg, ref_t ref, uint32_t len, struct z
 	struct visit *visit = arg;
 	const struct slots *slots = visit->rc->slots;
 	bool shared = owner.index == OWNER_SHARE;
+	const struct pack_rec *pack;
 	enum recomp_want want;
 	uint64_t word;
 
@@ -51,17 +56,19 @@ static enum zs_verdict visit_object(void *arg, ref_t ref, uint32_t len, struct z
 	 * is known under the lock alone.
 	 */
 	if (!visit->noted &&
-	    word_want(visit, word_get(slot_at(slots, owner.word)), ref) != RECOMP_NOW)
+	    word_want(visit, word_get(slot_at(slots, owner.word)), ref, NULL) != RECOMP_NOW)
 		return ZS_UNSETTLED;
 	if (!owner_try(slots, ref, owner, &word))
 		return ZS_UNSETTLED;
-	want = word_want(visit, word, ref);
+	pack = shared ? pack_by_place(slots, owner.word) : NULL;
+	want = word_want(visit, word, ref, pack);
 	if (want != RECOMP_NOW) {
 		rw_unlock(place_lock(slots, owner.word, shared));
 		return want == RECOMP_NEVER ? ZS_SETTLED : ZS_UNSETTLED;
 	}
 	visit->item->place = owner.word;
 	visit->item->shared = shared;
+	visit->item->pack = pack != NULL;
 	visit->item->word = word;
 	visit->item->seq = *place_seq(slots, owner.word, shared);
 	visit->item->len = slot_length(word);
@@ -100,7 +107,8 @@ int recomp_load(struct recompressor *rc, const struct recomp_item *item, char *d
 	/* What is decoded under a share lock is not kept for later. */
 	c.lock = item->shared ? NULL : slot_lock_at(rc->slots, item->place);
 	c.strm = zcomp_stream_get_private(rc->codecs->comp);
-	error = cluster_load(&c, item->word, 0, item->len, dst);
+	error = item->pack ? cluster_load_pack(&c, pack_by_place(rc->slots, item->place), dst)
+			   : cluster_load(&c, item->word, 0, item->len, dst);
 	zcomp_stream_put(rc->codecs->comp, c.strm);
 	return error;
 }

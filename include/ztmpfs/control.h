@@ -153,6 +153,12 @@ struct ztmpfs_stat {
 	uint64_t spill_passes; /* times that it was looked what could go */
 	uint64_t spill_write_errors, spill_read_errors;
 	uint64_t image_bytes; /* compressed contents that stay in the file of image=; 0: in memory */
+	/* packs of small files; all 0 without packs=on */
+	uint64_t packs; /* objects that hold several files */
+	uint64_t packed_pages; /* pages of files in them */
+	uint64_t pack_joined; /* files that were packed, ever */
+	uint64_t pack_saved; /* bytes of room that they had had beyond the packs' */
+	uint64_t packs_remade; /* without what was gone */
 	uint64_t reserved[1];
 };
 

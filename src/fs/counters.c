@@ -142,6 +142,11 @@ static void stat_upkeep(const struct blkmap_stat *map, struct ztmpfs_stat *out)
 	out->dedup_joined = map->dedup_joined;
 	out->dedup_saved = map->dedup_saved;
 	out->dedup_index = map->dedup_index;
+	out->packs = map->packs;
+	out->packed_pages = map->packed_pages;
+	out->pack_joined = map->pack_joined;
+	out->pack_saved = map->pack_saved;
+	out->packs_remade = map->packs_remade;
 }
 
 static void stat_spill(const struct blkmap_stat *map, struct ztmpfs_stat *out)

@@ -39,7 +39,7 @@ static void fill_facts(const struct super_record *rec, struct image_facts *out)
 	out->dict_size = format->dict_size;
 	out->dict_sum = format->dict_sum;
 	out->arena_layout = arena_layout();
-	out->fs_version = SUPER_VERSION;
+	out->fs_version = rec->version;
 	memcpy(out->compress, format->compress, sizeof(out->compress));
 	memcpy(out->recompress, format->recompress, sizeof(out->recompress));
 	for (unsigned i = 0; i < BLKMAP_NR_SETTINGS; i++)
@@ -160,12 +160,13 @@ int super_save(struct super *sb, int fd)
 
 static int check_layout(const struct image_facts *facts, char text[256])
 {
-	if (facts->arena_layout == arena_layout() && facts->fs_version == SUPER_VERSION)
+	if (facts->arena_layout == arena_layout() && super_version_is_known(facts->fs_version))
 		return 0;
 	snprintf(text, 256,
 		 "the image holds layout %" PRIu32 ".%" PRIu32 ", this program reads layout %" PRIu32
-		 ".%u",
-		 facts->arena_layout, facts->fs_version, arena_layout(), SUPER_VERSION);
+		 ".%u and %" PRIu32 ".%u",
+		 facts->arena_layout, facts->fs_version, arena_layout(), SUPER_VERSION,
+		 arena_layout(), SUPER_VERSION_PACKS);
 	return -EPROTONOSUPPORT;
 }
 

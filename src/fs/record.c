@@ -98,10 +98,10 @@ int super_format_check(const struct super_record *rec, const struct super_params
 		snprintf(text, 256, "the arena holds no filesystem, or one that was never finished");
 		return -EUCLEAN;
 	}
-	if (rec->version != SUPER_VERSION) {
+	if (!super_version_is_known(rec->version)) {
 		snprintf(text, 256,
-			 "the filesystem has layout %u, this program reads layout %u",
-			 rec->version, SUPER_VERSION);
+			 "the filesystem has layout %u, this program reads layout %u and %u",
+			 rec->version, SUPER_VERSION, SUPER_VERSION_PACKS);
 		return -EPROTONOSUPPORT;
 	}
 	if (rec->format.sum != format_sum(&rec->format)) {

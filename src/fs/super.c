@@ -15,6 +15,7 @@
 #include "fs/inode_i.h"
 #include "image/pages.h"
 #include "fs/livefile.h"
+#include "fs/packs.h"
 #include "fs/tune.h"
 #include "fs/work.h"
 #include "util/alloc.h"
@@ -103,7 +104,15 @@ static int open_map(struct super *sb, const struct super_params *params, enum bl
 		    char error_text[256])
 {
 	struct blkmap_params map = params->content;
+	const struct blkmap_packs packs = {
+		.pool = sb->inodes,
+		.look = super_packs_look,
+		.begin = super_packs_begin,
+		.arg = sb,
+	};
 
+	/* What is only read stays as it is. */
+	map.packs = params->packs && !params->content.lender ? &packs : NULL;
 	map.attach = attach;
 	/* Not before all is found. */
 	map.background = params->content.background && attach == BLKMAP_MAKE;

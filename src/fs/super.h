@@ -40,9 +40,10 @@ struct super_params {
 	bool from_image;
 	/*
 	 * What files hold: algorithms, upkeep, the accelerator. Its arena, pools, record and max_pages
-	 * are the layer's own, and not looked at.
+	 * are the layer's own, and not looked at; so are its packs.
 	 */
 	struct blkmap_params content;
+	bool packs; /* with content.recompress: small files that lie idle are packed together */
 };
 
 int super_create(const struct super_params *params, char error_text[256],

@@ -76,8 +76,9 @@ void super_get_options(struct super *sb, char *out_text, size_t space)
 		put_codec(&text, "compress", tuning.compress, tuning.level);
 	if (tuning.recompress) {
 		put_codec(&text, "recompress", tuning.recompress, tuning.recompress_level);
-		put(&text, "@%" PRIu32 ",dicts=%s,dedup=%s", tuning.recompress_idle,
-		    tuning.dicts ? "on" : "off", tuning.dedup ? "on" : "off");
+		put(&text, "@%" PRIu32 ",dicts=%s,dedup=%s,packs=%s", tuning.recompress_idle,
+		    tuning.dicts ? "on" : "off", tuning.dedup ? "on" : "off",
+		    tuning.packs ? "on" : "off");
 	} else {
 		put(&text, ",recompress=off");
 	}

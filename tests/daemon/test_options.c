@@ -195,6 +195,31 @@ START_TEST(test_dictionaries_follow_from_who_is_let_in_unless_it_is_said)
 }
 END_TEST
 
+START_TEST(test_packs_are_off_unless_it_is_said)
+{
+	static const struct {
+		const char *list;
+		bool packs;
+	} cases[] = {
+		{ "", false },
+		{ "allow_other", false },
+		{ "allow_other,packs=on", true },
+		{ "packs=on,allow_other", true },
+		{ "packs=off", false },
+		{ "packs=on,packs=off", false },
+		{ "packs=on", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.packs == cases[i].packs, "%s", cases[i].list);
+		options_free(&o);
+	}
+}
+END_TEST
+
 START_TEST(test_deduplication_follows_from_who_is_let_in_unless_it_is_said)
 {
 	static const struct {
@@ -761,6 +786,8 @@ START_TEST(test_wrong_option_is_named_with_the_allowed_values)
 		{ "dict=", "not empty" },
 		{ "dicts=", "on, off" },
 		{ "dicts=auto", "on, off" },
+		{ "packs=", "on, off" },
+		{ "packs=auto", "on, off" },
 		{ "dedup=", "on, off" },
 		{ "dedup=auto", "on, off" },
 		{ "cluster=2k", "4k, 8k" },
@@ -1400,6 +1427,7 @@ int main(void)
 	tcase_add_test(tc, test_root_directory_is_as_asked);
 	tcase_add_test(tc, test_compression_and_level_are_taken);
 	tcase_add_test(tc, test_dictionaries_follow_from_who_is_let_in_unless_it_is_said);
+	tcase_add_test(tc, test_packs_are_off_unless_it_is_said);
 	tcase_add_test(tc, test_deduplication_follows_from_who_is_let_in_unless_it_is_said);
 	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);

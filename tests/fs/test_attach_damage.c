@@ -270,7 +270,7 @@ SPOIL(spoil_reserve, arena_sb(sb)->reserve /= 2; sum_anew(sb))
 SPOIL(spoil_first_page, arena_sb(sb)->first_page = 1024; sum_anew(sb))
 SPOIL(spoil_state, arena_sb(sb)->state = 9)
 SPOIL(spoil_fs_magic, sb->rec->magic = 0)
-SPOIL(spoil_fs_version, sb->rec->version++)
+SPOIL(spoil_fs_version, sb->rec->version = SUPER_VERSION_PACKS + 1)
 SPOIL(spoil_format, sb->rec->format.compress[1] ^= 1)
 SPOIL(spoil_root, sb->rec->root++)
 SPOIL(other_compress, params->content.comp.name = "zstd")
@@ -288,7 +288,7 @@ static const struct refusal refusals[] = {
 	{ "bytes from page", -EUCLEAN, spoil_first_page },
 	{ "state is unknown", -EUCLEAN, spoil_state },
 	{ "no filesystem", -EUCLEAN, spoil_fs_magic },
-	{ "layout 3", -EPROTONOSUPPORT, spoil_fs_version },
+	{ "layout 5", -EPROTONOSUPPORT, spoil_fs_version },
 	{ "sum is wrong", -EUCLEAN, spoil_format },
 	{ "root", -EUCLEAN, spoil_root },
 	{ "compress=lz4", -EINVAL, other_compress },

@@ -181,6 +181,119 @@ START_TEST(test_a_flipped_byte_is_refused_or_an_error_or_not_looked_at)
 }
 END_TEST
 
+#define SMALL_FILES 192u
+#define SMALL_SIZE  4000u
+
+static struct super_params packing(void)
+{
+	struct super_params params = fixture_params();
+
+	params.content.recompress = "zstd";
+	params.content.recompress_level = 3;
+	params.packs = true;
+	return params;
+}
+
+/* Half of it is what the others have, too. */
+static void small_bytes(unsigned f, char bytes[SMALL_SIZE], char name[16])
+{
+	for (unsigned i = 0; i < SMALL_SIZE; i++)
+		bytes[i] = "0123456789abcdef"[keyhash_word(&(struct keyhash_key){ 1, i < SMALL_SIZE / 2 ? 1000 : f }, i) % 16];
+	snprintf(name, 16, "small-%u", f);
+}
+
+/* Packs alone. */
+static void save_packed(const struct super_params *params)
+{
+	struct super *sb = fixture_init_params(params);
+	char bytes[SMALL_SIZE], name[16];
+	struct ztmpfs_stat stat;
+
+	for (unsigned f = 0; f < SMALL_FILES; f++) {
+		ino_nr ino;
+
+		small_bytes(f, bytes, name);
+		ino = make_file(sb, FS_ROOT_INO, name);
+		write_all(sb, ino, 0, bytes, SMALL_SIZE);
+		fs_forget(sb, ino, 1);
+	}
+	(void)blkmap_recompress(sb->map, 0);
+	super_get_stat(sb, &stat);
+	ck_assert_uint_eq(stat.packed_pages, SMALL_FILES);
+	save(sb);
+}
+
+/* Return: how many of the small files cannot be read; the others are as they were saved. */
+static unsigned unreadable(struct super *sb)
+{
+	char bytes[SMALL_SIZE], found[SMALL_SIZE], name[16];
+	unsigned nr = 0;
+
+	for (unsigned f = 0; f < SMALL_FILES; f++) {
+		size_t len = 0;
+		int err;
+
+		small_bytes(f, bytes, name);
+		err = fs_read(sb, look_ino(sb, FS_ROOT_INO, name), 0, found, SMALL_SIZE, &len);
+		ck_assert(err == -EIO || (err == 0 && len == SMALL_SIZE));
+		ck_assert(err || memcmp(bytes, found, SMALL_SIZE) == 0);
+		nr += err != 0;
+	}
+	return nr;
+}
+
+START_TEST(test_packs_are_read_where_they_stand)
+{
+	const struct super_params params = packing();
+	struct ztmpfs_file_stat file;
+	struct ztmpfs_stat stat;
+	struct super *sb;
+
+	save_packed(&params);
+	sb = borrow(&params);
+	ck_assert_uint_eq(unreadable(sb), 0);
+	super_get_stat(sb, &stat);
+	ck_assert_uint_eq(stat.packs, SMALL_FILES / 16);
+	ck_assert_uint_eq(stat.packed_pages, SMALL_FILES);
+	ck_assert_int_eq(fs_file_stat(sb, look_ino(sb, FS_ROOT_INO, "small-3"), &file), 0);
+	ck_assert_uint_gt(file.stored, 0);
+	ck_assert_uint_lt(file.stored, SMALL_SIZE);
+	ck_assert_int_eq(super_check(sb), 0);
+	(void)super_compact(sb);
+	(void)blkmap_recompress(sb->map, 0);
+	ck_assert_uint_eq(unreadable(sb), 0);
+	super_destroy(sb);
+	sb = borrow(&params);
+	ck_assert_uint_eq(unreadable(sb), 0);
+	super_destroy(sb);
+}
+END_TEST
+
+START_TEST(test_a_flipped_byte_of_packs_is_refused_or_an_error_or_not_looked_at)
+{
+	const struct super_params params = packing();
+	unsigned refused = 0, failed = 0;
+
+	save_packed(&params);
+	zt_log_set_sink(NULL);
+	for (off_t at = 0; at < file_size(); at += FLIP_STEP_LARGE) {
+		struct super *sb = NULL;
+		char text[256];
+
+		poke(at, 0x5a);
+		if (try_borrow(&params, text, &sb) != 0) {
+			refused++;
+		} else {
+			failed += unreadable(sb) > 0;
+			super_leave(sb, false, NULL);
+		}
+		poke(at, 0x5a);
+	}
+	ck_assert_uint_gt(refused, 0);
+	ck_assert_uint_gt(failed, 0);
+}
+END_TEST
+
 static unsigned nr_lines;
 static char line_was[256];
 
@@ -309,6 +422,8 @@ static Suite *borrow_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_contents_are_read_where_they_stand);
 	tcase_add_loop_test(tcase, test_a_flipped_byte_is_refused_or_an_error_or_not_looked_at, 0, 2);
+	tcase_add_test(tcase, test_packs_are_read_where_they_stand);
+	tcase_add_test(tcase, test_a_flipped_byte_of_packs_is_refused_or_an_error_or_not_looked_at);
 	tcase_add_loop_test(tcase, test_a_file_that_is_cut_is_an_error, 0, 2);
 	tcase_add_test(tcase, test_a_file_that_is_opened_for_writing_is_an_error);
 	tcase_add_test(tcase, test_a_file_that_is_open_for_writing_is_refused);

@@ -155,6 +155,25 @@ START_TEST(test_a_scan_that_stops_goes_on_behind_and_comes_back_next_time)
 }
 END_TEST
 
+START_TEST(test_what_is_taken_is_settled_until_it_is_noted)
+{
+	struct look look;
+
+	(void)scan(ZS_SETTLED, NR);
+	zs_note_all(pool);
+	look = scan(ZS_TAKE, NR);
+	ck_assert_uint_eq(look.seen, NR);
+	ck_assert_uint_eq(scan(ZS_SETTLED, NR).seen, 0);
+	zs_note_object(pool, keeper.words[7000]);
+	check_noted_alone(7000);
+	zs_note_object(pool, keeper.words[7000] + 1); /* anywhere in it */
+	check_noted_alone(7000);
+	zs_note_object(pool, 0);
+	zs_note_object(pool, UINT64_MAX >> 30);
+	ck_assert_uint_eq(scan(ZS_SETTLED, NR).seen, 0);
+}
+END_TEST
+
 START_TEST(test_what_compaction_has_moved_is_new_where_it_is_now)
 {
 	struct look look;
@@ -201,6 +220,7 @@ int main(void)
 	tcase_add_test(tcase, test_what_changes_is_new_again);
 	tcase_add_test(tcase, test_what_is_not_settled_is_seen_each_time);
 	tcase_add_test(tcase, test_a_scan_that_stops_goes_on_behind_and_comes_back_next_time);
+	tcase_add_test(tcase, test_what_is_taken_is_settled_until_it_is_noted);
 	tcase_add_test(tcase, test_what_compaction_has_moved_is_new_where_it_is_now);
 	tcase_add_test(tcase, test_without_memory_for_notes_there_are_none);
 	suite_add_tcase(suite, tcase);

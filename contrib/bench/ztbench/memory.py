@@ -123,8 +123,28 @@ def parts(daemon):
     return "arena %.1f MB, private %.1f MB" % (daemon.arena() / 1e6, daemon.private() / 1e6)
 
 
-def ratio_bars(bars, name, work, content, at_once, idle, room, inodes=0):
-    """work(folder) stores content bytes: at once and after idle recompression."""
+# What a user's mount has by default, and one that lets others in has not.
+ALONE = "dicts=on,dedup=on,packs=on"
+
+
+def alone_bar(bars, name, work, content, zram, beside):
+    """The same on a mount that lets nobody else in, idle: how many times what zram holds for the memory."""
+    daemon = bars.start(ALONE)
+    try:
+        work(bars.mnt)
+        sync(bars.mnt)
+        daemon.recompress()
+        held = daemon.settled(5)
+        need = beside * zram if zram else None
+        bars.say(name + ", with dicts, dedup, packs", content / held, ">=", need, zram)
+        bars.note("%s; %d packs of %d files%s" % (parts(daemon), daemon.counter("packs"), daemon.counter("pack_joined"),
+                                                 "; %.2f times zram's, %.2f asked for" % (content / held / zram, beside) if zram else ""))
+    finally:
+        daemon.stop()
+
+
+def ratio_bars(bars, name, work, content, at_once, idle, room, inodes=0, beside=1.0):
+    """work(folder) stores content bytes: at once, after idle recompression, and where just one user is let in."""
     zram = bars.zram(work, room, inodes)
     zram = content / zram if zram else None
     daemon = bars.start()
@@ -140,6 +160,7 @@ def ratio_bars(bars, name, work, content, at_once, idle, room, inodes=0):
         bars.note(parts(daemon))
     finally:
         daemon.stop()
+    alone_bar(bars, name, work, content, zram, beside)
 
 
 # ---- the data ----
@@ -210,7 +231,7 @@ def bar_tar(bars):
     size = bars.size(976000000, PAGE)
     path = tar_of_usr(bars, size)
     ratio_bars(bars, "tar of /usr, one file", lambda folder: shutil.copyfile(path, os.path.join(folder, "tar")), size, 2.08, 2.85,
-               size + size // 4 + 64 * MIB)
+               size + size // 4 + 64 * MIB, beside=1.65)
 
 
 def bar_tree(bars):
@@ -223,7 +244,7 @@ def bar_tree(bars):
         with subprocess.Popen(["tar", "-cf", "-", "-C", "/", "--null", "-T", listing], stdout=subprocess.PIPE) as tar:
             subprocess.run(["tar", "-xf", "-", "-C", folder], stdin=tar.stdout, check=True)
 
-    ratio_bars(bars, "tree of %d files" % len(names), unpack, total, 1.80, 2.15, 2 * total + 64 * MIB, 2 * len(names))
+    ratio_bars(bars, "tree of %d files" % len(names), unpack, total, 1.80, 2.15, 2 * total + 64 * MIB, 2 * len(names), 1.6)
 
 
 def bar_small(bars):
@@ -238,7 +259,7 @@ def bar_small(bars):
                 f.write(piece)
 
     ratio_bars(bars, "%d files of 300 to 1,500 bytes" % len(pieces), write, total, 1.18, 1.50, 8 * total + 64 * MIB,
-               len(pieces) + 1000)
+               len(pieces) + 1000, 2.25)
 
 
 def overwrite(path, source, size, nr):

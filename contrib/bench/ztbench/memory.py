@@ -123,7 +123,7 @@ def parts(daemon):
     return "arena %.1f MB, private %.1f MB" % (daemon.arena() / 1e6, daemon.private() / 1e6)
 
 
-# What a user's mount has by default, and one that lets others in has not.
+# What a mount that lets nobody else in may have: the first two are its defaults.
 ALONE = "dicts=on,dedup=on,packs=on"
 
 

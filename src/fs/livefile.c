@@ -12,7 +12,9 @@
 
 bool livesave_is_of(const struct super *sb, ino_nr ino)
 {
-	return ino == atomic_load_explicit(&sb->livesave_ino, memory_order_acquire);
+	/* 0: there is none. A request may name any inode. */
+	return ino != 0 &&
+	       ino == atomic_load_explicit(&sb->livesave_ino, memory_order_acquire);
 }
 
 void livesave_forget(struct super *sb, ino_nr ino)

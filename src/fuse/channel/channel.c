@@ -88,6 +88,10 @@ bool channel_hold(struct request *req)
 
 void channel_release(struct request *req)
 {
+	if (request_state(req) == REQUEST_HELD) {
+		ZT_ASSERT(ending_stops(&req->channel->ending));
+		request_set(req, REQUEST_ANSWERED); /* by another process */
+	}
 	/* A ring's entry went back to the kernel with the reply. */
 	if (!req->entry)
 		pool_put(&req->channel->pool, req);

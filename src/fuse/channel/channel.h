@@ -228,7 +228,10 @@ ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count);
  */
 bool channel_hold(struct request *req) ZT_MUST_CHECK;
 
-/** channel_release() - give a held one back, after its reply. Any thread; takes the channel's lock. */
+/**
+ * channel_release() - give a held one back, after its reply, or when the channel stops and leaves it to
+ * another process. Any thread; takes the channel's lock.
+ */
 void channel_release(struct request *req);
 
 /** channel_may_wait() - what the calling thread does may take long: another one reads, if it serves */

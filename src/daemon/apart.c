@@ -2,7 +2,7 @@
 /*
  * apart.c - a thread with a table of descriptors of its own. See apart.h.
  *
- * Locks: none here.
+ * Locks: none here. One at a time is all that full.c needs.
  */
 #include "daemon/apart.h"
 
@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "fuse/again.h"
 #include "fuse/channel/channel.h"
 #include "util/lock.h"
 #include "util/sizes.h"
@@ -57,7 +58,9 @@ static void *errand_thread(void *arg)
 	struct errand *errand = arg;
 
 	leave_channels();
+	again_waits(true);
 	errand->result = errand->fn(errand->arg);
+	again_waits(false);
 	return NULL;
 }
 

@@ -13,7 +13,7 @@
 /**
  * apart_run() - have a thread run @fn, which has none of this process's descriptors of /dev/fuse
  * @fn: has copies of all others, and may not log: what that opens is no descriptor of other threads'
- * Context: any thread that serves no request; waits for the end of @fn. Where no thread can be made the
+ * Context: one thread, which serves no request; waits for the end of @fn. Where no thread can be made the
  * caller runs it.
  * Return: what @fn returns.
  */

@@ -171,10 +171,9 @@ int session_create_front(struct session *s, struct options_error *error)
 	ztfuse_init(&s->front, s->sb, cache_of(s));
 	s->front.xattr = options->xattr;
 	s->front.io_max = (uint32_t)s->channel_params.io_max;
-	if (s->survive) {
+	if (s->survive)
 		s->front.ledger = s->survive->ledger;
-		again_watch(&s->front);
-	}
+	again_watch(&s->front);
 	if (s->survive && !s->survive->stored) {
 		s->front.upgrade = upgrade_ask;
 		s->front.upgrade_arg = &s->upgrade;

@@ -18,6 +18,7 @@ void session_go_without_keeper(struct session *s, const struct options_error *wh
 	s->why_not_kept = *why;
 	again_unwatch();
 	s->front.ledger = NULL;
+	again_watch(&s->front);
 	s->front.upgrade = NULL;
 	s->survive = NULL; /* it is its maker's, who waits for the end of this session */
 }

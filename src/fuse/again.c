@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -256,12 +258,26 @@ static const int crashes[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
 /* Stored before there are threads. */
 static struct ledger *watched;
 
+/* A thread may stay until the mount has ended, or is served by the next daemon. */
+static atomic_bool waits;
+
+void again_waits(bool for_itself)
+{
+	atomic_store(&waits, for_itself);
+}
+
 /* In the thread that has crashed; a signal that somebody sends says nothing about its request. */
 static void crashed(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
-	if (info->si_code > 0 || (info->si_code == SI_TKILL && info->si_pid == getpid()))
+	if (watched && (info->si_code > 0 || (info->si_code == SI_TKILL && info->si_pid == getpid())))
 		ledger_note_crash(watched, request_current_unique());
+	/*
+	 * The kernel dumps no core before all threads have ended, and what the process has stays open till
+	 * then: neither would the keeper hear of this death, nor would the mount end.
+	 */
+	if (watched || atomic_load(&waits))
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)raise(sig); /* as it would have died */
 }
 
@@ -283,7 +299,7 @@ void again_unwatch(void)
 	const struct sigaction dies = { .sa_handler = SIG_DFL };
 	struct sigaction old;
 
-	for (size_t i = 0; watched && i < ARRAY_SIZE(crashes); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++)
 		if (sigaction(crashes[i], NULL, &old) == 0 && old.sa_sigaction == crashed)
 			(void)sigaction(crashes[i], &dies, NULL);
 	watched = NULL;

@@ -27,10 +27,14 @@ void again_end(struct ztfuse *front, const struct again *again);
 
 /**
  * again_watch() - from here on a crash of a thread counts for the request that it serves
- * Signals whose default somebody else has changed are left alone. Until again_unwatch().
+ * With a ledger, or while again_waits() says so, it leaves no core. Signals whose default somebody else
+ * has changed are left alone. Until again_unwatch().
  */
 void again_watch(struct ztfuse *front);
 void again_unwatch(void);
+
+/** again_waits() - whether a thread waits for what only this mount's daemon answers; one thread says so */
+void again_waits(bool for_itself);
 
 /** again_may_die() - debug builds: for tests, before a reply is written. See again.c. */
 #ifdef ZT_DEBUG

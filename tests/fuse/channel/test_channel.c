@@ -312,6 +312,20 @@ START_TEST(test_data_of_a_write_begins_on_a_page)
 }
 END_TEST
 
+/* A process that goes leaves it to the next one, without a reply. */
+START_TEST(test_what_is_held_may_be_left_when_the_channel_stops)
+{
+	start(NR_THREADS);
+	send_write(10, 'x');
+	wait_for_writes(1);
+	channel_end(channel);
+	ck_assert_int_eq(pthread_join(server, NULL), 0);
+	channel_release(writes[0].held);
+	ck_assert_int_lt(recv(client, &(char){ 0 }, 1, MSG_DONTWAIT), 0);
+	close_channel();
+}
+END_TEST
+
 static unsigned resident_pages(const char *data)
 {
 	unsigned char pages[DATA_SIZE / 4096];
@@ -767,6 +781,7 @@ static void add_threads(Suite *suite, const char *name, SFun set)
 	tcase_add_test(tc, test_interruption_that_comes_before_its_request_is_kept);
 	tcase_add_test(tc, test_end_does_not_wait_for_long_requests);
 	tcase_add_test(tc, test_stop_wakes_threads_that_wait);
+	tcase_add_test(tc, test_what_is_held_may_be_left_when_the_channel_stops);
 	tcase_add_test(tc, test_stop_before_anything_was_served);
 	tcase_add_test(tc, test_end_of_the_channel_ends_the_threads);
 	suite_add_tcase(suite, tc);

@@ -55,6 +55,13 @@ static uint64_t nr_objects(const struct recompressor *rc, unsigned codec)
 	return atomic_load_explicit(&rc->slots->account.codec_objects[codec], memory_order_acquire);
 }
 
+/* dict_get_stat() reads it without a lock. */
+static void set_size(struct recompressor *rc, unsigned codec, uint64_t size)
+{
+	__atomic_store_n(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size, size,
+			 __ATOMIC_RELAXED);
+}
+
 /* ---- life ---- */
 
 static void dict_free(struct recompressor *rc, unsigned codec)
@@ -62,7 +69,7 @@ static void dict_free(struct recompressor *rc, unsigned codec)
 	ref_t ref = rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref;
 
 	codec_destroy(rc->codecs, codec);
-	rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size = 0;
+	set_size(rc, codec, 0);
 	word_set(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref, 0);
 	zs_free(rc->slots->meta, ref);
 }
@@ -223,8 +230,7 @@ static int dict_publish(struct recompressor *rc, enum recomp_kind kind, unsigned
 		zs_free(rc->slots->meta, ref);
 		return error;
 	}
-	__atomic_store_n(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size, size,
-			 __ATOMIC_RELAXED);
+	set_size(rc, codec, size);
 	word_set(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].ref, ref);
 	rc->dicts[kind].codec = codec;
 	rc->dicts[kind].refresh = DICT_REFRESHES;

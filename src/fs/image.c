@@ -336,9 +336,12 @@ static struct blkmap_lender lender_of(struct image_pages *pages)
 	};
 }
 
-/* @fd: of the arena; closed on errors. */
-static int borrow(const struct super_params *params, int fd, struct image_pages *pages,
-		  char text[256], struct super **out_sb)
+typedef int (*attach_fn)(const struct super_params *params, int fd, char text[256],
+			 struct super **out_sb);
+
+/* @attach: a mount on the arena @fd, which is what it makes of it. */
+static int borrow(attach_fn attach, const struct super_params *params, int fd,
+		  struct image_pages *pages, char text[256], struct super **out_sb)
 {
 	const struct blkmap_lender lender = lender_of(pages);
 	struct super_params mine = *params;
@@ -346,7 +349,7 @@ static int borrow(const struct super_params *params, int fd, struct image_pages 
 
 	mine.content.lender = &lender;
 	mine.content.background = false;
-	err = attach_loaded(&mine, fd, text, out_sb);
+	err = attach(&mine, fd, text, out_sb);
 	if (!err)
 		(*out_sb)->lender = pages;
 	return err;
@@ -355,16 +358,7 @@ static int borrow(const struct super_params *params, int fd, struct image_pages 
 int super_borrow_again(const struct super_params *params, int arena_fd, struct image_pages *pages,
 		       char error_text[256], struct super **out_sb)
 {
-	const struct blkmap_lender lender = lender_of(pages);
-	struct super_params mine = *params;
-	int err;
-
-	mine.content.lender = &lender;
-	mine.content.background = false;
-	err = super_attach(&mine, arena_fd, error_text, out_sb);
-	if (!err)
-		(*out_sb)->lender = pages;
-	return err;
+	return borrow(super_attach, params, arena_fd, pages, error_text, out_sb);
 }
 
 int super_borrow(const struct super_params *params, struct image_pages *pages,
@@ -385,7 +379,7 @@ int super_borrow(const struct super_params *params, struct image_pages *pages,
 		return err;
 	err = load_names(image, fd, error_text);
 	if (!err)
-		return borrow(params, fd, pages, error_text, out_sb);
+		return borrow(attach_loaded, params, fd, pages, error_text, out_sb);
 	close(fd);
 	return err;
 }

@@ -23,6 +23,17 @@ static inline int keep_fd(struct super *sb)
 	return fd;
 }
 
+/* Of a mount that packs small files. */
+static inline struct super_params packing_params(void)
+{
+	struct super_params params = fixture_params();
+
+	params.content.recompress = "zstd";
+	params.content.recompress_level = 3;
+	params.packs = true;
+	return params;
+}
+
 static inline struct super *attach_params(const struct super_params *params, int fd)
 {
 	char text[256] = "";

@@ -184,16 +184,6 @@ END_TEST
 #define SMALL_FILES 192u
 #define SMALL_SIZE  4000u
 
-static struct super_params packing(void)
-{
-	struct super_params params = fixture_params();
-
-	params.content.recompress = "zstd";
-	params.content.recompress_level = 3;
-	params.packs = true;
-	return params;
-}
-
 /* Half of it is what the others have, too. */
 static void small_bytes(unsigned f, char bytes[SMALL_SIZE], char name[16])
 {
@@ -244,7 +234,7 @@ static unsigned unreadable(struct super *sb)
 
 START_TEST(test_packs_are_read_where_they_stand)
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 	struct ztmpfs_file_stat file;
 	struct ztmpfs_stat stat;
 	struct super *sb;
@@ -271,7 +261,7 @@ END_TEST
 
 START_TEST(test_a_flipped_byte_of_packs_is_refused_or_an_error_or_not_looked_at)
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 	unsigned refused = 0, failed = 0;
 
 	save_packed(&params);

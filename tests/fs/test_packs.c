@@ -32,16 +32,6 @@ static struct super *sb;
 static struct known files[NR];
 static char found[MOST];
 
-static struct super_params packing(void)
-{
-	struct super_params params = fixture_params();
-
-	params.content.recompress = "zstd";
-	params.content.recompress_level = 3;
-	params.packs = true;
-	return params;
-}
-
 static void fill(char *bytes, uint32_t len, unsigned k)
 {
 	for (uint32_t i = 0; i < len; i++)
@@ -79,7 +69,7 @@ static void drop(unsigned f)
 
 static void start_with(unsigned nr)
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 
 	sb = fixture_init_params(&params);
 	memset(files, 0, sizeof(files));
@@ -390,7 +380,7 @@ END_TEST
 
 START_TEST(test_the_next_process_finds_packs)
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 
 	start_with(40);
 	pack_all();
@@ -412,7 +402,7 @@ END_TEST
 
 static int attach_after(void (*damage)(struct pack_rec *pack))
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 	struct super *next = NULL;
 	char text[256] = "";
 	int fd, err;
@@ -469,7 +459,7 @@ END_TEST
 /* A link's target that looks like a pack's record, and a file that names it. */
 START_TEST(test_what_was_claimed_as_something_else_is_no_pack)
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 	char target[sizeof(struct pack_rec) + 1];
 	struct super *next = NULL;
 	struct fs_entry entry;
@@ -565,7 +555,7 @@ END_TEST
 
 static void judge(void *arg, bool done)
 {
-	const struct super_params params = packing();
+	const struct super_params params = packing_params();
 	struct super *next;
 	char text[256] = "";
 	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);

@@ -18,8 +18,6 @@
  */
 #include "blkmap/upkeep/packer.h"
 
-#include <string.h>
-
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
@@ -171,34 +169,19 @@ static uint32_t worth(const struct recompressor *rc, uint32_t room)
 	return most > beside ? most - beside : 0;
 }
 
-/* A pack on its way. */
-struct making {
-	struct recomp_item all; /* of all files together */
-	struct zcomp *comp;
-};
-
-/* In the worker. */
+/* In the worker. @arg: all files together, as one item. */
 static void compress_pack(struct recompressor *rc, void *arg)
 {
-	struct making *making = arg;
-	struct zcomp_strm *strm = zcomp_stream_get(making->comp, ZSTRM_DEFAULT);
-	struct recomp_item *all = &making->all;
-
-	if (zcomp_compress(making->comp, strm, rc->in, all->len, all->cap, &all->out_len))
-		all->out_len = 0;
-	else
-		memcpy(rc->out + sizeof(all->head), strm->buffer, all->out_len);
-	zcomp_stream_put(making->comp, strm);
+	recomp_compress(rc, arg);
 }
 
 /* False: there is no memory for a compressor. */
-static bool make(struct recompressor *rc, struct making *making)
+static bool make(struct recompressor *rc, struct recomp_item *all)
 {
 	const struct recomp_batch *batch = &rc->batch;
-	struct recomp_item *all = &making->all;
 	unsigned codec;
 
-	*making = (struct making){ .all.len = batch->used };
+	*all = (struct recomp_item){ .len = batch->used, .pack = true };
 	all->word = slot_make_obj(SLOT_CODEC_IDLE, batch->used, false);
 	codec = rc->dicts[recomp_kind(all->word)].codec;
 	all->codec = codec ? codec : SLOT_CODEC_IDLE;
@@ -206,12 +189,10 @@ static bool make(struct recompressor *rc, struct making *making)
 	all->cap = (uint32_t)min_u64(worth(rc, batch_room(batch)), batch->used);
 	for (unsigned i = 0; i < batch->nr; i++)
 		all->head.len[i] = (uint16_t)batch->items[i].len;
-	memcpy(rc->out, &all->head, sizeof(all->head));
-	making->comp = recomp_compressor(rc, all);
-	if (!making->comp)
+	if (!recomp_compressor(rc, all))
 		return false;
 	if (all->cap > 0)
-		recomp_run(rc, compress_pack, making);
+		recomp_run(rc, compress_pack, all);
 	return true;
 }
 
@@ -222,7 +203,7 @@ static int place_pack(struct recompressor *rc, const struct recomp_item *all, re
 	const struct encoded enc = {
 		.word = all->word,
 		.data = rc->out,
-		.len = (uint32_t)(sizeof(all->head) + all->out_len),
+		.len = (uint32_t)all->out_len,
 	};
 	int error;
 
@@ -325,7 +306,7 @@ bool pack_step(struct recompressor *rc, struct recomp_pass *pass)
 {
 	const bool end = !gather(rc, pass);
 	struct recomp_batch *batch = &rc->batch;
-	struct making making;
+	struct recomp_item all;
 	uint64_t word;
 	ref_t rec;
 
@@ -333,13 +314,12 @@ bool pack_step(struct recompressor *rc, struct recomp_pass *pass)
 		note_again(rc);
 		return !end || next_owner(rc, pass);
 	}
-	if (!make(rc, &making) ||
-	    (making.all.out_len > 0 && place_pack(rc, &making.all, &rec, &word))) {
+	if (!make(rc, &all) || (all.out_len > 0 && place_pack(rc, &all, &rec, &word))) {
 		note_again(rc);
 		pass->nr_young++;
 		return false;
 	}
-	if (making.all.out_len > 0)
+	if (all.out_len > 0)
 		publish(rc, pass, rec, word);
 	return !end || next_owner(rc, pass);
 }

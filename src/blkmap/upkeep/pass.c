@@ -272,7 +272,7 @@ static void store_raw(struct recompressor *rc, struct recomp_item *item)
 	item->codec = SLOT_CODEC_RAW_KEPT;
 }
 
-static void compress_item(struct recompressor *rc, struct recomp_item *item)
+void recomp_compress(struct recompressor *rc, struct recomp_item *item)
 {
 	struct zcomp *comp = *item_comp(rc, item);
 	struct zcomp_strm *strm = zcomp_stream_get(comp, ZSTRM_DEFAULT);
@@ -296,7 +296,7 @@ static void compress_batch(struct recompressor *rc, void *arg)
 
 	for (unsigned i = 0; i < batch->nr; i++)
 		if (batch->items[i].cap > 0)
-			compress_item(rc, &batch->items[i]);
+			recomp_compress(rc, &batch->items[i]);
 }
 
 /* ---- one pass ---- */

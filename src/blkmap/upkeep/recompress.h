@@ -221,6 +221,9 @@ void recomp_pass_end(struct recompressor *rc, struct recomp_pass *pass, bool com
  */
 struct zcomp *recomp_compressor(struct recompressor *rc, const struct recomp_item *item);
 
+/* recomp_compress() - an item with a compressor, from rc->in to rc->out, with a pack's head. In the worker. */
+void recomp_compress(struct recompressor *rc, struct recomp_item *item);
+
 /* publish.c; pass_lock held */
 
 /* Put what was encoded into a new object. 0, or there is no memory, not even what is spared. */

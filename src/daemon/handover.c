@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/passfd.h"
 #include "util/shared.h"
 
 /* ---- the record ---- */
@@ -50,45 +51,23 @@ void handover_record_unmap(struct handover_record *record)
 
 /* ---- messages ---- */
 
-/* Two ends that are closed by exec. Return: 0 or -errno. */
-static int pair(int out_ends[2])
+int handover_pair(int out_ends[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, out_ends) != 0 ? -errno : 0;
 }
 
-/* One message with space for one descriptor. */
-union control {
-	struct cmsghdr header;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
-
 int handover_send(int sock, enum handover_kind kind, int fd)
 {
-	uint32_t word = (uint32_t)kind;
-	struct iovec iov = { &word, sizeof(word) };
-	union control control = { .bytes = { 0 } };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t sent;
+	const uint32_t word = (uint32_t)kind;
 
-	if (fd >= 0) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control.bytes);
-	}
-	do
-		sent = sendmsg(sock, &msg, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
+	return passfd_send(sock, &word, sizeof(word), fd);
 }
 
 int handover_receive(int sock, enum handover_kind *out_kind, int *out_fd)
 {
 	uint32_t word = HANDOVER_NR;
 	struct iovec iov = { &word, sizeof(word) };
-	union control control = { .bytes = { 0 } };
+	union passfd_control control = { .bytes = { 0 } };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
@@ -187,7 +166,7 @@ static pid_t run(const struct handover_child *child, const sigset_t *mask, int s
 
 pid_t handover_spawn(const struct handover_child *child, int *out_sock)
 {
-	int ends[2], error = pair(ends);
+	int ends[2], error = handover_pair(ends);
 	sigset_t own;
 	pid_t pid;
 

@@ -136,6 +136,9 @@ int handover_record_map(int fd, struct handover_record **out_record) ZT_MUST_CHE
 
 void handover_record_unmap(struct handover_record *record);
 
+/** handover_pair() - two ends, which exec closes. Return: 0 or -errno. */
+int handover_pair(int out_ends[2]) ZT_MUST_CHECK;
+
 /**
  * handover_send() - one message
  * @fd: a descriptor, which stays the caller's; -1 for a kind without one

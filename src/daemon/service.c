@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/passfd.h"
 #include "util/sizes.h"
 
 #define NS_PER_US 1000u
@@ -126,30 +127,6 @@ void service_tell(const char *fmt, ...)
 	(void)!send(service.sock, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* With a descriptor; waits until the manager takes it. */
-static int send_fd(const char *text, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
-	const struct msghdr msg = { .msg_iov = &iov,
-				    .msg_iovlen = 1,
-				    .msg_control = &control,
-				    .msg_controllen = sizeof(control.bytes) };
-	ssize_t sent;
-
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	do
-		sent = sendmsg(service.sock, &msg, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
-}
-
 void service_store(const char *name, int fd)
 {
 	char text[128];
@@ -157,7 +134,7 @@ void service_store(const char *name, int fd)
 	if (!service.sock)
 		return;
 	(void)snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-	(void)send_fd(text, fd); /* a manager that has gone does not start another one */
+	(void)!passfd_send(service.sock, text, strlen(text), fd); /* a manager that has gone does not start another one */
 }
 
 void service_unstore(const char *name)
@@ -179,7 +156,7 @@ int service_settle(int timeout_ms)
 		return 0;
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return -errno;
-	error = send_fd("BARRIER=1", ends[1]);
+	error = passfd_send(service.sock, "BARRIER=1", strlen("BARRIER=1"), ends[1]);
 	close(ends[1]);
 	done = (struct pollfd){ .fd = ends[0] };
 	if (!error && poll(&done, 1, timeout_ms) == 0)

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,13 +84,14 @@ static void begin_life(int sock, const struct handover_child *child, const struc
 
 pid_t standby_make(const struct handover_child *child, const struct keeper_life *life, int *out_sock)
 {
-	int ends[2];
+	int ends[2], error;
 	pid_t pid;
 
 	if (!is_own_program(child->binary))
 		return -EPERM;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-		return -errno;
+	error = handover_pair(ends);
+	if (error)
+		return error;
 	pid = fork();
 	if (pid == 0)
 		begin_life(ends[1], child, life);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_handover.c - messages of a daemon and its keeper: descriptors, answers, and silence. */
+/*
+ * test_handover.c - messages of a daemon and its keeper: descriptors, answers, and silence.
+ *
+ * Tests passfd.c of util, too.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -23,8 +23,6 @@
 #include "util/alloc.h"
 #include "util/lock.h"
 
-/* MADV_POPULATE_WRITE of Linux 5.14, unknown to older headers. */
-#define POPULATE_WRITE 23
 #define SPARE_SIZE ((size_t)4 * MIB)
 /* What libc has above what a thread has used of its stack when it does nothing. */
 #define STACK_KEEP ((size_t)8 * KIB)
@@ -61,7 +59,7 @@ static int lay_over(const struct home *home, uintptr_t first, uintptr_t end, siz
 		return -errno;
 	/* Hints. All of it is there, but for the tables that lead to it. */
 	(void)madvise((void *)first, end - first, MADV_DONTDUMP);
-	(void)madvise((void *)first, end - first, POPULATE_WRITE);
+	(void)zt_populate((void *)first, end - first);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "util/alloc.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdatomic.h>
@@ -153,6 +154,14 @@ void zt_map_drop(void *ptr, size_t size)
 		memset(ptr, 0, size);
 	else
 		(void)madvise(ptr, size, MADV_DONTNEED); /* fails for a wrong range only */
+}
+
+/* MADV_POPULATE_WRITE of Linux 5.14, unknown to older headers. */
+#define POPULATE_WRITE 23
+
+int zt_populate(void *ptr, size_t size)
+{
+	return madvise(ptr, size, POPULATE_WRITE) != 0 ? -errno : 0;
 }
 
 void zt_unmap(void *ptr, size_t size)

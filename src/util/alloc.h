@@ -46,6 +46,12 @@ void *zt_map(size_t size);
  */
 void zt_map_from_heap(void);
 
+/**
+ * zt_populate() - have memory for a range, so that nothing of it is paged in later
+ * Return: 0; -errno: not all of it; the kernel is older than 5.14, say.
+ */
+int zt_populate(void *ptr, size_t size);
+
 /** zt_heap_trim() - give the system back what the heap holds without need */
 void zt_heap_trim(void);
 

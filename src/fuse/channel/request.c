@@ -9,9 +9,6 @@
 
 #include "util/alloc.h"
 
-/* MADV_POPULATE_WRITE of Linux 5.14, unknown to older headers. */
-#define POPULATE_WRITE 23
-
 /* What stays with a request when its buffer is trimmed: names, attributes, the smallest writes. */
 #define BUFFER_KEEP ((size_t)8 * KIB)
 
@@ -62,7 +59,7 @@ void request_populate(struct request *req)
 	if (req->populated)
 		return;
 	/* Where there is no memory, or the kernel is old, the kernel does it when it copies. */
-	if (madvise(req->map, map_size(req), POPULATE_WRITE) != 0)
+	if (zt_populate(req->map, map_size(req)) != 0)
 		return;
 	req->populated = true;
 	request_touched(req, req->size);

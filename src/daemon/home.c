@@ -37,6 +37,7 @@ int home_make(size_t heap, unsigned nr_stacks, struct home *out_home)
 {
 	struct home home = { arena_make_file(ARENA_UNSWAPPED), nr_stacks };
 	const uint64_t size = round_up_u64(heap, ZT_PAGE_SIZE) + 2 * set_size(&home) + SPARE_SIZE;
+	int error;
 
 	if (home.fd < 0)
 		return home.fd;
@@ -46,9 +47,9 @@ int home_make(size_t heap, unsigned nr_stacks, struct home *out_home)
 		*out_home = home;
 		return 0;
 	}
-	nr_stacks = (unsigned)errno;
+	error = -errno;
 	close(home.fd);
-	return -(int)nr_stacks;
+	return error;
 }
 
 /* Pages of the file in place of those that are there. Return: 0 or -errno. */

@@ -58,9 +58,7 @@ static void *errand_thread(void *arg)
 	struct errand *errand = arg;
 
 	leave_channels();
-	again_waits(true);
 	errand->result = errand->fn(errand->arg);
-	again_waits(false);
 	return NULL;
 }
 
@@ -69,9 +67,13 @@ int apart_run(int (*fn)(void *arg), void *arg)
 	struct errand errand = { .fn = fn, .arg = arg };
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, errand_thread, &errand) != 0)
-		return fn(arg);
-	(void)pthread_setname_np(thread, "ztmpfs-apart");
-	zt_lock_check(pthread_join(thread, NULL));
+	again_waits(true);
+	if (pthread_create(&thread, NULL, errand_thread, &errand) == 0) {
+		(void)pthread_setname_np(thread, "ztmpfs-apart");
+		zt_lock_check(pthread_join(thread, NULL));
+	} else {
+		errand.result = fn(arg);
+	}
+	again_waits(false);
 	return errand.result;
 }

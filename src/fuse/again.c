@@ -126,17 +126,6 @@ static bool gives_entry(uint32_t kind)
 	return kind == FS_DEED_NAME || kind == FS_DEED_LINK || kind == FS_DEED_NAMELESS;
 }
 
-static ssize_t answer(const struct request *req, int error, void *body, size_t size)
-{
-	const struct fuse_in_header *in = req->msg;
-	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + size),
-					  .error = error,
-					  .unique = in->unique };
-	struct iovec iov[2] = { { &header, sizeof(header) }, { body, size } };
-
-	return channel_write(req->channel, req->fd, iov, size ? 2 : 1);
-}
-
 static void answer_entry(struct ztfuse *front, const struct request *req,
 			 const struct ledger_slot *slot)
 {
@@ -149,7 +138,7 @@ static void answer_entry(struct ztfuse *front, const struct request *req,
 	const int error = fs_entry_of(front->sb, slot->witness.ino, &entry);
 
 	if (error) {
-		(void)answer(req, error, NULL, 0); /* or nobody waits any longer */
+		(void)channel_answer(req, error, NULL, 0); /* or nobody waits any longer */
 		return;
 	}
 	fill_entry(front, &entry, &out.entry);
@@ -157,7 +146,7 @@ static void answer_entry(struct ztfuse *front, const struct request *req,
 		out.open.open_flags = FOPEN_DIRECT_IO;
 	else
 		out.open.open_flags = FOPEN_KEEP_CACHE | FOPEN_NOFLUSH;
-	if (answer(req, 0, &out, opens ? sizeof(out) : sizeof(out.entry)) < 0)
+	if (channel_answer(req, 0, &out, opens ? sizeof(out) : sizeof(out.entry)) < 0)
 		fs_forget(front->sb, entry.ino, 1);
 }
 
@@ -176,7 +165,7 @@ static void answer_clone(const struct request *req, const struct ledger_slot *sl
 	memcpy(&out.args, in + 1, min_u64(got, sizeof(out.args)));
 	out.args.struct_size = (uint32_t)size;
 	out.args.made = slot->witness.done;
-	(void)answer(req, 0, &out, sizeof(out.head) + size); /* or nobody waits any longer */
+	(void)channel_answer(req, 0, &out, sizeof(out.head) + size); /* or nobody waits any longer */
 }
 
 /* As op_rename() does; of an exchange the other one keeps its listing, which only ".." is wrong in. */
@@ -203,7 +192,7 @@ static bool answer_from_slot(struct ztfuse *front, const struct request *req, ui
 	else if (slot->kind == FS_DEED_CLONE)
 		answer_clone(req, slot);
 	else
-		(void)answer(req, 0, NULL, 0); /* or nobody waits any longer */
+		(void)channel_answer(req, 0, NULL, 0); /* or nobody waits any longer */
 	atomic_fetch_add_explicit(&front->ledger->nr_answered, 1, memory_order_relaxed);
 	ledger_end(slot);
 	return true;
@@ -218,7 +207,7 @@ static bool refuse_poison(struct ztfuse *front, const struct request *req, uint6
 	       req->shim.opcode,
 	       (unsigned long long)((const struct fuse_in_header *)req->msg)->nodeid,
 	       LEDGER_CRASHES_MOST, strerror(EIO));
-	(void)answer(req, -EIO, NULL, 0); /* or nobody waits any longer */
+	(void)channel_answer(req, -EIO, NULL, 0); /* or nobody waits any longer */
 	atomic_fetch_add_explicit(&front->ledger->nr_poisoned, 1, memory_order_relaxed);
 	ledger_forgive(front->ledger, unique);
 	return true;

@@ -70,13 +70,8 @@ static bool changes(const struct request *req)
 
 bool readonly_refuses(struct ztfuse *front, const struct request *req)
 {
-	const struct fuse_in_header *in = req->msg;
-	struct fuse_out_header header = { .len = sizeof(header), .error = -EROFS };
-	struct iovec iov = { &header, sizeof(header) };
-
 	if (!super_borrows(front->sb) || !changes(req))
 		return false;
-	header.unique = in->unique;
-	(void)channel_write(req->channel, req->fd, &iov, 1); /* or nobody waits any longer */
+	(void)channel_answer(req, -EROFS, NULL, 0); /* or nobody waits any longer */
 	return true;
 }

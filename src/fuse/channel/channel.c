@@ -81,6 +81,17 @@ ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count)
 	return written;
 }
 
+ssize_t channel_answer(const struct request *req, int error, void *body, size_t size)
+{
+	const struct fuse_in_header *in = req->msg;
+	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + size),
+					  .error = error,
+					  .unique = in->unique };
+	struct iovec iov[2] = { { &header, sizeof(header) }, { body, size } };
+
+	return channel_write(req->channel, req->fd, iov, size ? 2 : 1);
+}
+
 bool channel_hold(struct request *req)
 {
 	return req->entry ? ring_hold(req) : worker_hold(req->channel);

@@ -223,6 +223,13 @@ void channel_trim(struct channel *ch);
 ssize_t channel_write(struct channel *ch, int fd, struct iovec *iov, int count);
 
 /**
+ * channel_answer() - the reply to a request that no handler has seen
+ * @error: -errno or 0; @body: @size bytes behind the header
+ * Return: as writev(2).
+ */
+ssize_t channel_answer(const struct request *req, int error, void *body, size_t size);
+
+/**
  * channel_hold() - in the thread that serves it: the request and its buffer become the caller's
  * Return: false when as many as there may be are held.
  */

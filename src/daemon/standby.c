@@ -147,7 +147,6 @@ pid_t standby_go(struct standby *standby, struct standby_kept kept, int *out_soc
 
 	boost(pid); /* it may still be preparing itself */
 	error = tell(standby->sock, kept, true);
-
 	if (!error)
 		error = handover_send(standby->sock, HANDOVER_COMPLETE, -1);
 	if (error) {

@@ -2,8 +2,9 @@
 /*
  * livesave.c - a snapshot of a mount in use. See livesave.h.
  *
- * Locks: the file's inode lock while it is looked at; the spiller's pass_lock over the moment. Which file it is, is one atomic word: it is set
- * when all is ready, and cleared before the inode can be another file's.
+ * Locks: the file's inode lock while it is looked at; the spiller's pass_lock over the moment. Which
+ * file it is, is one atomic word: it is set when all is ready, and cleared before the inode can be
+ * another file's.
  */
 #include "fs/livesave.h"
 

@@ -4,7 +4,6 @@
  *
  * relocate.c has what compaction does meanwhile.
  */
-#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/slots.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 
 #include "blkmap/slot/account.h"
 #include "blkmap/slot/age.h"
+#include "blkmap/slot/borrow.h"
 #include "blkmap/slot/heat.h"
 #include "blkmap/slot/live.h"
 #include "blkmap/slot/share.h"

@@ -58,12 +58,23 @@ static bool codec_is_main(unsigned codec)
 	return codec < SLOT_CODEC_IDLE;
 }
 
+/* Where contents are not read it would have been set up. */
+static bool has_decoder(const struct codecs *codecs, unsigned codec)
+{
+	if (codecs->decoders[codec])
+		return true;
+	if (codecs->unread.recompress[0] == '\0')
+		return false;
+	return codec == SLOT_CODEC_IDLE ||
+	       (codec >= SLOT_CODEC_DICT && codecs->record->dicts[codec - SLOT_CODEC_DICT].ref != 0);
+}
+
 static int check_codecs(const struct blkmap *map, char text[256])
 {
 	for (unsigned codec = 0; codec < SLOT_NR_CODECS; codec++) {
 		uint64_t nr = atomic_load(&map->slots.account.codec_objects[codec]);
 
-		if (nr == 0 || codec_is_main(codec) || map->codecs.decoders[codec])
+		if (nr == 0 || codec_is_main(codec) || has_decoder(&map->codecs, codec))
 			continue;
 		snprintf(text, 256,
 			 "%" PRIu64 " objects have codec number %u, for which nothing is set up",

@@ -209,7 +209,8 @@ void blkmap_stop(struct blkmap *map)
 
 const char *blkmap_zcomp_name(const struct blkmap *map)
 {
-	return zcomp_name(map->codecs.comp);
+	return codecs_unread(&map->codecs) ? map->codecs.unread.compress :
+					     zcomp_name(map->codecs.comp);
 }
 
 void blkmap_get_tuning(const struct blkmap *map, struct blkmap_tuning *out_tuning)

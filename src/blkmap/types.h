@@ -93,6 +93,14 @@ struct blkmap_lender {
 };
 
 /*
+ * Of a mount whose contents nobody reads: what its algorithms are called. None is set up, so it does
+ * not matter which this program has.
+ */
+struct blkmap_unread {
+	char compress[40], recompress[40]; /* as the mount had them; the second may be empty */
+};
+
+/*
  * How small files are found that lie side by side: the caller's records, which hold the words of
  * trees, in a pool in which nothing moves.
  */
@@ -111,6 +119,8 @@ struct blkmap_packs {
 struct blkmap_params {
 	enum blkmap_attach attach;
 	const struct blkmap_lender *lender; /* with ATTACH alone; copied; NULL: objects are in the arena */
+	/* With a lender alone; copied; NULL: contents are read. */
+	const struct blkmap_unread *unread;
 	struct blkmap_record *record; /* NULL: keep it on the heap */
 	struct arena *arena;
 	struct zs_pool *meta; /* for tree nodes and cluster maps; pinned objects */
@@ -133,7 +143,7 @@ struct blkmap_params {
 	uint64_t spill_size;
 	int spill_fd;
 	const uint8_t *spill_key; /* SPILL_KEY_SIZE bytes, the caller's; NULL: what is out is not encrypted */
-	bool spill_loaded; /* that file has what an image had in one, in the clear */
+	bool spill_loaded; /* that file has what an image had in one, in the clear, or, unread, nothing */
 	uint32_t spill_idle; /* seconds without use after which objects go out; 0: only near the limit */
 };
 

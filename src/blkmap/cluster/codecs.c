@@ -26,6 +26,8 @@ int codecs_init(struct codecs *codecs, struct slots *slots, const struct blkmap_
 
 	codecs->slots = slots;
 	codecs->record = params->record ? params->record : &codecs->own_record;
+	if (params->unread)
+		codecs->unread = *params->unread;
 	error = comp_create(codecs, config, error_text, &codecs->comp);
 	if (error)
 		return error;
@@ -53,23 +55,38 @@ void codecs_get_stat(const struct codecs *codecs, struct blkmap_stat *out_stat)
 		atomic_load_explicit(&codecs->huge_pages_skipped, memory_order_relaxed);
 }
 
+/* What the mount called it. */
+static const char *unread_name(const struct codecs *codecs, unsigned codec)
+{
+	const struct blkmap_unread *unread = &codecs->unread;
+
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_MAIN_KEPT)
+		return unread->compress;
+	return unread->recompress[0] != '\0' ? unread->recompress : "unknown";
+}
+
+static const char *name_of(const struct codecs *codecs, unsigned codec)
+{
+	if (codecs_unread(codecs))
+		return unread_name(codecs, codec);
+	if (codec == SLOT_CODEC_MAIN || codec == SLOT_CODEC_MAIN_KEPT)
+		return zcomp_name(codecs->comp);
+	/* Dictionaries come and go; their algorithm stays. */
+	if (codec >= SLOT_CODEC_DICT)
+		codec = SLOT_CODEC_IDLE;
+	return codec_comp(codecs, codec) ? zcomp_name(codec_comp(codecs, codec)) : "unknown";
+}
+
 const char *codec_name(struct codecs *codecs, unsigned codec)
 {
 	switch (codec) {
 	case SLOT_CODEC_RAW:
 	case SLOT_CODEC_RAW_KEPT:
 		return "none";
-	case SLOT_CODEC_MAIN:
-	case SLOT_CODEC_MAIN_KEPT:
-		return zcomp_name(codecs->comp);
 	case SLOT_CODEC_FILE ... SLOT_CODEC_FILE + SLOT_CODEC_NR_FILE - 1:
 		return setting_codec_name(codecs, codec);
 	default:
-		/* Dictionaries come and go; their algorithm stays. */
-		if (codec >= SLOT_CODEC_DICT)
-			codec = SLOT_CODEC_IDLE;
-		return codec_comp(codecs, codec) ? zcomp_name(codec_comp(codecs, codec))
-						 : "unknown";
+		return name_of(codecs, codec);
 	}
 }
 

@@ -18,6 +18,7 @@
 struct codecs {
 	struct slots *slots; /* not owned; immutable */
 	struct zcomp *comp; /* main: compress=; immutable */
+	struct blkmap_unread unread; /* immutable; no compress: contents are read */
 	/*
 	 * By codec number; NULL where none is needed or the codec is main. Stored with release before
 	 * the first word with the number is published; a slot lock orders the rest.
@@ -46,6 +47,13 @@ struct codecs {
 int codecs_init(struct codecs *codecs, struct slots *slots, const struct blkmap_params *params,
 		const struct zcomp_config *config, char error_text[256]) ZT_MUST_CHECK;
 void codecs_exit(struct codecs *codecs);
+
+/* codecs_unread() - whether nobody reads contents, so that there are no decoders */
+static inline bool codecs_unread(const struct codecs *codecs)
+{
+	return codecs->unread.compress[0] != '\0';
+}
+
 void codecs_get_stat(const struct codecs *codecs, struct blkmap_stat *out_stat);
 
 /* codec_create() - set up the decoder of a codec number; a dictionary stays with the caller */

@@ -25,8 +25,11 @@ static uint32_t object_bytes(const struct zs_pool *pool, ref_t ref)
 	return zs_room_of(pool, ref) + ZS_HDR_SIZE;
 }
 
+/* What is not read is not even looked at: its place is as large as what was written in it, or larger. */
 static uint32_t stored_size(const struct slots *slots, uint64_t word)
 {
+	if (slots->unread)
+		return borrow_place(slots, slot_ref(word));
 	return slots_borrow(slots) ? borrow_size(slots, slot_ref(word))
 				   : zs_size(slots->arena, slot_ref(word));
 }

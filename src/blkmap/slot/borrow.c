@@ -66,3 +66,8 @@ uint32_t borrow_size(const struct slots *slots, uint64_t ref)
 
 	return borrow_open(slots, ref, &object) == 0 && borrow_held(slots, &object) ? object.size : 0;
 }
+
+uint32_t borrow_place(const struct slots *slots, uint64_t ref)
+{
+	return zs_place(slots->data, ref);
+}

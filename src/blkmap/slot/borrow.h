@@ -40,4 +40,7 @@ uint32_t borrow_mask(const struct slots *slots, uint64_t ref);
 /* borrow_size() - bytes of an object; 0: it cannot be read */
 uint32_t borrow_size(const struct slots *slots, uint64_t ref);
 
+/* borrow_place() - bytes that its place has for an object; a ref of one that was claimed */
+uint32_t borrow_place(const struct slots *slots, uint64_t ref);
+
 #endif

@@ -240,6 +240,7 @@ int slots_init(struct slots *slots, const struct blkmap_params *params, char err
 	slots->stays = params->attach != BLKMAP_MAKE;
 	if (params->lender)
 		slots->lender = *params->lender;
+	slots->unread = params->unread != NULL;
 	slots->account.max_pages = params->max_pages;
 	if (!error)
 		error = shares_init(slots);

@@ -132,6 +132,7 @@ struct slots {
 	/* Its arg NULL: objects are in data. Otherwise all are outside, data is empty (borrow.h). */
 	struct blkmap_lender lender;
 	uint64_t nr_borrowed; /* objects; counted while it attaches */
+	bool unread; /* nobody asks for what they hold */
 	/*
 	 * What stands in the arena is not to be freed piece by piece: it came from another process, and
 	 * another may have it next. Set by slots_init(), or before slots_exit().

@@ -362,7 +362,7 @@ static int tables_fill(struct spill *spill, bool attach, char error_text[256])
 {
 	int error = attach ? table_attach(&spill->table, &spill->space, error_text) : 0;
 
-	if (!error && spill->loaded)
+	if (!error && spill->loaded && spill->fd >= 0)
 		error = adopt(spill, error_text);
 	if (error)
 		return error;

@@ -46,7 +46,7 @@ bool spill_can_encrypt(void);
 typedef uint32_t spill_id;
 
 struct spill_params {
-	int fd; /* to read and write; not owned */
+	int fd; /* to read and write; not owned; -1, with loaded: nobody asks for bytes */
 	uint64_t size; /* bytes of it that may be used */
 	struct arena *arena; /* where the table is, and whose limit counts that and copies */
 	const uint8_t *key; /* SPILL_KEY_SIZE bytes, the caller's while it lives; NULL: not encrypted */

@@ -257,10 +257,12 @@ int dicts_attach(struct codecs *codecs, struct recompressor *rc, char text[256])
 		}
 		claimed = size <= DICT_MAX &&
 			  zs_claim_sized(codecs->slots->meta, ref, (uint32_t)size);
-		if (!rc || !claimed) {
+		if ((!rc && codecs->unread.recompress[0] == '\0') || !claimed) {
 			snprintf(text, 256, "a dictionary of the mount is damaged");
 			return -EUCLEAN;
 		}
+		if (codecs_unread(codecs))
+			continue;
 		error = dict_decoder(rc, SLOT_CODEC_DICT + i, ref, size, text);
 		if (error)
 			return error;

@@ -307,14 +307,14 @@ static int check_redo(int fd, char text[256])
 	return ((const struct super_record *)rec)->map.redo.word ? -EAGAIN : 0;
 }
 
-/* All but contents. */
-static int load_names(struct image *image, int fd, char text[256])
+/* All but contents. @whole: which are to be read. */
+static int load_names(struct image *image, int fd, bool whole, char text[256])
 {
 	uint64_t head = arena_head_pages(image_header(image)->reserve);
 	struct arena_pages kept;
 	int err = image_load_some(image, fd, is_head, &head, text);
 
-	if (!err)
+	if (!err && whole)
 		err = check_redo(fd, text);
 	if (!err)
 		err = arena_borrow(fd, is_content, text, &kept);
@@ -361,27 +361,67 @@ int super_borrow_again(const struct super_params *params, int arena_fd, struct i
 	return borrow(super_attach, params, arena_fd, pages, error_text, out_sb);
 }
 
-int super_borrow(const struct super_params *params, struct image_pages *pages,
-		 char error_text[256], struct super **out_sb)
+static int borrow_loaded(const struct super_params *params, struct image_pages *pages,
+			 char text[256], struct super **out_sb)
 {
 	struct image *image = image_pages_image(pages);
-	uint64_t out_pages, out_units;
-	int fd, err;
-
-	image_spilled(image, &out_pages, &out_units);
-	if (image_header(image)->facts.stored == 0 || out_pages > 0)
-		return -EAGAIN;
-	err = check_layout(&image_header(image)->facts, error_text);
+	int fd, err = check_layout(&image_header(image)->facts, text);
 
 	if (!err)
 		err = image_range(image, &fd);
 	if (err)
 		return err;
-	err = load_names(image, fd, error_text);
+	err = load_names(image, fd, !params->content.unread, text);
 	if (!err)
-		return borrow(attach_loaded, params, fd, pages, error_text, out_sb);
+		return borrow(attach_loaded, params, fd, pages, text, out_sb);
 	close(fd);
 	return err;
+}
+
+int super_borrow(const struct super_params *params, struct image_pages *pages,
+		 char error_text[256], struct super **out_sb)
+{
+	struct image *image = image_pages_image(pages);
+	uint64_t out_pages, out_units;
+
+	image_spilled(image, &out_pages, &out_units);
+	if (image_header(image)->facts.stored == 0 || out_pages > 0)
+		return -EAGAIN;
+	return borrow_loaded(params, pages, error_text, out_sb);
+}
+
+/* What is called nothing would be read. */
+static void unread_fill(const struct image_facts *facts, struct blkmap_unread *out)
+{
+	static_assert(sizeof(out->compress) == sizeof(facts->compress), "same names");
+	memcpy(out->compress, facts->compress, sizeof(out->compress));
+	memcpy(out->recompress, facts->recompress, sizeof(out->recompress));
+	out->compress[sizeof(out->compress) - 1] = '\0';
+	out->recompress[sizeof(out->recompress) - 1] = '\0';
+	if (out->compress[0] == '\0')
+		strcpy(out->compress, "unknown");
+}
+
+int super_borrow_names(struct image_pages *pages, char error_text[256], struct super **out_sb)
+{
+	struct image *image = image_pages_image(pages);
+	struct blkmap_unread unread;
+	struct super_params params = {
+		.content = {
+			.unread = &unread,
+			.comp = { .name = "null", .level = ZCOMP_LEVEL_DEFAULT },
+			.accel = BLKMAP_ACCEL_OFF,
+			.spill_fd = -1,
+		},
+	};
+	uint64_t out_pages, out_units;
+
+	unread_fill(&image_header(image)->facts, &unread);
+	image_spilled(image, &out_pages, &out_units);
+	if (out_pages > 0)
+		params.content.spill_size =
+			max_u64(out_units << ZT_PAGE_SHIFT, SPILL_SIZE_MIN);
+	return borrow_loaded(&params, pages, error_text, out_sb);
 }
 
 bool super_borrows(const struct super *sb)

@@ -61,6 +61,14 @@ int super_borrow(const struct super_params *params, struct image_pages *pages,
 int super_borrow_again(const struct super_params *params, int arena_fd, struct image_pages *pages,
 		       char error_text[256], struct super **out_sb) ZT_MUST_CHECK;
 
+/**
+ * super_borrow_names() - super_borrow() for names, attributes and what contents take: nobody reads these
+ * So it does not matter which algorithms and dictionaries it needs, or whether some was in a spill file.
+ * Return: as super_load().
+ */
+int super_borrow_names(struct image_pages *pages, char error_text[256],
+		       struct super **out_sb) ZT_MUST_CHECK;
+
 /** super_borrows() - whether it is only read: nothing may change what files hold */
 bool super_borrows(const struct super *sb);
 

@@ -46,20 +46,6 @@ int ctl_parse_cluster(const char *text, uint64_t *out_size)
 	return 0;
 }
 
-void ctl_print_json_text(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(out, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			fprintf(out, "\\u%04x", (unsigned)(unsigned char)*text);
-		else
-			fputc(*text, out);
-	}
-	fputc('"', out);
-}
-
 static int no_such(const char *name)
 {
 	fprintf(stderr, "ztmpfsctl: %s: no such command; see ztmpfsctl --help\n", name);

@@ -188,8 +188,20 @@ extern const struct ctl_command ctl_upgrade;
 extern const struct ctl_command ctl_draw;
 extern const struct ctl_command ctl_zbench;
 
-/** ctl_print_json_text() - @text as a JSON string, quotes included */
+/* ---- text.c ---- */
+
+/**
+ * ctl_print_json_text() - @text as a JSON string, quotes included
+ * A byte that is no UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as Python's os.fsdecode() has it.
+ */
 void ctl_print_json_text(FILE *out, const char *text);
+
+/**
+ * ctl_print_name() - @text on one line, and nothing in it that a terminal obeys; as tar -t has it
+ * What is no printable character of the locale, a backslash, and what changes the direction of writing
+ * becomes an escape of C's.
+ */
+void ctl_print_name(FILE *out, const char *text);
 
 /** ctl_parse_cluster() - a cluster's size: a power of two, 4k to 128k. Return: 0 or -EINVAL. */
 int ctl_parse_cluster(const char *text, uint64_t *out_size) ZT_MUST_CHECK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * image.c - ztmpfsctl image: what is in an image, without a mount; all of it is read and checked.
+ * image.c - ztmpfsctl image: what is in an image, without a mount. Sums of it after all of it was read and
+ * checked, or its files one by one (image_list.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,10 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/image_list.h"
 #include "image/image.h"
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/sizes.h"
 
 static const char *date_of(const struct image_facts *facts, char out[32])
@@ -77,6 +80,7 @@ static void print_text(const struct image_header *header)
 	       __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big");
 }
 
+/* All but the brace at its end. */
 static void print_json(const struct image_header *header)
 {
 	const struct image_facts *facts = &header->facts;
@@ -90,43 +94,83 @@ static void print_json(const struct image_header *header)
 	ctl_print_json_text(stdout, name_of(facts->compress, sizeof(facts->compress), compress));
 	printf(", \"recompress\": ");
 	ctl_print_json_text(stdout, name_of(facts->recompress, sizeof(facts->recompress), recompress));
-	printf(", \"dict_size\": %" PRIu64 ", \"version\": %" PRIu32 ", \"page_size\": %" PRIu32 "}\n",
+	printf(", \"dict_size\": %" PRIu64 ", \"version\": %" PRIu32 ", \"page_size\": %" PRIu32,
 	       facts->dict_size, header->version, header->page_size);
+}
+
+/* Return: 0; or an error, with a sentence in @text unless that is empty. */
+static int print_sums(int fd, bool json, char text[256])
+{
+	struct image *image = NULL;
+	int error = image_check_rights(fd, text);
+
+	if (!error || error == -EPERM) /* it is read, not trusted */
+		error = image_open(fd, text, &image);
+	if (!error)
+		error = image_verify(image, text);
+	if (!error && json) {
+		print_json(image_header(image));
+		puts("}");
+	} else if (!error) {
+		print_text(image_header(image));
+	}
+	image_close(image);
+	return error;
+}
+
+/* Names are walked as for a mount, so the file is trusted as for one. */
+static int print_list(int fd, const char *path, bool json, char text[256])
+{
+	struct listing *listing = NULL;
+	int error = image_check_rights(fd, text);
+
+	if (!error)
+		error = listing_open(fd, path, text, &listing);
+	if (!error && json)
+		print_json(listing_header(listing));
+	if (!error) {
+		snprintf(text, 256, "no memory");
+		error = image_list_print(listing, json);
+	}
+	if (!error && json)
+		puts("}");
+	listing_close(listing);
+	return error;
+}
+
+static void log_line(enum zt_log_level level, const char *line)
+{
+	(void)level;
+	fprintf(stderr, "ztmpfsctl: %s\n", line);
 }
 
 static int run_image(int argc, char *argv[])
 {
 	int letter = ctl_switch(&ctl_image, argc, argv, true), error, fd;
-	struct image *image = NULL;
-	bool json = false;
-	char text[256];
+	bool json = false, list = false;
+	char text[256] = "";
 
-	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_image, argc, argv, false))
-		json = true;
+	for (; letter != CTL_SWITCH_END; letter = ctl_switch(&ctl_image, argc, argv, false)) {
+		json |= letter == 'J';
+		list |= letter == 'l';
+	}
 	if (argc != optind + 1)
 		return ctl_usage(&ctl_image);
 	/* A fifo must not be waited for. */
 	fd = open(argv[optind], O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return ctl_fail(argv[optind], -errno);
-	error = image_check_rights(fd, text);
-	if (!error || error == -EPERM) /* it is read, not trusted */
-		error = image_open(fd, text, &image);
-	if (!error)
-		error = image_verify(image, text);
+	zt_log_set_sink(log_line);
+	error = list ? print_list(fd, argv[optind], json, text) : print_sums(fd, json, text);
 	close(fd);
 	if (error)
-		fprintf(stderr, "ztmpfsctl: %s: %s\n", argv[optind], text);
-	else if (json)
-		print_json(image_header(image));
-	else
-		print_text(image_header(image));
-	image_close(image);
-	return ctl_end(error ? CTL_EXIT_FAILED : 0);
+		return ctl_failed(argv[optind], text);
+	return ctl_end(0);
 }
 
 static const struct ctl_switch switches[] = {
 	{ .letter = 'J', .brief = true, .name = "json", .help = "one JSON object, in bytes" },
+	{ .letter = 'l', .brief = true, .name = "list", .help = "a line for each file" },
 	{ 0 },
 };
 

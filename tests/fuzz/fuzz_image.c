@@ -3,7 +3,8 @@
  * fuzz_image.c - images that nobody has saved: loaded and used, or refused in one sentence.
  *
  * Sums keep a fuzzer out, so they are made to fit again, and the walk meets what was changed. The first byte says
- * which of four images is taken, and what is done with it: bytes of it are changed, or the input is the file itself.
+ * which of four images is taken, and what is done with it: bytes of it are changed, or the input is the file itself;
+ * it is loaded, read where it stands, or its names are listed.
  * Changes come one behind the other: what is done (one byte), where (three bytes), and with what.
  *
  * Expected: it is refused in one sentence, or the walkers find it whole, before and after all of it is used.
@@ -18,6 +19,7 @@
 #include "blkmap/spilled.h"
 #include "fs/fileattr.h"
 #include "fs/image.h"
+#include "fs/listing.h"
 #include "fs/super_i.h"
 #include "tests/fs/attach_fixture.h"
 #include "tests/fs/use_all.h"
@@ -31,7 +33,7 @@
 #define IS_FILE   128u
 #define KEEP_SUMS 64u
 #define USE_MORE  32u
-#define BORROWS   16u /* contents stay in the file, and nothing is changed */
+#define BORROWS   16u /* contents stay in the file, and nothing is changed; with USE_MORE names are listed */
 #define SPILLS    8u /* with a spill file, and the image that has some of one */
 
 struct base {
@@ -335,6 +337,35 @@ static int borrow(const struct super_params *params, char text[256], struct supe
 	return err;
 }
 
+static bool note_name(void *arg, const struct listed *listed)
+{
+	FUZZ_EXPECT(listed->path[0] != '\0' && (!listed->first || listed->first[0] != '\0'), "no name");
+	return ++*(unsigned *)arg < 100000;
+}
+
+/* Its names, twice, since a walk leaves nothing behind. */
+static void list(void)
+{
+	struct listing *listing = NULL;
+	unsigned nr = 0, again = 0;
+	char text[256] = "";
+	const int fd = read_only();
+	int err = listing_open(fd, "fuzz", text, &listing);
+
+	close(fd);
+	if (tells)
+		fprintf(stderr, "%s\n", err ? text : "listed");
+	if (err) {
+		FUZZ_EXPECT(text[0] != '\0' && strlen(text) < sizeof(text),
+			    "refused without a word");
+		return;
+	}
+	FUZZ_EXPECT(listing_each(listing, note_name, &nr) == 0 &&
+			    listing_each(listing, note_name, &again) == 0 && nr > 0 && nr == again,
+		    "listed, and not whole");
+	listing_close(listing);
+}
+
 static int load_all(const struct super_params *params, char text[256], struct super **out_sb)
 {
 	struct image *image = NULL;
@@ -365,7 +396,7 @@ static void load(uint8_t how)
 	}
 	FUZZ_EXPECT(is_whole(sb), "loaded, and not whole");
 	use_all(sb);
-	if ((how & USE_MORE) && !borrows)
+	if (how & USE_MORE)
 		change_all(sb);
 	FUZZ_EXPECT(is_whole(sb), "used, and no longer whole");
 	super_leave(sb, false, NULL);
@@ -375,7 +406,10 @@ static void load_bytes(const unsigned char *bytes, size_t size, uint8_t how)
 {
 	FUZZ_EXPECT(ftruncate(file, 0) == 0 && pwrite(file, bytes, size, 0) == (ssize_t)size,
 		    "no memory");
-	load(how);
+	if ((how & BORROWS) && (how & USE_MORE))
+		list();
+	else
+		load(how);
 }
 
 static void start(void)

@@ -24,6 +24,11 @@
 /* Entries noted at a time: a few microseconds. */
 #define NR_NOTED 64u
 
+/* Steps up while nobody renames a directory: some ten microseconds. */
+#define STEPS_MAX 128u
+/* So often the way up is looked for where somebody moves it meanwhile. */
+#define BEGIN_TRIES 3u
+
 /* A directory that is not listed to its end. */
 struct level {
 	struct clone_source from;
@@ -85,37 +90,81 @@ static int step_up(struct clone *clone, ino_nr ino, bool search, ino_nr *out_par
 	return err;
 }
 
+/* A way up, with the rename lock. */
+struct climb {
+	ino_nr ino;
+	unsigned depth;
+	bool search; /* each must let the asker search it */
+};
+
+/*
+ * As deep as the asker likes: others rename meanwhile. What is left below stays, since it is not empty; but
+ * somebody may have moved it, and then its directory may have gone.
+ */
+static int let_rename(struct clone *clone, const struct climb *climb)
+	ZT_REQUIRES(&clone->work.sb->rename_lock)
+{
+	struct super *sb = clone->work.sb;
+	const uint32_t generation = inode_get(sb, climb->ino)->generation;
+	const struct inode_rec *rec;
+	int err;
+
+	mutex_unlock(&clone->work.sb->rename_lock);
+	err = work_pause(&clone->work, climb->ino);
+	mutex_lock_counted(&clone->work.sb->rename_lock, ZT_LOCK_RENAME);
+	if (err != -EAGAIN)
+		return err;
+	inode_lock_shared(sb, climb->ino);
+	rec = inode_get(sb, climb->ino);
+	err = rec && rec->generation == generation ? 0 : -ESTALE;
+	inode_unlock(sb, climb->ino);
+	return err;
+}
+
+/* Return: 0; 1: it was the root; -ESTALE: the way is another one now; others. */
+static int climb_up(struct clone *clone, struct climb *climb)
+	ZT_REQUIRES(&clone->work.sb->rename_lock)
+{
+	ino_nr parent = 0;
+	int err = step_up(clone, climb->ino, climb->search, &parent);
+
+	if (err)
+		return err;
+	if (parent == climb->ino)
+		return 1;
+	climb->ino = parent;
+	return ++climb->depth % STEPS_MAX == 0 ? let_rename(clone, climb) : 0;
+}
+
 /* The asker could get at the original by names. With the rename lock. */
 static int check_path(struct clone *clone)
+	ZT_REQUIRES(&clone->work.sb->rename_lock)
 {
-	ino_nr ino = clone->request->from, parent = 0;
+	struct climb climb = { .ino = clone->request->from, .search = true };
 	int err;
 
 	do {
-		err = step_up(clone, ino, true, &parent);
-		if (err || ino == parent)
-			return err;
-		ino = parent;
-	} while (true);
+		err = climb_up(clone, &climb);
+	} while (!err);
+	return err > 0 ? 0 : err;
 }
 
 /* A copy of what it is put into has no end. With the rename lock. @top: the original. */
 static int check_apart(struct clone *clone, ino_nr top)
+	ZT_REQUIRES(&clone->work.sb->rename_lock)
 {
-	ino_nr ino = clone->request->into, parent = 0;
-	unsigned depth = 0;
+	struct climb climb = { .ino = clone->request->into };
 	int err = 0;
 
-	if (ino == top)
+	if (climb.ino == top)
 		return -EINVAL;
-	clone->left_out[0] = ino;
-	while (!err && ino != top && ino != FS_ROOT_INO) {
-		err = step_up(clone, ino, false, &parent);
-		if (depth++ == 0 && clone->request->snapshot)
-			clone->left_out[1] = parent;
-		ino = parent;
+	clone->left_out[0] = climb.ino;
+	while (!err && climb.ino != top && climb.ino != FS_ROOT_INO) {
+		err = climb_up(clone, &climb);
+		if (!err && climb.depth == 1 && clone->request->snapshot)
+			clone->left_out[1] = climb.ino;
 	}
-	if (err || ino != top)
+	if (err || climb.ino != top)
 		return err;
 	return clone->request->snapshot && clone->left_out[1] != top ? 0 : -EINVAL;
 }
@@ -325,13 +374,17 @@ static int begin(struct clone *clone, struct clone_source *out_source)
 	inode_unlock(sb, clone->request->into);
 	if (err)
 		return err;
-	mutex_lock_counted(&sb->rename_lock, ZT_LOCK_RENAME);
-	err = check_path(clone);
-	if (!err)
-		err = find_source(clone, out_source);
-	if (!err)
-		err = check_apart(clone, out_source->ino);
-	mutex_unlock(&sb->rename_lock);
+	mutex_lock_counted(&clone->work.sb->rename_lock, ZT_LOCK_RENAME);
+	for (unsigned tries = 0; tries < BEGIN_TRIES; tries++) {
+		err = check_path(clone);
+		if (!err)
+			err = find_source(clone, out_source);
+		if (!err)
+			err = check_apart(clone, out_source->ino);
+		if (err != -ESTALE)
+			break;
+	}
+	mutex_unlock(&clone->work.sb->rename_lock);
 	return err;
 }
 

@@ -2,8 +2,8 @@
 /*
  * clone_inode.c - one inode of a tree that is cloned. See clone_i.h.
  *
- * A file is shared in rounds. Between two of them others may write to it: whoever changes what a file
- * contains says so (inode_changes()), and the copy begins anew.
+ * Attributes are copied and a file is shared in rounds. Between two of them others may write to it: whoever
+ * changes attributes or what a file contains says so (inode_changes()), and the copy begins anew.
  *
  * Locks: the original's inode, exclusive, so that nothing changes in a round. The copy's is not
  * taken: nobody knows it, and it may be the same one.
@@ -30,6 +30,9 @@ struct copying {
 	ino_nr parent;
 	bool top;
 	struct clone_copy copy; /* ino 0: not made yet */
+	struct xattr_copy xattrs; /* that are copied */
+	bool has_xattrs; /* all of them */
+	bool stale; /* what was copied before is still to be cut away */
 	uint64_t at; /* bytes that are shared */
 	bool watches; /* inode_lock.nr_watching has this one */
 	unsigned changes; /* of the original's lock, when the copying began */
@@ -56,34 +59,44 @@ static void set_owner(const struct fs_asker *asker, const struct inode_rec *from
 	}
 }
 
-static bool may_copy_xattr(const struct fs_asker *asker, const char *name)
+static bool xattr_is(const struct xattr_view *view, const char *name)
 {
-	return asker->privileged || strncmp(name, "user.", 5) == 0 ||
-	       strcmp(name, XATTR_ACL_ACCESS) == 0 || strcmp(name, XATTR_ACL_DEFAULT) == 0;
+	return view->name_len == strlen(name) && memcmp(view->name, name, view->name_len) == 0;
 }
 
-static int copy_xattrs(struct copying *c, const struct inode_rec *from)
+/* What others may give to files of their own, too. */
+static bool is_for_all(void *arg, const struct xattr_view *view)
 {
-	struct super *sb = c->work->sb;
-	struct xattr_pos pos = { 0 };
-	struct xattr_view view;
+	static const char user[] = "user.";
+
+	(void)arg;
+	return (view->name_len > strlen(user) && memcmp(view->name, user, strlen(user)) == 0) ||
+	       xattr_is(view, XATTR_ACL_ACCESS) || xattr_is(view, XATTR_ACL_DEFAULT);
+}
+
+/* A block at a time. */
+static int copy_xattrs(struct copying *c, const struct inode_rec *from, struct zt_round *round)
+{
 	int err = 0;
 
-	while (!err && xattr_next(sb, from, &pos, &view)) {
-		char name[FS_XATTR_NAME_MAX + 1];
-
-		memcpy(name, view.name, view.name_len);
-		name[view.name_len] = '\0';
-		if (may_copy_xattr(c->asker, name))
-			err = xattr_set(sb, c->copy.rec, name, view.value, view.size, 0);
+	while (!err) {
+		err = xattr_copy_block(c->work->sb, from, c->copy.rec, &c->xattrs,
+				       c->asker->privileged ? NULL : is_for_all, NULL);
+		if (!err && zt_round_spent(round, ZT_ROUND_UNITS))
+			err = -EAGAIN;
 	}
-	return err;
+	if (err < 0)
+		return err;
+	c->has_xattrs = true;
+	return 0;
 }
 
 static unsigned flags_for(const struct copying *c, const struct inode_rec *from)
 {
-	unsigned flags = rec_load(&from->flags) & INODE_CHATTR;
+	unsigned flags = rec_load(&from->flags) & (INODE_CHATTR | INODE_XATTR_HINTS);
 
+	if (!c->asker->privileged)
+		flags &= ~INODE_HAS_CAPABILITY;
 	if (c->top || !c->asker->privileged)
 		flags &= ~(unsigned)(INODE_IMMUTABLE | INODE_APPEND);
 	return flags;
@@ -115,19 +128,19 @@ static int make_copy(struct copying *c, struct inode_rec *from)
 		return err;
 	}
 	c->copy.source_links = rec_load(&from->nlink);
-	err = copy_xattrs(c, from);
-	if (err) {
-		inode_free(sb, c->copy.ino, c->copy.rec);
-		c->copy.ino = 0;
-	}
-	return err;
+	return 0;
 }
 
-/* What an ACL or a write would change comes last. */
+/* Of this moment, as the rest; what an ACL or a write would change comes last, too. */
 static void finish_copy(struct copying *c, const struct inode_rec *from)
 {
 	struct inode_rec *to = c->copy.rec;
+	struct inode_init init;
 
+	set_owner(c->asker, from, &init);
+	rec_store(&to->mode, (uint16_t)init.mode);
+	rec_store(&to->uid, init.uid);
+	rec_store(&to->gid, init.gid);
 	if (S_ISREG(from->mode))
 		rec_store(&to->size, rec_load(&from->size));
 	rec_store(&to->times[FS_ATIME], rec_load(&from->times[FS_ATIME]));
@@ -228,35 +241,57 @@ static int share_content(struct copying *c, struct inode_rec *from, struct zt_ro
 	return err;
 }
 
-/* What others have written meanwhile makes of the copy one of no moment. */
-static int begin_anew(struct copying *c)
+/* What others have changed meanwhile makes of the copy one of no moment. Return: 0; -EAGAIN; others. */
+static int begin_anew(struct copying *c, struct zt_round *round)
 {
 	struct inode_lock *lock = inode_lock_of(c->work->sb, c->source.ino);
 	struct blkmap_file to = inode_file(c->copy.rec);
 	int err = 0;
 
-	if (c->watches && c->changes != atomic_load(&lock->changes)) {
-		c->at = 0;
-		c->tries++;
-		err = blkmap_truncate(c->work->sb->map, &to, 0);
-	} else if (!c->watches) {
+	if (!c->watches) {
 		lock->nr_watching++;
+	} else if (c->changes != atomic_load(&lock->changes)) {
+		c->tries += !c->stale;
+		c->stale = true;
 	}
 	c->watches = true;
 	c->changes = atomic_load(&lock->changes);
-	return err;
+	if (!c->stale)
+		return 0;
+	to.round = round;
+	if (inode_is_reg(c->copy.rec))
+		err = blkmap_truncate(c->work->sb->map, &to, 0);
+	if (err)
+		return err;
+	xattr_free(c->work->sb, c->copy.rec);
+	c->xattrs = (struct xattr_copy){ 0 };
+	c->has_xattrs = c->stale = false;
+	c->at = 0;
+	return 0;
 }
 
 /* With the original's lock. */
-static int copy_content(struct copying *c, struct inode_rec *from)
+static int copy_content(struct copying *c, struct inode_rec *from, struct zt_round *round)
 {
-	struct zt_round *round = work_round(c->work);
-	int err = begin_anew(c);
+	int err = 0;
 
 	round->at = c->at;
-	if (!err && inode_tail_is_dirty(from))
+	if (inode_tail_is_dirty(from))
 		err = inode_cut(c->work->sb, from, from->size, round);
 	return err ? err : share_content(c, from, c->tries < TRIES_MAX ? round : NULL);
+}
+
+/* Attributes and contents. */
+static int copy_rest(struct copying *c, struct inode_rec *from)
+{
+	struct zt_round *round = work_round(c->work);
+	int err = begin_anew(c, round);
+
+	if (!err && !c->has_xattrs)
+		err = copy_xattrs(c, from, c->tries < TRIES_MAX ? round : NULL);
+	if (!err && inode_is_reg(from))
+		err = copy_content(c, from, round);
+	return err;
 }
 
 static void stop_watching(struct copying *c)
@@ -290,8 +325,8 @@ static int copy_once(struct copying *c)
 		err = -EACCES;
 	if (!err && !c->copy.ino)
 		err = make_copy(c, from);
-	if (!err && inode_is_reg(from))
-		err = copy_content(c, from);
+	if (!err)
+		err = copy_rest(c, from);
 	if (!err)
 		finish_copy(c, from);
 	/* Before somebody else can have this number. */

@@ -89,12 +89,13 @@ static inline void inode_unlock(struct super *sb, ino_nr ino)
 }
 
 /**
- * inode_changes() - the contents of an inode that hashes here are about to change; held, shared at least
- * Whatever changes what a file contains says so: somebody may be copying it (clone_inode.c).
+ * inode_changes() - contents or attributes of an inode that hashes here are about to change; held, shared
+ * at least, or nobody knows the inode
+ * Whatever changes them says so: somebody may be copying it (clone_inode.c).
  */
 static inline void inode_changes(struct inode_lock *lock)
 {
-	if (unlikely(lock->nr_watching > 0))
+	if (unlikely(atomic_load_explicit(&lock->nr_watching, memory_order_relaxed) > 0))
 		atomic_fetch_add_explicit(&lock->changes, 1, memory_order_relaxed);
 }
 

@@ -110,8 +110,12 @@ struct inode_lock {
 	 */
 	atomic_uint nr_async;
 	unsigned cuts; /* of files that hash here; guarded by lock */
-	unsigned nr_watching; /* copies of files that hash here (clone_inode.c); guarded by lock */
-	/* Of the contents of files that hash here, while nr_watching; made with the lock held. */
+	/*
+	 * Copies of files that hash here (clone_inode.c). Changed with the lock; relaxed, since attributes
+	 * of an inode that nobody knows yet are set without.
+	 */
+	atomic_uint nr_watching;
+	/* Of contents and attributes of what hashes here, while nr_watching; made with the lock held. */
 	atomic_uint changes;
 	/* Threads that wait for the lock; relaxed: work in rounds lets them go first. */
 	atomic_uint nr_waiting;

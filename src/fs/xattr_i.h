@@ -74,6 +74,23 @@ void xattr_remove(struct super *sb, struct inode_rec *rec, const char *name);
 /** xattr_free() - all of them, with the inode, and their space */
 void xattr_free(struct super *sb, struct inode_rec *rec);
 
+/* Where a copy of attributes goes on; { 0 } at first. */
+struct xattr_copy {
+	ref_t from; /* the block that was copied last */
+	ref_t to; /* the last block of the copy; 0: there is none */
+};
+
+/**
+ * xattr_copy_block() - the attributes of one block more, of an inode whose attributes have not changed since
+ * the first one
+ * @to: nobody knows it; it has what was copied before, and no more; INODE_XATTR_HINTS are the caller's
+ * @wants: which of them; NULL: all
+ * Return: 0; 1: there was none left; -ENOSPC, -ENOMEM: nothing has changed.
+ */
+int xattr_copy_block(struct super *sb, const struct inode_rec *from, struct inode_rec *to,
+		     struct xattr_copy *inout_at, bool (*wants)(void *arg, const struct xattr_view *view),
+		     void *arg) ZT_MUST_CHECK;
+
 /** xattr_drop_all() - all blocks, nothing else */
 void xattr_drop_all(struct super *sb, struct inode_rec *rec);
 

@@ -268,6 +268,12 @@ static unsigned hint_of(const char *name)
 	return 0;
 }
 
+/* Of an inode with attributes: somebody may be copying them. */
+static void note_change(struct super *sb, const struct inode_rec *rec)
+{
+	inode_changes(inode_lock_of(sb, inode_number(sb, zs_ref_of(sb->arena, rec))));
+}
+
 int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const void *value,
 	      uint32_t size)
 {
@@ -287,6 +293,7 @@ int xattr_put(struct super *sb, struct inode_rec *rec, const char *name, const v
 	err = make_blocks(sb, rec, &place, &add, &first);
 	if (err)
 		return err;
+	note_change(sb, rec);
 	set_next(sb, rec, place.prev, first);
 	if (place.block != 0)
 		zs_free(sb->meta, place.block);
@@ -301,6 +308,7 @@ void xattr_drop(struct super *sb, struct inode_rec *rec, const char *name)
 
 	if (!find(sb, rec, name, &place))
 		return;
+	note_change(sb, rec);
 	head = head_at(sb, place.block, place.off);
 	rec_store(head, *head | HEAD_DEAD);
 	rec_store(&rec->flags, rec->flags & (uint16_t)~hint_of(name));
@@ -318,6 +326,72 @@ void xattr_drop_all(struct super *sb, struct inode_rec *rec)
 		inode_set_xattr(sb, rec, block_at(sb, block)->next);
 		zs_free(sb->meta, block);
 	}
+}
+
+/* Copying ---------------------------------------------------------------- */
+
+/* What is wanted of a block. */
+struct wanted {
+	struct super *sb;
+	ref_t block;
+	bool (*wants)(void *arg, const struct xattr_view *view);
+	void *arg;
+	uint32_t bytes;
+	uint64_t space;
+};
+
+/* @to: NULL: only what it comes to. */
+static void pick(struct wanted *wanted, char *to)
+{
+	const uint32_t end = zs_size(wanted->sb->arena, wanted->block);
+
+	for (uint32_t off = sizeof(struct block); off < end;) {
+		const uint32_t *head = head_at(wanted->sb, wanted->block, off);
+		const uint32_t bytes = head_bytes(*head);
+		struct xattr_view view;
+
+		off += bytes;
+		view_fill(head, &view);
+		if (*head & HEAD_DEAD || (wanted->wants && !wanted->wants(wanted->arg, &view)))
+			continue;
+		if (to) {
+			memcpy(to, head, bytes);
+			to += bytes;
+			continue;
+		}
+		wanted->bytes += bytes;
+		wanted->space += xattr_space(view.name, view.name_len, view.size);
+	}
+}
+
+int xattr_copy_block(struct super *sb, const struct inode_rec *from, struct inode_rec *to,
+		     struct xattr_copy *inout_at, bool (*wants)(void *arg, const struct xattr_view *view),
+		     void *arg)
+{
+	struct wanted wanted = { .sb = sb, .wants = wants, .arg = arg };
+	ref_t made;
+	int err;
+
+	wanted.block = next_of(sb, from, inout_at->from);
+	if (wanted.block == 0)
+		return 1;
+	pick(&wanted, NULL);
+	if (wanted.bytes > 0) {
+		err = inode_take_space(sb, wanted.space);
+		if (err)
+			return err;
+		err = zs_malloc(sb->meta, (uint32_t)sizeof(struct block) + wanted.bytes, &made);
+		if (err) {
+			inode_give_space(sb, wanted.space);
+			return err;
+		}
+		block_at(sb, made)->next = 0;
+		pick(&wanted, (char *)(block_at(sb, made) + 1));
+		set_next(sb, to, inout_at->to, made);
+		inout_at->to = made;
+	}
+	inout_at->from = wanted.block;
+	return 0;
 }
 
 /* Walker ----------------------------------------------------------------- */
@@ -357,11 +431,9 @@ static uint16_t hints_of(struct super *sb, const struct inode_rec *rec)
 	return (uint16_t)hints;
 }
 
-#define ALL_HINTS (INODE_HAS_CAPABILITY | INODE_HAS_ACL | INODE_HAS_DEFAULT_ACL)
-
 static const char *check_hints(struct super *sb, const struct inode_rec *rec)
 {
-	return (rec->flags & ALL_HINTS) == hints_of(sb, rec)
+	return (rec->flags & INODE_XATTR_HINTS) == hints_of(sb, rec)
 		       ? NULL
 		       : "the marks of its attributes are wrong";
 }
@@ -403,8 +475,8 @@ const char *xattr_attach(struct super *sb, struct inode_rec *rec, uint64_t *inou
 	}
 	*inout_space += living_space(sb, rec);
 	hints = hints_of(sb, rec);
-	if ((rec->flags & ALL_HINTS) != hints) {
-		rec_store(&rec->flags, (uint16_t)((rec->flags & ~ALL_HINTS) | hints));
+	if ((rec->flags & INODE_XATTR_HINTS) != hints) {
+		rec_store(&rec->flags, (uint16_t)((rec->flags & ~INODE_XATTR_HINTS) | hints));
 		++*inout_hints;
 	}
 	return NULL;

@@ -16,6 +16,9 @@
 #include "util/sizes.h"
 
 #define USE_BYTES (UINT64_C(1) << 17)
+#ifndef USE_READS
+#define USE_READS 16u /* of a file's beginning */
+#endif
 
 static inline bool use_entry(void *arg, const struct fs_dirent *found)
 {
@@ -31,7 +34,7 @@ static inline void use_inode(struct super *sb, ino_nr ino, char *buf)
 
 	if (fs_getattr(sb, ino, &st) != 0)
 		return;
-	for (uint64_t off = 0; S_ISREG(st.st_mode) && off < 16 * USE_BYTES; off += USE_BYTES)
+	for (uint64_t off = 0; S_ISREG(st.st_mode) && off < USE_READS * USE_BYTES; off += USE_BYTES)
 		(void)!fs_read(sb, ino, off, buf, USE_BYTES, &len);
 	if (S_ISREG(st.st_mode))
 		(void)!fs_read(sb, ino, (uint64_t)st.st_size & ~(USE_BYTES - 1), buf, USE_BYTES,

@@ -22,12 +22,17 @@
 #include "fs/listing.h"
 #include "fs/super_i.h"
 #include "tests/fs/attach_fixture.h"
+#define USE_READS 1u
 #include "tests/fs/use_all.h"
 #include "tests/fuzz/fuzz.h"
 #include "util/keyhash.h"
 
 #define NR_BASES  3u /* and one more, with a spill file */
 #define MAX_PAGES (UINT64_C(1) << 20) /* of an image here */
+
+/* Images are as small as all that can be in one lets them be: each run reads and writes all of one several times. */
+#define CLUSTER_ORDER 1u
+#define CLUSTER	      ((size_t)ZT_PAGE_SIZE << CLUSTER_ORDER)
 
 /* Bits of the first byte. */
 #define IS_FILE   128u
@@ -103,15 +108,18 @@ static void make_names(struct super *sb)
 /* Clusters of all kinds, maps, shared ones, a tree of slots, attributes. */
 static void make_contents(struct super *sb)
 {
-	ino_nr big = file_with(sb, FS_ROOT_INO, "big", 1, 300000), other;
+	ino_nr big = file_with(sb, FS_ROOT_INO, "big", 1, 0), other;
 	struct fs_entry entry;
 	char value[300];
 	uint64_t done;
 
+	/* Numbers say whether it compresses, and whether it is one value. */
+	for (unsigned i = 0; i < 7; i++)
+		write_filled(sb, big, i % 5, i * CLUSTER, i < 6 ? CLUSTER : 3000);
 	for (unsigned i = 0; i < 3; i++)
-		write_filled(sb, big, 1, i * 65536 + 4096, 4096);
+		write_filled(sb, big, 1, i * CLUSTER + 4096, 4096);
 	other = file_with(sb, FS_ROOT_INO, "copy", 0, 0);
-	(void)!fs_copy_range(sb, &user_cred, big, 0, other, 0, 262144, &done);
+	(void)!fs_copy_range(sb, &user_cred, big, 0, other, 0, 5 * CLUSTER, &done);
 	other = file_with(sb, FS_ROOT_INO, "sparse", 0, 0);
 	write_filled(sb, other, 2, UINT64_C(1) << 40, 10000);
 	write_filled(sb, other, 2, UINT64_C(1) << 24, 100);
@@ -131,7 +139,7 @@ static void make_spilled(struct super *sb)
 
 	for (size_t i = 0; i < ARRAY_SIZE(nrs); i++) {
 		snprintf(name, sizeof(name), "out-%zu", i);
-		(void)file_with(sb, FS_ROOT_INO, name, nrs[i], 5000 + 3000 * i);
+		(void)file_with(sb, FS_ROOT_INO, name, nrs[i], 3000 + 1300 * i);
 	}
 	FUZZ_EXPECT(blkmap_spill_now(sb->map, 0, UINT64_MAX) > 0, "nothing goes out");
 	/* A part of one is replaced: it is half out, and half not. */
@@ -158,6 +166,7 @@ static struct super_params params_of(bool spills)
 	struct super_params params = fixture_params();
 
 	FUZZ_EXPECT(ftruncate(spill_file, 0) == 0, "no file");
+	params.cluster_order = CLUSTER_ORDER;
 	params.content.spill_fd = spill_file;
 	params.content.spill_size = spills ? 16 * MIB : 0;
 	return params;
@@ -307,14 +316,18 @@ static void change_all(struct super *sb)
 /* The same bytes in a file that nobody has open for writing. */
 static int read_only(void)
 {
-	char name[] = "/tmp/ztmpfs-fuzz.XXXXXX";
-	const int fd = mkostemp(name, O_CLOEXEC), again = open(name, O_RDONLY | O_CLOEXEC);
+	const int fd = memfd_create("image", MFD_CLOEXEC);
 	const off_t size = lseek(file, 0, SEEK_END);
+	char name[64];
 	off_t from = 0;
+	int again;
 
-	FUZZ_EXPECT(fd >= 0 && again >= 0 && unlink(name) == 0, "no file");
+	FUZZ_EXPECT(fd >= 0, "no file");
 	while (from < size)
 		FUZZ_EXPECT(sendfile(fd, file, &from, (size_t)(size - from)) > 0, "no space");
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	again = open(name, O_RDONLY | O_CLOEXEC);
+	FUZZ_EXPECT(again >= 0, "no file");
 	close(fd);
 	return again;
 }

@@ -10,6 +10,7 @@
  * queue_lock guards only the queue; nothing is compressed and no callback is called under it.
  * Engines are joined by accel_engines_stop(), after the queue is empty.
  */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,10 +25,9 @@ int (*accel_create_thread)(pthread_t *thread, const pthread_attr_t *attr, void *
 
 static void count_batch(struct accel *accel, uint32_t count)
 {
-	unsigned bucket = 31u - (unsigned)__builtin_clz(count);
-
-	accel->batches[bucket < ZCOMP_BATCH_BUCKETS ? bucket : ZCOMP_BATCH_BUCKETS - 1]++;
+	accel->batches[31u - (unsigned)__builtin_clz(count)]++;
 }
+static_assert(ZCOMP_ACCEL_MAX_BATCH < 1u << ZCOMP_BATCH_BUCKETS, "the largest batch has a bucket");
 
 /*
  * When a request is to end that is taken now. The engine works on one at a time, of which each

@@ -228,7 +228,6 @@ static void look(struct accel *accel)
 {
 	struct accel_list late = TAILQ_HEAD_INITIALIZER(late);
 	struct accel_list cancelled = TAILQ_HEAD_INITIALIZER(cancelled);
-	struct accel_list off = TAILQ_HEAD_INITIALIZER(off);
 	uint64_t now = accel_now(accel), looks = accel->looks_wanted;
 	bool reset = accel->reset_wanted || any_hangs(accel, now);
 
@@ -243,12 +242,11 @@ static void look(struct accel *accel)
 		pthread_cond_broadcast(&accel->revived);
 		accel_count(&accel->resets, 1);
 		if (strike(accel, STRIKES_RESET))
-			switch_off(accel, resets_reason, &off);
+			switch_off(accel, resets_reason, &cancelled); /* nothing else is queued */
 	}
 	accel_unlock(&accel->queue_lock);
 	end_list(accel, &late, -ETIMEDOUT);
 	end_list(accel, &cancelled, -ECANCELED);
-	end_list(accel, &off, -ESHUTDOWN);
 	end_found(accel);
 	accel_lock(&accel->queue_lock);
 	for (uint32_t i = 0; accel->nr_dead > 0 && i < accel->nr_engines; i++)

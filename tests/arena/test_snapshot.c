@@ -186,6 +186,28 @@ START_TEST(test_pages_that_come_later_are_no_part_of_it)
 }
 END_TEST
 
+/* Many extents: each page is read from its own place, and the pieces end where an extent does. */
+START_TEST(test_pages_between_holes_are_read_from_their_places)
+{
+	struct arena_snapshot_facts facts;
+	char *range;
+
+	for (unsigned i = 0; i < 60; i++)
+		make_run(i);
+	for (unsigned i = 1; i < 60; i += 2)
+		drop_run(i);
+	if (!prepare())
+		return;
+	facts = take();
+	ck_assert_uint_ge(facts.nr_extents, 30);
+	range = read_range(&facts, 128 * KIB);
+	for (unsigned i = 0; i < 60; i++)
+		ck_assert_msg(all_are(in_range(range, runs[i]), RUN_BYTES, i % 2 ? 0 : (int)(1 + i)),
+			      "run %u", i);
+	free(range);
+}
+END_TEST
+
 /* Two words in pages far apart, raised one after the other. */
 struct counter {
 	pthread_t thread;
@@ -391,6 +413,7 @@ static Suite *snapshot_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_what_changes_afterwards_is_read_as_it_was);
 	tcase_add_test(tcase, test_pages_that_come_later_are_no_part_of_it);
+	tcase_add_test(tcase, test_pages_between_holes_are_read_from_their_places);
 	if (!UNDER_TSAN)
 		tcase_add_test(tcase, test_it_is_one_moment_for_all_threads);
 	tcase_add_test(tcase, test_calls_out_of_order_are_refused);

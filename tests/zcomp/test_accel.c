@@ -596,6 +596,67 @@ START_TEST(test_no_memory_for_the_device_degrades_with_a_reason)
 }
 END_TEST
 
+/* Memory of the host that ends where nobody may touch what follows; all of it is to come back. */
+static struct guarded maps[8];
+
+static void *map_guarded(size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		if (maps[i].base)
+			continue;
+		maps[i] = guarded_make(size);
+		return guarded_end(&maps[i], size);
+	}
+	return NULL;
+}
+
+static void unmap_guarded(void *ptr, size_t size)
+{
+	for (size_t i = 0; ptr && i < ARRAY_SIZE(maps); i++) {
+		if (!maps[i].base || size > maps[i].size || guarded_end(&maps[i], size) != ptr)
+			continue;
+		guarded_free(&maps[i]);
+		maps[i].base = NULL;
+		return;
+	}
+}
+
+static unsigned nr_maps(void)
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+		nr += maps[i].base != NULL;
+	return nr;
+}
+
+START_TEST(test_device_stays_in_its_memory_and_gives_it_back)
+{
+	struct zcomp_host host = zcomp_host;
+	struct zcomp_params params = {
+		.unit = UNIT,
+		.host = &host,
+		.accel = { .engines = ENGINES, .depth = DEPTH, .deadline_us = NEVER_US },
+	};
+	struct zcomp_caps caps = { .zstrm_mgmt = false };
+	struct zcomp_ops ops = fake_ops();
+
+	ops.get_stream = NULL;
+	host.map = map_guarded;
+	host.unmap = unmap_guarded;
+	params.inner_ops = &ops;
+	ck_assert_int_eq(zcomp_accel_ops()->setup_params(&params, &caps), 0);
+	ck_assert(caps.zstrm_mgmt);
+	ck_assert_uint_eq(nr_maps(), 3);
+	zcomp_accel_ops()->stop(&params);
+	zcomp_accel_ops()->release_params(&params);
+	ck_assert_uint_eq(nr_maps(), 0);
+	fake.setup_error = -EINVAL;
+	ck_assert_int_eq(zcomp_accel_ops()->setup_params(&params, &caps), -EINVAL);
+	ck_assert_uint_eq(nr_maps(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("accel");
@@ -620,6 +681,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_no_thread_for_watchdog_or_engine_degrades_with_a_reason, 0, 2);
 	tcase_add_test(tc, test_fewer_threads_than_wanted_go_on_with_a_warning);
 	tcase_add_test(tc, test_no_memory_for_the_device_degrades_with_a_reason);
+	tcase_add_test(tc, test_device_stays_in_its_memory_and_gives_it_back);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

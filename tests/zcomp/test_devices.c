@@ -127,6 +127,22 @@ START_TEST(test_parameters_replace_what_they_name)
 }
 END_TEST
 
+/* As those are checked that come by numbers, and not by words. */
+START_TEST(test_parameters_that_do_not_fit_are_refused)
+{
+	struct zcomp_accel_params params = { .latency_us = 9, .poll_us = 2, .deadline_us = 12 };
+	char text[ZCOMP_ERROR_TEXT];
+
+	ck_assert_int_eq(zcomp_accel_check(&params, text), 0);
+	params.deadline_us = 11;
+	ck_assert_int_eq(zcomp_accel_check(&params, text), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(text, "deadline=11: must be longer"));
+	params.deadline_us = ZCOMP_ACCEL_MAX_DEADLINE_US + 1;
+	ck_assert_int_eq(zcomp_accel_check(&params, text), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(text, "out of range"));
+}
+END_TEST
+
 START_TEST(test_engine_works_on_one_request_at_a_time)
 {
 	struct zcomp *comp = make_device(
@@ -240,6 +256,7 @@ int main(void)
 	tcase_add_test(tc, test_every_figure_of_the_table_is_one_that_users_may_give);
 	tcase_add_test(tc, test_guess_is_the_nearest_name_or_none);
 	tcase_add_test(tc, test_parameters_replace_what_they_name);
+	tcase_add_test(tc, test_parameters_that_do_not_fit_are_refused);
 	tcase_add_test(tc, test_engine_works_on_one_request_at_a_time);
 	tcase_add_test(tc, test_engines_work_side_by_side_and_by_the_page);
 	tcase_add_test(tc, test_request_that_the_device_does_not_take_is_done_by_its_caller);

@@ -424,6 +424,33 @@ START_TEST(test_any_allocation_of_create_may_fail)
 }
 END_TEST
 
+/* What is set aside for it: of built-in algorithms' buffers a third, of others all, of decoders none. */
+START_TEST(test_memory_counts_what_is_touched_of_the_buffers)
+{
+	struct zcomp_config config = config_of("null", 65536);
+	struct zcomp_ops ops = *zcomp_find_ops("null");
+	uint64_t memory[4];
+	struct zcomp *comp;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(memory); i++) {
+		config.nr_streams = 4 + 4 * (i % 2);
+		config.decode_only = i >= 2;
+		comp = must_create(&config);
+		memory[i] = zcomp_memory(comp);
+		zcomp_destroy(comp);
+	}
+	/* Four streams more; a unit of each, and little else. */
+	ck_assert_uint_ge(memory[1] - memory[0], 4 * 65536);
+	ck_assert_uint_lt(memory[1] - memory[0], 4 * 65536 + 65536);
+	ck_assert_uint_lt(memory[3] - memory[2], 65536);
+	ck_assert_uint_gt(memory[0], memory[2] + 4 * 65536 - 65536);
+	config.decode_only = false;
+	comp = must_create_ops(&ops, &config);
+	ck_assert_uint_ge(zcomp_memory(comp), memory[1] + 8 * 2 * 65536);
+	zcomp_destroy(comp);
+}
+END_TEST
+
 START_TEST(test_default_number_of_streams_is_one_per_cpu_plus_two)
 {
 	struct zcomp_config config = config_of("null", 4096);
@@ -458,6 +485,7 @@ int main(void)
 	tcase_add_test(tc, test_submit_without_the_operation_is_not_supported);
 	tcase_add_test(tc, test_nothing_to_expand_is_damaged);
 	tcase_add_loop_test(tc, test_any_allocation_of_create_may_fail, 0, 8);
+	tcase_add_test(tc, test_memory_counts_what_is_touched_of_the_buffers);
 	tcase_add_test(tc, test_default_number_of_streams_is_one_per_cpu_plus_two);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -90,6 +90,22 @@ START_TEST(test_range_of_levels_is_the_librarys)
 }
 END_TEST
 
+/* By the table itself: its range may be that of an older library than the one that is there. */
+START_TEST(test_level_that_the_library_has_not_is_refused)
+{
+	const struct zcomp_ops *ops = zcomp_find_ops("zstd");
+	const int32_t levels[] = { ZSTD_minCLevel() - 1, ZSTD_maxCLevel() + 1 };
+	struct zcomp_caps caps = { .zstrm_mgmt = false };
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		struct zcomp_params params = { .level = levels[i], .unit = 4096, .host = &zcomp_host };
+
+		ck_assert_int_eq(ops->setup_params(&params, &caps), -EINVAL);
+		ck_assert_ptr_null(params.drv_data);
+	}
+}
+END_TEST
+
 START_TEST(test_output_with_a_magic_number_before_it_is_a_standard_frame)
 {
 	static const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd };
@@ -306,6 +322,7 @@ int main(void)
 			    NR_LEVELS);
 	tcase_add_loop_test(tc, test_every_level_works_with_a_dictionary, 0, NR_LEVELS);
 	tcase_add_test(tc, test_range_of_levels_is_the_librarys);
+	tcase_add_test(tc, test_level_that_the_library_has_not_is_refused);
 	tcase_add_test(tc, test_output_with_a_magic_number_before_it_is_a_standard_frame);
 	tcase_add_test(tc, test_bytes_after_the_frame_are_refused);
 	tcase_add_test(tc, test_trained_dictionary_shrinks_small_records);

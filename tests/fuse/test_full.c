@@ -162,6 +162,8 @@ START_TEST(test_stat_waits_for_the_truth_and_a_handle_does_not)
 	(void)getattr(file, false);
 	ck_assert_uint_ge(zt_now_ns() - begin, ZT_NS_PER_S / 2);
 	ck_assert_uint_lt(zt_now_ns() - begin, 30 * ZT_NS_PER_S);
+	/* As many may wait as before. */
+	ck_assert_int_eq(atomic_load(&front.retry.nr_may_wait), 1);
 }
 END_TEST
 

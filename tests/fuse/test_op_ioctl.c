@@ -579,6 +579,82 @@ START_TEST(test_chattr_refuses_what_tmpfs_refuses)
 }
 END_TEST
 
+/* With something in, and the same struct back. */
+static int exchange(uint64_t ino, uint32_t cmd, void *inout_args, size_t size)
+{
+	const struct fuse_ioctl_in in = { .cmd = cmd,
+					  .in_size = (uint32_t)size,
+					  .out_size = (uint32_t)size,
+					  .flags = ino == ROOT ? FUSE_IOCTL_DIR : 0 };
+	struct wire_reply reply = wire_call(&wire, FUSE_IOCTL, ino, &in, sizeof(in), inout_args, size);
+
+	if (!reply.error) {
+		ck_assert_uint_eq(reply.len, sizeof(struct fuse_ioctl_out) + size);
+		memcpy(inout_args, (const char *)reply.data + sizeof(struct fuse_ioctl_out), size);
+	}
+	return reply.error;
+}
+
+START_TEST(test_a_clone_says_how_much_it_is)
+{
+	const uint64_t from = make_dir(ROOT, "from"), into = make_dir(ROOT, "into");
+	struct ztmpfs_clone args = { .version = ZTMPFS_STAT_VERSION,
+				     .struct_size = sizeof(args),
+				     .from = ROOT,
+				     .from_name = "from",
+				     .to_name = "copy" };
+	struct fuse_entry_out copy, one;
+
+	ck_assert_int_eq(wire_write(&wire, make_file(from, "one"), 0, "content", 7, 0), 7);
+	(void)make_file(from, "two");
+	ck_assert_int_eq(exchange(into, ZTMPFS_IOC_CLONE, &args, sizeof(args)), 0);
+	ck_assert_uint_eq(args.made, 3);
+	ck_assert_int_eq(wire_lookup(&wire, into, "copy", &copy), 0);
+	ck_assert_int_eq(wire_lookup(&wire, copy.nodeid, "one", &one), 0);
+	ck_assert_uint_eq(one.attr.size, 7);
+	args.flags = ~0u;
+	ck_assert_int_eq(exchange(into, ZTMPFS_IOC_CLONE, &args, sizeof(args)), -EINVAL);
+	args.flags = 0;
+	memset(args.to_name, 'x', sizeof(args.to_name));
+	ck_assert_int_eq(exchange(into, ZTMPFS_IOC_CLONE, &args, sizeof(args)), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_a_save_is_known_by_its_number)
+{
+	const uint64_t ino = make_file(ROOT, "save"), other = make_file(ROOT, "other");
+	struct ztmpfs_save save = { .version = ZTMPFS_STAT_VERSION,
+				    .struct_size = sizeof(save),
+				    .op = ZTMPFS_SAVE_BEGIN };
+	char page[4096];
+	int error;
+
+	ck_assert_int_eq(wire_write(&wire, other, 0, "content", 7, 0), 7);
+	/* It has a name. */
+	ck_assert_int_eq(exchange(ino, ZTMPFS_IOC_SAVE, &save, sizeof(save)), -EINVAL);
+	ck_assert_int_eq(wire_unlink(&wire, ROOT, "save"), 0);
+	error = exchange(ino, ZTMPFS_IOC_SAVE, &save, sizeof(save));
+	if (error == -EPERM || error == -ENOSYS || error == -EOPNOTSUPP) {
+		printf("SKIP: userfaultfd: %s\n", strerror(-error));
+		return;
+	}
+	ck_assert_int_eq(error, 0);
+	ck_assert_uint_ne(save.id, 0);
+	ck_assert_uint_gt(save.nr_pages, 0);
+	ck_assert_uint_gt(save.nr_extents, 0);
+	ck_assert_uint_gt(save.facts_size, 0);
+	ck_assert_uint_gt(save.reserve, save.nr_pages << ZT_PAGE_SHIFT);
+	ck_assert_int_eq(wire_read(&wire, ino, 0, page, sizeof(page)), sizeof(page));
+	save.op = ZTMPFS_SAVE_CHECK;
+	ck_assert_int_eq(exchange(ino, ZTMPFS_IOC_SAVE, &save, sizeof(save)), 0);
+	save.id++;
+	ck_assert_int_eq(exchange(ino, ZTMPFS_IOC_SAVE, &save, sizeof(save)), -ESTALE);
+	save.op = 77;
+	ck_assert_int_eq(exchange(ino, ZTMPFS_IOC_SAVE, &save, sizeof(save)), -EINVAL);
+	wire_forget(&wire, ino, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("op_ioctl");
@@ -603,6 +679,8 @@ int main(void)
 	tcase_add_test(tc, test_attributes_that_are_asked_for_wrongly_change_nothing);
 	tcase_add_test(tc, test_only_the_inode_counts_of_what_is_no_regular_file);
 	tcase_add_test(tc, test_other_commands_are_none_of_ours);
+	tcase_add_test(tc, test_a_clone_says_how_much_it_is);
+	tcase_add_test(tc, test_a_save_is_known_by_its_number);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fuse/request.h"
+#include "fuse/retry.h"
 #include "fuse/transport.h"
 #include "fuse/transport_i.h"
 #include "tests/fuse/fixture.h"
@@ -64,6 +65,27 @@ static void test_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, 
 	(void)fuse_reply_err(req, EINTR);
 }
 
+/* As one to which memory is refused: so often it is put off. */
+static atomic_int nr_put_off;
+static char fsync_thread[16];
+
+static void test_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct request *held;
+
+	(void)ino;
+	(void)datasync;
+	(void)fi;
+	if (atomic_fetch_sub(&nr_put_off, 1) > 0) {
+		held = ztfuse_hold(req);
+		fuse_reply_none(req);
+		retry_queue(&front.retry, held);
+		return;
+	}
+	(void)pthread_getname_np(pthread_self(), fsync_thread, sizeof(fsync_thread));
+	(void)fuse_reply_err(req, 0);
+}
+
 static void test_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct ztfuse *f = userdata;
@@ -78,6 +100,7 @@ static const struct fuse_lowlevel_ops test_ops = {
 	.write = test_write,
 	.statfs = test_statfs,
 	.fallocate = test_fallocate,
+	.fsync = test_fsync,
 };
 
 static void *server_main(void *arg)
@@ -174,6 +197,22 @@ START_TEST(test_buffers_of_reads_go_back)
 }
 END_TEST
 
+START_TEST(test_requests_that_wait_for_memory_are_served_again_by_the_thread_for_it)
+{
+	const struct fuse_fsync_in in = { .fh = 0 };
+
+	start(2);
+	for (int times = 0; times < 4; times++) {
+		atomic_store(&nr_put_off, times);
+		send_message(FUSE_FSYNC, (uint64_t)(10 + 2 * times), &in, sizeof(in), NULL, 0);
+		ck_assert_uint_eq(receive_answer(), 10 + 2 * times);
+		ck_assert_int_eq(strcmp(fsync_thread, "zt-retry") == 0, times > 0);
+	}
+	expect_short_requests();
+	stop(0);
+}
+END_TEST
+
 /* What may be missing ------------------------------------------------------ */
 
 START_TEST(test_no_memory_for_any_part)
@@ -234,6 +273,7 @@ int main(void)
 	tcase_add_test(tc, test_held_requests_are_answered_later_in_any_order);
 	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
 	tcase_add_test(tc, test_buffers_of_reads_go_back);
+	tcase_add_test(tc, test_requests_that_wait_for_memory_are_served_again_by_the_thread_for_it);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("missing");
 	tcase_add_test(tc, test_no_memory_for_any_part);

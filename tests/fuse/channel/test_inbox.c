@@ -287,9 +287,19 @@ START_TEST(test_a_reply_is_written_without_serving_again)
 }
 END_TEST
 
-START_TEST(test_a_long_reply_is_made_again)
+START_TEST(test_the_longest_reply_that_is_kept_is_written)
 {
-	reply_size = INBOX_REPLY_MAX;
+	reply_size = INBOX_REPLY_MAX - sizeof(written);
+	dies_and_goes_on(BEFORE_REPLY);
+	ck_assert_uint_eq(nr_served, 0);
+	ck_assert_uint_eq(nr_written, 1);
+	ck_assert_uint_eq(written_len, INBOX_REPLY_MAX);
+}
+END_TEST
+
+START_TEST(test_a_longer_reply_is_made_again)
+{
+	reply_size = INBOX_REPLY_MAX - sizeof(written) + 1;
 	dies_and_goes_on(BEFORE_REPLY);
 	was_served_again(FUSE_MKDIR);
 }
@@ -421,7 +431,8 @@ int main(void)
 	tcase_add_test(tc, test_what_was_read_is_served);
 	tcase_add_test(tc, test_what_was_being_served_is_served_as_it_came);
 	tcase_add_loop_test(tc, test_a_reply_is_written_without_serving_again, 0, 2);
-	tcase_add_test(tc, test_a_long_reply_is_made_again);
+	tcase_add_test(tc, test_the_longest_reply_that_is_kept_is_written);
+	tcase_add_test(tc, test_a_longer_reply_is_made_again);
 	tcase_add_loop_test(tc, test_what_was_answered_is_gone, 0, 3);
 	tcase_add_test(tc, test_a_forget_goes_on_where_it_was);
 	tcase_add_loop_test(tc, test_the_reply_goes_where_the_request_came_from, 0, 6);

@@ -92,6 +92,30 @@ START_TEST(test_descriptors_are_closed_but_those_named)
 }
 END_TEST
 
+/* Anybody may raise the score. */
+static void keep_lower_score(void)
+{
+	struct options options = { .oom = 300, .oom_said = false };
+	struct options_error error;
+	int score;
+
+	CHILD_ASSERT(surroundings_set_oom(250) == 0);
+	CHILD_ASSERT(surroundings_oom(&options, &error) == 0);
+	CHILD_ASSERT(surroundings_get_oom(&score) == 0 && score == 250);
+	options.oom_said = true;
+	CHILD_ASSERT(surroundings_oom(&options, &error) == 0);
+	CHILD_ASSERT(surroundings_get_oom(&score) == 0 && score == 300);
+	options.oom = OPTION_OOM_KEEP;
+	CHILD_ASSERT(surroundings_oom(&options, &error) == 0);
+	CHILD_ASSERT(surroundings_get_oom(&score) == 0 && score == 300);
+}
+
+START_TEST(test_a_lower_score_than_the_default_stays)
+{
+	ck_assert_int_eq(in_child(keep_lower_score), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("surroundings");
@@ -100,6 +124,7 @@ int main(void)
 	tcase_add_test(tc, test_only_pages_of_4_kib_are_taken);
 	tcase_add_test(tc, test_soft_limit_is_raised_and_low_hard_limit_is_named);
 	tcase_add_test(tc, test_descriptors_are_closed_but_those_named);
+	tcase_add_test(tc, test_a_lower_score_than_the_default_stays);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -3,8 +3,10 @@
  * test_attach.c - a mount goes on in another process: after a clean detach, and after a kill. Tests
  * attach.c, attach_clean.c, attach_names.c, attach_inodes.c, record.c, tune.c.
  */
-#include "tests/fs/attach_fixture.h"
+#include "blkmap/parts.h"
+#include "fs/promise.h"
 #include "fs/tune.h"
+#include "tests/fs/attach_fixture.h"
 #include "util/alloc.h"
 
 static void get_stat(struct super *sb, struct ztmpfs_stat *out)
@@ -53,6 +55,48 @@ static void live_on(struct super *(*next)(struct super *sb, const struct super_p
 START_TEST(test_after_a_clean_detach_all_is_there)
 {
 	live_on(next_life_clean, true);
+}
+END_TEST
+
+static bool count_promise(void *arg, ino_nr ino, uint64_t nr_pages)
+{
+	(void)ino;
+	*(uint64_t *)arg += nr_pages;
+	return true;
+}
+
+/* What stands on the heap alone is in lists: cluster maps that wait to be folded, and promises. */
+START_TEST(test_after_a_clean_detach_promises_hold_and_cluster_maps_are_folded)
+{
+	struct super_params params = fixture_params();
+	struct blkmap_stat stat;
+	uint64_t nr_pages = 0;
+	struct super *sb;
+	ino_nr ino;
+
+	params.mem_limit = 256 * MIB;
+	sb = fixture_init_params(&params);
+	make_tree(sb);
+	ino = look_ino(sb, FS_ROOT_INO, "big");
+	for (unsigned i = 0; i < 7; i++)
+		write_filled(sb, ino, 1, i * 131072 + 8192, 4096);
+	for (unsigned i = 0; i < 3; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "promised-%u", i);
+		ino = make_file(sb, FS_ROOT_INO, name);
+		ck_assert_int_eq(fs_fallocate(sb, &user_cred, ino, 0, 0, (i + 1) * 40960), 0);
+	}
+	sb = next_life_clean(sb, &params);
+	ck_assert(report_of(sb).was_clean);
+	promise_each(sb, count_promise, &nr_pages);
+	ck_assert_uint_eq(nr_pages, 60);
+	fold_idle(&sb->map->upkeep.folder, 0);
+	blkmap_get_stat(sb->map, &stat);
+	ck_assert_uint_eq(stat.folds, 7);
+	ck_assert_int_eq(super_check(sb), 0);
+	check_tree(sb);
+	fixture_exit(sb);
 }
 END_TEST
 
@@ -244,29 +288,50 @@ START_TEST(test_want_of_memory_at_attach_leaves_the_arena_as_it_was)
 {
 	struct super_params params = fixture_params();
 
-	for (unsigned clean = 0; clean < 2; clean++) {
+	/* After a kill, after a clean detach, and as an image, which has all names compared. */
+	for (unsigned way = 0; way < 3; way++) {
 		struct super *sb = fixture_init_params(&params), *next = NULL;
+		const struct ztmpfs_file_attr attr = { .version = ZTMPFS_STAT_VERSION,
+						       .which = ZTMPFS_ATTR_COMPRESS,
+						       .level = 3,
+						       .compress = "zstd" };
+		struct ztmpfs_file_attr now;
 		int fd = keep_fd(sb), err;
 		char text[256];
+		bool pending;
 		long n = 0;
 
 		make_tree(sb);
-		if (clean)
+		ck_assert_int_eq(fs_set_settings(sb, &root_cred, look_ino(sb, FS_ROOT_INO, "big"), &attr), 0);
+		if (way == 1)
 			super_detach(sb);
 		else
 			super_leave(sb, false, NULL);
-		do {
+		params.from_image = way == 2;
+		for (;;) {
 			zt_fault_set(++n);
 			text[0] = '\0';
 			err = super_attach(&params, fd, text, &next);
-			if (err)
-				ck_assert_str_ne(text, "");
+			pending = zt_fault_pending();
+			zt_fault_set(0);
 			ck_assert_int_lt(n, 10000);
-		} while (err);
-		zt_fault_set(0);
+			if (err) {
+				ck_assert_str_ne(text, "");
+				ck_assert_int_eq(err, -ENOMEM);
+				continue;
+			}
+			ck_assert_int_eq(fs_get_settings(next, look_ino(next, FS_ROOT_INO, "big"), &now), 0);
+			ck_assert_str_eq(now.compress, "zstd");
+			if (pending)
+				break;
+			/* What can be made later was not missed. */
+			fd = keep_fd(next);
+			super_leave(next, false, NULL);
+		}
 		ck_assert_int_gt(n, 5);
 		check_tree(next);
 		fixture_exit(next);
+		params.from_image = false;
 	}
 }
 END_TEST
@@ -278,6 +343,7 @@ static Suite *attach_suite(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_after_a_clean_detach_all_is_there);
+	tcase_add_test(tcase, test_after_a_clean_detach_promises_hold_and_cluster_maps_are_folded);
 	tcase_add_test(tcase, test_after_a_kill_all_is_there);
 	tcase_add_test(tcase, test_a_mount_that_carries_swap_goes_on_after_a_kill);
 	tcase_add_test(tcase, test_references_and_open_files_without_a_name_stay);

@@ -114,6 +114,37 @@ START_TEST(test_first_names_need_one_small_block)
 }
 END_TEST
 
+/* The only block takes what just fits it, and no larger one is made. */
+START_TEST(test_a_name_that_just_fits_needs_no_larger_block)
+{
+	struct dirblock_space space = { 0 };
+	char text[FS_NAME_MAX + 1];
+	struct dir_entry entry;
+	struct fs_name name;
+	unsigned len = 1;
+	ref_t ref;
+
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(add(i), 0);
+	ref = dir_word_ref(dir.rec->tree_word);
+	dirblock_scan(zs_data(sb->arena, ref), zs_size(sb->arena, ref) / 8, &space);
+	ck_assert_uint_gt(space.gap, 0);
+	while (dirent_units_for(len) < space.gap)
+		len++;
+	ck_assert_uint_eq(dirent_units_for(len), space.gap);
+	memset(text, 'y', len);
+	text[len] = '\0';
+	ck_assert_int_eq(fs_name_init(sb, text, &name), 0);
+	ck_assert_int_eq(dir_add(&dir, &name, FAKE_INO(4), 8), 0);
+	ck_assert_uint_eq(dir_word_ref(dir.rec->tree_word), ref);
+	check_dir();
+	ck_assert_int_eq(dir_find(&dir, &name, &entry), 0);
+	dir_remove(&dir, &name, entry.pos);
+	for (unsigned i = 0; i < 4; i++)
+		remove_name(i);
+}
+END_TEST
+
 START_TEST(test_memory_comes_back_block_by_block)
 {
 	enum { NR = 5000 };
@@ -421,6 +452,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_names_stay_at_their_positions_while_the_directory_grows);
 	tcase_add_test(tc, test_first_names_need_one_small_block);
+	tcase_add_test(tc, test_a_name_that_just_fits_needs_no_larger_block);
 	tcase_add_test(tc, test_memory_comes_back_block_by_block);
 	tcase_add_test(tc, test_missing_index_is_made_from_the_blocks);
 	tcase_add_test(tc, test_walk_goes_down_from_a_position_and_stops_when_told);

@@ -6,6 +6,9 @@
 #include "tests/fs/fixture.h"
 
 #include <linux/falloc.h>
+#include <sys/mman.h>
+
+#include "blkmap/spilled.h"
 
 #define PAGE  ((uint64_t)ZT_PAGE_SIZE)
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
@@ -342,6 +345,41 @@ START_TEST(test_random_changes_match_a_plain_buffer)
 }
 END_TEST
 
+/* Piece by piece, and each once: a thread that waits for the disk does not look again and again. */
+START_TEST(test_what_is_out_is_read_once)
+{
+	enum { SIZE = 4 << 20, CLUSTERS = SIZE >> 16 };
+	struct super_params params = fixture_params();
+	unsigned char *data = malloc(SIZE), *back = calloc(1, SIZE);
+	uint64_t seed = 5, before, nr;
+	struct super *out;
+	size_t len = 0;
+	ino_nr big;
+
+	ck_assert(data && back);
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (unsigned char)zt_random(&seed);
+	params.content.spill_size = 16 * MIB;
+	params.content.spill_fd = memfd_create("spill", MFD_CLOEXEC);
+	ck_assert_int_ge(params.content.spill_fd, 0);
+	out = fixture_init_params(&params);
+	big = make_file(out, FS_ROOT_INO, "big");
+	write_all(out, big, 0, data, SIZE);
+	ck_assert_uint_gt(blkmap_spill_now(out->map, 0, UINT64_MAX), SIZE - (64 << 10));
+	before = blkmap_requests(out->map);
+	ck_assert_int_eq(fs_read(out, big, 0, back, SIZE, &len), 0);
+	ck_assert_uint_eq(len, SIZE);
+	ck_assert(memcmp(back, data, SIZE) == 0);
+	nr = blkmap_requests(out->map) - before;
+	printf("%u requests for %d clusters\n", (unsigned)nr, CLUSTERS);
+	ck_assert_uint_le(nr, CLUSTERS);
+	fixture_exit(out);
+	close(params.content.spill_fd);
+	free(data);
+	free(back);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("file");
@@ -361,6 +399,7 @@ int main(void)
 	tcase_add_test(tc, test_unknown_modes_and_empty_ranges_are_refused);
 	tcase_add_test(tc, test_full_filesystem_is_a_short_write_then_enospc);
 	tcase_add_test(tc, test_random_changes_match_a_plain_buffer);
+	tcase_add_test(tc, test_what_is_out_is_read_once);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -3,6 +3,7 @@
  * test_image.c - a mount saved as an image and found again in it; and every image that is not whole is
  * refused. Tests image.c of the fs layer, and save.c, load.c and file.c of the image layer.
  */
+#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -101,15 +102,29 @@ START_TEST(test_a_mount_is_found_again_in_its_image)
 }
 END_TEST
 
+static unsigned nr_open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned nr = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr;
+}
+
 START_TEST(test_an_image_that_the_limits_do_not_allow_is_refused)
 {
 	struct super_params params = fixture_params();
 	struct super *sb = fixture_init_params(&params);
+	unsigned nr_open;
 	char text[256];
 	int fd;
 
 	make_tree(sb);
 	fd = image_of(sb);
+	nr_open = nr_open_files();
 	params.size = MIB;
 	ck_assert_int_eq(try_load(&params, fd, text, &sb), -ENOSPC);
 	ck_assert_ptr_nonnull(strstr(text, "size="));
@@ -124,6 +139,8 @@ START_TEST(test_an_image_that_the_limits_do_not_allow_is_refused)
 	params.mem_limit = 0;
 	params.content.comp.name = "zstd";
 	ck_assert_int_eq(try_load(&params, fd, text, &sb), -EINVAL);
+	/* None of them is left half made. */
+	ck_assert_uint_eq(nr_open_files(), nr_open);
 	close(fd);
 }
 END_TEST

@@ -2,6 +2,7 @@
 /* test_promise.c - what fallocate(2) has promised is there, whatever others write meanwhile. */
 #include <linux/falloc.h>
 
+#include "fs/promise.h"
 #include "fs/super_i.h"
 #include "tests/fs/fixture.h"
 
@@ -127,6 +128,34 @@ START_TEST(test_promises_end_with_what_they_are_for)
 }
 END_TEST
 
+struct visit {
+	unsigned nr, stop_after;
+	uint64_t nr_pages;
+};
+
+static bool visit_promise(void *arg, ino_nr ino, uint64_t nr_pages)
+{
+	struct visit *visit = arg;
+
+	ck_assert(ino == file || ino == other);
+	visit->nr_pages += nr_pages;
+	return ++visit->nr != visit->stop_after;
+}
+
+START_TEST(test_promises_are_visited_until_one_is_enough)
+{
+	struct visit visit = { 0 }, first = { .stop_after = 1 };
+
+	ck_assert_int_eq(allocate(0, 0, 5 * 4096), 0);
+	ck_assert_int_eq(fs_fallocate(sb, &user_cred, other, 0, 0, 7 * 4096), 0);
+	promise_each(sb, visit_promise, &visit);
+	ck_assert_uint_eq(visit.nr, 2);
+	ck_assert_uint_eq(visit.nr_pages, 12);
+	promise_each(sb, visit_promise, &first);
+	ck_assert_uint_eq(first.nr, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("promise");
@@ -139,6 +168,7 @@ int main(void)
 	tcase_add_test(tc, test_piece_in_the_middle_of_a_promised_page_is_not_refused);
 	tcase_add_test(tc, test_what_does_not_fit_is_refused_at_once_and_leaves_nothing);
 	tcase_add_test(tc, test_promises_end_with_what_they_are_for);
+	tcase_add_test(tc, test_promises_are_visited_until_one_is_enough);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -556,6 +556,37 @@ START_TEST(test_options_of_a_mount_change_together_or_not_at_all)
 }
 END_TEST
 
+START_TEST(test_each_option_of_upkeep_is_set_by_itself)
+{
+	struct ztmpfs_set want = { .which = ZTMPFS_SET_DEDUP, .dedup = 1 };
+	struct super_params params = fixture_params();
+	struct blkmap_tuning tuning;
+	struct super *other;
+
+	ck_assert_int_eq(super_set(sb, &want), -EOPNOTSUPP); /* it was made without */
+	params.content.recompress = "zstd";
+	params.content.recompress_level = ZCOMP_LEVEL_DEFAULT;
+	params.content.recompress_idle = 60;
+	params.content.dedup = true;
+	other = fixture_init_params(&params);
+	want.dedup = 0;
+	ck_assert_int_eq(super_set(other, &want), 0);
+	blkmap_get_tuning(other->map, &tuning);
+	ck_assert(!tuning.dedup && tuning.recompress);
+	ck_assert_uint_eq(tuning.recompress_idle, 60);
+	want = (struct ztmpfs_set){ .which = ZTMPFS_SET_DEDUP | ZTMPFS_SET_IDLE, .dedup = 1, .idle = 7 };
+	ck_assert_int_eq(super_set(other, &want), 0);
+	blkmap_get_tuning(other->map, &tuning);
+	ck_assert(tuning.dedup && tuning.recompress);
+	ck_assert_uint_eq(tuning.recompress_idle, 7);
+	want = (struct ztmpfs_set){ .which = ZTMPFS_SET_RECOMPRESS, .recompress = 0 };
+	ck_assert_int_eq(super_set(other, &want), 0);
+	blkmap_get_tuning(other->map, &tuning);
+	ck_assert(!tuning.recompress);
+	fixture_exit(other);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("settings");
@@ -579,6 +610,7 @@ int main(void)
 	tcase_add_test(tc, test_settings_come_and_go_beside_reads_and_writes);
 	tcase_add_test(tc, test_no_memory_for_a_setting_changes_nothing);
 	tcase_add_test(tc, test_options_of_a_mount_change_together_or_not_at_all);
+	tcase_add_test(tc, test_each_option_of_upkeep_is_set_by_itself);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -3,6 +3,7 @@
 #include "fs/xattr.h"
 #include "tests/fs/fixture.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 
 START_TEST(test_new_mount_has_a_root_as_asked_for)
 {
@@ -324,6 +325,18 @@ START_TEST(test_statfs_without_limits_speaks_of_the_machine)
 }
 END_TEST
 
+START_TEST(test_a_request_waits_for_memory_unless_it_is_told_not_to)
+{
+	ck_assert(!super_waits_never());
+	super_wait_never();
+	ck_assert(super_waits_never());
+	super_wait_until(zt_now_ns() + ZT_NS_PER_S);
+	ck_assert(!super_waits_never());
+	super_wait_until(0);
+	ck_assert(!super_waits_never());
+}
+END_TEST
+
 START_TEST(test_counters_say_what_is_stored)
 {
 	struct super_params params = fixture_params();
@@ -340,6 +353,7 @@ START_TEST(test_counters_say_what_is_stored)
 		data[i] = "some text that compresses "[i * i / 65536 % 26];
 	ino = make_file(sb, FS_ROOT_INO, "file");
 	write_all(sb, ino, 0, data, sizeof(data));
+	memset(&stat, 0, sizeof(stat)); /* what nobody sets is seen */
 	super_get_stat(sb, &stat);
 	ck_assert_uint_eq(stat.version, ZTMPFS_STAT_VERSION);
 	ck_assert_uint_eq(stat.struct_size, sizeof(stat));
@@ -376,6 +390,7 @@ int main(void)
 	tcase_add_test(tc, test_names_targets_and_lists_take_room_of_inodes);
 	tcase_add_test(tc, test_attributes_of_one_inode_have_a_bound);
 	tcase_add_test(tc, test_statfs_without_limits_speaks_of_the_machine);
+	tcase_add_test(tc, test_a_request_waits_for_memory_unless_it_is_told_not_to);
 	tcase_add_test(tc, test_counters_say_what_is_stored);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -612,6 +612,23 @@ START_TEST(test_far_offsets_of_a_sparse_file)
 }
 END_TEST
 
+START_TEST(test_walker_finds_a_cluster_map_of_another_slot)
+{
+	struct cluster_map *cmap;
+	uint64_t objects = 0;
+
+	bm_start(&bm, &(struct bm_config){ .order = 4 });
+	memset(model, 'm', 65536);
+	ck_assert_int_eq(bm_write(&bm, 0, model, 65536), 0);
+	ck_assert_int_eq(bm_write(&bm, 4096, "other", 5), 0);
+	cmap = cluster_map_at(&bm.map->slots, word_get(tree_slot(bm.arena, &bm.file.tree, 0)));
+	cmap->place++;
+	ck_assert_int_eq(blkmap_check_file(bm.map, &bm.file, &objects), -EUCLEAN);
+	cmap->place--;
+	bm_stop(&bm);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("blkmap");
@@ -632,6 +649,7 @@ int main(void)
 	tcase_add_test(tc, test_size_limit_refuses_new_pages_and_nothing_else);
 	tcase_add_test(tc, test_memory_limit_refuses_and_rewriting_in_place_succeeds);
 	tcase_add_loop_test(tc, test_nth_failure_leaves_old_content, 0, ARRAY_SIZE(configs));
+	tcase_add_test(tc, test_walker_finds_a_cluster_map_of_another_slot);
 	tcase_add_loop_test(tc, test_far_offsets_of_a_sparse_file, 0, BLKMAP_MAX_ORDER + 1);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

@@ -183,6 +183,8 @@ START_TEST(test_reads_go_on_after_the_helpers_have_gone)
 	blkmap_stop(bm.map);
 	expect_read(0, READ_SIZE);
 	ck_assert_uint_eq(nr_split(), 1);
+	/* A read that is over is no longer in anybody's queue. */
+	ck_assert_ptr_null(bm.map->content.readers.queue);
 	stop();
 }
 END_TEST

@@ -895,6 +895,100 @@ START_TEST(test_a_kick_folds_what_was_overwritten)
 }
 END_TEST
 
+/* It has asked just before others switch it off: nobody waits for ever, and nothing is asked for any more. */
+START_TEST(test_a_kick_before_it_is_switched_off_is_dropped)
+{
+	struct recompressor *rc;
+	uint64_t ticket;
+	bool kicked;
+
+	with_background(3600);
+	rc = bm.map->upkeep.recomp;
+	mutex_lock(&rc->pass_lock); /* where the thread comes by before it looks */
+	ticket = blkmap_recompress_kick(bm.map);
+	blkmap_set_recompress(bm.map, false);
+	mutex_unlock(&rc->pass_lock);
+	for (int tries = 600; get_stat().recompress_passes <= ticket && tries > 0; tries--)
+		wait_100ms();
+	ck_assert_uint_eq(get_stat().recompress_passes, ticket + 1);
+	mutex_lock(&rc->lock);
+	kicked = rc->kicked;
+	mutex_unlock(&rc->lock);
+	ck_assert(!kicked);
+	ck_assert_uint_eq(get_stat().recompressed, 0);
+	blkmap_stop(bm.map);
+	bm_stop(&bm);
+}
+END_TEST
+
+/* It looks once a second, and takes no time in between. */
+START_TEST(test_background_sleeps_between_looks)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	with_background(3600);
+	ck_assert_int_eq(pthread_getcpuclockid(bm.map->upkeep.recomp->thread, &clock), 0);
+	for (unsigned i = 0; i < 15; i++)
+		wait_100ms();
+	ck_assert_int_eq(clock_gettime(clock, &used), 0);
+	ck_assert_msg(used.tv_sec == 0 && used.tv_nsec < 50000000, "%ld.%09ld s", (long)used.tv_sec,
+		      used.tv_nsec);
+	blkmap_stop(bm.map);
+	bm_stop(&bm);
+}
+END_TEST
+
+START_TEST(test_idle_time_is_counted_in_ticks)
+{
+	static const struct {
+		uint32_t seconds, ticks;
+	} idle[] = { { 0, 0 }, { 1, 1 }, { 50, 50 }, { 1000, 90 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++) {
+		bm_start(&bm, &(struct bm_config){
+				      .order = 4,
+				      .recompress = "zstd",
+				      .recompress_idle = idle[i].seconds,
+			      });
+		ck_assert_uint_eq(bm.map->upkeep.recomp->idle, idle[i].ticks);
+		bm_stop(&bm);
+	}
+}
+END_TEST
+
+START_TEST(test_it_is_not_made_without_memory)
+{
+	const struct arena_params arena_params = { .reserve = GIB };
+	const struct zs_pool_params pool_params = { .name = "meta", .id = 2 };
+	struct blkmap_params params = { .comp.name = "lz4",
+					.comp.level = ZCOMP_LEVEL_DEFAULT,
+					.comp.nr_streams = 2,
+					.recompress = "zstd",
+					.recompress_level = ZCOMP_LEVEL_DEFAULT,
+					.dicts = true,
+					.dedup = true };
+	struct blkmap *map;
+	char text[256];
+	int error;
+	long n = 0;
+
+	ck_assert_int_eq(arena_create(&arena_params, &params.arena), 0);
+	ck_assert_int_eq(zs_pool_create(params.arena, &pool_params, &params.meta), 0);
+	do {
+		zt_fault_set(++n);
+		error = blkmap_create(&params, text, &map);
+		ck_assert_int_eq(error, zt_fault_pending() ? 0 : -ENOMEM);
+		ck_assert_int_lt(n, 200);
+	} while (error);
+	zt_fault_set(0);
+	ck_assert_int_gt(n, 10);
+	blkmap_destroy(map);
+	zs_pool_destroy(params.meta);
+	arena_destroy(params.arena);
+}
+END_TEST
+
 START_TEST(test_background_waits_while_requests_are_many)
 {
 	struct timespec begin, now, last;
@@ -1056,6 +1150,10 @@ int main(void)
 	tcase_add_test(tc, test_an_algorithm_without_dictionaries_makes_none);
 	tcase_add_test(tc, test_background_recompresses_by_itself_and_when_kicked);
 	tcase_add_test(tc, test_a_kick_folds_what_was_overwritten);
+	tcase_add_test(tc, test_a_kick_before_it_is_switched_off_is_dropped);
+	tcase_add_test(tc, test_background_sleeps_between_looks);
+	tcase_add_test(tc, test_idle_time_is_counted_in_ticks);
+	tcase_add_test(tc, test_it_is_not_made_without_memory);
 	tcase_add_test(tc, test_background_waits_while_requests_are_many);
 	tcase_add_test(tc, test_a_write_that_finds_no_room_gets_it_by_recompression);
 	tcase_add_test(tc, test_near_the_limit_everything_is_recompressed_at_once);

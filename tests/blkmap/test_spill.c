@@ -683,6 +683,39 @@ START_TEST(test_a_kick_sends_all_out)
 }
 END_TEST
 
+/* What a pass needs is spared for it: entries, when the first chunk of them is full. */
+START_TEST(test_objects_go_out_although_memory_is_used_up)
+{
+	enum { ENTRIES = 1638, MORE = 20, LEN = 8192 };
+	const struct timespec a_while = { 0, 20000000 };
+	struct arena_stat arena;
+	static char cluster[LEN], got[LEN];
+
+	start(&(struct bm_config){ .order = 1, .limit = 64 * MIB, .background = true });
+	for (uint64_t i = 0; i < ENTRIES + MORE; i++) {
+		fill_random(cluster, LEN, i + 1);
+		ck_assert_int_eq(bm_write(&bm, i * LEN, cluster, LEN), 0);
+	}
+	zt_fault_set_from(1); /* no second one yet */
+	all_out();
+	zt_fault_set(0);
+	ck_assert_uint_eq(stat_now().spill.objects, ENTRIES);
+	arena_get_stat(bm.arena, &arena);
+	ck_assert_uint_gt(arena.spare, 128 * KIB);
+	arena_set_limit(bm.arena, arena.used + 128 * KIB);
+	for (unsigned i = 0; i < 500 && stat_now().spill.objects == ENTRIES; i++)
+		nanosleep(&a_while, NULL);
+	ck_assert_uint_gt(stat_now().spill.objects, ENTRIES);
+	for (uint64_t i = 0; i < ENTRIES + MORE; i++) {
+		fill_random(cluster, LEN, i + 1);
+		ck_assert_int_eq(spill_read(i * LEN, got, LEN), 0);
+		ck_assert(memcmp(cluster, got, LEN) == 0);
+	}
+	blkmap_stop(bm.map);
+	stop();
+}
+END_TEST
+
 START_TEST(test_it_is_not_made_without_memory)
 {
 	const struct arena_params arena_params = { .reserve = GIB };
@@ -1068,6 +1101,7 @@ int main(void)
 	tcase_add_test(tc, test_age_alone_sends_out);
 	tcase_add_test(tc, test_short_memory_in_the_machine_sends_out_what_is_idle);
 	tcase_add_test(tc, test_a_kick_sends_all_out);
+	tcase_add_test(tc, test_objects_go_out_although_memory_is_used_up);
 	tcase_add_test(tc, test_it_is_not_made_without_memory);
 	tcase_add_loop_test(tc, test_all_goes_on_while_objects_go_and_come, 0, 2);
 #ifdef ZT_DEBUG

@@ -10,6 +10,7 @@
 #include "blkmap/cluster/cluster.h"
 #include "blkmap/cluster/settings.h"
 #include "tests/blkmap/one_cluster.h"
+#include "zcomp/registry.h"
 
 #define ORDER   3u
 #define CLUSTER (4096u << ORDER)
@@ -123,7 +124,7 @@ END_TEST
 
 START_TEST(test_a_setting_has_a_codec_number_of_its_own_while_it_has_users)
 {
-	unsigned setting, other, none;
+	unsigned setting, other, none, again;
 	char text[256];
 
 	one_cluster_start(ORDER);
@@ -134,6 +135,14 @@ START_TEST(test_a_setting_has_a_codec_number_of_its_own_while_it_has_users)
 	ck_assert_uint_eq(lower.slots.account.setting_users[setting - BLKMAP_SETTING_FIRST], 2);
 	ck_assert_str_eq(codec_name(&codecs, setting_codec(setting)), "zstd");
 	ck_assert_int_eq(setting_find(&codecs, 1, "nosuch", 3, text, &none), -ENOENT);
+	/* No level is the one that is meant by it. */
+	ck_assert_int_eq(setting_find(&codecs, 1, "zstd", ZCOMP_LEVEL_DEFAULT, text, &none), 0);
+	ck_assert_int_eq(setting_find(&codecs, 1, "zstd", zcomp_find_ops("zstd")->level_default, text,
+				      &again),
+			 0);
+	ck_assert_uint_eq(none, again);
+	setting_put(&lower.slots, none);
+	setting_put(&lower.slots, again);
 	c.strm = zcomp_stream_get(codecs.comp, ZSTRM_DEFAULT);
 	lower.file.setting = setting;
 	fill_text();

@@ -5,10 +5,14 @@
  * For each n a child makes a fresh state, a grandchild runs the operation on it and dies, and the
  * child judges what it finds in the arena, which both have mapped. Nothing of the grandchild's heap is
  * there: that of the child is as it was before the operation.
+ *
+ * With the library of contrib/stores it is every instruction that stores, not only those that have a
+ * point.
  */
 #ifndef ZT_TESTS_LIB_STEP_H
 #define ZT_TESTS_LIB_STEP_H
 
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 
@@ -49,9 +53,9 @@ static inline void step_expect(bool holds, const char *format, ...)
 	_exit(1);
 }
 
-#ifdef ZT_DEBUG
+enum { STEP_DIED = 42, STEP_DONE = 43 }; /* exit statuses */
 
-enum { STEP_DIED = 42, STEP_DONE = 43 };
+#ifdef ZT_DEBUG
 
 /* A process costs a sanitizer about a second; what it looks for is not tied to one store. */
 #ifdef ZT_SANITIZERS
@@ -67,6 +71,23 @@ static inline void step_hook(void *arg, const char *point)
 	state->point = point;
 	if (--state->left == 0)
 		_exit(STEP_DIED);
+}
+
+/* For ops.start(), in a process of its own: it dies behind the @nr-th point. */
+static inline void step_die_at(unsigned nr)
+{
+	step_now->left = nr;
+	zt_stored_set(step_hook, step_now);
+}
+
+typedef void step_set(void (*hook)(void *arg, const char *point), void *arg);
+
+static inline void step_begin(void)
+{
+	step_set *set = (step_set *)dlsym(RTLD_DEFAULT, "zt_each_store");
+
+	step_now->left = step_now->at;
+	(set ? set : zt_stored_set)(step_hook, step_now);
 }
 
 static inline int step_wait(pid_t child)
@@ -87,8 +108,7 @@ static inline void step_once(const struct step_ops *ops)
 	ops->start(ops->arg);
 	child = fork();
 	if (child == 0) {
-		step_now->left = step_now->at;
-		zt_stored_set(step_hook, step_now);
+		step_begin();
 		ops->run(ops->arg);
 		_exit(STEP_DONE);
 	}
@@ -102,16 +122,20 @@ static inline void step_once(const struct step_ops *ops)
 	_exit(status == STEP_DONE ? STEP_DONE : 0);
 }
 
-/* step_all() - try every store of an operation. Return: how many there are about; none is judged wrong. */
-static inline unsigned step_all(const char *name, const struct step_ops *ops)
+/*
+ * step_every() - try every @stride-th store of an operation. Return: how many stores there are about;
+ * none is judged wrong.
+ */
+static inline unsigned step_every(const char *name, const struct step_ops *ops, unsigned stride)
 {
 	unsigned wrong = 0, n = 1;
 	int status = 0;
 
+	stride = stride > STEP_STRIDE ? stride : STEP_STRIDE;
 	step_now = mmap(NULL, sizeof(*step_now), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(step_now, MAP_FAILED);
-	for (; status != STEP_DONE && wrong < 100; n += STEP_STRIDE) {
+	for (; status != STEP_DONE && wrong < 100; n += stride) {
 		pid_t child;
 
 		fflush(NULL);
@@ -128,8 +152,8 @@ static inline unsigned step_all(const char *name, const struct step_ops *ops)
 		}
 	}
 	munmap(step_now, sizeof(*step_now));
-	n -= STEP_STRIDE + 1;
-	printf("%s: %u stores, stopped behind one in %u, %u wrong\n", name, n, STEP_STRIDE, wrong);
+	n -= stride + 1;
+	printf("%s: %u stores, stopped behind one in %u, %u wrong\n", name, n, stride, wrong);
 	fflush(stdout);
 	ck_assert_msg(wrong == 0, "%s: %u wrong of %u", name, wrong, n);
 	return n;
@@ -137,13 +161,24 @@ static inline unsigned step_all(const char *name, const struct step_ops *ops)
 
 #else
 
-static inline unsigned step_all(const char *name, const struct step_ops *ops)
+static inline void step_die_at(unsigned nr)
+{
+	(void)nr;
+}
+
+static inline unsigned step_every(const char *name, const struct step_ops *ops, unsigned stride)
 {
 	(void)ops;
+	(void)stride;
 	printf("%s: this build has no points behind stores\n", name);
 	exit(STEP_MISSING);
 }
 
 #endif
+
+static inline unsigned step_all(const char *name, const struct step_ops *ops)
+{
+	return step_every(name, ops, 1);
+}
 
 #endif

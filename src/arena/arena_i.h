@@ -146,6 +146,8 @@ int arena_superblock_check(const struct arena_superblock *sb, uint64_t file_size
 			   char text[256]) ZT_MUST_CHECK;
 /* It borrows from now on. */
 void arena_superblock_borrow(struct arena_superblock *sb);
+/* It is as arena_superblock_check() allows, and its sum is to be right. */
+void arena_superblock_sum(struct arena_superblock *sb);
 bool arena_superblock_is_sound(const struct arena_superblock *sb);
 
 /* arena.c, for attach.c: map the file's @reserve bytes; arena->fd is open */

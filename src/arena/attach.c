@@ -313,6 +313,7 @@ int arena_attach(const struct arena_params *params, int fd, char text[256],
 		attach_undo(arena);
 		return error;
 	}
+	arena_superblock_sum(arena_ptr(arena, 0));
 	((struct arena_superblock *)arena_ptr(arena, 0))->life++;
 	arena_set_state(arena, ARENA_RECOVERING);
 	*out_arena = arena;

@@ -17,6 +17,7 @@
 #include "arena/scratch.h"
 #include "arena/attach.h"
 #include "util/keyhash.h"
+#include "util/store.h"
 
 /* Against damage, not against people: the key is known. */
 static uint64_t sum_of(const struct arena_superblock *sb)
@@ -55,6 +56,15 @@ bool arena_superblock_is_sound(const struct arena_superblock *sb)
 	return sb->magic == ARENA_MAGIC && sb->layout == ARENA_LAYOUT && sb->sum == sum_of(sb);
 }
 
+/* It spills since a moment before its last process was killed, and the sum did not say so yet. */
+static bool sum_fits(const struct arena_superblock *sb)
+{
+	struct arena_superblock before = *sb;
+
+	before.incompat &= ~ARENA_SPILLS;
+	return sb->sum == sum_of(sb) || sb->sum == sum_of(&before);
+}
+
 /* The sum comes last: a newer layout may have another. */
 static int check_format(const struct arena_superblock *sb, char text[256])
 {
@@ -68,7 +78,7 @@ static int check_format(const struct arena_superblock *sb, char text[256])
 			 sb->layout, ARENA_LAYOUT);
 		return -EPROTONOSUPPORT;
 	}
-	if (sb->sum != sum_of(sb)) {
+	if (!sum_fits(sb)) {
 		snprintf(text, 256, "the arena's superblock is damaged: its sum is wrong");
 		return -EUCLEAN;
 	}
@@ -141,8 +151,17 @@ void arena_set_spills(struct arena *arena)
 
 	if (sb->incompat & ARENA_SPILLS)
 		return;
+	/* A kill between the two leaves what sum_fits() knows. */
 	sb->incompat |= ARENA_SPILLS;
+	zt_stored("superblock: it spills");
 	sb->sum = sum_of(sb);
+	zt_stored("superblock: its sum");
+}
+
+void arena_superblock_sum(struct arena_superblock *sb)
+{
+	sb->sum = sum_of(sb);
+	zt_stored("superblock: its sum");
 }
 
 void arena_set_state(struct arena *arena, enum arena_state state)

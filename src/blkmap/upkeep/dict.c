@@ -21,6 +21,7 @@
 #include "blkmap/upkeep/recompress.h"
 #include "blkmap/upkeep/worker.h"
 #include "util/alloc.h"
+#include "util/store.h"
 #include "zcomp/dict.h"
 #include "zcomp/registry.h"
 #include "zsmalloc/attach.h"
@@ -60,6 +61,7 @@ static void set_size(struct recompressor *rc, unsigned codec, uint64_t size)
 {
 	__atomic_store_n(&rc->codecs->record->dicts[codec - SLOT_CODEC_DICT].size, size,
 			 __ATOMIC_RELAXED);
+	zt_stored("dict: its size");
 }
 
 /* ---- life ---- */
@@ -248,8 +250,11 @@ int dicts_attach(struct codecs *codecs, struct recompressor *rc, char text[256])
 		bool claimed;
 		int error;
 
-		if (ref == 0)
+		/* It was about to be there. */
+		if (ref == 0) {
+			codecs->record->dicts[i].size = 0;
 			continue;
+		}
 		/* It was about to be freed: what is not claimed is. */
 		if (size == 0) {
 			word_set(&codecs->record->dicts[i].ref, 0);

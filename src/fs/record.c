@@ -13,6 +13,7 @@
 #include "arena/attach.h"
 #include "fs/attach_i.h"
 #include "fs/super_i.h"
+#include "util/store.h"
 
 int super_arena_fd(const struct super *sb)
 {
@@ -30,8 +31,10 @@ int super_record_set(struct super *sb, unsigned which, const void *data, size_t 
 	small = &sb->rec->small[which];
 	/* None while the bytes change. */
 	__atomic_store_n(&small->size, 0, __ATOMIC_SEQ_CST);
+	zt_stored("record: there is none");
 	memcpy(small->data, data, size);
 	__atomic_store_n(&small->size, (uint32_t)size, __ATOMIC_RELEASE);
+	zt_stored("record: it is there");
 	return 0;
 }
 

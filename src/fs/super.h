@@ -112,6 +112,7 @@ enum {
 	SUPER_RECORD_INIT_REQUEST,
 	SUPER_RECORD_INIT_REPLY,
 	SUPER_RECORD_SET, /* struct ztmpfs_set, all of super_set() in one; the fs layer's */
+	SUPER_RECORD_SET_NEXT, /* the same, while SUPER_RECORD_SET is about to become that */
 	SUPER_RECORD_FREE
 };
 

@@ -199,10 +199,10 @@ static int tune(struct super *sb, const struct ztmpfs_set *set)
 
 static_assert(sizeof(struct ztmpfs_set) <= SUPER_RECORD_MAX, "it is kept in a record");
 
-static bool kept(const struct super *sb, struct ztmpfs_set *out)
+static bool kept(const struct super *sb, struct ztmpfs_set *out, unsigned which)
 {
 	memset(out, 0, sizeof(*out));
-	return super_record_get(sb, SUPER_RECORD_SET, out, sizeof(*out)) > 0;
+	return super_record_get(sb, which, out, sizeof(*out)) > 0;
 }
 
 static void merge(struct ztmpfs_set *all, const struct ztmpfs_set *set)
@@ -226,15 +226,29 @@ static void merge(struct ztmpfs_set *all, const struct ztmpfs_set *set)
 	}
 }
 
-/* For the next process. One that is killed here may find none. */
+/* They fit. */
+static void put_record(struct super *sb, unsigned which, const void *data, size_t size)
+{
+	(void)!super_record_set(sb, which, data, size);
+}
+
+/* A record is none while it changes, so all of it stands in another one before. */
+static void keep_all(struct super *sb, const struct ztmpfs_set *all)
+{
+	put_record(sb, SUPER_RECORD_SET_NEXT, all, sizeof(*all));
+	put_record(sb, SUPER_RECORD_SET, all, sizeof(*all));
+	put_record(sb, SUPER_RECORD_SET_NEXT, "", 0);
+}
+
+/* For the next process. */
 static void keep(struct super *sb, const struct ztmpfs_set *set)
 {
 	struct ztmpfs_set all;
 
 	mutex_lock(&sb->tune_lock);
-	(void)kept(sb, &all);
+	(void)kept(sb, &all, SUPER_RECORD_SET);
 	merge(&all, set);
-	(void)!super_record_set(sb, SUPER_RECORD_SET, &all, sizeof(all)); /* it fits */
+	keep_all(sb, &all);
 	mutex_unlock(&sb->tune_lock);
 }
 
@@ -253,10 +267,14 @@ void tune_restore(struct super *sb)
 	struct ztmpfs_set all;
 
 	if (sb->from_image) {
-		(void)!super_record_set(sb, SUPER_RECORD_SET, "", 0); /* it fits */
+		put_record(sb, SUPER_RECORD_SET_NEXT, "", 0);
+		put_record(sb, SUPER_RECORD_SET, "", 0);
 		return;
 	}
-	if (!kept(sb, &all))
+	/* One that was killed has said first what it was about to keep. */
+	if (kept(sb, &all, SUPER_RECORD_SET_NEXT))
+		keep_all(sb, &all);
+	if (!kept(sb, &all, SUPER_RECORD_SET))
 		return;
 	for (uint32_t which = 1; which <= ZTMPFS_SET_DEDUP; which <<= 1) {
 		struct ztmpfs_set one = all;

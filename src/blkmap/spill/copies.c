@@ -5,7 +5,7 @@
  *     FREE --taken--> READING --read--> READY or FAILED --no user, and another is wanted--> READING
  *
  * A copy that no thread uses stays as it is until it is wanted for another object, the one that was
- * used longest ago first. A copy of an object that is gone is found by nobody, and is free when its
+ * used longest ago first, or until nobody has wanted it for a second or two. A copy of an object that is gone is found by nobody, and is free when its
  * last user goes.
  *
  * Locks: spill.lock, innermost. The file is read with no lock held.
@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "blkmap/spill/spill_i.h"
+#include "util/alloc.h"
 #include "util/clock.h"
 #include "util/hook.h"
 #include "util/log.h"
@@ -84,6 +85,32 @@ static struct spill_copy *copy_find_free(struct spill *spill)
 			oldest = copy;
 	}
 	return oldest;
+}
+
+void spill_cool(struct spill *spill)
+{
+	const uint64_t now = zt_now_ns();
+
+	mutex_lock(&spill->lock);
+	if (now - spill->cool_ns < ZT_NS_PER_S) {
+		mutex_unlock(&spill->lock);
+		return;
+	}
+	for (unsigned i = 0; i < spill->nr_copies; i++) {
+		struct spill_copy *copy = &spill->copies[i];
+
+		if (!copy->warm || copy->users > 0 || copy->state == COPY_READING ||
+		    copy->used > spill->cool_use)
+			continue;
+		if (copy->id)
+			copy_forget(spill, live_at(&spill->table, copy->id));
+		copy->state = COPY_FREE;
+		copy->warm = false;
+		zt_map_drop(copy->data, COPY_BYTES);
+	}
+	spill->cool_use = spill->use;
+	spill->cool_ns = now;
+	mutex_unlock(&spill->lock);
 }
 
 /* ---- under slot locks ---- */
@@ -183,6 +210,7 @@ static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRE
 			copy_forget(spill, live_at(&spill->table, copy->id));
 		copy->id = wants.ids[i];
 		copy->state = COPY_READING;
+		copy->warm = true;
 		live->copy = (uint16_t)(copy - spill->copies + 1);
 		reading->each[reading->nr++] =
 			(struct one_reading){ .copy = copy,

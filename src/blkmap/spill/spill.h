@@ -123,6 +123,12 @@ bool spill_may_write(struct spill *spill);
 /** spill_give_back() - units that are free again give their space on the disk back */
 void spill_give_back(struct spill *spill);
 
+/**
+ * spill_cool() - copies that nobody has used between the last two calls of this give their memory back,
+ * if these are a second apart at least; they are read again when they are wanted
+ */
+void spill_cool(struct spill *spill);
+
 /** spill_free_bytes() - bytes that could still go out; 0 after an error, for a while. Lock-free. */
 uint64_t spill_free_bytes(const struct spill *spill);
 

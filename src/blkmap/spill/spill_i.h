@@ -26,6 +26,7 @@ struct spill_copy {
 	enum copy_state state;
 	spill_id id; /* 0: of none any more */
 	unsigned users; /* threads that need it */
+	bool warm; /* it has memory */
 	uint64_t used; /* number of the last use */
 	char *data; /* COPY_BYTES */
 };
@@ -51,6 +52,7 @@ struct spill {
 	unsigned nr_copies; /* immutable */
 	char *copy_bytes;
 	uint64_t use; /* the last number of a use */
+	uint64_t cool_use, cool_ns; /* the same when copies were last cooled, and when that was */
 	bool told_read, told_write; /* errors have been logged */
 	bool loaded; /* nobody else has the file open */
 	bool keeps; /* nothing is given back: keep.h */

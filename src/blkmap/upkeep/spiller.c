@@ -96,6 +96,15 @@ static uint64_t spill_folded(struct spiller *spiller, uint64_t most)
 	return freed;
 }
 
+/* What a pass has left. pass_lock held. */
+static void tidy(struct spiller *spiller, uint64_t freed)
+{
+	spill_give_back(spiller->spill);
+	spill_cool(spiller->spill);
+	if (freed > 0)
+		zt_map_drop(spiller->batch.bytes, SPILL_BATCH_BYTES);
+}
+
 uint64_t spiller_now(struct spiller *spiller, unsigned age, uint64_t most)
 {
 	struct spill_pass pass = { .age = age, .most = most };
@@ -104,7 +113,7 @@ uint64_t spiller_now(struct spiller *spiller, unsigned age, uint64_t most)
 	mutex_lock(&spiller->pass_lock);
 	error = spiller_pass(spiller, &pass);
 	(void)error; /* what did not go stays as it was */
-	spill_give_back(spiller->spill);
+	tidy(spiller, pass.freed);
 	mutex_unlock(&spiller->pass_lock);
 	mutex_lock(&spiller->lock);
 	spiller->rounds++;
@@ -200,7 +209,7 @@ static void *spill_thread(void *arg)
 		arena_use_spare(true);
 		freed = round_run(spiller, &round);
 		arena_use_spare(false);
-		spill_give_back(spiller->spill);
+		tidy(spiller, freed);
 		mutex_unlock(&spiller->pass_lock);
 		/* Gaps that are left in pages are no memory yet. */
 		if (freed > 0)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "blkmap/spill/spill_i.h"
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/sizes.h"
 
 static struct arena *arena;
@@ -263,6 +265,57 @@ START_TEST(test_more_is_read_than_there_are_copies)
 	ck_assert_uint_eq(stat_now().fetched, 2 * NR);
 	for (unsigned i = 0; i < NR; i++)
 		spill_drop(spill, ids[i]);
+	stop();
+}
+END_TEST
+
+static size_t copies_resident(void)
+{
+	static unsigned char pages[COPIES_MAX * COPY_BYTES / ZT_PAGE_SIZE];
+	const size_t nr = spill->nr_copies * (size_t)COPY_BYTES / ZT_PAGE_SIZE;
+	size_t resident = 0;
+
+	ck_assert_int_eq(mincore(spill->copy_bytes, nr * ZT_PAGE_SIZE, pages), 0);
+	for (size_t i = 0; i < nr; i++)
+		resident += pages[i] & 1;
+	return resident;
+}
+
+/* As if the last time was a second ago. */
+static void cool(void)
+{
+	spill->cool_ns -= ZT_NS_PER_S;
+	spill_cool(spill);
+}
+
+START_TEST(test_copies_that_nobody_wants_have_no_memory)
+{
+	spill_id ids[COPIES_MAX];
+	const char *bytes;
+
+	start(64 * MIB);
+	for (unsigned i = 0; i < COPIES_MAX; i++)
+		ids[i] = put(SPILL_OBJECT_MAX, i + 1);
+	for (unsigned i = 0; i < COPIES_MAX; i++)
+		ck_assert_int_eq(check(ids[i], SPILL_OBJECT_MAX, i + 1), 0);
+	ck_assert_uint_ge(copies_resident(), COPIES_MAX * (SPILL_OBJECT_MAX / ZT_PAGE_SIZE));
+	/* Used since the last time; and not again before a second has gone. */
+	cool();
+	spill_cool(spill);
+	ck_assert_int_eq(spill_hold(spill, ids[3], &bytes), 0);
+	spill_let(spill, ids[3]);
+	ck_assert_int_eq(spill_hold(spill, ids[4], &bytes), 0);
+	cool();
+	ck_assert_uint_eq(copies_resident(), 2 * (SPILL_OBJECT_MAX / ZT_PAGE_SIZE));
+	ck_assert_int_eq(spill_hold(spill, ids[3], &bytes), 0);
+	spill_let(spill, ids[3]);
+	spill_let(spill, ids[4]);
+	cool();
+	cool();
+	ck_assert_uint_eq(copies_resident(), 0);
+	ck_assert_int_eq(spill_hold(spill, ids[4], &bytes), -EREMOTE);
+	for (unsigned i = 0; i < COPIES_MAX; i++)
+		ck_assert_int_eq(check(ids[i], SPILL_OBJECT_MAX, i + 1), 0);
 	stop();
 }
 END_TEST
@@ -1139,6 +1192,7 @@ int main(void)
 	tcase_add_test(tc, test_objects_come_back_as_they_were);
 	tcase_add_test(tc, test_a_full_batch_takes_no_more);
 	tcase_add_test(tc, test_more_is_read_than_there_are_copies);
+	tcase_add_test(tc, test_copies_that_nobody_wants_have_no_memory);
 	tcase_add_test(tc, test_a_file_that_is_full_takes_what_fits);
 	tcase_add_test(tc, test_a_batch_fills_gaps);
 	tcase_add_test(tc, test_space_of_what_is_gone_is_given_back_to_the_disk);

@@ -10,7 +10,8 @@
  *     number: 9 bits | 9 bits | 9 bits | 11 bits
  *             root --> node --> node --> 2048 bits: 32 KiB of the arena, space for 292 records
  *
- * So a live inode costs about one byte here. Nodes are made when needed, and stay.
+ * So a live inode costs about one byte here. Nodes are made when needed, and stay. Weakness: so
+ * they do where no inode is any longer, up to a 120th of the arena's range.
  *
  * Locks: none.
  */

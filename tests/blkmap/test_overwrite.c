@@ -212,6 +212,59 @@ START_TEST(test_a_compressed_base_takes_a_page_where_others_hide_it)
 }
 END_TEST
 
+/* Page by page where the map has as many as there can be, and nothing is touched behind them. */
+START_TEST(test_the_largest_map_is_overwritten_within_its_bounds)
+{
+	const uint32_t len = PAGE << BLKMAP_MAX_ORDER;
+	uint64_t seed = zt_seed(), *behind;
+	struct cluster_map *cmap;
+	uint64_t word;
+
+	bm_start(&bm, &(struct bm_config){ .order = BLKMAP_MAX_ORDER });
+	ck_assert_int_eq(put(&seed, soft, 0, len), 0);
+	for (uint32_t p = 2; p < 8; p += 2)
+		ck_assert_int_eq(put(&seed, noise, p * PAGE, (p + 1) * PAGE), 0);
+	(void)fill_up();
+	word = word_get(tree_slot(bm.arena, &bm.file.tree, 0));
+	ck_assert_int_eq(slot_kind(word), SLOT_MAP);
+	cmap = cluster_map_at(&bm.map->slots, word);
+	behind = &cmap->pages[1u << BLKMAP_MAX_ORDER];
+	/* The rest of its room, if there is one. */
+	if (zs_room_of(bm.meta, slot_ref(word)) < (char *)(behind + 1) - (char *)cmap)
+		behind = NULL;
+	if (behind)
+		*behind = slot_make_same(4711);
+	ck_assert_int_eq(put(&seed, noise, 0, PAGE), 0);
+	ck_assert_int_eq(kind_of_first(), SLOT_MAP);
+	compare(len);
+	if (behind) {
+		ck_assert_uint_eq(*behind, slot_make_same(4711));
+		*behind = 0;
+	}
+	stop();
+}
+END_TEST
+
+/* What its base would take now does not matter: here recompression has made it smaller than we can. */
+START_TEST(test_a_page_of_its_own_is_written_again_over_any_base)
+{
+	uint64_t seed = zt_seed();
+
+	bm_start(&bm, &(struct bm_config){ .order = 4, .recompress = "zstd" });
+	for (uint32_t i = 0; i < CLUSTER; i++)
+		model[i] = "etaoin shrdlucmf"[zt_random(&seed) % 16];
+	ck_assert_int_eq(bm_write(&bm, 0, model, CLUSTER), 0);
+	ck_assert_uint_eq(blkmap_recompress(bm.map, 0), 1);
+	ck_assert_int_eq(put(&seed, noise, 2 * PAGE, 3 * PAGE), 0);
+	ck_assert_int_eq(kind_of_first(), SLOT_MAP);
+	(void)fill_up();
+	ck_assert_int_eq(put(&seed, noise, 2 * PAGE, 3 * PAGE), 0);
+	ck_assert_int_eq(kind_of_first(), SLOT_MAP);
+	compare(CLUSTER);
+	stop();
+}
+END_TEST
+
 START_TEST(test_values_take_rooms_and_give_them_back)
 {
 	uint64_t seed = zt_seed();
@@ -489,6 +542,8 @@ int main(void)
 	tcase_add_test(tc, test_a_spread_cluster_is_written_again);
 	tcase_add_test(tc, test_a_page_that_has_no_object_goes_into_the_base);
 	tcase_add_test(tc, test_a_compressed_base_takes_a_page_where_others_hide_it);
+	tcase_add_test(tc, test_the_largest_map_is_overwritten_within_its_bounds);
+	tcase_add_test(tc, test_a_page_of_its_own_is_written_again_over_any_base);
 	tcase_add_test(tc, test_values_take_rooms_and_give_them_back);
 	tcase_add_test(tc, test_a_hole_below_is_filled_and_counted);
 	tcase_add_test(tc, test_a_base_that_was_shared_is_the_file_s_own_again);

@@ -853,6 +853,37 @@ START_TEST(test_another_process_finds_all_of_it)
 }
 END_TEST
 
+/* What stands behind a chunk is somebody else's, whatever it looks like. */
+START_TEST(test_entries_end_where_their_chunk_does)
+{
+	ref_t chunk, runs[64];
+	bool behind = false;
+	unsigned nr = 0;
+	spill_id id;
+
+	key = NULL;
+	start(16 * MIB);
+	id = put(5000, 1);
+	chunk = arena_ref(arena, spill->table.chunks[0]);
+	while (!behind && nr < ARRAY_SIZE(runs)) {
+		ck_assert_int_eq(arena_run_alloc(arena, CHUNK_PAGES, ARENA_RUN_ZSPAGE, 0, &runs[nr]), 0);
+		ck_assert_int_eq(arena_populate(arena, runs[nr], 1), 0);
+		behind = runs[nr++] == chunk + CHUNK_PAGES * ARENA_PAGE_REFS;
+	}
+	ck_assert(behind);
+	memset(arena_ptr(arena, runs[nr - 1]), 0xff, sizeof(struct spill_entry));
+	resume_well();
+	ck_assert_uint_eq(stat_now().objects, 1);
+	ck_assert_int_eq(spill_claim(spill, id), 1);
+	ck_assert_int_eq(check(id, 5000, 1), 0);
+	while (nr-- > 0) {
+		arena_punch(arena, runs[nr], 1);
+		arena_run_free(arena, runs[nr]);
+	}
+	stop();
+}
+END_TEST
+
 START_TEST(test_what_no_word_names_is_swept_and_its_units_rest)
 {
 	spill_id ids[4], id;
@@ -1217,6 +1248,7 @@ int main(void)
 		tcase_add_test(tc, test_a_build_without_the_library_says_so);
 	}
 	tcase_add_loop_test(tc, test_another_process_finds_all_of_it, 0, spill_can_encrypt() ? 2 : 1);
+	tcase_add_test(tc, test_entries_end_where_their_chunk_does);
 	tcase_add_test(tc, test_what_no_word_names_is_swept_and_its_units_rest);
 	tcase_add_test(tc, test_a_group_that_was_being_punched_rests);
 	tcase_add_loop_test(tc, test_a_damaged_table_is_refused, 0, ARRAY_SIZE(forged));

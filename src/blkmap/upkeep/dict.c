@@ -101,7 +101,6 @@ static bool give_up(struct recomp_dict *dict)
 
 static void free_unused(struct recompressor *rc)
 {
-
 	for (unsigned codec = SLOT_CODEC_DICT; codec < SLOT_NR_CODECS; codec++) {
 		enum recomp_kind kind = kind_of(rc, codec);
 
@@ -250,13 +249,9 @@ int dicts_attach(struct codecs *codecs, struct recompressor *rc, char text[256])
 		bool claimed;
 		int error;
 
-		/* It was about to be there. */
-		if (ref == 0) {
+		/* It was about to be there, or to be freed: what is not claimed is. */
+		if (ref == 0 || size == 0) {
 			codecs->record->dicts[i].size = 0;
-			continue;
-		}
-		/* It was about to be freed: what is not claimed is. */
-		if (size == 0) {
 			word_set(&codecs->record->dicts[i].ref, 0);
 			continue;
 		}

@@ -8,7 +8,8 @@
  *
  * An object tells by its first byte which of the two it is. All frames of zstd.c begin with 0. No
  * block of LZ4 does: its first byte counts literals in its upper half, and a block without a
- * dictionary begins with at least one, since there is nothing yet that a match could repeat.
+ * dictionary begins with at least one, since there is nothing yet that a match could repeat. So a
+ * dictionary is for Zstandard alone, where it helps most: what is little repeats little of itself.
  *
  * Shared by all streams: what the two others share, and their parameters; immutable after set-up. A
  * stream's context is one of each. No locks; no allocation in a call.
@@ -60,6 +61,8 @@ static int auto_setup_params(struct zcomp_params *params, struct zcomp_caps *cap
 	if (!shared)
 		return -ENOMEM;
 	shared->lz4 = *params;
+	shared->lz4.dict = NULL;
+	shared->lz4.dict_size = 0;
 	shared->zstd = *params;
 	shared->zstd.level = ZSTD_LEVEL;
 	if (shared->zstd.unit > LITTLE_MAX)
@@ -202,6 +205,7 @@ const struct zcomp_ops backend_auto = {
 	.level_min = 1,
 	.level_max = 65537,
 	.level_default = 1,
+	.dict_max = BACKEND_ZSTD_DICT_MAX,
 	.setup_params = auto_setup_params,
 	.release_params = auto_release_params,
 	.create_ctx = auto_create_ctx,

@@ -29,6 +29,16 @@ extern const struct zcomp_ops backend_zstd;
 extern const struct zcomp_ops backend_null;
 extern const struct zcomp_ops backend_accel;
 
+/* What zstd takes, and what has it as a part. */
+#define BACKEND_ZSTD_DICT_MAX (1024u * 1024u)
+
+/*
+ * A dictionary in zstd's format of what small files of many kinds have in common: words.c. It never
+ * changes: mounts and images that were made with it need these bytes.
+ */
+extern const unsigned char backend_words[];
+extern const size_t backend_words_size;
+
 /* Bytes of an error's name. */
 #define BACKEND_TRAIN_ERROR 64
 

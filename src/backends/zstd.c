@@ -21,12 +21,14 @@
 #define ZSTD_LEVEL_MAX     22
 #define ZSTD_LEVEL_DEFAULT 1
 
-#define ZSTD_DICT_MAX (1024u * 1024u)
-
 /* Up to here the library takes the smallest of its tables of parameters. */
 #define SMALL_INPUT 16384
 
 #define ROW_HASH_LOG 17u
+
+/* For units of two pages a digested dictionary of few KiB needs no larger table of the fast strategy. */
+#define SMALL_UNIT     8192
+#define SMALL_HASH_LOG 12u
 
 /* Our frames: no content size, checksum or dictionary id; one byte for the window follows. */
 #define FRAME_DESCRIPTOR  0
@@ -75,6 +77,9 @@ static ZSTD_compressionParameters dict_cparams(const struct zcomp_params *params
 	if (cparams.strategy == ZSTD_fast) {
 		cparams = ZSTD_getCParams(params->level, SMALL_INPUT, 0);
 		cparams.windowLog = window_log;
+		if (params->unit <= SMALL_UNIT && params->dict_size <= SMALL_INPUT + SMALL_UNIT &&
+		    cparams.hashLog > SMALL_HASH_LOG)
+			cparams.hashLog = SMALL_HASH_LOG;
 	}
 	if (cparams.strategy >= ZSTD_greedy && cparams.strategy <= ZSTD_lazy2) {
 		if (cparams.hashLog > ROW_HASH_LOG)
@@ -294,7 +299,7 @@ const struct zcomp_ops backend_zstd = {
 	.level_min = ZSTD_LEVEL_MIN,
 	.level_max = ZSTD_LEVEL_MAX,
 	.level_default = ZSTD_LEVEL_DEFAULT,
-	.dict_max = ZSTD_DICT_MAX,
+	.dict_max = BACKEND_ZSTD_DICT_MAX,
 	.setup_params = zstd_setup_params,
 	.release_params = zstd_release_params,
 	.create_ctx = zstd_create_ctx,

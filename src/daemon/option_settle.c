@@ -5,9 +5,12 @@
  * Locks: none.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "daemon/option_table.h"
+#include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/dict.h"
 #include "zcomp/registry.h"
 
 /* Of a mount that carries swap. The arena's range is bounded. */
@@ -90,12 +93,31 @@ static int settle_device(struct options *options, struct options_error *error)
 	return 0;
 }
 
-/* Where the default does not fit: it takes no dictionary, and pages of swap are never short. */
+/* Where the default does not fit: a dictionary is for pages, too, and those of swap are never short. */
 static int settle_compress(struct options *options)
 {
 	if (options->compress_said || options->device || !(options->dict_path || options->swap))
 		return 0;
 	return option_text_set(&options->compress_name, "lz4");
+}
+
+/* The built-in one is for who names no other, where small files alone are compressed with it. */
+static int settle_dict(struct options *options)
+{
+	struct zcomp_config *comp = &options->super.content.comp;
+	const bool off = options->dict_path && strcmp(options->dict_path, "off") == 0;
+	int error;
+
+	if (off) {
+		zt_free(options->dict_path);
+		options->dict_path = NULL;
+	}
+	error = settle_compress(options);
+	if (error || off || options->dict_path || strcmp(options->compress_name, "auto") != 0)
+		return error;
+	options->super.dict_by_default = true;
+	comp->dict = zcomp_dict_words(&comp->dict_size);
+	return 0;
 }
 
 /* What a mount that outlives its daemon does not go with; NULL: nothing of that was asked for. */
@@ -247,7 +269,7 @@ int options_settle(struct options *options, const struct options_env *env,
 	if (!error_code)
 		error_code = settle_spill(options, error);
 	if (!error_code)
-		error_code = settle_compress(options);
+		error_code = settle_dict(options);
 	if (!error_code)
 		settle_rest(options, env);
 	return error_code;

@@ -31,7 +31,7 @@
 
 struct session {
 	const struct options *options;
-	void *dict; /* dict=, or NULL; */
+	void *dict; /* the file of dict=, or NULL; */
 	size_t dict_size; /* bytes of it */
 	struct super *sb;
 	struct ztfuse front;
@@ -87,6 +87,9 @@ int session_make_transport(struct session *s) ZT_MUST_CHECK;
  * Return: 0; -errno with a sentence in @error.
  */
 int session_create_super(struct session *s, uint64_t mem_beside, struct options_error *error) ZT_MUST_CHECK;
+
+/** session_put_dict() - the bytes of dict= where there are some; else what the options say stays */
+void session_put_dict(const struct session *s, struct super_params *params);
 
 /** session_go_without_keeper() - survive=auto where it cannot be: the mount ends with this process. No thread serves yet. */
 void session_go_without_keeper(struct session *s, const struct options_error *why);

@@ -49,8 +49,7 @@ static int probe(struct session *s, const struct survive *survive, struct option
 	int res;
 
 	params.mem_beside = session_plan_transport(s);
-	params.content.comp.dict = s->dict;
-	params.content.comp.dict_size = s->dict_size;
+	session_put_dict(s, &params);
 	params.content.background = false;
 	res = super_create(&params, text, &s->sb);
 	if (!res) {

@@ -43,6 +43,14 @@ static int open_super(struct session *s, const struct super_params *params,
 	return res;
 }
 
+void session_put_dict(const struct session *s, struct super_params *params)
+{
+	if (!s->dict)
+		return;
+	params->content.comp.dict = s->dict;
+	params->content.comp.dict_size = s->dict_size;
+}
+
 static int load_dict(struct session *s, struct options_error *error)
 {
 	struct survive *survive = s->survive;
@@ -78,8 +86,7 @@ int session_create_super(struct session *s, uint64_t mem_beside, struct options_
 		res = load_dict(s, error);
 	if (res)
 		return res;
-	params.content.comp.dict = s->dict;
-	params.content.comp.dict_size = s->dict_size;
+	session_put_dict(s, &params);
 	params.content.spill_fd = s->spill.fd;
 	params.content.spill_size = s->spill.size;
 	params.content.spill_key = s->spill.key;

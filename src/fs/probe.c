@@ -42,13 +42,15 @@ int super_probe(const struct super *like, const struct super_params *params, int
 {
 	_Alignas(struct super_record) char page[ZT_PAGE_SIZE];
 	const struct super_record *rec;
+	struct super_params adopted;
 	const void *found;
 	int err = arena_probe(arena_fd, page, text, &found);
 
 	if (err)
 		return err;
 	rec = found;
-	err = super_format_check(rec, params, text);
+	super_format_adopt(rec, params, &adopted);
+	err = super_format_check(rec, &adopted, text);
 	if (!err)
 		err = super_format_check_codec(&rec->format, like, text);
 	if (!err)

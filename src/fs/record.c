@@ -85,6 +85,14 @@ void super_format_make(struct super *sb, const struct super_params *params)
 	format_fill(params, blkmap_zcomp_name(sb->map), &sb->rec->format);
 }
 
+void super_format_adopt(const struct super_record *rec, const struct super_params *params,
+			struct super_params *out)
+{
+	*out = *params;
+	if (params->dict_by_default && rec->format.dict_size == 0)
+		out->content.comp.dict = NULL;
+}
+
 static int differs(char text[256], const char *option, const char *was, const char *is)
 {
 	snprintf(text, 256, "the mount was made with %s=%.40s, and %.40s is asked for now", option,
@@ -118,7 +126,9 @@ int super_format_check(const struct super_record *rec, const struct super_params
 	if (strcmp(rec->format.recompress, now.recompress) != 0)
 		return differs(text, "recompress", rec->format.recompress, now.recompress);
 	if (rec->format.dict_size != now.dict_size || rec->format.dict_sum != now.dict_sum) {
-		snprintf(text, 256, "the mount was made with another dictionary, or none");
+		snprintf(text, 256,
+			 "the mount was made with compress=%.40s and another dictionary, or none",
+			 rec->format.compress);
 		return -EINVAL;
 	}
 	return 0;

@@ -251,6 +251,7 @@ static int super_open(struct super *sb, const struct super_params *params, int f
 		      char error_text[256])
 {
 	enum blkmap_attach attach = BLKMAP_MAKE;
+	struct super_params adopted = *params;
 	int err = open_arena(sb, params, fd, error_text);
 
 	if (err)
@@ -260,14 +261,15 @@ static int super_open(struct super *sb, const struct super_params *params, int f
 	if (fd >= 0) {
 		sb->from_image = params->from_image;
 		attach = attach_is_clean(sb) ? BLKMAP_ATTACH_CLEAN : BLKMAP_ATTACH;
-		err = super_format_check(sb->rec, params, error_text);
+		super_format_adopt(sb->rec, params, &adopted);
+		err = super_format_check(sb->rec, &adopted, error_text);
 	}
 	if (!err)
 		err = open_pools(sb, attach, error_text);
 	if (!err)
 		err = set_aside(sb, zt_thread_allocated() - before + params->mem_beside,
 				error_text);
-	return err ? err : open_map(sb, params, attach, error_text);
+	return err ? err : open_map(sb, &adopted, attach, error_text);
 }
 
 int super_create(const struct super_params *params, char error_text[256], struct super **out_sb)

@@ -43,6 +43,8 @@ struct super_params {
 	 * are the layer's own, and not looked at; so are its packs.
 	 */
 	struct blkmap_params content;
+	/* Nobody asked for content.comp.dict: a mount that was made without a dictionary goes on so. */
+	bool dict_by_default;
 	bool packs; /* with content.recompress: small files that lie idle are packed together */
 };
 

@@ -30,3 +30,9 @@ int zcomp_dict_train(const void *samples, const size_t *sizes, unsigned nr_sampl
 			 nr_samples, name);
 	return error;
 }
+
+const void *zcomp_dict_words(size_t *out_size)
+{
+	*out_size = backend_words_size;
+	return backend_words;
+}

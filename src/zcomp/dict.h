@@ -43,4 +43,7 @@ int zcomp_dict_train(const void *samples, const size_t *sizes, unsigned nr_sampl
 		     size_t capacity, unsigned segment, char error_text[ZCOMP_ERROR_TEXT],
 		     size_t *out_size) ZT_MUST_CHECK;
 
+/** zcomp_dict_words() - the built-in dictionary, for small files; static, and always the same bytes */
+const void *zcomp_dict_words(size_t *out_size);
+
 #endif

@@ -9,6 +9,7 @@
 #include "tests/lib/zt_check.h"
 #include "util/alloc.h"
 #include "util/sizes.h"
+#include "zcomp/dict.h"
 #include "zcomp/module.h"
 #include "zcomp/registry.h"
 
@@ -324,7 +325,7 @@ START_TEST(test_the_default_algorithm_is_lz4_where_the_other_does_not_fit)
 	} cases[] = {
 		{ "", "auto" },
 		{ "dict=/a/b", "lz4" },
-		{ "compress=auto,dict=/a/b", "auto" }, /* which takes none, and says so */
+		{ "compress=auto,dict=/a/b", "auto" },
 		{ "compress=zstd,dict=/a/b", "zstd" },
 		{ "swap,mem_limit=200m", "lz4" },
 		{ "swap,mem_limit=200m,compress=auto", "auto" },
@@ -337,6 +338,39 @@ START_TEST(test_the_default_algorithm_is_lz4_where_the_other_does_not_fit)
 		good(cases[i].list, &o);
 		ck_assert_str_eq(o.super.content.comp.name, cases[i].name);
 		ck_assert_int_eq(o.super.content.comp.level, ZCOMP_LEVEL_DEFAULT);
+		options_free(&o);
+	}
+}
+END_TEST
+
+START_TEST(test_auto_alone_has_a_dictionary_by_default)
+{
+	static const struct {
+		const char *list;
+		bool has;
+	} cases[] = {
+		{ "", true },
+		{ "compress=auto:2", true },
+		{ "dict=off", false },
+		{ "dict=/a/b,dict=off", false },
+		{ "dict=off,dict=/a/b", false },
+		{ "compress=auto,dict=/a/b", false },
+		{ "compress=zstd", false },
+		{ "compress=off", false },
+		{ "swap,mem_limit=200m", false },
+		{ "swap,mem_limit=200m,compress=auto", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o;
+		size_t size;
+
+		good(cases[i].list, &o);
+		ck_assert_msg(o.super.dict_by_default == cases[i].has, "%s", cases[i].list);
+		ck_assert_ptr_eq(o.super.content.comp.dict,
+				 cases[i].has ? zcomp_dict_words(&size) : NULL);
+		if (cases[i].has)
+			ck_assert_uint_eq(o.super.content.comp.dict_size, size);
 		options_free(&o);
 	}
 }
@@ -1432,6 +1466,7 @@ int main(void)
 	tcase_add_test(tc, test_recompression_is_taken);
 	tcase_add_test(tc, test_module_is_taken_by_path_and_by_name_if_there_is_a_file);
 	tcase_add_test(tc, test_the_default_algorithm_is_lz4_where_the_other_does_not_fit);
+	tcase_add_test(tc, test_auto_alone_has_a_dictionary_by_default);
 	tcase_add_test(tc, test_dictionary_is_a_file_of_limited_size);
 	tcase_add_test(tc, test_levels_at_both_edges_are_taken_and_beyond_refused);
 	tcase_add_test(tc, test_every_cluster_size_is_a_power_of_two_of_pages);

@@ -8,6 +8,7 @@
 #include "fs/tune.h"
 #include "tests/fs/attach_fixture.h"
 #include "util/alloc.h"
+#include "zcomp/dict.h"
 
 static void get_stat(struct super *sb, struct ztmpfs_stat *out)
 {
@@ -215,6 +216,48 @@ START_TEST(test_recompressed_content_dictionaries_and_settings_stay)
 }
 END_TEST
 
+static bool has_dict(const struct super *sb)
+{
+	return sb->rec->format.dict_size != 0;
+}
+
+/* One that nobody asked for is for new mounts. */
+START_TEST(test_a_mount_made_without_a_dictionary_goes_on_without)
+{
+	struct super_params params = fixture_params(), now;
+	char text[256];
+	struct super *sb;
+	int fd;
+
+	params.content.comp.name = "auto";
+	now = params;
+	now.dict_by_default = true;
+	now.content.comp.dict = zcomp_dict_words(&now.content.comp.dict_size);
+	for (unsigned with = 0; with < 2; with++) {
+		sb = fixture_init_params(with ? &now : &params);
+		make_tree(sb);
+		for (unsigned life = 0; life < 4; life++) {
+			sb = life % 2 ? next_life_clean(sb, &now) : next_life_after_kill(sb, &now);
+			ck_assert(has_dict(sb) == (with > 0));
+			check_tree(sb);
+			write_filled(sb, look_ino(sb, FS_ROOT_INO, "big"), 1, 0, 10);
+			fs_forget(sb, look_ino(sb, FS_ROOT_INO, "big"), 2);
+		}
+		ck_assert_int_eq(super_check(sb), 0);
+		if (with == 0) {
+			fixture_exit(sb);
+			continue;
+		}
+		/* A program that knows none refuses it, and so does one that was asked for none. */
+		fd = keep_fd(sb);
+		super_detach(sb);
+		ck_assert_int_eq(super_attach(&params, fd, text, &sb), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(text, "compress=auto and another dictionary"));
+		fixture_exit(attach_params(&now, fd));
+	}
+}
+END_TEST
+
 START_TEST(test_records_are_kept_over_lives)
 {
 	struct super_params params = fixture_params();
@@ -348,6 +391,7 @@ static Suite *attach_suite(void)
 	tcase_add_test(tcase, test_a_mount_that_carries_swap_goes_on_after_a_kill);
 	tcase_add_test(tcase, test_references_and_open_files_without_a_name_stay);
 	tcase_add_test(tcase, test_recompressed_content_dictionaries_and_settings_stay);
+	tcase_add_test(tcase, test_a_mount_made_without_a_dictionary_goes_on_without);
 	tcase_add_test(tcase, test_records_are_kept_over_lives);
 	tcase_add_test(tcase, test_what_was_set_is_set_in_later_lives);
 	tcase_add_test(tcase, test_want_of_memory_at_attach_leaves_the_arena_as_it_was);

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* test_auto.c - what is little is Zstandard's, the rest LZ4's, and each object says whose it is. */
+/*
+ * test_auto.c - what is little is Zstandard's, the rest LZ4's, and each object says whose it is. Tests
+ * auto.c and words.c.
+ */
 #include <errno.h>
 
 #include "tests/zcomp/fixture.h"
 #include "util/alloc.h"
+#include "util/keyhash.h"
+#include "zcomp/dict.h"
 
 #define UNIT 65536u
 
@@ -140,14 +145,66 @@ START_TEST(test_damage_is_refused_whosever_it_is)
 }
 END_TEST
 
+/* Mounts and images need the very bytes that they were made with. */
+START_TEST(test_the_built_in_dictionary_is_what_it_was)
+{
+	const struct keyhash_key key = { .k0 = 1, .k1 = 2 };
+	size_t size;
+	const void *words = zcomp_dict_words(&size);
+
+	ck_assert_uint_eq(size, 17006);
+	ck_assert_uint_eq(keyhash(&key, words, size), UINT64_C(7300315529408623198));
+}
+END_TEST
+
+static struct zcomp *start_with_words(void)
+{
+	struct zcomp_config config = config_of("auto", UNIT);
+
+	config.dict = zcomp_dict_words(&config.dict_size);
+	return must_create(&config);
+}
+
+/* Of no file that the dictionary was made of. */
+static const char letter[] =
+	"#!/bin/sh\n# Copyright (C) 2031 Nobody\n# This program is free software; you can redistribute "
+	"it and/or modify\n# it under the terms of the GNU General Public License as published by\n"
+	"# the Free Software Foundation\nset -e\nif [ -z \"$1\" ]; then\n    echo \"usage: $0 name\" "
+	">&2\n    exit 1\nfi\nfor file in \"$1\"/*; do\n    echo \"$file\"\ndone\n";
+
+START_TEST(test_a_dictionary_is_for_what_is_little_alone)
+{
+	struct zcomp *with = start_with_words();
+	size_t size, out_len;
+
+	memcpy(data, letter, sizeof(letter) - 1);
+	size = squeeze(with, sizeof(letter) - 1, packed);
+	ck_assert_uint_lt(size * 10, squeeze(all, sizeof(letter) - 1, other) * 7);
+	ck_assert_uint_eq(packed[0], 0);
+	ck_assert_int_eq(expand(with, size, UNIT, UNIT, &out_len), 0);
+	ck_assert_uint_eq(out_len, sizeof(letter) - 1);
+	ck_assert_int_eq(memcmp(back, letter, out_len), 0);
+	for (size_t len = 1; len < 8192; len += len / 3 + 1) {
+		size = squeeze(with, len, packed);
+		ck_assert_int_eq(expand(with, size, len, len, &out_len), 0);
+		ck_assert_uint_eq(out_len, len);
+		ck_assert_int_eq(memcmp(back, data, len), 0);
+	}
+	ck_assert_uint_eq(squeeze(with, UNIT, packed), squeeze(all, UNIT, other));
+	ck_assert_int_eq(memcmp(packed, other, squeeze(all, UNIT, other)), 0);
+	zcomp_destroy(with);
+}
+END_TEST
+
 START_TEST(test_no_memory_leaves_nothing_behind)
 {
-	const struct zcomp_config config = config_of("auto", UNIT);
+	struct zcomp_config config = config_of("auto", UNIT);
 	char text[ZCOMP_ERROR_TEXT];
 	struct zcomp *comp = NULL;
 	int error = -ENOMEM;
 	long n;
 
+	config.dict = zcomp_dict_words(&config.dict_size);
 	for (n = 1; error && n < 200; n++) {
 		zt_fault_set(n);
 		error = zcomp_create(&config, text, &comp);
@@ -171,6 +228,8 @@ int main(void)
 	tcase_add_test(tcase, test_no_block_of_lz4_begins_as_a_frame);
 	tcase_add_test(tcase, test_the_beginning_alone_comes_from_both);
 	tcase_add_test(tcase, test_damage_is_refused_whosever_it_is);
+	tcase_add_test(tcase, test_the_built_in_dictionary_is_what_it_was);
+	tcase_add_test(tcase, test_a_dictionary_is_for_what_is_little_alone);
 	tcase_add_test(tcase, test_no_memory_leaves_nothing_behind);
 	suite_add_tcase(suite, tcase);
 	return zt_check_main(suite);

@@ -294,9 +294,10 @@ class TestPicture(unittest.TestCase):
     def test_bars_are_cut_and_say_their_figures(self):
         samples = [sample(name, nr, 10.0 ** nr, key=row.key) for row in bars.RATIOS for name in (row.system, row.other) for nr in range(3)]
         samples += [sample(row.other, nr, 7.0, key=row.other_key) for row in bars.RATIOS if row.other_key for nr in range(3)]
-        d = picture.bars(bars.all_bars(Results(samples), {}), "caption")
+        samples += [sample("ztmpfs", nr, 1, key=bars.DAEMON.key, nbytes=1 << 30, cpu={who: 1.0 for who in report.CPU}) for nr in range(3)]
+        d = picture.bars(bars.all_bars(Results(samples), {64: {nr: (1.0, 1.0, 1.0) for nr in range(3)}}), "caption")
         values = self.points(d)
-        self.assertEqual(sum(line.startswith("series") for line in d.lines), sum(row.need is not None for row in bars.RATIOS))
+        self.assertEqual(sum(line.startswith("series") for line in d.lines), 1 + sum(row.need is not None for row in bars.RATIOS))
         self.assertTrue(all(0 < value <= picture.BAR_MOST for value in values.values()))
         self.assertIn("mark\t1\tthe goal", d.lines)
         self.drawn(d)

@@ -18,7 +18,7 @@
 #include "util/compiler.h"
 
 #define CHART_TEXT       128
-#define CHART_MAX_SERIES 24
+#define CHART_MAX_SERIES 40
 #define CHART_MAX_POINTS 24
 /* Colours of a series: so many, then they come again, broken. The last one is grey. */
 #define CHART_COLOURS 7

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fuse/channel/channel_i.h"
 #include "fuse/request.h"
 #include "fuse/retry.h"
 #include "fuse/transport.h"
@@ -43,11 +44,15 @@ static void test_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t s
 		(void)fuse_reply_write(req, size);
 }
 
+static atomic_uint nr_statfs;
+static atomic_bool waits_for_statfs;
+
 static void test_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	const struct statvfs st = { .f_bsize = 4096 };
 
 	(void)ino;
+	atomic_fetch_add(&nr_statfs, 1);
 	(void)fuse_reply_statfs(req, &st);
 }
 
@@ -69,13 +74,29 @@ static void test_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, 
 static atomic_int nr_put_off;
 static char fsync_thread[16];
 
+/* It says that it may wait, and does: for a STATFS, which another thread must read. */
+static void wait_for_statfs(fuse_req_t req)
+{
+	const unsigned before = atomic_load(&nr_statfs);
+	const uint64_t end = zt_now_ns() + 30 * ZT_NS_PER_S;
+
+	ztfuse_req_may_wait(req);
+	atomic_store(&waits_for_statfs, true);
+	while (atomic_load(&nr_statfs) == before && zt_now_ns() < end)
+		(void)sched_yield();
+	(void)fuse_reply_err(req, atomic_load(&nr_statfs) == before ? EIO : 0);
+}
+
 static void test_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct request *held;
 
 	(void)ino;
-	(void)datasync;
 	(void)fi;
+	if (datasync) {
+		wait_for_statfs(req);
+		return;
+	}
 	if (atomic_fetch_sub(&nr_put_off, 1) > 0) {
 		held = ztfuse_hold(req);
 		fuse_reply_none(req);
@@ -213,6 +234,34 @@ START_TEST(test_requests_that_wait_for_memory_are_served_again_by_the_thread_for
 }
 END_TEST
 
+static bool one_sleeps(void)
+{
+	struct channel *ch = transport->channel;
+	bool sleeps;
+
+	mutex_lock(&ch->lock);
+	sleeps = ch->parked != NULL && ch->duty.nr_on == 1;
+	mutex_unlock(&ch->lock);
+	return sleeps;
+}
+
+/* The one that reads has begun to wait: the one that sleeps is called in its place. */
+START_TEST(test_a_thread_that_is_going_to_wait_is_relieved)
+{
+	const struct fuse_fsync_in in = { .fsync_flags = 1 };
+
+	start(2);
+	while (!one_sleeps())
+		(void)sched_yield();
+	send_message(FUSE_FSYNC, 10, &in, sizeof(in), NULL, 0);
+	while (!atomic_load(&waits_for_statfs))
+		(void)sched_yield();
+	send_message(FUSE_STATFS, 12, NULL, 0, NULL, 0);
+	ck_assert_uint_eq(receive_answer() + receive_answer(), 22);
+	stop(0);
+}
+END_TEST
+
 /* What may be missing ------------------------------------------------------ */
 
 START_TEST(test_no_memory_for_any_part)
@@ -273,6 +322,7 @@ int main(void)
 	tcase_add_test(tc, test_held_requests_are_answered_later_in_any_order);
 	tcase_add_test(tc, test_no_more_can_be_held_than_there_are_buffers);
 	tcase_add_test(tc, test_buffers_of_reads_go_back);
+	tcase_add_test(tc, test_a_thread_that_is_going_to_wait_is_relieved);
 	tcase_add_test(tc, test_requests_that_wait_for_memory_are_served_again_by_the_thread_for_it);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("missing");

@@ -68,7 +68,7 @@ static void write_begins(struct spill *spill)
 static void write_ends(struct spill *spill)
 {
 	atomic_store_explicit(&spill->writing_since, 0, memory_order_relaxed);
-	atomic_store_explicit(&spill->told_slow, false, memory_order_relaxed);
+	atomic_store_explicit(&spill->told_slow, 0, memory_order_relaxed);
 }
 
 int file_write(struct spill *spill, uint64_t off, const char *bytes, size_t len)
@@ -91,7 +91,7 @@ static bool is_slow(const struct spill *spill)
 bool spill_may_write(struct spill *spill)
 {
 	if (is_slow(spill) &&
-	    !atomic_exchange_explicit(&spill->told_slow, true, memory_order_relaxed))
+	    atomic_exchange_explicit(&spill->told_slow, 1, memory_order_relaxed) == 0)
 		zt_log(ZT_LOG_ERR,
 		       "spill: the disk does not answer; what is in memory stays there until it does");
 	return spill_free_bytes(spill) > 0;

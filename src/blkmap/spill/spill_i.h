@@ -99,7 +99,7 @@ struct spill {
 	/* Relaxed. */
 	atomic_uint_fast64_t used_units, failed_until; /* seconds: nothing is written before */
 	atomic_uint_fast64_t writing_since; /* ns; 0: nothing is being written or punched */
-	atomic_bool told_slow; /* about what is being written */
+	atomic_uint told_slow; /* 1: of what is being written it has been said */
 	atomic_uint_fast64_t written, fetched, write_errors, read_errors;
 };
 

@@ -41,6 +41,8 @@
  */
 #define SPIN_NS      15000u
 #define SPIN_SWAP_NS 40000u
+/* Where CPUs may halt meanwhile: what it takes a virtual one to wake up. */
+#define SPIN_UNASKED_NS 50000u
 
 /* One may reap and one may serve a long request while the third reads what is short. */
 #define THREADS_MIN 3u
@@ -57,6 +59,7 @@ uint64_t session_plan_transport(struct session *s)
 		.clone_fd = options->clone_fd,
 		.uring = options->uring,
 		.spin_ns = options->swap ? SPIN_SWAP_NS : SPIN_NS,
+		.spin_unasked_ns = options->swap ? SPIN_SWAP_NS : SPIN_UNASKED_NS,
 		.io_max = options->swap ? ZTFUSE_SWAP_IO_MAX : ZTFUSE_IO_MAX,
 	};
 	return transport_plan(options->super.mem_limit, &s->channel_params);

@@ -76,7 +76,8 @@ struct channel_params {
 	int latency_fd;
 	int32_t latency_us;
 	const struct channel_survival *survival; /* NULL: the connection ends with this process */
-	uint32_t spin_ns; /* how long a reader looks for a request meanwhile, before it sleeps */
+	uint32_t spin_ns; /* how long a reader looks for a request meanwhile, before it sleeps, */
+	uint32_t spin_unasked_ns; /* and where the kernel cannot be asked; 0: it does not */
 	/* How the channel is read and written; NULL: read(2) and writev(2). For tests. */
 	ssize_t (*read)(int fd, void *buf, size_t size, void *arg);
 	ssize_t (*writev)(int fd, struct iovec *iov, int count, void *arg);

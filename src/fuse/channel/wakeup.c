@@ -23,12 +23,19 @@
 static void ask(struct wakeup *w, int32_t latency_us)
 {
 	atomic_store_explicit(&w->asked, latency_us != LATENCY_ANY, memory_order_relaxed);
-	w->nr_slow = 0;
 	if (write(w->fd, &latency_us, sizeof(latency_us)) == (ssize_t)sizeof(latency_us))
 		return;
 	atomic_store_explicit(&w->asked, false, memory_order_relaxed);
 	zt_log(ZT_LOG_WARN, "cpu_latency: cannot be asked for any more");
 	w->fd = -1;
+}
+
+static void begin(struct wakeup *w)
+{
+	w->nr_slow = 0;
+	if (w->fd >= 0)
+		ask(w, w->latency_us);
+	atomic_store_explicit(&w->rapid, true, memory_order_relaxed);
 }
 
 void wakeup_look(struct wakeup *w, uint64_t now_ns, unsigned nr_requests)
@@ -37,11 +44,9 @@ void wakeup_look(struct wakeup *w, uint64_t now_ns, unsigned nr_requests)
 	const uint64_t rate = ns ? nr_requests * UINT64_C(1000000000) / ns : 0;
 
 	w->looked_at_ns = now_ns;
-	if (w->fd < 0)
-		return;
-	if (!w->asked) {
+	if (!w->rapid) {
 		if (rate >= RATE_BEGIN)
-			ask(w, w->latency_us);
+			begin(w);
 		return;
 	}
 	w->nr_slow = rate < RATE_KEEP ? w->nr_slow + 1 : 0;
@@ -53,4 +58,5 @@ void wakeup_end(struct wakeup *w)
 {
 	if (w->asked)
 		ask(w, LATENCY_ANY);
+	atomic_store_explicit(&w->rapid, false, memory_order_relaxed);
 }

@@ -21,7 +21,9 @@
 struct wakeup {
 	int fd; /* where the number of us is written; -1: nowhere. Belongs to the channel's maker */
 	int32_t latency_us; /* what is asked for */
-	atomic_bool asked; /* changed by the caretaker; relaxed: others take it as a hint */
+	/* Changed by the caretaker; relaxed: others take them as hints. */
+	atomic_bool rapid; /* small requests come one upon another */
+	atomic_bool asked; /* and the kernel was asked */
 	unsigned nr_slow; /* looks in a row that would not have begun it */
 	uint64_t looked_at_ns;
 };
@@ -29,7 +31,7 @@ struct wakeup {
 /** wakeup_look() - every few ms: @nr_requests have been served since the last call */
 void wakeup_look(struct wakeup *w, uint64_t now_ns, unsigned nr_requests);
 
-/** wakeup_end() - ask for nothing any more */
+/** wakeup_end() - nothing comes, and nothing is asked for any more */
 void wakeup_end(struct wakeup *w);
 
 #endif

@@ -200,7 +200,7 @@ static void open_spin(struct channel *ch)
 		ch->spin_fd = survival->spin_fd;
 		return;
 	}
-	ch->spin_fd = ch->wakeup.fd >= 0 ? spin_open(ch->fd) : -1;
+	ch->spin_fd = ch->wakeup.fd >= 0 || ch->params.spin_unasked_ns ? spin_open(ch->fd) : -1;
 	if (survival && ch->spin_fd >= 0)
 		survival->opened(survival->arg, true, ch->spin_fd);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_spin.c - when a thread that reads looks for requests by itself, and for how long. */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ static void setup(void)
 	ch.params.read = scripted_read;
 	ch.params.spin_ns = SPIN_NS;
 	ch.spin_fd = SPIN_FD;
+	ch.wakeup.rapid = true;
 	ch.wakeup.asked = true;
 	ch.duty.nr_wanted = 1;
 	req.channel = &ch;
@@ -118,9 +120,12 @@ END_TEST
 
 START_TEST(test_nobody_looks_where_it_does_not_pay)
 {
-	ch.wakeup.asked = false;
+	ch.wakeup.asked = false; /* nor may it look without */
 	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
-	ch.wakeup.asked = true;
+	ch.params.spin_unasked_ns = SPIN_NS;
+	ch.wakeup.rapid = false;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ch.wakeup.asked = ch.wakeup.rapid = true;
 	ch.duty.nr_wanted = 2;
 	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
 	ch.duty.nr_wanted = 1;
@@ -168,6 +173,47 @@ START_TEST(test_soon_is_what_the_mount_says)
 }
 END_TEST
 
+START_TEST(test_where_the_kernel_is_not_asked_it_looks_for_longer)
+{
+	const uint64_t began = zt_now_ns();
+
+	ch.wakeup.asked = false;
+	ch.params.spin_unasked_ns = 2 * LATE_NS;
+	spin = (struct spin){ 0 };
+	spin_learn(&spin, &ch, LATE_NS);
+	nr_empty = UINT32_MAX;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ck_assert_uint_ge(zt_now_ns() - began, 2 * LATE_NS);
+	nr_empty = 0;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 100);
+}
+END_TEST
+
+/* The client would wait for the CPU that looks for its request. */
+START_TEST(test_on_one_cpu_it_looks_once_and_no_more)
+{
+	cpu_set_t all, one;
+	unsigned i;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	for (i = 0; !CPU_ISSET(i, &all); i++)
+		;
+	CPU_SET(i, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	nr_empty = UINT32_MAX;
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ck_assert(spin.alone);
+	nr_reads = nr_empty = 0;
+	for (i = 0; i < 1023; i++)
+		ck_assert_int_eq(spin_receive(&spin, &ch, &req), 0);
+	ck_assert_uint_eq(nr_reads, 0);
+	/* Until it may run elsewhere, too. */
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(all), &all), 0);
+	ck_assert_int_eq(spin_receive(&spin, &ch, &req), CPU_COUNT(&all) > 1 ? 100 : 0);
+}
+END_TEST
+
 START_TEST(test_a_channel_that_cannot_be_cloned_is_done_without)
 {
 	int fds[2];
@@ -193,6 +239,8 @@ int main(void)
 	tcase_add_test(tc, test_nobody_looks_where_it_does_not_pay);
 	tcase_add_test(tc, test_it_pays_while_most_requests_come_soon);
 	tcase_add_test(tc, test_soon_is_what_the_mount_says);
+	tcase_add_test(tc, test_where_the_kernel_is_not_asked_it_looks_for_longer);
+	tcase_add_test(tc, test_on_one_cpu_it_looks_once_and_no_more);
 	tcase_add_test(tc, test_a_channel_that_cannot_be_cloned_is_done_without);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);

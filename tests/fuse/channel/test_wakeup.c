@@ -158,9 +158,18 @@ START_TEST(test_without_a_descriptor_nothing_is_asked)
 {
 	close(w.fd);
 	w.fd = -1;
+	look(4800);
+	ck_assert(!w.rapid);
+	look(20000);
+	ck_assert(w.rapid && !w.asked);
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert(w.rapid);
+		look(0);
+	}
+	ck_assert(!w.rapid);
 	look(20000);
 	wakeup_end(&w);
-	ck_assert(!w.asked);
+	ck_assert(!w.rapid && !w.asked);
 	ck_assert_uint_eq(nr_warnings, 0);
 }
 END_TEST

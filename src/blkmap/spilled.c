@@ -20,16 +20,10 @@ bool blkmap_may_need_disk(const struct blkmap *map, const struct blkmap_file *fi
 	return map->slots.spill && (off % size || (off + len) % size);
 }
 
-void blkmap_spill_wait(struct blkmap *map, const struct spill_patience *patience)
+void blkmap_spill_wait(struct blkmap *map)
 {
 	if (map->slots.spill)
-		spill_fetch(map->slots.spill, patience);
-}
-
-void blkmap_spill_waiters(struct blkmap *map, unsigned most)
-{
-	if (map->slots.spill)
-		spill_set_waiters(map->slots.spill, most);
+		spill_fetch(map->slots.spill);
 }
 
 void blkmap_spill_done(struct blkmap *map)

@@ -182,10 +182,10 @@ need_fuse()
   [ -x "$ZTMPFS" ] || fail "$ZTMPFS: not built"
 }
 
-# users_mount - root can be an ordinary user here who may mount
+# users_mount - root can be an ordinary user here who may mount; fusermount3 unmounts nothing without an mtab
 users_mount()
 {
-  is_root && command -v setpriv >/dev/null && [ -u "$(command -v fusermount3)" ] &&
+  [ -e /etc/mtab ] && is_root && command -v setpriv >/dev/null && [ -u "$(command -v fusermount3)" ] &&
     setpriv --reuid 65534 --regid 65534 --clear-groups sh -c ': <>/dev/fuse' 2>/dev/null
 }
 

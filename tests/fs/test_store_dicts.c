@@ -160,13 +160,8 @@ static void run(void *arg)
 static struct super *attach(void)
 {
 	const struct super_params params = dict_params();
-	struct super *next;
-	char text[256] = "";
-	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
 
-	step_expect(err == 0, "attaching: %d %s", err, text);
-	step_expect(super_check(next) == 0, "attached, and something is wrong");
-	return next;
+	return step_attach_params(&params, sb);
 }
 
 static void expect_counted(struct super *in)

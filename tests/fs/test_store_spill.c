@@ -210,12 +210,8 @@ static void judge(void *arg, bool done)
 {
 	const struct plan *plan = arg;
 	const struct super_params params = spill_params(plan);
-	struct super *next;
-	char text[256] = "";
-	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
+	struct super *next = step_attach_params(&params, sb);
 
-	step_expect(err == 0, "attaching: %d %s", err, text);
-	step_expect(super_check(next) == 0, "attached, and something is wrong");
 	memcpy(after, content, sizeof(after));
 	if (plan->expect)
 		plan->expect();

@@ -3,8 +3,7 @@
  * test_store_upkeep.c - after each store of work that is done behind requests (compaction, folding,
  * recompression, deduplication) every byte is there: what the arena holds is attached, checked and read.
  */
-#include "tests/fs/fixture.h"
-#include "tests/lib/step.h"
+#include "tests/fs/step_attach.h"
 #include "util/sizes.h"
 
 #define CLUSTER (64 * KIB)
@@ -80,14 +79,10 @@ static void judge(void *arg, bool done)
 {
 	const struct super_params params = params_of(*(const bool *)arg);
 	static char found[CLUSTER];
-	struct super *next;
-	char text[256] = "";
+	struct super *next = step_attach_params(&params, sb);
 	size_t got = 0;
-	int err = super_attach(&params, dup(super_arena_fd(sb)), text, &next);
 
 	(void)done;
-	step_expect(err == 0, "attaching: %d %s", err, text);
-	step_expect(super_check(next) == 0, "attached, and something is wrong");
 	for (unsigned f = 0; f < NR; f++)
 		step_expect(!inos[f] || (fs_read(next, inos[f], 0, found, CLUSTER, &got) == 0 &&
 					 got == CLUSTER && memcmp(found, content[f], CLUSTER) == 0),

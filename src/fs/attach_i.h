@@ -13,14 +13,13 @@
 void super_format_make(struct super *sb, const struct super_params *params);
 
 /*
- * super_format_adopt() - @out: @params, but for what was not asked for and the mount was made without
+ * super_format_adopt() - what was not asked for is left out where the mount was made without
  * super_format_check() - whether the record is one, and these options are those of the mount
  * super_format_check_codec() - the same of compress=, once the block map is there: by the name that
  * the algorithm has, not by that of a module's file
  * Return: 0, or an error and its sentence.
  */
-void super_format_adopt(const struct super_record *rec, const struct super_params *params,
-			struct super_params *out);
+void super_format_adopt(const struct super_record *rec, struct super_params *inout_params);
 int super_format_check(const struct super_record *rec, const struct super_params *params,
 		       char text[256]) ZT_MUST_CHECK;
 int super_format_check_codec(const struct super_format *format, const struct super *sb,

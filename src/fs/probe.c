@@ -42,14 +42,14 @@ int super_probe(const struct super *like, const struct super_params *params, int
 {
 	_Alignas(struct super_record) char page[ZT_PAGE_SIZE];
 	const struct super_record *rec;
-	struct super_params adopted;
+	struct super_params adopted = *params;
 	const void *found;
 	int err = arena_probe(arena_fd, page, text, &found);
 
 	if (err)
 		return err;
 	rec = found;
-	super_format_adopt(rec, params, &adopted);
+	super_format_adopt(rec, &adopted);
 	err = super_format_check(rec, &adopted, text);
 	if (!err)
 		err = super_format_check_codec(&rec->format, like, text);

@@ -85,12 +85,10 @@ void super_format_make(struct super *sb, const struct super_params *params)
 	format_fill(params, blkmap_zcomp_name(sb->map), &sb->rec->format);
 }
 
-void super_format_adopt(const struct super_record *rec, const struct super_params *params,
-			struct super_params *out)
+void super_format_adopt(const struct super_record *rec, struct super_params *inout_params)
 {
-	*out = *params;
-	if (params->dict_by_default && rec->format.dict_size == 0)
-		out->content.comp.dict = NULL;
+	if (inout_params->dict_by_default && rec->format.dict_size == 0)
+		inout_params->content.comp.dict = NULL;
 }
 
 static int differs(char text[256], const char *option, const char *was, const char *is)

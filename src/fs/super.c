@@ -261,7 +261,7 @@ static int super_open(struct super *sb, const struct super_params *params, int f
 	if (fd >= 0) {
 		sb->from_image = params->from_image;
 		attach = attach_is_clean(sb) ? BLKMAP_ATTACH_CLEAN : BLKMAP_ATTACH;
-		super_format_adopt(sb->rec, params, &adopted);
+		super_format_adopt(sb->rec, &adopted);
 		err = super_format_check(sb->rec, &adopted, error_text);
 	}
 	if (!err)

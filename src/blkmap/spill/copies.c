@@ -5,8 +5,8 @@
  *     FREE --taken--> READING --read--> READY or FAILED --no user, and another is wanted--> READING
  *
  * A copy that no thread uses stays as it is until it is wanted for another object, the one that was
- * used longest ago first, or until nobody has wanted it for a second or two. A copy of an object that is gone is found by nobody, and is free when its
- * last user goes.
+ * used longest ago first, or until nobody has wanted it for a second or two. A copy of an object that
+ * is gone is found by nobody, and is free when its last user goes.
  *
  * Locks: spill.lock, innermost. The file is read with no lock held.
  */

@@ -18,13 +18,11 @@
 #include "util/log.h"
 #include "util/sizes.h"
 
-static const char *date_of(const struct image_facts *facts, char out[32])
+static const char *date_of(const struct image_facts *facts, char out[IMAGE_TIME_TEXT])
 {
-	const time_t at = (time_t)(facts->saved_ns / (int64_t)ZT_NS_PER_S);
-	struct tm tm;
+	const struct timespec at = { .tv_sec = (time_t)(facts->saved_ns / (int64_t)ZT_NS_PER_S) };
 
-	if (!gmtime_r(&at, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		strcpy(out, "?");
+	image_time_text(at, false, out);
 	return out;
 }
 
@@ -63,7 +61,7 @@ static void print_codecs(const struct image_facts *facts)
 static void print_text(const struct image_header *header)
 {
 	const struct image_facts *facts = &header->facts;
-	char content[CTL_HUMAN], stored[CTL_HUMAN], size[CTL_HUMAN], date[32], name[IMAGE_NAME_MAX];
+	char content[CTL_HUMAN], stored[CTL_HUMAN], size[CTL_HUMAN], date[IMAGE_TIME_TEXT], name[IMAGE_NAME_MAX];
 
 	printf("saved       %s, by ztmpfs %s\n", date_of(facts, date),
 	       name_of(facts->release, sizeof(facts->release), name));
@@ -84,7 +82,7 @@ static void print_text(const struct image_header *header)
 static void print_json(const struct image_header *header)
 {
 	const struct image_facts *facts = &header->facts;
-	char date[32], compress[IMAGE_NAME_MAX], recompress[IMAGE_NAME_MAX];
+	char date[IMAGE_TIME_TEXT], compress[IMAGE_NAME_MAX], recompress[IMAGE_NAME_MAX];
 
 	printf("{\"saved\": \"%s\", \"inodes\": %" PRIu64 ", \"content\": %" PRIu64
 	       ", \"stored\": %" PRIu64 ", \"image\": %" PRIu64 ", \"ratio\": %.2f, ",

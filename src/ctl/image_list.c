@@ -54,8 +54,7 @@ static void mode_text(mode_t mode, char out[11])
 	out[10] = '\0';
 }
 
-/* UTC, as where no machine's own time is meant; with a fraction for programs. */
-static void time_text(struct timespec at, bool fraction, char out[64])
+void image_time_text(struct timespec at, bool fraction, char out[IMAGE_TIME_TEXT])
 {
 	struct tm tm;
 	size_t len;
@@ -65,7 +64,7 @@ static void time_text(struct timespec at, bool fraction, char out[64])
 		return;
 	}
 	if (fraction)
-		len += (size_t)snprintf(out + len, 64 - len, ".%09ld", at.tv_nsec);
+		len += (size_t)snprintf(out + len, IMAGE_TIME_TEXT - len, ".%09ld", at.tv_nsec);
 	strcpy(out + len, "Z");
 }
 
@@ -105,7 +104,7 @@ static void print_codec(const struct ztmpfs_file_stat *usage)
 static void print_line(const struct listed *file)
 {
 	const struct stat *attr = &file->attr;
-	char mode[11], owner[32], size[32], date[64];
+	char mode[11], owner[32], size[32], date[IMAGE_TIME_TEXT];
 
 	mode_text(attr->st_mode, mode);
 	snprintf(owner, sizeof(owner), "%u/%u", attr->st_uid, attr->st_gid);
@@ -113,7 +112,7 @@ static void print_line(const struct listed *file)
 		snprintf(size, sizeof(size), "%u,%u", major(attr->st_rdev), minor(attr->st_rdev));
 	else
 		snprintf(size, sizeof(size), "%" PRIu64, (uint64_t)attr->st_size);
-	time_text(attr->st_mtim, false, date);
+	image_time_text(attr->st_mtim, false, date);
 	printf("%s %-9s %10s %10" PRIu64 " ", mode, owner, size, stored_of(&file->usage));
 	print_codec(&file->usage);
 	printf(" %s ", date);
@@ -158,9 +157,9 @@ static void print_codecs(const struct ztmpfs_file_stat *usage)
 static void print_object(const struct listed *file)
 {
 	const struct stat *attr = &file->attr;
-	char date[64];
+	char date[IMAGE_TIME_TEXT];
 
-	time_text(attr->st_mtim, true, date);
+	image_time_text(attr->st_mtim, true, date);
 	fputs("{\"path\": ", stdout);
 	ctl_print_json_text(stdout, file->path);
 	printf(", \"type\": \"%s\", \"mode\": \"%04o\", \"uid\": %u, \"gid\": %u, \"inode\": %" PRIu64

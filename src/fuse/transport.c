@@ -184,6 +184,9 @@ static int start_serving(struct transport *t)
 static void stop_serving(struct transport *t)
 {
 	fuse_session_exit(t->se);
+	/* They hold requests, which are the channel's. What is served later waits where it is. */
+	seeker_stop(&t->front->seeker);
+	retry_stop(&t->front->retry);
 	channel_stop(t->channel);
 	if (ztfuse_leaves(t->front))
 		atomic_store_explicit(&t->front->leaves, ZTFUSE_HAS_LEFT, memory_order_relaxed);

@@ -87,7 +87,8 @@ int transport_start(struct transport *t) ZT_MUST_CHECK;
 
 /**
  * transport_run() - serve requests until the connection ends or transport_stop()
- * Makes the threads where transport_start() has not; waits, and joins them.
+ * Makes the threads where transport_start() has not; waits, and joins them, and those that hold
+ * requests (seek.h, retry.h).
  * Return: 0 or -errno when the channel failed.
  */
 int transport_run(struct transport *t) ZT_MUST_CHECK;

@@ -180,6 +180,9 @@ static void stop(int expected)
 	transport_stop(transport);
 	ck_assert_int_eq(pthread_join(server, NULL), 0);
 	ck_assert_int_eq(served, expected);
+	/* They would put requests back into a channel that is gone. */
+	ck_assert(line_thread_ends(&front.seeker.line));
+	ck_assert(line_thread_ends(&front.retry.line));
 	close_channel();
 }
 

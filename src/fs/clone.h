@@ -8,8 +8,8 @@
  * gets its one name. Whatever fails or is interrupted leaves nothing.
  *
  * Each file is a copy of one moment. Other requests go on meanwhile: no lock is held for longer than
- * for a round (work.h), but that of a file of more than a round which is written all the while: it
- * is copied in one piece at the fourth try.
+ * for a round (work.h). The rounds of a file that others change all the while may become longer, by
+ * what all threads change at a time (clone_content.c).
  *
  * The kernel sees inodes only by the request's own directory, so the asker's right to read and to
  * search is checked here, for each of them.

@@ -2,25 +2,22 @@
 /*
  * clone_inode.c - one inode of a tree that is cloned. See clone_i.h.
  *
- * Attributes are copied and a file is shared in rounds. Between two of them others may write to it: whoever
- * changes attributes or what a file contains says so (inode_changes()), and the copy begins anew.
+ * Attributes are copied and a file is shared in rounds. Between two of them others may change both. Whoever
+ * changes attributes says so (inode_changes()), and their copying begins anew; for contents see
+ * clone_content.c.
  *
  * Locks: the original's inode, exclusive, so that nothing changes in a round. The copy's is not
  * taken: nobody knows it, and it may be the same one.
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fs/clone_i.h"
 #include "fs/clone.h"
 #include "fs/xattr_i.h"
-#include "util/alloc.h"
 
-/* So often a copy begins anew before it is made in one piece. */
+/* So often the copying of attributes begins anew before it is done in one piece. */
 #define TRIES_MAX 3u
-/* Clusters between two looks at the clock. */
-#define SHARE_UNITS 64u
 
 /* The copying of one inode, in rounds. */
 struct copying {
@@ -30,10 +27,9 @@ struct copying {
 	ino_nr parent;
 	bool top;
 	struct clone_copy copy; /* ino 0: not made yet */
+	struct clone_content content; /* of a file */
 	struct xattr_copy xattrs; /* that are copied */
 	bool has_xattrs; /* all of them */
-	bool stale; /* what was copied before is still to be cut away */
-	uint64_t at; /* bytes that are shared */
 	bool watches; /* inode_lock.nr_watching has this one */
 	unsigned changes; /* of the original's lock, when the copying began */
 	unsigned tries;
@@ -127,6 +123,7 @@ static int make_copy(struct copying *c, struct inode_rec *from)
 		c->copy.ino = 0;
 		return err;
 	}
+	c->content = clone_content_begin(sb, c->source.ino, c->copy.rec);
 	c->copy.source_links = rec_load(&from->nlink);
 	return 0;
 }
@@ -148,150 +145,41 @@ static void finish_copy(struct copying *c, const struct inode_rec *from)
 	rec_store(&to->flags, (uint16_t)(rec_load(&to->flags) | flags_for(c, from)));
 }
 
-/* Contents ---------------------------------------------------------------- */
-
-/* One cluster as bytes: what lies behind the end, or does not fold, is not shared. */
-static int copy_cluster(struct copying *c, const struct blkmap_file *from,
-			const struct blkmap_file *to, size_t len)
-{
-	struct blkmap *map = c->work->sb->map;
-	char *buf = zt_alloc_aligned(64, len);
-	size_t done;
-	int err;
-
-	if (!buf)
-		return -ENOMEM;
-	err = blkmap_read(map, from, c->at, buf, len);
-	if (!err)
-		err = blkmap_write(map, to, &(struct blkmap_bytes){ c->at, buf, len, ZSTRM_DEFAULT },
-				   &done);
-	zt_free(buf);
-	return err;
-}
-
-static int share_some(struct copying *c, const struct blkmap_file *from,
-		      const struct blkmap_file *to, uint64_t len)
-{
-	const uint64_t cluster = (uint64_t)ZT_PAGE_SIZE << from->order;
-	struct blkmap *map = c->work->sb->map;
-	struct blkmap_copy copy = { .from = from,
-				    .to = to,
-				    .from_off = c->at,
-				    .to_off = c->at,
-				    .len = min_u64(len, SHARE_UNITS * cluster) };
-	uint64_t done = 0;
-	int err = blkmap_share(map, &copy, &done);
-
-	c->at += done;
-	if (err != -EAGAIN)
-		return err;
-	copy.len = min_u64(len - done, cluster);
-	copy.from_off = copy.to_off = c->at;
-	done = 0;
-	err = blkmap_fold(map, from, c->at);
-	if (!err)
-		err = blkmap_share(map, &copy, &done);
-	if (err == -EAGAIN)
-		err = copy_cluster(c, from, to, copy.len);
-	if (!err)
-		c->at += copy.len;
-	return err;
-}
-
-/* On to the next cluster that has data. Return: 0; -ENXIO: there is none; -EAGAIN. */
-static int skip_hole(struct copying *c, struct blkmap_file *from, uint64_t size,
-		     struct zt_round *round)
-{
-	const uint64_t cluster = (uint64_t)ZT_PAGE_SIZE << from->order;
-	struct blkmap_file file = *from;
-	uint64_t data;
-	int err;
-
-	file.round = round;
-	err = blkmap_seek(c->work->sb->map, &file, size, c->at, SEEK_DATA, &data);
-	if (!err)
-		c->at = data / cluster * cluster;
-	else if (err == -EAGAIN)
-		c->at = round->at / cluster * cluster;
-	return err;
-}
-
-/* @round: NULL: all of it. Return: 0; -EAGAIN the round is over. */
-static int share_content(struct copying *c, struct inode_rec *from, struct zt_round *round)
-{
-	struct super *sb = c->work->sb;
-	struct blkmap_file from_file = inode_file(from);
-	const uint64_t size = rec_load(&from->size);
-	int err = 0;
-
-	while (!err && c->at < size) {
-		struct blkmap_file to_file;
-
-		err = skip_hole(c, &from_file, size, round);
-		if (err == -ENXIO)
-			return 0;
-		if (!err)
-			err = file_prepare(sb, c->copy.rec, c->at, size - c->at, NULL);
-		to_file = inode_file(c->copy.rec);
-		if (!err)
-			err = share_some(c, &from_file, &to_file, size - c->at);
-		if (!err && c->at < size && zt_round_spent(round, ZT_ROUND_UNITS))
-			err = -EAGAIN;
-	}
-	return err;
-}
-
-/* What others have changed meanwhile makes of the copy one of no moment. Return: 0; -EAGAIN; others. */
-static int begin_anew(struct copying *c, struct zt_round *round)
+/* What others have changed meanwhile makes of attributes that were copied some of no moment. */
+static void begin_anew(struct copying *c)
 {
 	struct inode_lock *lock = inode_lock_of(c->work->sb, c->source.ino);
-	struct blkmap_file to = inode_file(c->copy.rec);
-	int err = 0;
 
 	if (!c->watches) {
 		lock->nr_watching++;
 	} else if (c->changes != atomic_load(&lock->changes)) {
-		c->tries += !c->stale;
-		c->stale = true;
+		c->tries++;
+		xattr_free(c->work->sb, c->copy.rec);
+		c->xattrs = (struct xattr_copy){ 0 };
+		c->has_xattrs = false;
 	}
 	c->watches = true;
 	c->changes = atomic_load(&lock->changes);
-	if (!c->stale)
-		return 0;
-	to.round = round;
-	if (inode_is_reg(c->copy.rec))
-		err = blkmap_truncate(c->work->sb->map, &to, 0);
-	if (err)
-		return err;
-	xattr_free(c->work->sb, c->copy.rec);
-	c->xattrs = (struct xattr_copy){ 0 };
-	c->has_xattrs = c->stale = false;
-	c->at = 0;
-	return 0;
-}
-
-/* With the original's lock. */
-static int copy_content(struct copying *c, struct inode_rec *from, struct zt_round *round)
-{
-	int err = 0;
-
-	round->at = c->at;
-	if (inode_tail_is_dirty(from))
-		err = inode_cut(c->work->sb, from, from->size, round);
-	return err ? err : share_content(c, from, c->tries < TRIES_MAX ? round : NULL);
 }
 
 /* Attributes and contents. */
 static int copy_rest(struct copying *c, struct inode_rec *from)
 {
 	struct zt_round *round = work_round(c->work);
-	int err = begin_anew(c, round);
+	int err = 0;
 
-	if (!err && !c->has_xattrs)
+	begin_anew(c);
+	if (!c->has_xattrs)
 		err = copy_xattrs(c, from, c->tries < TRIES_MAX ? round : NULL);
 	if (!err && inode_is_reg(from))
-		err = copy_content(c, from, round);
+		err = clone_content(&c->content, from, round);
 	return err;
+}
+
+/* Whether there is another try, after which others may have changed something. */
+static bool goes_on(int err)
+{
+	return err == -EAGAIN || err == -ENOSPC || err == -ENOMEM || err == -EREMOTE;
 }
 
 static void stop_watching(struct copying *c)
@@ -299,6 +187,7 @@ static void stop_watching(struct copying *c)
 	if (c->watches)
 		inode_lock_of(c->work->sb, c->source.ino)->nr_watching--;
 	c->watches = false;
+	clone_content_end(&c->content);
 }
 
 /* One inode --------------------------------------------------------------- */
@@ -330,8 +219,10 @@ static int copy_once(struct copying *c)
 	if (!err)
 		finish_copy(c, from);
 	/* Before somebody else can have this number. */
-	if (err != -EAGAIN && err != -ENOSPC && err != -ENOMEM)
+	if (!goes_on(err))
 		stop_watching(c);
+	else if (c->copy.ino && inode_is_reg(from) && clone_content_watch(&c->content, from))
+		err = -ENOMEM;
 	inode_unlock(sb, c->source.ino);
 	return err;
 }
@@ -360,11 +251,9 @@ static void give_up(struct copying *c)
 int clone_inode(struct work *work, const struct fs_asker *asker, const struct clone_source *source,
 		ino_nr parent, bool top, struct clone_copy *out)
 {
-	struct copying c = { .work = work,
-			     .asker = asker,
-			     .source = *source,
-			     .parent = parent,
-			     .top = top };
+	struct copying c = {
+		.work = work, .asker = asker, .source = *source, .parent = parent, .top = top
+	};
 	struct super_retry retry = super_retry_begin();
 	int err;
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "fs/changed.h"
 #include "fs/file.h"
 #include "fs/work.h"
 #include "util/alloc.h"
@@ -89,7 +90,7 @@ static int share_locked(struct copy *copy, struct inode_rec *from, struct inode_
 
 	if (err)
 		return err;
-	inode_changes(inode_lock_of(copy->sb, copy->to));
+	content_changes(inode_lock_of(copy->sb, copy->to), copy->to, copy->to_off, len);
 	err = blkmap_share(copy->sb->map, &shared, &done);
 	if (done) {
 		inode_raise_size(to, copy->to_off + done);

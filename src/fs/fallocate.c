@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/falloc.h>
 
+#include "fs/changed.h"
 #include "fs/file.h"
 #include "fs/work.h"
 #include "fs/xattr_i.h"
@@ -86,7 +87,7 @@ static int fallocate_once(struct falloc *falloc)
 		     (inode_is_sealed(rec) && falloc->mode & ~FALLOC_FL_KEEP_SIZE)))
 		err = -EPERM;
 	if (!err) {
-		inode_changes(inode_lock_of(sb, falloc->ino));
+		content_changes(inode_lock_of(sb, falloc->ino), falloc->ino, falloc->off, falloc->len);
 		err = fallocate_locked(falloc, rec);
 	}
 	if (!err) {

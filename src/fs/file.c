@@ -17,6 +17,7 @@
 
 #include "arena/stock.h"
 #include "blkmap/spilled.h"
+#include "fs/changed.h"
 #include "fs/work.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
@@ -216,7 +217,7 @@ static int write_once(struct super *sb, const struct write_args *args, size_t fr
 	file = inode_file(rec);
 	err = file_may_write(sb, rec, off, buf, len);
 	if (!err) {
-		inode_changes(inode_lock_of(sb, args->ino));
+		content_changes(inode_lock_of(sb, args->ino), args->ino, off, len);
 		(void)promise_use(sb, args->ino, rec, page_starts(off, len));
 	}
 	if (!err && len > 0)
@@ -353,7 +354,7 @@ static void async_store(struct async_write *write, const struct write_args *args
 		.keeps_bytes = write->end.release != NULL,
 	};
 
-	inode_changes(write->lock);
+	content_changes(write->lock, args->ino, args->off, args->len);
 	(void)promise_use(write->sb, args->ino, write->rec, page_starts(args->off, args->len));
 	inode_async_begin(write->lock);
 	blkmap_write_async(write->sb->map, &file, &bytes, &end);

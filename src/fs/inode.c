@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "fs/changed.h"
 #include "fs/dir.h"
 #include "fs/work.h"
 
@@ -41,13 +42,14 @@ void inode_give_space(struct super *sb, uint64_t bytes)
 
 int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_round *round)
 {
-	struct inode_lock *lock = inode_lock_of(sb, zs_ref_of(sb->arena, rec));
+	const ino_nr ino = zs_ref_of(sb->arena, rec);
+	struct inode_lock *lock = inode_lock_of(sb, ino);
 	struct blkmap_file file = inode_file(rec);
 	int err;
 
 	file.round = round;
 	lock->cuts++;
-	inode_changes(lock);
+	content_changes(lock, ino, min_u64(size, rec->size), CHANGED_ALL);
 	/* Whoever finds it half cut, maybe in another life, knows by these where to go on. */
 	inode_set_flag(rec, INODE_TAIL_DIRTY);
 	zt_stored("inode: its end is to be cut");
@@ -55,7 +57,7 @@ int inode_cut(struct super *sb, struct inode_rec *rec, uint64_t size, struct zt_
 		rec_store(&rec->size, size);
 	err = blkmap_truncate(sb->map, &file, size);
 
-	promise_keep(sb, zs_ref_of(sb->arena, rec), rec, rec_load(&rec->nr_pages));
+	promise_keep(sb, ino, rec, rec_load(&rec->nr_pages));
 	if (!err)
 		rec_store(&rec->flags, rec->flags & (uint16_t)~INODE_TAIL_DIRTY);
 	return err;

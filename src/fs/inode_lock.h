@@ -89,9 +89,9 @@ static inline void inode_unlock(struct super *sb, ino_nr ino)
 }
 
 /**
- * inode_changes() - contents or attributes of an inode that hashes here are about to change; held, shared
- * at least, or nobody knows the inode
- * Whatever changes them says so: somebody may be copying it (clone_inode.c).
+ * inode_changes() - attributes of an inode that hashes here are about to change; held, shared at least, or
+ * nobody knows the inode
+ * Whatever changes them says so: somebody may be copying them (clone_inode.c). For contents: changed.h.
  */
 static inline void inode_changes(struct inode_lock *lock)
 {

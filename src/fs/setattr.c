@@ -33,7 +33,6 @@ static int setattr_size(struct work *work, struct inode_rec *rec, uint64_t size)
 		err = inode_cut(sb, rec, size, work_round(work));
 		(void)err;
 	}
-	inode_changes(inode_lock_of(sb, zs_ref_of(sb->arena, rec)));
 	rec_store(&rec->size, size);
 	return 0;
 }

@@ -111,12 +111,13 @@ struct inode_lock {
 	atomic_uint nr_async;
 	unsigned cuts; /* of files that hash here; guarded by lock */
 	/*
-	 * Copies of files that hash here (clone_inode.c). Changed with the lock; relaxed, since attributes
+	 * Copies of inodes that hash here (clone_inode.c). Changed with the lock; relaxed, since attributes
 	 * of an inode that nobody knows yet are set without.
 	 */
 	atomic_uint nr_watching;
-	/* Of contents and attributes of what hashes here, while nr_watching; made with the lock held. */
+	/* Of attributes of what hashes here, while nr_watching; made with the lock held. */
 	atomic_uint changes;
+	struct changed *changed; /* what of files that are copied others change; guarded by lock */
 	/* Threads that wait for the lock; relaxed: work in rounds lets them go first. */
 	atomic_uint nr_waiting;
 	struct dirindex *indexes;

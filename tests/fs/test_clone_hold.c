@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test_clone_hold.c - how much a clone does while it holds a lock that requests want, whatever is copied: counted, not timed. Stands
- * for clone.c, clone_inode.c, clone_drop.c and xattrstore.c.
+ * for clone.c, clone_inode.c, clone_content.c, clone_drop.c and xattrstore.c.
  *
  * What is done is objects made and freed, and locks of other kinds taken, each some hundred nanoseconds at most. So that
  * many of them are less than the millisecond that a round may take. Rounds are as short as they can be.
@@ -251,14 +251,35 @@ static void write_once(unsigned nr)
 		write_all(sb, busy, 0, "x", 1);
 }
 
-/* What was shared before is cut away. */
+/* What is shared already is shared once more, and nothing else. */
 START_TEST(test_a_large_file_that_changes_meanwhile)
 {
 	busy = large_file("file");
 	pauses.between = write_once;
 	ck_assert_int_eq(run_clone(FS_ROOT_INO, "file"), 0);
-	expect_short("20,000 clusters, and once more");
-	ck_assert_uint_gt(pauses.nr, 400);
+	expect_short("20,000 clusters, and one once more");
+	ck_assert_uint_lt(pauses.nr, 400);
+}
+END_TEST
+
+static uint64_t seed;
+
+static void write_somewhere(unsigned nr)
+{
+	const uint64_t cluster = zt_random(&seed) % NR_CLUSTERS;
+
+	write_all(sb, busy, cluster * CLUSTER + nr % CLUSTER, "x", 1);
+}
+
+/* Never a round as long as the file. */
+START_TEST(test_a_large_file_that_changes_all_the_while)
+{
+	seed = zt_seed();
+	busy = large_file("file");
+	pauses.between = write_somewhere;
+	ck_assert_int_eq(run_clone(FS_ROOT_INO, "file"), 0);
+	expect_short("20,000 clusters, written all the while");
+	ck_assert_uint_gt(pauses.nr, 300);
 }
 END_TEST
 
@@ -425,6 +446,7 @@ int main(void)
 	tcase_add_test(tc, test_a_large_file);
 	tcase_add_test(tc, test_a_file_that_is_written_over);
 	tcase_add_test(tc, test_a_large_file_that_changes_meanwhile);
+	tcase_add_test(tc, test_a_large_file_that_changes_all_the_while);
 	tcase_add_test(tc, test_a_large_file_that_is_not_wanted_any_more);
 	tcase_add_loop_test(tc, test_attributes, 0, 2);
 	tcase_add_test(tc, test_attributes_that_change_meanwhile);

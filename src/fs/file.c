@@ -21,6 +21,7 @@
 #include "fs/work.h"
 #include "fs/xattr_i.h"
 #include "util/alloc.h"
+#include "util/hook.h"
 
 /* What a write may cost besides its bytes: zspages that it begins. */
 #define WRITE_MORE (64 * KIB)
@@ -376,6 +377,7 @@ void fs_write_async(struct super *sb, const struct fs_cred *cred, ino_nr ino, ui
 		write_at_once(sb, &args, end);
 		return;
 	}
+	zt_hook("file: a write is to end in another thread", ino);
 	err = async_begin(sb, &args, &rec);
 	*write = (struct async_write){ .sb = sb,
 				       .lock = inode_lock_of(sb, ino),

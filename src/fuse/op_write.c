@@ -243,6 +243,15 @@ static void later_done(void *arg, int error, size_t done)
 }
 
 /*
+ * Whether this thread waits where memory is refused, since nobody would try the write once more. A
+ * mount that carries swap has its memory before it begins.
+ */
+static bool waits_for_memory(const struct write *write)
+{
+	return !super_waits_never() && !req_front(write->req)->keeps_buffers;
+}
+
+/*
  * False: nothing has happened. Only a request that is held may be answered after its handler: the
  * number by which its reply finds the kernel is the next request's as soon as its thread reads on.
  */
@@ -250,12 +259,13 @@ static bool write_async(const struct write *write)
 {
 	struct fs_write_end end = { .done = later_done, .release = later_release };
 
-	if (write->mode_changes || !fs_write_may_defer(write->sb, write->size))
+	if (write->mode_changes || waits_for_memory(write) ||
+	    !fs_write_may_defer(write->sb, write->size))
 		return false;
 	end.arg = write_hold(write);
 	if (!end.arg)
 		return false;
-	if (super_waits_never())
+	if (!req_front(write->req)->keeps_buffers)
 		((struct later_write *)end.arg)->retry = &req_front(write->req)->retry;
 	fs_write_async(write->sb, &write->cred, write->ino, write->off, write->buf, write->size,
 		       write->flags, &end);

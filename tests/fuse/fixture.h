@@ -21,6 +21,7 @@
 static struct super *sb;
 static struct ztfuse front;
 static struct wire wire;
+static enum blkmap_accel fixture_accel = BLKMAP_ACCEL_OFF;
 static bool fixture_acl = true, fixture_xattr = true;
 
 static void fixture_make(enum ztfuse_cache cache)
@@ -34,7 +35,7 @@ static void fixture_make(enum ztfuse_cache cache)
 		.content.comp.name = "lz4",
 		.content.comp.level = ZCOMP_LEVEL_DEFAULT,
 		.content.comp.nr_streams = 2,
-		.content.accel = BLKMAP_ACCEL_OFF,
+		.content.accel = fixture_accel,
 	};
 	char text[256] = "";
 

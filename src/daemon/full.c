@@ -210,7 +210,8 @@ static void tell_front(const struct full *full)
 	struct ztfuse_full *front = &full->front->full;
 
 	/* A write(2) that is not asked for may be larger than what is left when the limit is near. */
-	front->flush = full->way != FULL_SYNC;
+	/* How much can go out is known only when it has: what was delayed may be refused all the same. */
+	front->flush = full->way != FULL_SYNC || super_has_spill(full->front->sb);
 	hint(&front->near_at, near_at(full));
 	hint(&front->low, near_at(full));
 }

@@ -29,7 +29,7 @@
 #define HANDLE_WORDS 3
 
 /* Without a path: it may have been renamed, or removed. */
-static int open_file(const struct ownmount *mount, uint64_t ino, uint32_t generation)
+static int open_file(const struct ownmount *mount, uint64_t ino, uint32_t generation, int flags)
 {
 	union {
 		struct file_handle head;
@@ -42,7 +42,7 @@ static int open_file(const struct ownmount *mount, uint64_t ino, uint32_t genera
 	if (root < 0)
 		return root;
 	memcpy(handle.bytes + sizeof(struct file_handle), words, sizeof(words));
-	fd = open_by_handle_at(root, &handle.head, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	fd = open_by_handle_at(root, &handle.head, flags | O_CLOEXEC);
 	if (fd < 0)
 		fd = -errno;
 	close(root);
@@ -56,6 +56,20 @@ static bool size_is_true(struct ztfuse *front, int fd, uint64_t ino)
 
 	return fs_peek(front->sb, ino, &peek) != 0 || full_kernel_size(fd, &size) != 0 ||
 	       size <= peek.size;
+}
+
+/* Whoever closes an open file hears of the refusal, in its writer's stead: so it is not opened in vain. */
+static bool looks_true(struct ztfuse *front, const struct ownmount *mount, uint64_t ino,
+		       uint32_t generation)
+{
+	int fd = open_file(mount, ino, generation, O_PATH);
+	bool is_true;
+
+	if (fd < 0)
+		return false;
+	is_true = size_is_true(front, fd, ino);
+	close(fd);
+	return is_true;
 }
 
 static void mend_size(struct ztfuse *front, int fd, uint64_t ino)
@@ -81,10 +95,12 @@ void mend(struct ztfuse *front, const struct ownmount *mount, const struct full_
 
 	if (fs_peek(front->sb, refusal->ino, &peek) != 0)
 		return;
-	fd = open_file(mount, refusal->ino, peek.generation);
-	if (fd >= 0) {
-		mend_size(front, fd, refusal->ino);
-		close(fd);
+	if (!looks_true(front, mount, refusal->ino, peek.generation)) {
+		fd = open_file(mount, refusal->ino, peek.generation, O_RDWR | O_NONBLOCK);
+		if (fd >= 0) {
+			mend_size(front, fd, refusal->ino);
+			close(fd);
+		}
 	}
 	(void)fuse_lowlevel_notify_inval_inode(front->se, refusal->ino, (off_t)refusal->from,
 					       (off_t)(refusal->to - refusal->from));

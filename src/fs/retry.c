@@ -71,6 +71,11 @@ void super_read_spilled(struct super *sb)
 	gate_step_in(&sb->gate, was);
 }
 
+bool super_has_spill(const struct super *sb)
+{
+	return blkmap_spills(sb->map);
+}
+
 bool super_can_spill(const struct super *sb)
 {
 	return blkmap_spill_left(sb->map) > 0;

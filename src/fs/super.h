@@ -238,6 +238,9 @@ int super_recompress(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
  */
 int super_spill(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 
+/** super_has_spill() - whether there is a spill file */
+bool super_has_spill(const struct super *sb);
+
 /** super_can_spill() - whether something can go out to a spill file now; a hint, lock-free */
 bool super_can_spill(const struct super *sb);
 

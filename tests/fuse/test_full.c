@@ -58,6 +58,10 @@ START_TEST(test_close_tells_of_a_refusal_once)
 	full_refused(&front, file, 0, 100);
 	full_refused(&front, file, 100, 100);
 	ck_assert_int_eq(flush(other), 0);
+	/* The thread that mends sizes has written nothing, and would keep it to itself. */
+	atomic_store(&front.full.mender, WIRE_PID);
+	ck_assert_int_eq(flush(file), 0);
+	atomic_store(&front.full.mender, 0);
 	ck_assert_int_eq(flush(file), -ENOSPC);
 	ck_assert_int_eq(flush(file), 0);
 }

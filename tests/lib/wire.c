@@ -136,7 +136,7 @@ static void send_request(struct wire *wire, uint32_t opcode, uint64_t nodeid, co
 		.nodeid = nodeid,
 		.uid = wire->uid,
 		.gid = wire->gid,
-		.pid = 1,
+		.pid = WIRE_PID,
 	};
 	struct iovec iov[] = {
 		{ .iov_base = &header, .iov_len = sizeof(header) },

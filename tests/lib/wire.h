@@ -19,6 +19,8 @@
 
 #include "fuse/fuse_ops.h"
 
+#define WIRE_PID 1 /* the thread that asks */
+
 struct wire {
 	int fd; /* the client's end */
 	struct fuse_session *se;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * test_store_calls.c - after each store of calls that change little (a page over a cluster, modes,
+ * test_store_calls.c - after each store of calls that change little (a page over a cluster, modes, attributes,
  * times, flags, a last reference, a file without a name) and of compaction that moves objects, the
  * next life has the old or the new, and all other files.
  */
@@ -18,7 +18,8 @@
 #define SMALL   64u /* small files */
 
 static struct super *sb;
-static ino_nr file, gone, nameless, dir, small[SMALL];
+static ino_nr file, gone, nameless, dir, symlink_ino, small[SMALL];
+static char target[300]; /* of a symbolic link */
 static char content[CLUSTER], changed[CLUSTER], found[CLUSTER], tiny[SMALL][ZT_PAGE_SIZE];
 
 struct call {
@@ -58,6 +59,10 @@ static void start(void *arg)
 		    "not made");
 	nameless = entry.ino;
 	write_all(sb, nameless, 0, content, CLUSTER);
+	memset(target, 't', sizeof(target) - 1);
+	step_expect(fs_symlink(sb, &user_cred, FS_ROOT_INO, "link", target, &entry) == 0,
+		    "no link");
+	symlink_ino = entry.ino;
 	for (unsigned i = 0; i < SMALL; i++) {
 		snprintf(name, sizeof(name), "small-%u", i);
 		small[i] = make_file(sb, FS_ROOT_INO, name);
@@ -129,9 +134,8 @@ static bool has_owner(struct super *next)
 
 static void run_times(void)
 {
-	set_attr(
-		FS_SET_MTIME | FS_SET_CTIME,
-		&(struct stat){ .st_mtim.tv_sec = 12, .st_ctim.tv_sec = 13 });
+	set_attr(FS_SET_MTIME | FS_SET_CTIME,
+		 &(struct stat){ .st_mtim.tv_sec = 12, .st_ctim.tv_sec = 13 });
 }
 
 static bool has_times(struct super *next)
@@ -212,6 +216,87 @@ static bool has_promise(struct super *next)
 	return attr_of(next, file).st_size == 2 * CLUSTER;
 }
 
+static void run_unlink(void)
+{
+	step_expect(fs_unlink(sb, FS_ROOT_INO, "link") == 0, "not unlinked");
+	fs_forget(sb, symlink_ino, 1);
+}
+
+static bool has_no_link(struct super *next)
+{
+	char text[FS_SYMLINK_MAX + 1];
+	const ino_nr ino = look_ino(next, FS_ROOT_INO, "link");
+
+	step_expect(ino == 0 || (fs_readlink(next, ino, text) == 0 && strcmp(text, target) == 0),
+		    "it leads elsewhere");
+	return ino == 0;
+}
+
+static void run_device(void)
+{
+	struct fs_entry entry;
+
+	step_expect(fs_mknod(sb, &root_cred, dir, "device", S_IFCHR | 0600, 0x103, &entry) == 0,
+		    "no device");
+}
+
+static bool has_device(struct super *next)
+{
+	const ino_nr ino = look_ino(next, dir, "device");
+
+	step_expect(ino == 0 || attr_of(next, ino).st_rdev == 0x103, "it is another device");
+	return ino != 0;
+}
+
+/* The file gets longer by what it shares with itself. */
+static void run_share(void)
+{
+	uint64_t done = 0;
+
+	step_expect(fs_copy_range(sb, &user_cred, file, 0, file, CLUSTER, CLUSTER, &done) == 0 &&
+			    done == CLUSTER,
+		    "not shared");
+}
+
+static bool has_shared(struct super *next)
+{
+	size_t got = 0;
+
+	step_expect(fs_read(next, file, CLUSTER, found, CLUSTER, &got) == 0 &&
+			    (got == 0 || (got == CLUSTER && memcmp(found, content, CLUSTER) == 0)),
+		    "the copy differs");
+	return got != 0;
+}
+
+/* In blocks of their own, and one of them again, larger. */
+static void run_attributes(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		const char name[] = { 'u', 's', 'e', 'r', '.', (char)('a' + i % 3), '\0' };
+
+		step_expect(fs_setxattr(sb, file, name, content, 3000 + i * 100, 0) == 0,
+			    "no attribute");
+	}
+	step_expect(fs_removexattr(sb, file, "user.b") == 0, "it is not removed");
+}
+
+static bool has_attributes(struct super *next)
+{
+	size_t len[3] = { 0 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		const char name[] = { 'u', 's', 'e', 'r', '.', (char)('a' + i), '\0' };
+		const int err = fs_getxattr(next, file, name, found, CLUSTER, &len[i]);
+
+		step_expect(err == -ENODATA || (err == 0 && memcmp(found, content, len[i]) == 0),
+			    "attribute %u differs", i);
+		step_expect(err || len[i] == 3000 + i * 100 || (i == 0 && len[i] == 3300),
+			    "attribute %u has %zu bytes", i, len[i]);
+		len[i] = err ? 0 : len[i];
+	}
+	return len[0] == 3300 && len[1] == 0 && len[2] == 3200;
+}
+
 static void run_compact(void)
 {
 	struct ztmpfs_stat stat;
@@ -266,6 +351,10 @@ static const struct call calls[] = {
 	{ "references, and the last one", run_references, NULL },
 	{ "a name for what had none", run_link, has_link },
 	{ "a promise, and a write to it", run_promise, has_promise },
+	{ "a symbolic link goes", run_unlink, has_no_link },
+	{ "a device", run_device, has_device },
+	{ "a file shares with itself", run_share, has_shared },
+	{ "attributes", run_attributes, has_attributes },
 };
 
 START_TEST(test_a_call_is_done_or_not)

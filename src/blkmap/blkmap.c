@@ -203,6 +203,7 @@ void blkmap_stop(struct blkmap *map)
 	/* Writes that end may still wait for what recompression finds: it goes last. */
 	content_stop(&map->content);
 	upkeep_stop(&map->upkeep);
+	spill_quiet(map->slots.spill);
 }
 
 /* ---- what is asked of the whole ---- */

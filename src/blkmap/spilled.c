@@ -20,10 +20,16 @@ bool blkmap_may_need_disk(const struct blkmap *map, const struct blkmap_file *fi
 	return map->slots.spill && (off % size || (off + len) % size);
 }
 
-void blkmap_spill_wait(struct blkmap *map)
+void blkmap_spill_wait(struct blkmap *map, const struct spill_patience *patience)
 {
 	if (map->slots.spill)
-		spill_fetch(map->slots.spill);
+		spill_fetch(map->slots.spill, patience);
+}
+
+void blkmap_spill_waiters(struct blkmap *map, unsigned most)
+{
+	if (map->slots.spill)
+		spill_set_waiters(map->slots.spill, most);
 }
 
 void blkmap_spill_done(struct blkmap *map)

@@ -16,8 +16,12 @@
 /** blkmap_spills() - whether anything can go out */
 bool blkmap_spills(const struct blkmap *map);
 
-/** blkmap_spill_wait() - have what is needed read; nothing is held; waits for the disk */
-void blkmap_spill_wait(struct blkmap *map);
+/** blkmap_spill_wait() - have what is needed read; nothing is held; waits as spill_fetch() */
+void blkmap_spill_wait(struct blkmap *map, const struct spill_patience *patience);
+
+/** blkmap_spill_waiters() - threads that may wait for a disk that is slow; at first any number */
+void blkmap_spill_waiters(struct blkmap *map, unsigned most);
+
 void blkmap_spill_done(struct blkmap *map);
 
 /** blkmap_may_need_disk() - whether a write may return -EREMOTE: not if it is of whole clusters */

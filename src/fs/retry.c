@@ -61,13 +61,27 @@ static bool reclaim(struct super *sb, const struct super_retry *retry)
 	return found;
 }
 
+/* The caller has given up, or the mount ends. */
+static bool is_over(void *arg)
+{
+	const struct super *sb = arg;
+
+	return sb->pause && sb->pause(sb->pause_arg);
+}
+
+void super_set_disk_waiters(struct super *sb, unsigned most)
+{
+	blkmap_spill_waiters(sb->map, most);
+}
+
 void super_read_spilled(struct super *sb)
 {
+	const struct spill_patience patience = { .is_over = is_over, .arg = sb };
 	const unsigned was = gate_step_out(&sb->gate);
 
 	if (sb->pause)
 		(void)sb->pause(sb->pause_arg); /* others are served meanwhile; it is not for long */
-	blkmap_spill_wait(sb->map);
+	blkmap_spill_wait(sb->map, &patience);
 	gate_step_in(&sb->gate, was);
 }
 

@@ -241,6 +241,12 @@ int super_spill(struct super *sb, uint64_t *out_passes) ZT_MUST_CHECK;
 /** super_has_spill() - whether there is a spill file */
 bool super_has_spill(const struct super *sb);
 
+/**
+ * super_set_disk_waiters() - how many threads may wait long for the disk of the spill file; at first any number
+ * Further ones fail with -EIO when it is slow, so that others are served.
+ */
+void super_set_disk_waiters(struct super *sb, unsigned most);
+
 /** super_can_spill() - whether something can go out to a spill file now; a hint, lock-free */
 bool super_can_spill(const struct super *sb);
 

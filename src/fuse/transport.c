@@ -168,6 +168,8 @@ static int start_serving(struct transport *t)
 
 	if (front->keeps_buffers && !rings)
 		front->writers.most = (unsigned)max_u64(nr_threads - 1, 1);
+	/* One reads, and one serves. */
+	super_set_disk_waiters(front->sb, nr_threads > 3 ? nr_threads - 2 : 1);
 	error = notifier_start(&front->notifier, front->sb, t->se);
 	/* What carries swap has all its memory from the reserve, and waits for it before locks. */
 	if (!error && !front->keeps_buffers)

@@ -318,7 +318,7 @@ static void check_spilled(struct bm *bm)
 		int error;
 
 		while ((error = blkmap_read(bm->map, &bm->file, off, is + off, CLUSTER)) == -EREMOTE)
-			blkmap_spill_wait(bm->map);
+			blkmap_spill_wait(bm->map, NULL);
 		blkmap_spill_done(bm->map);
 		ck_assert_int_eq(error, 0);
 	}

@@ -76,7 +76,7 @@ static int retry(int error)
 {
 	if (error == -EREMOTE) {
 		nr_waits++;
-		blkmap_spill_wait(bm.map);
+		blkmap_spill_wait(bm.map, NULL);
 	} else {
 		blkmap_spill_done(bm.map);
 	}
@@ -819,7 +819,7 @@ static void *worker(void *arg)
 			pthread_mutex_lock(&file_locks[i]);
 			/* A change that has begun is seen by nobody before it has ended: for the model. */
 			while ((error = operate(i, what, at, len, bytes, got)) == -EREMOTE && what <= 3)
-				blkmap_spill_wait(bm.map);
+				blkmap_spill_wait(bm.map, NULL);
 			if (!error && what == 0)
 				memset(&model[i][at], 0, len);
 			else if (!error && what <= 3)
@@ -828,7 +828,7 @@ static void *worker(void *arg)
 				ck_assert(memcmp(&model[i][at], got, len) == 0);
 			pthread_mutex_unlock(&file_locks[i]);
 			if (error == -EREMOTE)
-				blkmap_spill_wait(bm.map);
+				blkmap_spill_wait(bm.map, NULL);
 		} while (error == -EREMOTE);
 		blkmap_spill_done(bm.map);
 		ck_assert_int_eq(error, 0);

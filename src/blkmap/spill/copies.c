@@ -8,11 +8,13 @@
  * used longest ago first, or until nobody has wanted it for a second or two. A copy of an object that
  * is gone is found by nobody, and is free when its last user goes.
  *
- * Locks: spill.lock, innermost. The file is read with no lock held.
+ * Threads of reader.c read. A thread that needs a copy waits, but not for ever, and what it no longer
+ * waits for is read all the same.
+ *
+ * Locks: spill.lock, innermost.
  */
 #include <errno.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "blkmap/spill/spill_i.h"
 #include "util/alloc.h"
@@ -25,11 +27,14 @@
 struct wants {
 	struct spill *spill; /* of the ids */
 	unsigned nr, nr_copies;
+	int error; /* why it was not waited for: for what stands in no copy; 0: it was */
 	spill_id ids[SPILL_WANTS]; /* pinned */
 	struct spill_copy *copies[SPILL_WANTS]; /* the thread is one of their users */
 };
 
 static _Thread_local struct wants wants;
+
+uint64_t spill_patience_ns = 20 * ZT_NS_PER_S;
 
 /* ---- copies; lock held ---- */
 
@@ -38,7 +43,7 @@ static struct spill_copy *copy_of(struct spill *spill, const struct spill_live *
 	return live->copy ? &spill->copies[live->copy - 1] : NULL;
 }
 
-static void copy_settle(struct spill *spill, struct spill_copy *copy) ZT_REQUIRES(spill->lock)
+void copy_settle(struct spill *spill, struct spill_copy *copy)
 {
 	if (copy->users > 0 || copy->state == COPY_READING)
 		return;
@@ -130,7 +135,7 @@ int spill_hold(struct spill *spill, spill_id id, const char **out_bytes)
 		error = -EIO;
 	}
 	mutex_unlock(&spill->lock);
-	return error;
+	return error == -EREMOTE && wants.error ? wants.error : error;
 }
 
 void spill_let(struct spill *spill, spill_id id)
@@ -173,21 +178,47 @@ bool spill_read_again(struct spill *spill, spill_id id)
 
 /* ---- with nothing held ---- */
 
-/* One object that is to be read by this thread. */
-struct one_reading {
-	struct spill_copy *copy;
-	spill_id id; /* pinned: its entry stays as it is */
-	const struct spill_entry *entry;
-	int error;
+/* So long it waits before it looks whether it still may. */
+#define LOOK_NS (50 * ZT_NS_PER_MS)
+
+/* A wait for the disk. */
+struct waiting {
+	const struct spill_patience *patience;
+	uint64_t begin_ns;
+	unsigned rank; /* threads that waited when it began */
 };
 
-struct reading {
-	unsigned nr;
-	struct one_reading each[SPILL_WANTS];
-};
+/* Why it no longer waits; 0: it does. The lock is let go for the question. */
+static int ends_waiting(struct spill *spill, const struct waiting *waiting) ZT_REQUIRES(spill->lock)
+{
+	const struct spill_patience *patience = waiting->patience;
+	const uint64_t waited = zt_now_ns() - waiting->begin_ns;
+	bool over;
+
+	if (waited < SPILL_SLOW_NS)
+		return 0;
+	spill->stuck |= waited >= spill_patience_ns;
+	if (spill->stuck || waiting->rank >= spill->most_waiting)
+		return -EIO;
+	mutex_unlock(&spill->lock);
+	over = patience && patience->is_over(patience->arg);
+	mutex_lock(&spill->lock);
+	return over ? -EINTR : 0;
+}
+
+/* A little, for a copy. Return: 0 look again; -EINTR, -EIO it is waited for no longer. */
+static int wait_some(struct spill *spill, const struct waiting *waiting) ZT_REQUIRES(spill->lock)
+{
+	const struct timespec until = zt_timespec(zt_now_ns() + LOOK_NS);
+
+	(void)cond_wait_until(&spill->cond, &spill->lock, &until); /* it looks again anyway */
+	wants.error = ends_waiting(spill, waiting);
+	return wants.error;
+}
 
 /* Copies of all that is wanted, or of as much as there are copies for; one at least. */
-static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRES(spill->lock)
+static void copies_take(struct spill *spill, const struct waiting *waiting,
+			struct reading *reading) ZT_REQUIRES(spill->lock)
 {
 	for (unsigned i = 0; i < wants.nr; i++) {
 		struct spill_live *live = live_at(&spill->table, wants.ids[i]);
@@ -197,7 +228,8 @@ static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRE
 		if (live->gone)
 			continue;
 		while (!copy && !(copy = copy_find_free(spill)) && wants.nr_copies == 0) {
-			cond_wait(&spill->cond, &spill->lock);
+			if (wait_some(spill, waiting))
+				return;
 			copy = copy_of(spill, live);
 		}
 		if (!copy)
@@ -212,6 +244,7 @@ static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRE
 		copy->state = COPY_READING;
 		copy->warm = true;
 		live->copy = (uint16_t)(copy - spill->copies + 1);
+		live->pins++; /* the reading's own: this thread may not wait for its end */
 		reading->each[reading->nr++] =
 			(struct one_reading){ .copy = copy,
 					      .id = wants.ids[i],
@@ -219,113 +252,31 @@ static void copies_take(struct spill *spill, struct reading *reading) ZT_REQUIRE
 	}
 }
 
-/* By their places: what stands side by side is read in one go. */
-static void reading_sort(struct reading *reading)
+/* What others read, for this thread or for themselves. */
+static void wait_for_copies(struct spill *spill, const struct waiting *waiting)
+	ZT_REQUIRES(spill->lock)
 {
-	for (unsigned i = 1; i < reading->nr; i++) {
-		for (unsigned j = i; j > 0 && entry_unit(reading->each[j].entry) <
-						      entry_unit(reading->each[j - 1].entry);
-		     j--) {
-			const struct one_reading other = reading->each[j];
-
-			reading->each[j] = reading->each[j - 1];
-			reading->each[j - 1] = other;
-		}
-	}
+	for (unsigned i = 0; i < wants.nr_copies; i++)
+		while (wants.copies[i]->state == COPY_READING)
+			if (wait_some(spill, waiting))
+				return;
+	wants.error = 0; /* it may have come while it asked */
 }
 
-int entry_open(const struct spill *spill, spill_id id, const struct spill_entry *entry, char *bytes)
-{
-	const struct seal_about about = { id, entry_unit(entry), entry_size(entry), entry->mask };
-
-	if (spill->key)
-		return seal_open(spill->key, entry->nonce, &about, bytes, entry->tag);
-	return XXH3_64bits(bytes, entry_size(entry)) == entry->sum ? 0 : -EBADMSG;
-}
-
-/* The run of objects from @first on that stand side by side. Return: behind the last. */
-static unsigned run_read(struct spill *spill, struct reading *reading, unsigned first)
-{
-	struct iovec iov[SPILL_WANTS];
-	uint32_t unit = entry_unit(reading->each[first].entry);
-	const uint64_t off = (uint64_t)unit * SPILL_UNIT;
-	unsigned end = first;
-	int error;
-
-	for (; end < reading->nr && entry_unit(reading->each[end].entry) == unit; end++) {
-		const uint32_t nr = units_of(entry_size(reading->each[end].entry));
-
-		iov[end - first] = (struct iovec){ reading->each[end].copy->data,
-						   (size_t)nr * SPILL_UNIT };
-		unit += nr;
-	}
-	error = file_read(spill, off, iov, (int)(end - first));
-	for (unsigned i = first; i < end; i++) {
-		struct one_reading *one = &reading->each[i];
-
-		one->error = error ? error :
-				     entry_open(spill, one->id, one->entry, one->copy->data);
-	}
-	return end;
-}
-
-/* One at a time, where one of several is at fault. */
-static void read_one_by_one(struct spill *spill, struct reading *all, unsigned first, unsigned end)
-{
-	for (; first < end; first++) {
-		struct reading one = { .nr = 1 };
-
-		one.each[0] = all->each[first];
-		(void)run_read(spill, &one, 0);
-		all->each[first].error = one.each[0].error;
-	}
-}
-
-static void read_all(struct spill *spill, struct reading *reading)
-{
-	reading_sort(reading);
-	for (unsigned first = 0, end; first < reading->nr; first = end) {
-		end = run_read(spill, reading, first);
-		if (end - first > 1 && reading->each[first].error)
-			read_one_by_one(spill, reading, first, end);
-	}
-}
-
-static void tell_error(struct spill *spill, int error)
+/* Said once, until the disk answers. */
+static void tell_stuck(struct spill *spill)
 {
 	bool tell;
 
 	mutex_lock(&spill->lock);
-	tell = !spill->told_read;
-	spill->told_read = true;
+	tell = !spill->told_stuck;
+	spill->told_stuck = true;
 	mutex_unlock(&spill->lock);
 	atomic_fetch_add_explicit(&spill->read_errors, 1, memory_order_relaxed);
 	if (tell)
-		zt_log(ZT_LOG_ERR, "spill: cannot read: %s; files that need it fail with %s",
-		       error == -EBADMSG ? "it is not what was written" : strerror(-error),
+		zt_log(ZT_LOG_ERR,
+		       "spill: the disk does not answer; files that need it fail with %s until it does",
 		       strerror(EIO));
-}
-
-static void readings_end(struct spill *spill, const struct reading *reading)
-{
-	for (unsigned i = 0; i < reading->nr; i++)
-		if (reading->each[i].error)
-			tell_error(spill, reading->each[i].error);
-	mutex_lock(&spill->lock);
-	for (unsigned i = 0; i < reading->nr; i++)
-		reading->each[i].copy->state = reading->each[i].error ? COPY_FAILED : COPY_READY;
-	if (reading->nr > 0)
-		cond_broadcast(&spill->cond);
-	mutex_unlock(&spill->lock);
-	atomic_fetch_add_explicit(&spill->fetched, reading->nr, memory_order_relaxed);
-}
-
-/* What other threads read for this one, too. */
-static void wait_for_others(struct spill *spill) ZT_REQUIRES(spill->lock)
-{
-	for (unsigned i = 0; i < wants.nr_copies; i++)
-		while (wants.copies[i]->state == COPY_READING)
-			cond_wait(&spill->cond, &spill->lock);
 }
 
 static void give_copies(struct spill *spill) ZT_REQUIRES(spill->lock)
@@ -340,31 +291,46 @@ static void unpin_all(struct spill *spill) ZT_REQUIRES(spill->lock)
 		object_unpin(spill, wants.ids[--wants.nr]);
 }
 
-void spill_fetch(struct spill *spill)
+void spill_fetch(struct spill *spill, const struct spill_patience *patience)
 {
+	struct waiting waiting = { .patience = patience, .begin_ns = zt_now_ns() };
 	struct reading reading = { .nr = 0 };
 
 	ZT_ASSERT(wants.spill == spill || (wants.nr == 0 && wants.nr_copies == 0));
+	wants.error = 0;
 	mutex_lock(&spill->lock);
+	waiting.rank = spill->nr_waiting++;
 	give_copies(spill);
-	copies_take(spill, &reading);
+	copies_take(spill, &waiting, &reading);
 	mutex_unlock(&spill->lock);
 	zt_hook("spill: a thread reads with nothing held", reading.nr);
-	read_all(spill, &reading);
-	readings_end(spill, &reading);
+	if (reading.nr > 0)
+		reading_start(spill, &reading);
 	mutex_lock(&spill->lock);
-	wait_for_others(spill);
+	if (!wants.error)
+		wait_for_copies(spill, &waiting);
+	spill->nr_waiting--;
 	unpin_all(spill);
 	mutex_unlock(&spill->lock);
+	if (wants.error == -EIO)
+		tell_stuck(spill);
 }
 
 void spill_done(struct spill *spill)
 {
+	wants.error = 0;
 	if (wants.nr == 0 && wants.nr_copies == 0)
 		return;
 	ZT_ASSERT(wants.spill == spill);
 	mutex_lock(&spill->lock);
 	give_copies(spill);
 	unpin_all(spill);
+	mutex_unlock(&spill->lock);
+}
+
+void spill_set_waiters(struct spill *spill, unsigned most)
+{
+	mutex_lock(&spill->lock);
+	spill->most_waiting = most;
 	mutex_unlock(&spill->lock);
 }

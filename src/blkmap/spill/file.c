@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * file.c - reading and writing of the spill file: whole ranges, or an error.
+ * file.c - reading and writing of the spill file: whole ranges, or an error; and whether it takes any.
  *
- * Locks: none, and none is held: it waits for the disk.
+ * Locks: none, and none is held: it waits for the disk. One thread writes.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "blkmap/spill/spill_i.h"
+#include "util/clock.h"
+#include "util/log.h"
 #include "util/sizes.h"
 
 int (*spill_io_hook)(bool writes, uint64_t off, size_t *inout_len);
@@ -35,7 +37,7 @@ static int error_of(struct spill *spill, ssize_t done)
 	return -errno;
 }
 
-int file_write(struct spill *spill, uint64_t off, const char *bytes, size_t len)
+static int write_all(struct spill *spill, uint64_t off, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		size_t part = len;
@@ -55,6 +57,54 @@ int file_write(struct spill *spill, uint64_t off, const char *bytes, size_t len)
 		}
 	}
 	return 0;
+}
+
+/* What takes too long is seen by those who wait for it. */
+static void write_begins(struct spill *spill)
+{
+	atomic_store_explicit(&spill->writing_since, zt_now_ns(), memory_order_relaxed);
+}
+
+static void write_ends(struct spill *spill)
+{
+	atomic_store_explicit(&spill->writing_since, 0, memory_order_relaxed);
+	atomic_store_explicit(&spill->told_slow, 0, memory_order_relaxed);
+}
+
+int file_write(struct spill *spill, uint64_t off, const char *bytes, size_t len)
+{
+	int error;
+
+	write_begins(spill);
+	error = write_all(spill, off, bytes, len);
+	write_ends(spill);
+	return error;
+}
+
+static bool is_slow(const struct spill *spill)
+{
+	const uint64_t since = atomic_load_explicit(&spill->writing_since, memory_order_relaxed);
+
+	return since && zt_now_ns() - since >= SPILL_SLOW_NS;
+}
+
+bool spill_may_write(struct spill *spill)
+{
+	if (is_slow(spill) &&
+	    atomic_exchange_explicit(&spill->told_slow, 1, memory_order_relaxed) == 0)
+		zt_log(ZT_LOG_ERR,
+		       "spill: the disk does not answer; what is in memory stays there until it does");
+	return spill_free_bytes(spill) > 0;
+}
+
+uint64_t spill_free_bytes(const struct spill *spill)
+{
+	const uint64_t until = atomic_load_explicit(&spill->failed_until, memory_order_relaxed);
+	const uint64_t used = atomic_load_explicit(&spill->used_units, memory_order_relaxed);
+
+	if ((until && zt_now_ns() / ZT_NS_PER_S < until) || is_slow(spill))
+		return 0;
+	return (spill->size / SPILL_UNIT - used) * SPILL_UNIT;
 }
 
 /* The bytes that are there already. */
@@ -98,6 +148,8 @@ int file_read(struct spill *spill, uint64_t off, struct iovec *iov, int nr)
 /* Where that is not possible the space stays the file's. */
 void file_punch(struct spill *spill, uint64_t off, uint64_t len)
 {
+	write_begins(spill);
 	(void)fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
 			(off_t)len);
+	write_ends(spill);
 }

@@ -10,6 +10,7 @@
 #include "blkmap/spill/spill.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -249,21 +250,6 @@ int spill_write(struct spill *spill, struct spill_batch *batch)
 	return error;
 }
 
-bool spill_may_write(struct spill *spill)
-{
-	return spill_free_bytes(spill) > 0;
-}
-
-uint64_t spill_free_bytes(const struct spill *spill)
-{
-	const uint64_t until = atomic_load_explicit(&spill->failed_until, memory_order_relaxed);
-	const uint64_t used = atomic_load_explicit(&spill->used_units, memory_order_relaxed);
-
-	if (until && zt_now_ns() / ZT_NS_PER_S < until)
-		return 0;
-	return (spill->size / SPILL_UNIT - used) * SPILL_UNIT;
-}
-
 void spill_give_back(struct spill *spill)
 {
 	uint32_t group = 0;
@@ -434,6 +420,8 @@ int spill_create(const struct spill_params *params, char error_text[256], struct
 		goto err_free;
 	mutex_init(&spill->lock, ZT_RANK_SPILL);
 	cond_init(&spill->cond);
+	readers_begin(spill);
+	spill->most_waiting = UINT_MAX;
 	error = tables_init(spill);
 	if (!error)
 		error = tables_fill(spill, params->attach, error_text);
@@ -445,6 +433,7 @@ int spill_create(const struct spill_params *params, char error_text[256], struct
 
 err_tables:
 	tables_exit(spill, params->attach);
+	readers_end(spill);
 	cond_exit(&spill->cond);
 	mutex_exit(&spill->lock);
 	arena_unset_aside(spill->arena, spill->set_aside);
@@ -486,6 +475,7 @@ void spill_destroy(struct spill *spill, bool stays)
 	if (!spill)
 		return;
 	spill_keep_end(spill);
+	readers_end(spill);
 	cond_exit(&spill->cond);
 	mutex_exit(&spill->lock);
 	tables_exit(spill, stays);

@@ -22,6 +22,7 @@
 #ifndef ZT_BLKMAP_SPILL_SPILL_H
 #define ZT_BLKMAP_SPILL_SPILL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -142,7 +143,7 @@ void spill_drop(struct spill *spill, spill_id id);
 
 /**
  * spill_hold() - the bytes of an object that stands in a copy; they stay until spill_let()
- * Return: 0; -EREMOTE it stands in none; -EIO it could not be read.
+ * Return: 0; -EREMOTE it stands in none; -EIO it could not be read; -EINTR, -EIO (spill_fetch()).
  */
 int spill_hold(struct spill *spill, spill_id id, const char **out_bytes) ZT_MUST_CHECK;
 void spill_let(struct spill *spill, spill_id id);
@@ -162,11 +163,32 @@ bool spill_is_id(struct spill *spill, spill_id id);
 
 /* ---- in: nothing is held ---- */
 
+/* Of a thread that waits for the disk. */
+struct spill_patience {
+	bool (*is_over)(void *arg); /* asked now and then, from some seconds on; nothing is held */
+	void *arg;
+};
+
 /**
  * spill_fetch() - have copies of what this thread wants, or of some of it; waits for the disk
- * Copies stay until the thread's next spill_fetch() or spill_done().
+ * @patience: NULL: there is nobody to ask
+ * Copies stay until the thread's next spill_fetch() or spill_done(). Where it did not wait to the end,
+ * spill_hold() says so until then, instead of -EREMOTE: -EINTR the patience was over; -EIO the disk has
+ * not answered for spill_patience_ns, or for less when that has happened before or others wait, too.
  */
-void spill_fetch(struct spill *spill);
+void spill_fetch(struct spill *spill, const struct spill_patience *patience);
+
+/** spill_set_waiters() - threads that may wait for a disk that is slow; at first any number */
+void spill_set_waiters(struct spill *spill, unsigned most);
+
+/** spill_quiet() - end the threads that read; from now on whoever wants something reads it. NULL is allowed. */
+void spill_quiet(struct spill *spill);
+
+/** spill_join() - wait for a thread that may wait for the disk, and after a while say so */
+void spill_join(struct spill *spill, pthread_t thread);
+
+/* Changed by tests. */
+extern uint64_t spill_patience_ns;
 
 /** spill_done() - the thread needs no copies, and wants nothing. Cheap when there is nothing. */
 void spill_done(struct spill *spill);

@@ -31,6 +31,39 @@ struct spill_copy {
 	char *data; /* COPY_BYTES */
 };
 
+/* One object that is to be read. */
+struct one_reading {
+	struct spill_copy *copy;
+	spill_id id; /* pinned: its entry stays as it is */
+	const struct spill_entry *entry;
+	int error;
+};
+
+/* Some, that are read together. */
+struct reading {
+	struct reading *next; /* in a list of jobs */
+	unsigned nr;
+	struct one_reading each[SPILL_WANTS];
+};
+
+/* As many calls the disk has at a time. */
+#define SPILL_READERS 8u
+/* The end of the mount waits so long before it says why. */
+#define SPILL_END_S 10
+/* A disk that has not answered for so long is slow: what needs it may be given up. */
+#define SPILL_SLOW_NS (2 * ZT_NS_PER_S)
+
+/* Threads that read, "zt-disk/N"; guarded by spill.lock. */
+struct spill_readers {
+	pthread_cond_t called;
+	struct reading *first; /* jobs that wait */
+	struct reading *free;
+	struct reading jobs[COPIES_MAX];
+	pthread_t threads[SPILL_READERS];
+	unsigned nr, nr_idle, nr_jobs; /* threads; those that wait; jobs that do */
+	bool stop;
+};
+
 /* One of those that are kept (keep.h). */
 struct spill_listed {
 	uint64_t first; /* units of those before it */
@@ -53,13 +86,20 @@ struct spill {
 	char *copy_bytes;
 	uint64_t use; /* the last number of a use */
 	uint64_t cool_use, cool_ns; /* the same when copies were last cooled, and when that was */
+	struct spill_readers readers;
+	unsigned nr_waiting, most_waiting; /* threads that wait for copies; of a slow disk at most */
+	bool stuck; /* a thread has waited in vain, and nothing was read since */
+	bool told_stuck; /* an error has been logged since then */
 	bool told_read, told_write; /* errors have been logged */
+	bool told_end; /* the ending thread's */
 	bool loaded; /* nobody else has the file open */
 	bool keeps; /* nothing is given back: keep.h */
 	struct spill_listed *listed; /* or NULL */
 	uint64_t nr_listed, listed_units;
 	/* Relaxed. */
 	atomic_uint_fast64_t used_units, failed_until; /* seconds: nothing is written before */
+	atomic_uint_fast64_t writing_since; /* ns; 0: nothing is being written or punched */
+	atomic_uint told_slow; /* 1: of what is being written it has been said */
 	atomic_uint_fast64_t written, fetched, write_errors, read_errors;
 };
 
@@ -72,6 +112,16 @@ void object_free(struct spill *spill, spill_id id) ZT_REQUIRES(spill->lock);
 /* entry_open() - the bytes of an entry are what was written, in the clear from here on. 0 or -EBADMSG. */
 int entry_open(const struct spill *spill, spill_id id, const struct spill_entry *entry,
 	       char *bytes) ZT_MUST_CHECK;
+
+/* reading_start() - have it read, by another thread or here; nothing is held */
+void reading_start(struct spill *spill, struct reading *reading);
+
+/* readers_begin(), readers_end() - part of the making and the end of a spill */
+void readers_begin(struct spill *spill);
+void readers_end(struct spill *spill);
+
+/* copy_settle() - a copy has been read, or has a user less. Lock held. */
+void copy_settle(struct spill *spill, struct spill_copy *copy) ZT_REQUIRES(spill->lock);
 
 /* copy_forget() - the object of a copy goes, or has another copy soon. Lock held. */
 void copy_forget(struct spill *spill, struct spill_live *live) ZT_REQUIRES(spill->lock);

@@ -375,7 +375,7 @@ void spiller_stop(struct spiller *spiller)
 	spiller->stop = true;
 	cond_broadcast(&spiller->cond);
 	mutex_unlock(&spiller->lock);
-	zt_lock_check(pthread_join(spiller->thread, NULL));
+	spill_join(spiller->spill, spiller->thread);
 	if (spiller->psi >= 0)
 		close(spiller->psi);
 	spiller->psi = -1;

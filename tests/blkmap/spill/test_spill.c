@@ -2,7 +2,7 @@
 /*
  * test_spill.c - objects in a file: written, read, dropped, and what a disk that fails makes of it.
  *
- * Tests spill.c, space.c, copies.c, file.c, keep.c, seal.c and table.c.
+ * Tests spill.c, space.c, copies.c, reader.c, file.c, keep.c, seal.c and table.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -97,7 +97,7 @@ static int check(spill_id id, uint32_t size, uint64_t seed)
 
 	while ((error = spill_hold(spill, id, &bytes)) == -EREMOTE) {
 		ck_assert(spill_want(spill, id));
-		spill_fetch(spill);
+		spill_fetch(spill, NULL);
 	}
 	if (!error) {
 		fill(want, size, seed);
@@ -407,7 +407,7 @@ START_TEST(test_units_stay_while_they_are_to_be_read)
 	/* It is out of no word, but its units are not another's yet. */
 	ck_assert_uint_eq(stat_now().objects, 1);
 	other = put(7 * SPILL_OBJECT_MAX / 8, 2);
-	spill_fetch(spill);
+	spill_fetch(spill, NULL);
 	ck_assert_uint_eq(stat_now().objects, 1);
 	spill_done(spill);
 	ck_assert_int_eq(check(other, 7 * SPILL_OBJECT_MAX / 8, 2), 0);
@@ -443,7 +443,7 @@ START_TEST(test_no_more_is_wanted_than_fits)
 		ck_assert(spill_want(spill, ids[i]));
 	ck_assert(spill_want(spill, ids[0]));
 	ck_assert(!spill_want(spill, ids[SPILL_WANTS]));
-	spill_fetch(spill);
+	spill_fetch(spill, NULL);
 	ck_assert_uint_eq(stat_now().fetched, SPILL_WANTS);
 	spill_done(spill);
 	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++)
@@ -526,11 +526,163 @@ START_TEST(test_a_short_read_goes_on)
 	go_wrong(false, 1, 0, 1000);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert(spill_want(spill, ids[i]));
-	spill_fetch(spill);
+	spill_fetch(spill, NULL);
 	ck_assert_uint_ge(nr_calls, 2);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_eq(check(ids[i], 70000, i), 0);
 	ck_assert_uint_eq(stat_now().fetched, 3);
+	stop();
+}
+END_TEST
+
+/* A disk that does not answer until it is told to. */
+static atomic_bool answers;
+static atomic_uint nr_hanging;
+
+static int hang_hook(bool writes, uint64_t off, size_t *inout_len)
+{
+	(void)off;
+	(void)inout_len;
+	if (!writes)
+		atomic_fetch_add(&nr_hanging, 1);
+	while (!writes && !atomic_load(&answers))
+		(void)usleep(1000);
+	return 0;
+}
+
+static bool yes(void *arg)
+{
+	++*(unsigned *)arg;
+	return true;
+}
+
+/* What spill_hold() says after a wait. */
+static int wait_for(spill_id id, const struct spill_patience *patience)
+{
+	const char *bytes;
+	int error;
+
+	ck_assert_int_eq(spill_hold(spill, id, &bytes), -EREMOTE);
+	ck_assert(spill_want(spill, id));
+	spill_fetch(spill, patience);
+	error = spill_hold(spill, id, &bytes);
+	if (!error)
+		spill_let(spill, id);
+	spill_done(spill);
+	return error;
+}
+
+static void begin_to_hang(void)
+{
+	atomic_store(&answers, false);
+	atomic_store(&nr_hanging, 0);
+	spill_io_hook = hang_hook;
+}
+
+START_TEST(test_a_disk_that_does_not_answer_can_be_given_up)
+{
+	unsigned asked = 0;
+	const struct spill_patience patience = { .is_over = yes, .arg = &asked };
+	spill_id first, other;
+
+	start(16 * MIB);
+	first = put(8192, 1);
+	other = put(8192, 2);
+	begin_to_hang();
+	ck_assert_int_eq(wait_for(first, &patience), -EINTR);
+	ck_assert_uint_eq(asked, 1);
+	/* It goes meanwhile; who reads still has its place. */
+	spill_drop(spill, first);
+	ck_assert_uint_eq(stat_now().used, 4 * SPILL_UNIT);
+	/* This one has waited for long. */
+	spill_patience_ns = SPILL_SLOW_NS;
+	ck_assert_int_eq(wait_for(other, NULL), -EIO);
+	ck_assert(spill->stuck);
+	ck_assert_uint_eq(stat_now().read_errors, 1);
+	ck_assert_uint_eq(atomic_load(&nr_hanging), 2);
+	spill_patience_ns = 20 * ZT_NS_PER_S;
+	/* And others do not wait as long, until it answers. */
+	ck_assert_int_eq(wait_for(other, NULL), -EIO);
+	atomic_store(&answers, true);
+	ck_assert_int_eq(check(other, 8192, 2), 0);
+	ck_assert_uint_eq(stat_now().objects, 1);
+	spill_quiet(spill);
+	ck_assert(!spill->stuck);
+	ck_assert_uint_eq(stat_now().used, 2 * SPILL_UNIT);
+	/* Without its threads, too. */
+	other = put(8192, 3);
+	ck_assert_int_eq(check(other, 8192, 3), 0);
+	stop();
+}
+END_TEST
+
+static void *wait_long(void *arg)
+{
+	const spill_id *id = arg;
+
+	ck_assert_int_eq(wait_for(*id, NULL), 0);
+	return NULL;
+}
+
+START_TEST(test_of_a_slow_disk_so_many_threads_wait)
+{
+	pthread_t thread;
+	spill_id id;
+
+	start(16 * MIB);
+	id = put(8192, 1);
+	spill_set_waiters(spill, 1);
+	begin_to_hang();
+	ck_assert_int_eq(pthread_create(&thread, NULL, wait_long, &id), 0);
+	while (atomic_load(&nr_hanging) == 0)
+		(void)usleep(1000);
+	ck_assert_int_eq(wait_for(id, NULL), -EIO);
+	/* They share what is read, and nothing is read twice. */
+	ck_assert_uint_eq(atomic_load(&nr_hanging), 1);
+	atomic_store(&answers, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(check(id, 8192, 1), 0);
+	stop();
+}
+END_TEST
+
+static int hang_writes(bool writes, uint64_t off, size_t *inout_len)
+{
+	(void)off;
+	(void)inout_len;
+	if (writes)
+		atomic_fetch_add(&nr_hanging, 1);
+	while (writes && !atomic_load(&answers))
+		(void)usleep(1000);
+	return 0;
+}
+
+static void *write_one(void *arg)
+{
+	*(spill_id *)arg = put(8192, 7);
+	return NULL;
+}
+
+START_TEST(test_a_write_that_does_not_end_counts_as_a_full_disk)
+{
+	pthread_t thread;
+	spill_id id;
+
+	start(16 * MIB);
+	atomic_store(&answers, false);
+	atomic_store(&nr_hanging, 0);
+	spill_io_hook = hang_writes;
+	ck_assert_int_eq(pthread_create(&thread, NULL, write_one, &id), 0);
+	while (atomic_load(&nr_hanging) == 0)
+		(void)usleep(1000);
+	ck_assert(spill_may_write(spill));
+	while (spill_may_write(spill))
+		(void)usleep(10000);
+	ck_assert_uint_eq(spill_free_bytes(spill), 0);
+	atomic_store(&answers, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert(spill_may_write(spill));
+	ck_assert_int_eq(check(id, 8192, 7), 0);
 	stop();
 }
 END_TEST
@@ -561,7 +713,7 @@ START_TEST(test_a_bad_block_fails_its_own_object_alone)
 	spill_io_hook = bad_hook;
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert(spill_want(spill, ids[i]));
-	spill_fetch(spill);
+	spill_fetch(spill, NULL);
 	for (unsigned i = 0; i < 4; i++) {
 		const char *bytes;
 
@@ -1163,7 +1315,7 @@ static void *reader(void *arg)
 
 		for (unsigned j = 0; j < nr; j++)
 			(void)spill_want(spill, shared[(i + j) % SHARED]);
-		spill_fetch(spill);
+		spill_fetch(spill, NULL);
 		for (unsigned j = 0; j < nr; j++) {
 			uint64_t first;
 
@@ -1233,6 +1385,9 @@ int main(void)
 	tcase_add_test(tc, test_what_cannot_be_written_gets_no_id);
 	tcase_add_test(tc, test_a_short_write_goes_on);
 	tcase_add_test(tc, test_a_short_read_goes_on);
+	tcase_add_test(tc, test_a_disk_that_does_not_answer_can_be_given_up);
+	tcase_add_test(tc, test_of_a_slow_disk_so_many_threads_wait);
+	tcase_add_test(tc, test_a_write_that_does_not_end_counts_as_a_full_disk);
 	tcase_add_test(tc, test_a_bad_block_fails_its_own_object_alone);
 	tcase_add_test(tc, test_bytes_that_have_changed_are_refused);
 	tcase_add_test(tc, test_a_file_that_was_cut_is_an_error);

@@ -35,6 +35,10 @@ struct wants {
 static _Thread_local struct wants wants;
 
 uint64_t spill_patience_ns = 20 * ZT_NS_PER_S;
+uint64_t spill_hangs_ns = 10 * ZT_NS_PER_S;
+
+/* So many times the patience a thread waits that others, but not it, are answered meanwhile. */
+#define PATIENCES 6u
 
 /* ---- copies; lock held ---- */
 
@@ -192,13 +196,16 @@ struct waiting {
 static int ends_waiting(struct spill *spill, const struct waiting *waiting) ZT_REQUIRES(spill->lock)
 {
 	const struct spill_patience *patience = waiting->patience;
-	const uint64_t waited = zt_now_ns() - waiting->begin_ns;
+	const uint64_t now = zt_now_ns(), waited = now - waiting->begin_ns;
+	/* One that is busy answers somebody now and then. */
+	const uint64_t silent = now - max_u64(waiting->begin_ns, spill->answered_ns);
 	bool over;
 
 	if (waited < SPILL_SLOW_NS)
 		return 0;
-	spill->stuck |= waited >= spill_patience_ns;
-	if (spill->stuck || waiting->rank >= spill->most_waiting)
+	spill->stuck |= silent >= spill_patience_ns;
+	if (spill->stuck || waited >= PATIENCES * spill_patience_ns ||
+	    (silent >= spill_hangs_ns && waiting->rank >= spill->most_waiting))
 		return -EIO;
 	mutex_unlock(&spill->lock);
 	over = patience && patience->is_over(patience->arg);

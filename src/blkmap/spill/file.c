@@ -85,7 +85,7 @@ static bool is_slow(const struct spill *spill)
 {
 	const uint64_t since = atomic_load_explicit(&spill->writing_since, memory_order_relaxed);
 
-	return since && zt_now_ns() - since >= SPILL_SLOW_NS;
+	return since && zt_now_ns() - since >= spill_hangs_ns;
 }
 
 bool spill_may_write(struct spill *spill)

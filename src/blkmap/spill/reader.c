@@ -131,6 +131,7 @@ static void reading_end(struct spill *spill, struct reading *reading, bool is_jo
 		reading->next = spill->readers.free;
 		spill->readers.free = reading;
 	}
+	spill->answered_ns = zt_now_ns();
 	spill->stuck = spill->told_stuck = false;
 	cond_broadcast(&spill->cond);
 	mutex_unlock(&spill->lock);

@@ -174,7 +174,8 @@ struct spill_patience {
  * @patience: NULL: there is nobody to ask
  * Copies stay until the thread's next spill_fetch() or spill_done(). Where it did not wait to the end,
  * spill_hold() says so until then, instead of -EREMOTE: -EINTR the patience was over; -EIO the disk has
- * not answered for spill_patience_ns, or for less when that has happened before or others wait, too.
+ * not answered anybody for spill_patience_ns, or for spill_hangs_ns where others wait, too, or for less
+ * when that has happened before; or it has answered others for very long.
  */
 void spill_fetch(struct spill *spill, const struct spill_patience *patience);
 
@@ -188,7 +189,7 @@ void spill_quiet(struct spill *spill);
 void spill_join(struct spill *spill, pthread_t thread);
 
 /* Changed by tests. */
-extern uint64_t spill_patience_ns;
+extern uint64_t spill_patience_ns, spill_hangs_ns;
 
 /** spill_done() - the thread needs no copies, and wants nothing. Cheap when there is nothing. */
 void spill_done(struct spill *spill);

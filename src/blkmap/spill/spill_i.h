@@ -50,7 +50,7 @@ struct reading {
 #define SPILL_READERS 8u
 /* The end of the mount waits so long before it says why. */
 #define SPILL_END_S 10
-/* A disk that has not answered for so long is slow: what needs it may be given up. */
+/* After so long a thread looks whether it is still to wait. */
 #define SPILL_SLOW_NS (2 * ZT_NS_PER_S)
 
 /* Threads that read, "zt-disk/N"; guarded by spill.lock. */
@@ -88,6 +88,7 @@ struct spill {
 	uint64_t cool_use, cool_ns; /* the same when copies were last cooled, and when that was */
 	struct spill_readers readers;
 	unsigned nr_waiting, most_waiting; /* threads that wait for copies; of a slow disk at most */
+	uint64_t answered_ns; /* when the last reading ended */
 	bool stuck; /* a thread has waited in vain, and nothing was read since */
 	bool told_stuck; /* an error has been logged since then */
 	bool told_read, told_write; /* errors have been logged */

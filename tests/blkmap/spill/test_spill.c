@@ -632,6 +632,7 @@ START_TEST(test_of_a_slow_disk_so_many_threads_wait)
 	start(16 * MIB);
 	id = put(8192, 1);
 	spill_set_waiters(spill, 1);
+	spill_hangs_ns = SPILL_SLOW_NS;
 	begin_to_hang();
 	ck_assert_int_eq(pthread_create(&thread, NULL, wait_long, &id), 0);
 	while (atomic_load(&nr_hanging) == 0)
@@ -643,6 +644,58 @@ START_TEST(test_of_a_slow_disk_so_many_threads_wait)
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert_int_eq(check(id, 8192, 1), 0);
 	stop();
+	spill_hangs_ns = 10 * ZT_NS_PER_S;
+}
+END_TEST
+
+static atomic_bool slow_hangs;
+
+/* The first object is never answered, others are, each after a while. */
+static int slow_hook(bool writes, uint64_t off, size_t *inout_len)
+{
+	(void)inout_len;
+	while (!writes && off == 0 && atomic_load(&slow_hangs))
+		(void)usleep(1000);
+	return 0;
+}
+
+static void *read_others(void *arg)
+{
+	const spill_id *ids = arg;
+
+	for (unsigned i = 0; atomic_load(&slow_hangs); i++) {
+		ck_assert_int_eq(check(ids[i % 100], COPY_BYTES / 2, (char)(i % 100)), 0);
+		(void)usleep(10000);
+	}
+	return NULL;
+}
+
+/* More wait than may of one that hangs; nobody is told that it does while it answers. */
+START_TEST(test_a_disk_that_answers_others_is_busy_and_does_not_hang)
+{
+	spill_id ids[100], id;
+	pthread_t thread;
+	uint64_t begin;
+
+	start(16 * MIB);
+	id = put(8192, 1);
+	for (unsigned i = 0; i < 100; i++)
+		ids[i] = put(COPY_BYTES / 2, (char)i);
+	spill_set_waiters(spill, 0);
+	spill_patience_ns = spill_hangs_ns = SPILL_SLOW_NS;
+	atomic_store(&slow_hangs, true);
+	spill_io_hook = slow_hook;
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_others, ids), 0);
+	begin = zt_now_ns();
+	ck_assert_int_eq(wait_for(id, NULL), -EIO);
+	ck_assert_uint_ge(zt_now_ns() - begin, 6 * SPILL_SLOW_NS);
+	ck_assert(!spill->stuck);
+	atomic_store(&slow_hangs, false);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(check(id, 8192, 1), 0);
+	stop();
+	spill_patience_ns = 20 * ZT_NS_PER_S;
+	spill_hangs_ns = 10 * ZT_NS_PER_S;
 }
 END_TEST
 
@@ -676,6 +729,7 @@ START_TEST(test_a_write_that_does_not_end_counts_as_a_full_disk)
 	while (atomic_load(&nr_hanging) == 0)
 		(void)usleep(1000);
 	ck_assert(spill_may_write(spill));
+	spill_hangs_ns = SPILL_SLOW_NS;
 	while (spill_may_write(spill))
 		(void)usleep(10000);
 	ck_assert_uint_eq(spill_free_bytes(spill), 0);
@@ -684,6 +738,7 @@ START_TEST(test_a_write_that_does_not_end_counts_as_a_full_disk)
 	ck_assert(spill_may_write(spill));
 	ck_assert_int_eq(check(id, 8192, 7), 0);
 	stop();
+	spill_hangs_ns = 10 * ZT_NS_PER_S;
 }
 END_TEST
 
@@ -1387,6 +1442,7 @@ int main(void)
 	tcase_add_test(tc, test_a_short_read_goes_on);
 	tcase_add_test(tc, test_a_disk_that_does_not_answer_can_be_given_up);
 	tcase_add_test(tc, test_of_a_slow_disk_so_many_threads_wait);
+	tcase_add_test(tc, test_a_disk_that_answers_others_is_busy_and_does_not_hang);
 	tcase_add_test(tc, test_a_write_that_does_not_end_counts_as_a_full_disk);
 	tcase_add_test(tc, test_a_bad_block_fails_its_own_object_alone);
 	tcase_add_test(tc, test_bytes_that_have_changed_are_refused);

@@ -27,8 +27,8 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
-/* What one read asks for: a request, where the mount has not made them smaller. */
-#define READ_BYTES (4 * IMAGE_BLOCK_BYTES)
+/* What one read asks for. A whole request of 1 MiB, and several at once, are slower. */
+#define READ_BYTES (2 * IMAGE_BLOCK_BYTES)
 #define NR_NAMES   100
 /* Files of a program that was killed are closed a little after it is gone. */
 #define OTHERS_END_NS   (UINT64_C(2) * ZT_NS_PER_S)

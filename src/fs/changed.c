@@ -2,8 +2,8 @@
 /*
  * changed.c - which parts of a file others change while its contents are copied. See changed.h.
  *
- * A bit for each part. What a part is grows with the file, so that the bits are no more than fit into
- * 128 KiB, and all of them are looked at in some ten microseconds.
+ * A bit for each part. What a part is grows with the file, so that the bits are no more than fit
+ * into 128 KiB, and all of them are looked at in some ten microseconds.
  */
 #include "fs/changed.h"
 

@@ -2,9 +2,9 @@
 /*
  * clone_content.c - what a file contains, for its copy. See clone_i.h.
  *
- * Clusters are shared in rounds. What others change between two of them is noted (changed.h), and shared once
- * more: the round in which nothing is left to share is the moment that the copy is of. Others change a few
- * clusters while a round shares thousands, so that it comes soon.
+ * Clusters are shared in rounds. What others change between two of them is noted (changed.h), and
+ * shared once more: the round in which nothing is left to share is the moment that the copy is of.
+ * Others change a few clusters while a round shares thousands, so that it comes soon.
  *
  * Locks: the original's inode, exclusive, so that nothing changes in a round. The copy's is not
  * taken: nobody knows it, and it may be the same one.
@@ -18,9 +18,9 @@
 /* Clusters between two looks at the clock. */
 #define SHARE_UNITS 64u
 /*
- * So often what was changed is gone through in rounds of the common length. Each time more makes them twice
- * as long: between two of them each thread that waits changes one thing, so that they need be no longer
- * than all these things together.
+ * So often what was changed is gone through in rounds of the common length. Each time more makes them
+ * twice as long: between two of them each thread that waits changes one thing, so that they need be no
+ * longer than all these things together.
  */
 #define PASSES_MAX    4u
 #define DOUBLINGS_MAX 20u

@@ -260,5 +260,7 @@ void spill_quiet(struct spill *spill)
 	mutex_unlock(&spill->lock);
 	while (nr > 0)
 		spill_join(spill, spill->readers.threads[--nr]);
-	spill->readers.nr = 0; /* nobody else uses the mount */
+	mutex_lock(&spill->lock);
+	spill->readers.nr = 0; /* a second call has none to join */
+	mutex_unlock(&spill->lock);
 }

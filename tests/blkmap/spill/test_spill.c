@@ -605,8 +605,8 @@ START_TEST(test_a_disk_that_does_not_answer_can_be_given_up)
 	ck_assert_int_eq(wait_for(other, NULL), -EIO);
 	atomic_store(&answers, true);
 	ck_assert_int_eq(check(other, 8192, 2), 0);
+	spill_quiet(spill); /* all readings have ended */
 	ck_assert_uint_eq(stat_now().objects, 1);
-	spill_quiet(spill);
 	ck_assert(!spill->stuck);
 	ck_assert_uint_eq(stat_now().used, 2 * SPILL_UNIT);
 	/* Without its threads, too. */

@@ -26,6 +26,16 @@ static const uint32_t units[] = { 4096, 65536, 131072 };
 /* Requests of one batch. */
 #define COPIES 3u
 
+/* What one thread does again and again tells a thread sanitizer nothing, and takes ten times as long. */
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define TIMES(nr) ((nr) / 10 + 1)
+#endif
+#endif
+#ifndef TIMES
+#define TIMES(nr) (nr)
+#endif
+
 /* The accelerator is the same for all: for modules that are given, once by it is enough. */
 static const enum route given_routes[] = { ROUTE_PLAIN, ROUTE_ACCEL_SUBMIT };
 
@@ -305,11 +315,11 @@ START_TEST(test_head_of_every_length_is_the_beginning_of_the_whole)
 
 		fill_data(kind, c.data, c.unit, &c.random);
 		ck_assert_int_eq(squeeze(&c, c.data, len, 2 * (size_t)c.unit, &packed_len), 0);
-		for (size_t want = 1; want <= 40 && want <= len; want++)
+		for (size_t want = 1; want <= TIMES(40) && want <= len; want++)
 			head_trip(&c, &dst, packed_len, len, want);
 		for (size_t want = 4096; want <= len; want += 4096)
 			head_trip(&c, &dst, packed_len, len, want);
-		for (int i = 0; i < 30; i++)
+		for (int i = 0; i < TIMES(30); i++)
 			head_trip(&c, &dst, packed_len, len, 1 + zt_random(&c.random) % len);
 		head_trip(&c, &dst, packed_len, len, len);
 	}
@@ -376,7 +386,7 @@ START_TEST(test_compress_stays_inside_source_and_destination)
 	dst = guarded_make(2 * (size_t)c.unit);
 	strm = zcomp_stream_get(c.comp,
 				c.route >= ROUTE_ACCEL_MANAGED ? ZSTRM_PREFER_MGMT : ZSTRM_DEFAULT);
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < TIMES(40); i++) {
 		size_t len = 1 + zt_random(&c.random) % c.unit;
 		size_t cap = zt_random(&c.random) % (len + 100);
 		struct zcomp_req req = { .src = guarded_end(&src, len),
@@ -432,7 +442,7 @@ START_TEST(test_damaged_input_never_reads_or_writes_outside)
 	contract_init(&c, _i);
 	src = guarded_make(2 * (size_t)c.unit);
 	dst = guarded_make(c.unit);
-	for (int i = 0; i < 150; i++) {
+	for (int i = 0; i < TIMES(150); i++) {
 		size_t size = i % 3 ? c.unit : 1 + zt_random(&c.random) % c.unit;
 		size_t cut;
 
@@ -471,7 +481,7 @@ START_TEST(test_input_cut_short_never_gives_the_whole_back)
 	contract_init(&c, _i);
 	fill_text(c.data, c.unit, &c.random);
 	ck_assert_int_eq(squeeze(&c, c.data, c.unit, 2 * (size_t)c.unit, &len), 0);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < TIMES(50); i++) {
 		size_t cut = i < 10 ? len - 1 - (size_t)i : zt_random(&c.random) % len;
 		size_t out = 0;
 		int error = expand(&c, c.packed, cut, c.back, c.unit, &out);

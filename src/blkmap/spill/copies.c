@@ -273,14 +273,7 @@ static void wait_for_copies(struct spill *spill, const struct waiting *waiting)
 /* Said once, until the disk answers. */
 static void tell_stuck(struct spill *spill)
 {
-	bool tell;
-
-	mutex_lock(&spill->lock);
-	tell = !spill->told_stuck;
-	spill->told_stuck = true;
-	mutex_unlock(&spill->lock);
-	atomic_fetch_add_explicit(&spill->read_errors, 1, memory_order_relaxed);
-	if (tell)
+	if (read_error_is_new(spill, &spill->told_stuck))
 		zt_log(ZT_LOG_ERR,
 		       "spill: the disk does not answer; files that need it fail with %s until it does",
 		       strerror(EIO));

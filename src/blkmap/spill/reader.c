@@ -93,16 +93,21 @@ static void read_all(struct spill *spill, struct reading *reading)
 	}
 }
 
-static void tell_error(struct spill *spill, int error)
+bool read_error_is_new(struct spill *spill, bool *inout_told)
 {
-	bool tell;
+	bool is_new;
 
 	mutex_lock(&spill->lock);
-	tell = !spill->told_read;
-	spill->told_read = true;
+	is_new = !*inout_told;
+	*inout_told = true;
 	mutex_unlock(&spill->lock);
 	atomic_fetch_add_explicit(&spill->read_errors, 1, memory_order_relaxed);
-	if (tell)
+	return is_new;
+}
+
+static void tell_error(struct spill *spill, int error)
+{
+	if (read_error_is_new(spill, &spill->told_read))
 		zt_log(ZT_LOG_ERR, "spill: cannot read: %s; files that need it fail with %s",
 		       error == -EBADMSG ? "it is not what was written" : strerror(-error),
 		       strerror(EIO));
@@ -127,10 +132,8 @@ static void reading_end(struct spill *spill, struct reading *reading, bool is_jo
 		copy_settle(spill, copy);
 		object_unpin(spill, reading->each[i].id);
 	}
-	if (is_job) {
-		reading->next = spill->readers.free;
-		spill->readers.free = reading;
-	}
+	if (is_job)
+		line_add(&spill->readers.free, &reading->item);
 	spill->answered_ns = zt_now_ns();
 	spill->stuck = spill->told_stuck = false;
 	cond_broadcast(&spill->cond);
@@ -143,18 +146,16 @@ static void reading_end(struct spill *spill, struct reading *reading, bool is_jo
 static struct reading *job_wait(struct spill *spill) ZT_REQUIRES(spill->lock)
 {
 	struct spill_readers *readers = &spill->readers;
-	struct reading *job;
+	struct line_item *item;
 
 	readers->nr_idle++;
-	while (!readers->first && !readers->stop)
+	while (!(item = line_take(&readers->waiting)) && !readers->stop)
 		cond_wait(&readers->called, &spill->lock);
 	readers->nr_idle--;
-	job = readers->first;
-	if (job) {
-		readers->first = job->next;
-		readers->nr_jobs--;
-	}
-	return job;
+	if (!item)
+		return NULL;
+	readers->nr_jobs--;
+	return container_of(item, struct reading, item);
 }
 
 static void *reader_run(void *arg)
@@ -194,7 +195,7 @@ static bool reader_add(struct spill *spill) ZT_REQUIRES(spill->lock)
 void reading_start(struct spill *spill, struct reading *reading)
 {
 	struct spill_readers *readers = &spill->readers;
-	struct reading **last = &readers->first, *job;
+	struct reading *job;
 
 	mutex_lock(&spill->lock);
 	if (!reader_add(spill)) {
@@ -203,13 +204,10 @@ void reading_start(struct spill *spill, struct reading *reading)
 		reading_end(spill, reading, false);
 		return;
 	}
-	job = readers->free; /* there are as many as copies, and each has one */
-	readers->free = job->next;
+	/* There are as many as copies, and each has one. */
+	job = container_of(line_take(&readers->free), struct reading, item);
 	*job = *reading;
-	job->next = NULL;
-	while (*last)
-		last = &(*last)->next;
-	*last = job;
+	line_add(&readers->waiting, &job->item);
 	readers->nr_jobs++;
 	cond_signal(&readers->called);
 	mutex_unlock(&spill->lock);
@@ -220,10 +218,10 @@ void reading_start(struct spill *spill, struct reading *reading)
 void readers_begin(struct spill *spill)
 {
 	cond_init(&spill->readers.called);
-	for (unsigned i = 0; i < COPIES_MAX; i++) {
-		spill->readers.jobs[i].next = spill->readers.free;
-		spill->readers.free = &spill->readers.jobs[i];
-	}
+	line_init(&spill->readers.waiting);
+	line_init(&spill->readers.free);
+	for (unsigned i = 0; i < COPIES_MAX; i++)
+		line_add(&spill->readers.free, &spill->readers.jobs[i].item);
 }
 
 void readers_end(struct spill *spill)

@@ -12,6 +12,7 @@
 #include "blkmap/spill/space.h"
 #include "blkmap/spill/spill.h"
 #include "blkmap/spill/table.h"
+#include "util/line.h"
 #include "util/lock.h"
 
 /* An object in a copy: all of its units. */
@@ -41,7 +42,7 @@ struct one_reading {
 
 /* Some, that are read together. */
 struct reading {
-	struct reading *next; /* in a list of jobs */
+	struct line_item item; /* of a job: in one of the two lines */
 	unsigned nr;
 	struct one_reading each[SPILL_WANTS];
 };
@@ -56,8 +57,7 @@ struct reading {
 /* Threads that read, "zt-disk/N"; guarded by spill.lock. */
 struct spill_readers {
 	pthread_cond_t called;
-	struct reading *first; /* jobs that wait */
-	struct reading *free;
+	struct line waiting, free; /* of jobs */
 	struct reading jobs[COPIES_MAX];
 	pthread_t threads[SPILL_READERS];
 	unsigned nr, nr_idle, nr_jobs; /* threads; those that wait; jobs that do */
@@ -116,6 +116,9 @@ int entry_open(const struct spill *spill, spill_id id, const struct spill_entry 
 
 /* reading_start() - have it read, by another thread or here; nothing is held */
 void reading_start(struct spill *spill, struct reading *reading);
+
+/* read_error_is_new() - counts it. @inout_told: guarded by the lock, which is taken */
+bool read_error_is_new(struct spill *spill, bool *inout_told);
 
 /* readers_begin(), readers_end() - part of the making and the end of a spill */
 void readers_begin(struct spill *spill);

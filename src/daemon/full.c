@@ -209,8 +209,10 @@ static void tell_front(const struct full *full)
 {
 	struct ztfuse_full *front = &full->front->full;
 
-	/* A write(2) that is not asked for may be larger than what is left when the limit is near. */
-	/* How much can go out is known only when it has: what was delayed may be refused all the same. */
+	/*
+	 * A write(2) that is not asked for may be larger than what is left when the limit is near. And how
+	 * much can go out is known only when it has: what was delayed may be refused all the same.
+	 */
 	front->flush = full->way != FULL_SYNC || super_has_spill(full->front->sb);
 	hint(&front->near_at, near_at(full));
 	hint(&front->low, near_at(full));

@@ -539,13 +539,16 @@ END_TEST
 static atomic_bool answers;
 static atomic_uint nr_hanging;
 
+static bool hangs_in_writes; /* or in reads */
+
 static int hang_hook(bool writes, uint64_t off, size_t *inout_len)
 {
 	(void)off;
 	(void)inout_len;
-	if (!writes)
-		atomic_fetch_add(&nr_hanging, 1);
-	while (!writes && !atomic_load(&answers))
+	if (writes != hangs_in_writes)
+		return 0;
+	atomic_fetch_add(&nr_hanging, 1);
+	while (!atomic_load(&answers))
 		(void)usleep(1000);
 	return 0;
 }
@@ -572,8 +575,9 @@ static int wait_for(spill_id id, const struct spill_patience *patience)
 	return error;
 }
 
-static void begin_to_hang(void)
+static void begin_to_hang(bool in_writes)
 {
+	hangs_in_writes = in_writes;
 	atomic_store(&answers, false);
 	atomic_store(&nr_hanging, 0);
 	spill_io_hook = hang_hook;
@@ -588,7 +592,7 @@ START_TEST(test_a_disk_that_does_not_answer_can_be_given_up)
 	start(16 * MIB);
 	first = put(8192, 1);
 	other = put(8192, 2);
-	begin_to_hang();
+	begin_to_hang(false);
 	ck_assert_int_eq(wait_for(first, &patience), -EINTR);
 	ck_assert_uint_eq(asked, 1);
 	/* It goes meanwhile; who reads still has its place. */
@@ -633,7 +637,7 @@ START_TEST(test_of_a_slow_disk_so_many_threads_wait)
 	id = put(8192, 1);
 	spill_set_waiters(spill, 1);
 	spill_hangs_ns = SPILL_SLOW_NS;
-	begin_to_hang();
+	begin_to_hang(false);
 	ck_assert_int_eq(pthread_create(&thread, NULL, wait_long, &id), 0);
 	while (atomic_load(&nr_hanging) == 0)
 		(void)usleep(1000);
@@ -664,7 +668,7 @@ static void *read_others(void *arg)
 	const spill_id *ids = arg;
 
 	for (unsigned i = 0; atomic_load(&slow_hangs); i++) {
-		ck_assert_int_eq(check(ids[i % 100], COPY_BYTES / 2, (char)(i % 100)), 0);
+		ck_assert_int_eq(check(ids[i % 100], COPY_BYTES / 2, i % 100), 0);
 		(void)usleep(10000);
 	}
 	return NULL;
@@ -680,7 +684,7 @@ START_TEST(test_a_disk_that_answers_others_is_busy_and_does_not_hang)
 	start(16 * MIB);
 	id = put(8192, 1);
 	for (unsigned i = 0; i < 100; i++)
-		ids[i] = put(COPY_BYTES / 2, (char)i);
+		ids[i] = put(COPY_BYTES / 2, i);
 	spill_set_waiters(spill, 0);
 	spill_patience_ns = spill_hangs_ns = SPILL_SLOW_NS;
 	atomic_store(&slow_hangs, true);
@@ -699,17 +703,6 @@ START_TEST(test_a_disk_that_answers_others_is_busy_and_does_not_hang)
 }
 END_TEST
 
-static int hang_writes(bool writes, uint64_t off, size_t *inout_len)
-{
-	(void)off;
-	(void)inout_len;
-	if (writes)
-		atomic_fetch_add(&nr_hanging, 1);
-	while (writes && !atomic_load(&answers))
-		(void)usleep(1000);
-	return 0;
-}
-
 static void *write_one(void *arg)
 {
 	*(spill_id *)arg = put(8192, 7);
@@ -722,9 +715,7 @@ START_TEST(test_a_write_that_does_not_end_counts_as_a_full_disk)
 	spill_id id;
 
 	start(16 * MIB);
-	atomic_store(&answers, false);
-	atomic_store(&nr_hanging, 0);
-	spill_io_hook = hang_writes;
+	begin_to_hang(true);
 	ck_assert_int_eq(pthread_create(&thread, NULL, write_one, &id), 0);
 	while (atomic_load(&nr_hanging) == 0)
 		(void)usleep(1000);

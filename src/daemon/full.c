@@ -34,6 +34,8 @@
 #define NEAR_TIMES 8u
 /* Of a limit that is not ours to set: it has been measured that the kernel keeps to it. */
 #define NEAR_TIMES_FIXED 4u
+/* The kernel goes beyond its limit for a moment when that has just been lowered. */
+#define GUARD_TIMES 2u
 /* What was freed is looked for so often; what takes space wakes the thread. */
 #define LOOK_NS ZT_NS_PER_S
 
@@ -138,14 +140,12 @@ static int come_near(struct full *full)
 		if (error)
 			return error;
 	} else {
-		hint(&front->leave, full->dirty * 2);
 		atomic_store_explicit(&front->through, true, memory_order_relaxed);
 		super_each_known(full->front->sb, call_back, full);
 		/* A write(2) that was under way may still fill pages during the first. */
 		store_delayed(full);
 	}
 	store_delayed(full);
-	hint(&front->leave, 0);
 	full_set_safe(front, true);
 	return 0;
 }
@@ -161,6 +161,19 @@ static int go_away(struct full *full)
 	return 0;
 }
 
+/*
+ * Until the kernel asks in write(2), delayed writes are slowed down while what it holds still fits,
+ * and others leave that much.
+ */
+static void guard(const struct full *full, bool can)
+{
+	const bool unsafe = can && full->way != FULL_NOT && !full->near;
+
+	hint(&full->front->full.leave, unsafe ? full->dirty * GUARD_TIMES : 0);
+	hint(&full->front->full.pace_at,
+	     unsafe ? max_u64(near_at(full), full->dirty * GUARD_TIMES * 2) : 0);
+}
+
 static void look(struct full *full)
 {
 	const uint64_t left = super_bytes_left(full->front->sb);
@@ -169,6 +182,7 @@ static void look(struct full *full)
 	int error = 0;
 
 	tune(full, left);
+	guard(full, true);
 	if (near != full->near || full->resumed) {
 		error = near ? come_near(full) : go_away(full);
 		if (error)
@@ -179,6 +193,10 @@ static void look(struct full *full)
 	}
 	/* What cannot be switched is tried again in a while, not at each write. */
 	hint(&full->front->full.low, error ? 0 : next_low(full));
+	guard(full, !error);
+	/* Nobody waits for what does not come. */
+	if (error)
+		full_set_safe(&full->front->full, false);
 }
 
 static bool rests(const struct full *full)
@@ -216,6 +234,7 @@ static void tell_front(const struct full *full)
 	front->flush = full->way != FULL_SYNC || super_has_spill(full->front->sb);
 	hint(&front->near_at, near_at(full));
 	hint(&front->low, near_at(full));
+	guard(full, true);
 }
 
 void full_prepare(struct full *full, struct ztfuse *front, const struct ownmount *mount,

@@ -23,6 +23,13 @@
 #define WAIT_HANDLE_NS UINT64_C(20000000)
 /* All that the kernel holds is stored in that time, or it never is. */
 #define EXPECT_NS (5 * ZT_NS_PER_S)
+/*
+ * What is left beside what the kernel may hold would be used up in no less than that. Without others
+ * on the CPUs the kernel asks in write(2) after a tenth of it.
+ */
+#define PACE_NS UINT64_C(100000000)
+/* With nothing left beside that, each write waits so long. */
+#define PACE_MOST_NS ZT_NS_PER_S
 
 void full_init(struct ztfuse_full *full)
 {
@@ -210,6 +217,12 @@ void full_written(struct ztfuse *front)
 	mutex_unlock(&full->lock);
 }
 
+/* Under the lock. */
+static bool waits_for_safe(const struct ztfuse_full *full)
+{
+	return full->runs && !full->stop && !full->safe;
+}
+
 /* Until what was delayed is stored. */
 static void wait_safe(fuse_req_t req)
 {
@@ -219,7 +232,7 @@ static void wait_safe(fuse_req_t req)
 	if (!retry_wait_begin(req))
 		return;
 	mutex_lock(&full->lock);
-	while (full->runs && !full->stop && !full->safe && wait_changed(full, end))
+	while (waits_for_safe(full) && wait_changed(full, end))
 		;
 	mutex_unlock(&full->lock);
 	retry_wait_end(&req_front(req)->retry);
@@ -261,6 +274,51 @@ void full_leave(fuse_req_t req, uint64_t bytes)
 	if (!comes_near(req, bytes, atomic_load_explicit(&full->leave, memory_order_relaxed)))
 		return;
 	wait_safe(req);
+}
+
+static uint64_t pace_ns(uint64_t left, uint64_t keep, uint64_t bytes)
+{
+	const uint64_t beside = left > keep ? left - keep : 0;
+
+	return beside <= bytes / (PACE_MOST_NS / PACE_NS) ? PACE_MOST_NS : PACE_NS * bytes / beside;
+}
+
+static void pace(struct ztfuse_full *full, uint64_t ns, uint64_t most_ns)
+{
+	const uint64_t now = zt_now_ns();
+	uint64_t end;
+
+	mutex_lock(&full->lock);
+	wake(full);
+	full->paced_until = min_u64(max_u64(full->paced_until, now) + ns, now + EXPECT_NS);
+	end = min_u64(full->paced_until, now + most_ns);
+	while (waits_for_safe(full) && atomic_load(&full->pace_at) != 0 && wait_changed(full, end))
+		;
+	mutex_unlock(&full->lock);
+}
+
+/*
+ * Where no more requests can be held, and no more threads may wait, this one waits all the same, but
+ * not for long: what the mount is made synchronous with are requests, too.
+ */
+bool full_pace(fuse_req_t req, uint64_t bytes)
+{
+	struct ztfuse_full *full = &req_front(req)->full;
+	const uint64_t at = atomic_load_explicit(&full->pace_at, memory_order_relaxed);
+	const uint64_t left = at ? super_bytes_left(req_super(req)) : UINT64_MAX;
+	const bool serves = super_waits_never();
+	uint64_t keep;
+
+	if (likely(left >= at))
+		return false;
+	if (serves && retry_later(req))
+		return true;
+	keep = atomic_load_explicit(&full->leave, memory_order_relaxed);
+	pace(full, pace_ns(left, keep, bytes), serves ? WAIT_HANDLE_NS : EXPECT_NS);
+	/* To be refused would lose it: it may wait for memory as long as ever. */
+	if (!serves)
+		super_wait_until(zt_now_ns() + SUPER_WAIT_NS);
+	return false;
 }
 
 void full_set_safe(struct ztfuse_full *full, bool safe)

@@ -36,7 +36,9 @@ struct full_refusal {
 struct ztfuse_full {
 	_Atomic uint64_t low; /* bytes: with less space left the thread is woken; 0: never */
 	_Atomic uint64_t near_at; /* bytes: with less left the kernel asks in write(2); 0: never */
-	_Atomic uint64_t leave; /* bytes that what was not delayed leaves to what was; see safe */
+	/* Until what is delayed is safe, and where there is a thread that sees to it; else 0, both: */
+	_Atomic uint64_t leave; /* bytes that what was not delayed leaves to what was */
+	_Atomic uint64_t pace_at; /* bytes: with less left delayed writes are paced */
 	atomic_bool through; /* answers make the kernel write through, see full_attr() */
 	atomic_uint nr_refusals; /* in the list below */
 	/* The thread that mends sizes, as the kernel names it; 0: there is none. Set before it asks. */
@@ -50,6 +52,7 @@ struct ztfuse_full {
 	bool runs; /* there is a thread */
 	bool woken, stop; /* for it */
 	bool safe; /* what was delayed when the limit came near has been stored */
+	uint64_t paced_until; /* zt_now_ns(): when the last write that is paced may go on */
 	unsigned nr_expected; /* requests that want it so */
 	struct full_refusal *refusals; /* that the kernel's view is to be mended for */
 	struct full_refusal *untold; /* for FLUSH: nobody has heard of them */
@@ -93,6 +96,14 @@ void full_expected(struct ztfuse_full *full);
 
 /** full_leave() - before a write of @bytes that was not delayed: as full_expect(), near the limit */
 void full_leave(struct fuse_req *req, uint64_t bytes);
+
+/**
+ * full_pace() - before a delayed write of @bytes: near the limit they go on one after another, the
+ * slower the less is left, until the kernel asks in write(2)
+ * Context: writes nothing yet. A thread that serves requests waits for some milliseconds at most.
+ * Return: true: the request is taken care of, its handler runs again when its time has come.
+ */
+bool full_pace(struct fuse_req *req, uint64_t bytes) ZT_MUST_CHECK;
 
 /** full_mends() - whether a SETATTR that cuts comes from the thread that mends sizes */
 bool full_mends(struct fuse_req *req);

@@ -361,6 +361,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		ztfuse_req_may_wait(req);
 	if (!fi->writepage)
 		full_leave(req, size);
+	else if (full_pace(req, size))
+		return;
 	if (writers->most)
 		write_in_turn(writers, &write);
 	else if (!write_async(&write))

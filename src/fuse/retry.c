@@ -76,12 +76,14 @@ static bool wait_here(struct ztfuse_retry *retry, fuse_req_t req)
 
 bool retry_defer(fuse_req_t req)
 {
-	struct ztfuse_retry *retry = &req_front(req)->retry;
-	struct request *held;
+	return super_has_declined() && retry_later(req);
+}
 
-	if (!super_has_declined())
-		return false;
-	held = ztfuse_hold(req);
+bool retry_later(fuse_req_t req)
+{
+	struct ztfuse_retry *retry = &req_front(req)->retry;
+	struct request *held = ztfuse_hold(req);
+
 	if (!held)
 		return wait_here(retry, req);
 	fuse_reply_none(req);

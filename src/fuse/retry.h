@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * retry.h - requests that wait for memory which the mount's limit refuses.
+ * retry.h - requests that wait for memory which the mount's limit refuses, or soon would (full.h).
  *
  * Threads that serve requests never wait for it: a request that is refused gives back all that it
  * holds, stands in line with its buffer, and its handler runs again in a thread of its own, which
@@ -57,6 +57,12 @@ void retry_request_begins(struct ztfuse_retry *retry);
  * Return: true: the request is taken care of, and neither it nor its buffer is looked at any more.
  */
 bool retry_defer(struct fuse_req *req);
+
+/**
+ * retry_later() - stand in line, whatever the reason; the handler has done nothing yet
+ * Return: as retry_defer().
+ */
+bool retry_later(struct fuse_req *req) ZT_MUST_CHECK;
 
 /**
  * retry_wait_begin() - whether this thread may wait for what others do, with the request that it serves

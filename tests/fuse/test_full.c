@@ -241,6 +241,81 @@ START_TEST(test_the_thread_is_woken_when_little_is_left)
 }
 END_TEST
 
+static char page[ZT_PAGE_SIZE];
+
+/* Return: how long it took, in ns. */
+static uint64_t write_pages(unsigned nr, uint32_t flags)
+{
+	const uint64_t begin = zt_now_ns();
+
+	for (unsigned i = 0; i < nr; i++)
+		ck_assert_int_eq(wire_write(&wire, file, 0, page, sizeof(page), flags),
+				 sizeof(page));
+	return zt_now_ns() - begin;
+}
+
+/* Where a write of a page leaves room for so many others beside what is to be left. */
+static void pace_with_room_for(unsigned nr)
+{
+	ck_assert_int_eq(wire_write(&wire, file, 0, page, sizeof(page), 0), sizeof(page));
+	atomic_store(&front.full.leave, super_bytes_left(sb) - nr * sizeof(page));
+	atomic_store(&front.full.pace_at, UINT64_MAX);
+}
+
+START_TEST(test_delayed_writes_are_slower_the_less_is_left)
+{
+	memset(page, 'x', sizeof(page));
+	/* There is no thread, so nothing to wait for. */
+	pace_with_room_for(0);
+	ck_assert_uint_lt(write_pages(50, FUSE_WRITE_CACHE), 30 * ZT_NS_PER_S);
+	begin_to_mend();
+	pace_with_room_for(100);
+	ck_assert_uint_ge(write_pages(100, FUSE_WRITE_CACHE), ZT_NS_PER_S / 10);
+	ck_assert(front.full.woken);
+	pace_with_room_for(10);
+	ck_assert_uint_ge(write_pages(20, FUSE_WRITE_CACHE), ZT_NS_PER_S / 5);
+	/* A second each. */
+	pace_with_room_for(0);
+	ck_assert_uint_ge(write_pages(2, FUSE_WRITE_CACHE), 2 * ZT_NS_PER_S);
+	/* The kernel asks: nobody waits, nor where it cannot be made to. */
+	full_set_safe(&front.full, true);
+	ck_assert_uint_lt(write_pages(50, FUSE_WRITE_CACHE), 30 * ZT_NS_PER_S);
+	full_set_safe(&front.full, false);
+	atomic_store(&front.full.pace_at, 0);
+	ck_assert_uint_lt(write_pages(50, FUSE_WRITE_CACHE), 30 * ZT_NS_PER_S);
+	/* What its caller waits for is not one of them. */
+	atomic_store(&front.full.pace_at, UINT64_MAX);
+	atomic_store(&front.full.leave, 0);
+	ck_assert_uint_lt(write_pages(50, 0), 30 * ZT_NS_PER_S);
+}
+END_TEST
+
+/* The thread that is woken by the first one. */
+static void *be_safe_soon(void *arg)
+{
+	(void)arg;
+	(void)full_sleep(&front.full, 0);
+	full_set_safe(&front.full, true);
+	return NULL;
+}
+
+START_TEST(test_delayed_writes_go_on_at_once_when_the_kernel_asks)
+{
+	pthread_t thread;
+
+	memset(page, 'x', sizeof(page));
+	begin_to_mend();
+	pace_with_room_for(0);
+	/* Each would wait as long as one may. */
+	mutex_lock(&front.full.lock);
+	front.full.paced_until = zt_now_ns() + 1000 * ZT_NS_PER_S;
+	mutex_unlock(&front.full.lock);
+	ck_assert_int_eq(pthread_create(&thread, NULL, be_safe_soon, NULL), 0);
+	ck_assert_uint_lt(write_pages(10, FUSE_WRITE_CACHE), 30 * ZT_NS_PER_S);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("full");
@@ -258,6 +333,8 @@ int main(void)
 		test_near_the_limit_a_handle_gets_attributes_that_have_the_kernel_write_at_once);
 	tcase_add_test(tc, test_what_takes_much_room_waits_until_what_was_delayed_is_stored);
 	tcase_add_test(tc, test_the_thread_is_woken_when_little_is_left);
+	tcase_add_test(tc, test_delayed_writes_are_slower_the_less_is_left);
+	tcase_add_test(tc, test_delayed_writes_go_on_at_once_when_the_kernel_asks);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test_op_ioctl.c - the control interface. */
 #include <linux/fs.h>
+#include <unistd.h>
 
 #include "fs/inode.h"
 #include "tests/fuse/fixture.h"
@@ -620,6 +621,50 @@ START_TEST(test_a_clone_says_how_much_it_is)
 }
 END_TEST
 
+static void setup_transport(void)
+{
+	fixture_start_transport(40);
+}
+
+static unsigned nr_pauses, nr_that_never_wait;
+
+static bool note_whether_it_waits(void *arg)
+{
+	(void)arg;
+	nr_pauses++;
+	nr_that_never_wait += super_waits_never();
+	return false;
+}
+
+/* Nobody would try it once more: it has been at work for long. As long as others find a thread. */
+START_TEST(test_a_clone_waits_for_memory_by_itself)
+{
+	struct ztmpfs_clone args = { .version = ZTMPFS_STAT_VERSION,
+				     .struct_size = sizeof(args),
+				     .from = ROOT,
+				     .from_name = "from",
+				     .to_name = "copy" };
+	const uint64_t into = make_dir(ROOT, "into"), other = make_dir(ROOT, "other");
+
+	for (uint64_t i = 0, from = make_dir(ROOT, "from"); i < 20; i++)
+		from = make_dir(from, "deeper");
+	super_set_pause(sb, note_whether_it_waits, NULL);
+	atomic_store(&front.retry.nr_may_wait, 1);
+	ck_assert_int_eq(exchange(into, ZTMPFS_IOC_CLONE, &args, sizeof(args)), 0);
+	ck_assert_uint_gt(nr_pauses, 0);
+	ck_assert_uint_eq(nr_that_never_wait, 0);
+	/* It is given back behind the reply. */
+	while (atomic_load(&front.retry.nr_may_wait) != 1)
+		usleep(1000);
+	nr_pauses = 0;
+	atomic_store(&front.retry.nr_may_wait, 0);
+	ck_assert_int_eq(exchange(other, ZTMPFS_IOC_CLONE, &args, sizeof(args)), 0);
+	ck_assert_uint_gt(nr_pauses, 0);
+	ck_assert_uint_eq(nr_that_never_wait, nr_pauses);
+	super_set_pause(sb, NULL, NULL);
+}
+END_TEST
+
 START_TEST(test_a_save_is_known_by_its_number)
 {
 	const uint64_t ino = make_file(ROOT, "save"), other = make_file(ROOT, "other");
@@ -681,6 +726,10 @@ int main(void)
 	tcase_add_test(tc, test_other_commands_are_none_of_ours);
 	tcase_add_test(tc, test_a_clone_says_how_much_it_is);
 	tcase_add_test(tc, test_a_save_is_known_by_its_number);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("transport");
+	tcase_add_checked_fixture(tc, setup_transport, teardown);
+	tcase_add_test(tc, test_a_clone_waits_for_memory_by_itself);
 	suite_add_tcase(suite, tc);
 	return zt_check_main(suite);
 }

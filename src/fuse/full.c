@@ -311,13 +311,12 @@ bool full_pace(fuse_req_t req, uint64_t bytes)
 
 	if (likely(left >= at))
 		return false;
-	if (serves && retry_later(req))
+	if (serves && retry_later(req, EXPECT_NS))
 		return true;
+	if (serves)
+		ztfuse_req_may_wait(req);
 	keep = atomic_load_explicit(&full->leave, memory_order_relaxed);
 	pace(full, pace_ns(left, keep, bytes), serves ? WAIT_HANDLE_NS : EXPECT_NS);
-	/* To be refused would lose it: it may wait for memory as long as ever. */
-	if (!serves)
-		super_wait_until(zt_now_ns() + SUPER_WAIT_NS);
 	return false;
 }
 

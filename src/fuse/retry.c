@@ -31,13 +31,18 @@ static void serve_again(struct ztfuse_retry *retry, struct request *held)
 		ztfuse_serve_again(front, held);
 }
 
-void retry_queue(struct ztfuse_retry *retry, struct request *held)
+static void queue(struct ztfuse_retry *retry, struct request *held, uint64_t until_ns)
 {
-	held->wait_until = zt_now_ns() + SUPER_WAIT_NS;
+	held->wait_until = until_ns;
 	if (line_thread_add(&retry->line, &held->waiting))
 		return;
 	super_wait_until(UNTIL_NOW);
 	serve_again(retry, held);
+}
+
+void retry_queue(struct ztfuse_retry *retry, struct request *held)
+{
+	queue(retry, held, zt_now_ns() + SUPER_WAIT_NS);
 }
 
 bool retry_wait_begin(fuse_req_t req)
@@ -60,14 +65,14 @@ void retry_wait_end(struct ztfuse_retry *retry)
  * No more requests can be held. Where something can go out to a disk, there will be memory: then all
  * threads wait rather than that one request of many fails.
  */
-static bool wait_here(struct ztfuse_retry *retry, fuse_req_t req)
+static bool wait_here(struct ztfuse_retry *retry, fuse_req_t req, uint64_t until_ns)
 {
 	const bool is_spare = retry_wait_begin(req);
 
 	if (!is_spare && !(super_can_spill(req_super(req)) && ztfuse_req_has_worker(req)))
 		return false;
 	ztfuse_req_may_wait(req);
-	super_wait_until(zt_now_ns() + SUPER_WAIT_NS);
+	super_wait_until(until_ns);
 	ztfuse_serve_here(req);
 	if (is_spare)
 		retry_wait_end(retry);
@@ -76,18 +81,19 @@ static bool wait_here(struct ztfuse_retry *retry, fuse_req_t req)
 
 bool retry_defer(fuse_req_t req)
 {
-	return super_has_declined() && retry_later(req);
+	return super_has_declined() && retry_later(req, 0);
 }
 
-bool retry_later(fuse_req_t req)
+bool retry_later(fuse_req_t req, uint64_t ns)
 {
 	struct ztfuse_retry *retry = &req_front(req)->retry;
+	const uint64_t until = zt_now_ns() + SUPER_WAIT_NS + ns;
 	struct request *held = ztfuse_hold(req);
 
 	if (!held)
-		return wait_here(retry, req);
+		return wait_here(retry, req, until);
 	fuse_reply_none(req);
-	retry_queue(retry, held);
+	queue(retry, held, until);
 	return true;
 }
 

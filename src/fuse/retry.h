@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/compiler.h"
 #include "util/line.h"
@@ -60,9 +61,10 @@ bool retry_defer(struct fuse_req *req);
 
 /**
  * retry_later() - stand in line, whatever the reason; the handler has done nothing yet
+ * @ns: so much longer than others it may wait, for something else
  * Return: as retry_defer().
  */
-bool retry_later(struct fuse_req *req) ZT_MUST_CHECK;
+bool retry_later(struct fuse_req *req, uint64_t ns) ZT_MUST_CHECK;
 
 /**
  * retry_wait_begin() - whether this thread may wait for what others do, with the request that it serves

@@ -82,7 +82,7 @@ survive_start()
   "$ZTMPFS" -o "survive=on,${1:-rw}${ZT_MORE_OPTIONS:+,$ZT_MORE_OPTIONS}" ztmpfs-test "$MNT" ||
     fail "no mount with -o $1"
   [ -n "$(daemon_pid)" ] || fail "no daemon"
-  wait_until 50 has_keeper || fail "no keeper"
+  wait_until 300 has_keeper || fail "no keeper"
 }
 
 has_no_process()

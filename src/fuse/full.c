@@ -306,17 +306,18 @@ bool full_pace(fuse_req_t req, uint64_t bytes)
 	struct ztfuse_full *full = &req_front(req)->full;
 	const uint64_t at = atomic_load_explicit(&full->pace_at, memory_order_relaxed);
 	const uint64_t left = at ? super_bytes_left(req_super(req)) : UINT64_MAX;
-	const bool serves = super_waits_never();
-	uint64_t keep;
+	uint64_t keep, most = EXPECT_NS;
 
 	if (likely(left >= at))
 		return false;
-	if (serves && retry_later(req, EXPECT_NS))
-		return true;
-	if (serves)
+	if (super_waits_never()) {
+		if (retry_later(req, EXPECT_NS))
+			return true;
 		ztfuse_req_may_wait(req);
+		most = WAIT_HANDLE_NS;
+	}
 	keep = atomic_load_explicit(&full->leave, memory_order_relaxed);
-	pace(full, pace_ns(left, keep, bytes), serves ? WAIT_HANDLE_NS : EXPECT_NS);
+	pace(full, pace_ns(left, keep, bytes), most);
 	return false;
 }
 
